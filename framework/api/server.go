@@ -1,0 +1,170 @@
+package api
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strconv"
+
+	"tombolo/framework/app"
+)
+
+// Config is what a server needs.
+type Config struct {
+	Cluster Cluster
+	Logs    Logs
+	Log     *slog.Logger // nil: slog.Default()
+}
+
+type server struct{ Config }
+
+// NewHandler serves the API described in the package's documentation. Requests
+// end with their contexts; the handler starts nothing that outlives them.
+func NewHandler(config Config) http.Handler {
+	config.Log = cmp.Or(config.Log, slog.Default())
+	s := &server{config}
+	mux := http.NewServeMux()
+	mux.HandleFunc("PUT /v1/apps/{name}", s.answer(s.put))
+	mux.HandleFunc("DELETE /v1/apps/{name}", s.answer(s.delete))
+	mux.HandleFunc("GET /v1/apps", s.answer(s.apps))
+	mux.HandleFunc("GET /v1/apps/{name}", s.answer(s.app))
+	mux.HandleFunc("GET /v1/apps/{name}/spec", s.answer(s.spec))
+	mux.HandleFunc("GET /v1/apps/{name}/events", s.answer(s.events))
+	mux.HandleFunc("GET /v1/apps/{name}/logs", s.answer(s.logs))
+	mux.HandleFunc("GET /v1/info", s.answer(s.info))
+	mux.HandleFunc("/", s.answer(s.unknown))
+	return mux
+}
+
+// answer turns an error of h into its status code and an Error.
+func (s *server) answer(h func(http.ResponseWriter, *http.Request) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		err := h(w, r)
+		if err == nil || r.Context().Err() != nil {
+			return
+		}
+		code := statusOf(err)
+		s.Log.Debug("API call refused", "method", r.Method, "path", r.URL.Path, "code", code, "err", err)
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(code)
+		_ = json.NewEncoder(w).Encode(Error{Message: err.Error()}) // the caller may be gone
+	}
+}
+
+func statusOf(err error) int {
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return http.StatusRequestEntityTooLarge
+	case errors.Is(err, ErrNotFound):
+		return http.StatusNotFound
+	case errors.Is(err, ErrConflict):
+		return http.StatusConflict
+	case errors.Is(err, ErrInvalid):
+		return http.StatusBadRequest
+	case errors.Is(err, ErrUnavailable):
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusInternalServerError
+}
+
+func (s *server) put(w http.ResponseWriter, r *http.Request) error {
+	wanted, err := decodeApp(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		return err
+	}
+	if name := r.PathValue("name"); wanted.Name != name {
+		return fmt.Errorf("%w: the app is named %q, its path %q", ErrInvalid, wanted.Name, name)
+	}
+	number, err := s.Cluster.PutApp(r.Context(), wanted)
+	if err != nil {
+		return err
+	}
+	return reply(w, http.StatusOK, revision{number})
+}
+
+// decodeApp reads one App and nothing else: unknown fields are errors.
+func decodeApp(body io.Reader) (app.App, error) {
+	raw, err := io.ReadAll(body)
+	if err != nil {
+		return app.App{}, fmt.Errorf("read app: %w", err)
+	}
+	var wanted app.App
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&wanted); err != nil {
+		return app.App{}, fmt.Errorf("%w: decode app: %w", ErrInvalid, err)
+	}
+	if _, err := decoder.Token(); err != io.EOF {
+		return app.App{}, fmt.Errorf("%w: decode app: more than one JSON value", ErrInvalid)
+	}
+	return wanted, nil
+}
+
+func (s *server) delete(w http.ResponseWriter, r *http.Request) error {
+	volumes := false
+	if text := r.URL.Query().Get("volumes"); text != "" {
+		var err error
+		if volumes, err = strconv.ParseBool(text); err != nil {
+			return fmt.Errorf("%w: volumes=%q is no boolean", ErrInvalid, text)
+		}
+	}
+	if err := s.Cluster.DeleteApp(r.Context(), r.PathValue("name"), volumes); err != nil {
+		return err
+	}
+	return reply(w, http.StatusAccepted, struct{}{})
+}
+
+func (s *server) apps(w http.ResponseWriter, _ *http.Request) error {
+	state, _ := s.Cluster.Snapshot()
+	list := make([]Status, 0, len(state.Apps))
+	for _, status := range state.Apps {
+		list = append(list, status)
+	}
+	slices.SortFunc(list, func(a, b Status) int { return cmp.Compare(a.App, b.App) })
+	return reply(w, http.StatusOK, list)
+}
+
+func (s *server) app(w http.ResponseWriter, r *http.Request) error {
+	state, _ := s.Cluster.Snapshot()
+	status, ok := state.Apps[r.PathValue("name")]
+	if !ok {
+		return notFound(r)
+	}
+	return reply(w, http.StatusOK, status)
+}
+
+func (s *server) spec(w http.ResponseWriter, r *http.Request) error {
+	state, _ := s.Cluster.Snapshot()
+	spec, ok := state.Spec[r.PathValue("name")]
+	if !ok {
+		return notFound(r)
+	}
+	return reply(w, http.StatusOK, spec)
+}
+
+func (s *server) info(w http.ResponseWriter, _ *http.Request) error {
+	state, _ := s.Cluster.Snapshot()
+	return reply(w, http.StatusOK, state.Info)
+}
+
+func (s *server) unknown(_ http.ResponseWriter, r *http.Request) error {
+	return fmt.Errorf("%s %s: %w", r.Method, r.URL.Path, ErrNotFound)
+}
+
+func notFound(r *http.Request) error {
+	return fmt.Errorf("app %q: %w", r.PathValue("name"), ErrNotFound)
+}
+
+func reply(w http.ResponseWriter, code int, body any) error {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	_ = json.NewEncoder(w).Encode(body) // the caller may be gone
+	return nil
+}
