@@ -1,0 +1,87 @@
+// Command tombolo links Docker containers across hosts: the command line, the
+// sidecar on each agent (linker), the Mesos framework and the lab, in one binary.
+//
+// This package wires the others together and holds no logic of its own beyond
+// flags and output.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+// exitError carries the exit code of a command that has said all there is to say.
+type exitError int
+
+func (e exitError) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
+
+// run executes the command line and returns the exit code: 0 done, 1 not done,
+// 2 a wrong command line, 130 interrupted.
+func run(args []string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	root := newRootCommand()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	var exit exitError
+	var usage usageError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &exit):
+		return int(exit)
+	case errors.As(err, &usage):
+		fmt.Fprintf(os.Stderr, "tombolo: %v\n", err)
+		return 2
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		return 130
+	default:
+		fmt.Fprintf(os.Stderr, "tombolo: %v\n", err)
+		return 1
+	}
+}
+
+// usageError is a command line that cannot be understood.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func newRootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "tombolo",
+		Short: "Link Docker containers across hosts",
+		Long: `Tombolo launches the services of a Compose file on the hosts of a cluster and
+links them: containers reach each other by name, on whatever host they run, if and
+only if the file says so.`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Version:       version(),
+		Args:          unknownCommand,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usageError{fmt.Errorf("%w (see: %s --help)", err, cmd.CommandPath())}
+	})
+	root.AddCommand(newLabCommand(), newVersionCommand())
+	return root
+}
+
+// unknownCommand refuses words that are no command, with cobra's suggestions.
+func unknownCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	err := fmt.Errorf("unknown command %q (see: tombolo --help)", args[0])
+	if s := cmd.SuggestionsFor(args[0]); len(s) > 0 {
+		err = fmt.Errorf("unknown command %q; did you mean %q?", args[0], s[0])
+	}
+	return usageError{err}
+}

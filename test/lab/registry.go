@@ -1,0 +1,78 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/registry"
+	"golang.org/x/sync/errgroup"
+)
+
+// registryAddrFile is where the registry process says on which loopback address
+// it takes pushes.
+func registryAddrFile() string { return filepath.Join(RunDir, "registry.addr") }
+
+// RunRegistry serves an image registry until ctx ends: to the hosts on the
+// underlay's gateway address, and to this machine on a free loopback port, whose
+// address it writes to a file. Blobs stay in CacheDir.
+func RunRegistry(ctx context.Context) error {
+	blobs := filepath.Join(CacheDir, "blobs")
+	if err := os.MkdirAll(blobs, 0o700); err != nil {
+		return err
+	}
+	inside, err := listenInUnderlay(fmt.Sprintf("%s:%d", Gateway, RegistryPort))
+	if err != nil {
+		return err
+	}
+	outside, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		inside.Close()
+		return err
+	}
+	handler := registry.New(
+		registry.WithBlobHandler(registry.NewDiskBlobHandler(blobs)),
+		registry.Logger(log.New(io.Discard, "", 0)),
+	)
+	srv := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+	g, ctx := errgroup.WithContext(ctx)
+	for _, l := range []net.Listener{inside, outside} {
+		g.Go(func() error {
+			if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+				return err
+			}
+			return nil
+		})
+	}
+	g.Go(func() error {
+		<-ctx.Done()
+		return srv.Close()
+	})
+	if err := writeFileAtomic(registryAddrFile(), outside.Addr().String()); err != nil {
+		srv.Close()
+		return errors.Join(err, g.Wait())
+	}
+	return g.Wait()
+}
+
+func listenInUnderlay(addr string) (l net.Listener, err error) {
+	err = InUnderlay(func() error {
+		l, err = net.Listen("tcp", addr)
+		return err
+	})
+	return l, err
+}
+
+func writeFileAtomic(path, text string) error {
+	if err := os.WriteFile(path+".new", []byte(text), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
+}

@@ -1,0 +1,153 @@
+package lab
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"runtime"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+)
+
+const bridgeName = "lab0"
+
+// makeUnderlay creates the underlay's namespace with its bridge.
+func makeUnderlay() error {
+	return inNewNetns(Netns, func() error {
+		if err := setUp("lo"); err != nil {
+			return err
+		}
+		br := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: bridgeName}}
+		if err := netlink.LinkAdd(br); err != nil {
+			return fmt.Errorf("create bridge %s: %w", bridgeName, err)
+		}
+		if err := addAddr(bridgeName, netip.PrefixFrom(Gateway, Underlay.Bits())); err != nil {
+			return err
+		}
+		return setUp(bridgeName)
+	})
+}
+
+// removeUnderlay deletes the underlay's namespace and with it all its interfaces.
+func removeUnderlay() error {
+	if err := netns.DeleteNamed(Netns); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("delete network namespace %s: %w", Netns, err)
+	}
+	return nil
+}
+
+// plug joins the network namespace of process pid to the underlay: a veth pair,
+// the host's end named eth0 with addr and a default route.
+func plug(pid int, name string, addr netip.Addr) error {
+	err := InUnderlay(func() error {
+		br, err := netlink.LinkByName(bridgeName)
+		if err != nil {
+			return fmt.Errorf("find %s: %w", bridgeName, err)
+		}
+		veth := &netlink.Veth{
+			LinkAttrs:     netlink.LinkAttrs{Name: name, MasterIndex: br.Attrs().Index},
+			PeerName:      "eth0",
+			PeerNamespace: netlink.NsPid(pid),
+		}
+		if err := netlink.LinkAdd(veth); err != nil {
+			return fmt.Errorf("create veth of %s: %w", name, err)
+		}
+		return setUp(name)
+	})
+	if err != nil {
+		return err
+	}
+	ns, err := netns.GetFromPid(pid)
+	if err != nil {
+		return fmt.Errorf("open network namespace of %s: %w", name, err)
+	}
+	defer ns.Close()
+	return inNetns(ns, func() error {
+		if err := setUp("lo"); err != nil {
+			return err
+		}
+		if err := addAddr("eth0", netip.PrefixFrom(addr, Underlay.Bits())); err != nil {
+			return err
+		}
+		if err := setUp("eth0"); err != nil {
+			return err
+		}
+		return netlink.RouteAdd(&netlink.Route{Gw: Gateway.AsSlice()})
+	})
+}
+
+// InUnderlay runs f on a thread that is in the underlay's network namespace. A
+// socket that f opens stays there.
+func InUnderlay(f func() error) error {
+	ns, err := netns.GetFromName(Netns)
+	if err != nil {
+		return fmt.Errorf("open network namespace %s: %w", Netns, err)
+	}
+	defer ns.Close()
+	return inNetns(ns, f)
+}
+
+// inNetns runs f on a locked thread inside ns and brings the thread back.
+func inNetns(ns netns.NsHandle, f func() error) error {
+	runtime.LockOSThread()
+	old, err := netns.Get()
+	if err != nil {
+		runtime.UnlockOSThread()
+		return fmt.Errorf("get network namespace: %w", err)
+	}
+	defer old.Close()
+	if err := netns.Set(ns); err != nil {
+		runtime.UnlockOSThread()
+		return fmt.Errorf("enter network namespace: %w", err)
+	}
+	ferr := f()
+	if err := netns.Set(old); err != nil {
+		// The thread stays locked: the runtime ends it with its goroutine.
+		return errors.Join(ferr, fmt.Errorf("leave network namespace: %w", err))
+	}
+	runtime.UnlockOSThread()
+	return ferr
+}
+
+// inNewNetns makes the named network namespace and runs f inside it.
+func inNewNetns(name string, f func() error) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	old, err := netns.Get()
+	if err != nil {
+		return fmt.Errorf("get network namespace: %w", err)
+	}
+	defer old.Close()
+	ns, err := netns.NewNamed(name)
+	if err != nil {
+		return fmt.Errorf("create network namespace %s: %w", name, err)
+	}
+	defer ns.Close()
+	return errors.Join(f(), netns.Set(old))
+}
+
+func setUp(name string) error {
+	l, err := netlink.LinkByName(name)
+	if err != nil {
+		return fmt.Errorf("find %s: %w", name, err)
+	}
+	if err := netlink.LinkSetUp(l); err != nil {
+		return fmt.Errorf("set %s up: %w", name, err)
+	}
+	return nil
+}
+
+func addAddr(name string, p netip.Prefix) error {
+	l, err := netlink.LinkByName(name)
+	if err != nil {
+		return fmt.Errorf("find %s: %w", name, err)
+	}
+	ipnet := &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
+	if err := netlink.AddrAdd(l, &netlink.Addr{IPNet: ipnet}); err != nil {
+		return fmt.Errorf("add %s to %s: %w", p, name, err)
+	}
+	return nil
+}
