@@ -107,7 +107,7 @@ func (l *Lab) Start(name string) error {
 	if err := clearRun(h.RunDir()); err != nil {
 		return err
 	}
-	removeCgroups(h.Name)
+	removeCgroups(cgroupParent(h.Name))
 	return l.startHost(h, l.save)
 }
 

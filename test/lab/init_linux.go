@@ -108,7 +108,6 @@ func writeEngineConfig(h Host) error {
 		"exec-opts":           []string{"native.cgroupdriver=cgroupfs"},
 		"cgroup-parent":       cgroupParent(h.Name),
 		"insecure-registries": []string{Underlay.String()},
-		"registry-mirrors":    []string{fmt.Sprintf("http://%s:%d", Gateway, RegistryPort)},
 	}, "", "  ")
 	if err != nil {
 		return err

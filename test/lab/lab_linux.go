@@ -203,8 +203,8 @@ func remove() error {
 		errs = append(errs, l.Control.stop(5*time.Second), l.Registry.kill())
 		for _, h := range l.Hosts {
 			errs = append(errs, h.Init.kill())
-			removeCgroups(h.Name)
 		}
+		removeCgroups(cgroupTop)
 	}
 	errs = append(errs, removeUnderlay())
 	if errors.Join(errs...) != nil { // the state file still knows what is left

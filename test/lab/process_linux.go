@@ -66,15 +66,18 @@ func pollReadable(fd int, wait time.Duration) (int, error) {
 	}
 }
 
-func cgroupParent(host string) string { return "/tombolo-lab/" + host }
+// cgroupTop is the parent of all of the lab's cgroups.
+const cgroupTop = "/tombolo-lab"
 
-// removeCgroups removes the cgroup folders that the containers of a dead host
-// left: with cgroup v1 in every hierarchy, with v2 in the one. Folders that are
-// in use stay.
-func removeCgroups(host string) {
+func cgroupParent(host string) string { return cgroupTop + "/" + host }
+
+// removeCgroups removes the cgroup folders below parent that dead containers
+// left, and parent itself: with cgroup v1 in every hierarchy, with v2 in the one.
+// Folders that are in use stay.
+func removeCgroups(parent string) {
 	const root = "/sys/fs/cgroup"
 	for _, pattern := range []string{root, root + "/*"} {
-		tops, _ := filepath.Glob(pattern + cgroupParent(host)) // only a bad pattern errs
+		tops, _ := filepath.Glob(pattern + parent) // only a bad pattern errs
 		for _, top := range tops {
 			removeDirTree(top)
 		}

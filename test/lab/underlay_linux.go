@@ -47,6 +47,12 @@ func plug(pid int, name string, addr netip.Addr) error {
 		if err != nil {
 			return fmt.Errorf("find %s: %w", bridgeName, err)
 		}
+		// The kernel takes a dead host's namespace down in its own time.
+		if old, err := netlink.LinkByName(name); err == nil {
+			if err := netlink.LinkDel(old); err != nil {
+				return fmt.Errorf("remove the old veth of %s: %w", name, err)
+			}
+		}
 		veth := &netlink.Veth{
 			LinkAttrs:     netlink.LinkAttrs{Name: name, MasterIndex: br.Attrs().Index},
 			PeerName:      "eth0",
