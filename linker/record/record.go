@@ -154,6 +154,11 @@ type Service struct {
 	Replicas    int                 `json:"replicas"`
 	Generations map[int]uint64      `json:"generations,omitempty"` // slot -> the generation that counts
 	Drained     []int               `json:"drained,omitempty"`     // slots out of DNS while connections finish
+
+	// ContainerName and Hostname are the file's own, so that both names exist
+	// before the first instance does.
+	ContainerName string `json:"container_name,omitempty"`
+	Hostname      string `json:"hostname,omitempty"`
 }
 
 // Snapshot is an immutable picture of the catalog. Nobody changes a snapshot or

@@ -1,0 +1,308 @@
+package record
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+)
+
+// The bounds that Check enforces. They are far above anything that Compose files
+// hold and low enough that no record can hurt the linker that takes it in.
+const (
+	MaxID       = 255   // bytes of an ID, of a task's or container's name
+	MaxNetwork  = 255   // bytes of a network's name
+	MaxItems    = 1024  // networks, aliases, links, ports of one service
+	MaxServices = 4096  // of one app
+	MaxSlots    = 65536 // generations and drains of one service
+)
+
+// Check reports what is wrong with r: a key that does not fit the content, a name
+// that DNS cannot carry, an address that is none. Every record from outside (a
+// peer, the API) is checked before the catalog sees it.
+func (r *Record) Check() error {
+	if err := r.check(); err != nil {
+		return fmt.Errorf("record %s/%.64q: %w", r.Kind, r.Name, err)
+	}
+	return nil
+}
+
+func (r *Record) check() error {
+	if err := errors.Join(checkID("name", r.Name), checkID("owner", r.Owner)); err != nil {
+		return err
+	}
+	if err := r.checkShape(); err != nil {
+		return err
+	}
+	if r.Deleted {
+		return nil
+	}
+	switch r.Kind {
+	case KindHost:
+		return r.checkHost()
+	case KindEndpoint:
+		return r.checkEndpoint()
+	default:
+		return r.checkApp()
+	}
+}
+
+func (r *Record) checkShape() error {
+	switch r.Kind {
+	case KindHost, KindEndpoint, KindApp:
+	default:
+		return fmt.Errorf("unknown kind %.16q", r.Kind)
+	}
+	host, endpoint, app := r.Host != nil, r.Endpoint != nil, r.App != nil
+	if r.Deleted {
+		if host || endpoint || app {
+			return errors.New("a tombstone has no content")
+		}
+		return nil
+	}
+	if host != (r.Kind == KindHost) || endpoint != (r.Kind == KindEndpoint) || app != (r.Kind == KindApp) {
+		return errors.New("content does not fit the kind")
+	}
+	return nil
+}
+
+func (r *Record) checkHost() error {
+	h := r.Host
+	if h.Name != r.Name || r.Owner != r.Name {
+		return fmt.Errorf("is of host %.64q and owned by %.64q", h.Name, r.Owner)
+	}
+	return errors.Join(
+		CheckLabel(h.Name),
+		checkNormal(h.Name),
+		checkBlock(h.Block4, h.Overlay4, true),
+		checkBlock(h.Block6, h.Overlay6, false),
+		checkText("mac", h.MAC, 32),
+	)
+}
+
+func (r *Record) checkEndpoint() error {
+	e := r.Endpoint
+	if e.ID != r.Name || e.Host != r.Owner {
+		return fmt.Errorf("holds endpoint %.64q of host %.64q, owned by %.64q", e.ID, e.Host, r.Owner)
+	}
+	return e.Check()
+}
+
+// Check reports what is wrong with the endpoint.
+func (e *Endpoint) Check() error {
+	errs := []error{
+		checkID("id", e.ID),
+		CheckLabel(e.Host),
+		checkText("container", e.Container, MaxID),
+		checkText("hostname", e.Hostname, MaxID),
+		checkAddr(e.Addr4, true),
+		checkAddr(e.Addr6, false),
+		e.checkIdentity(),
+	}
+	switch e.Health {
+	case HealthNone, HealthStarting, HealthHealthy, HealthUnhealthy, "":
+	default:
+		errs = append(errs, fmt.Errorf("unknown health %.16q", e.Health))
+	}
+	if len(e.Published) > MaxItems {
+		errs = append(errs, fmt.Errorf("%d published ports: at most %d", len(e.Published), MaxItems))
+	}
+	for _, p := range e.Published {
+		if p.HostPort == 0 || p.Port == 0 {
+			errs = append(errs, errors.New("published port 0"))
+		}
+		errs = append(errs, checkProto(p.Proto))
+	}
+	return errors.Join(errs...)
+}
+
+// checkIdentity checks what labels say.
+func (e *Endpoint) checkIdentity() error {
+	errs := []error{
+		checkText("container name", e.ContainerName, MaxID),
+		checkText("task", e.Task, MaxID),
+	}
+	if e.Slot < 0 {
+		errs = append(errs, fmt.Errorf("slot %d", e.Slot))
+	}
+	switch {
+	case e.App != "":
+		errs = append(errs, CheckLabel(e.App), checkNormal(e.App))
+	case e.Service != "":
+		errs = append(errs, errors.New("a service without an app"))
+	}
+	if e.Service != "" {
+		errs = append(errs, CheckLabel(e.Service), checkNormal(e.Service))
+	}
+	s := Service{Networks: e.Networks, Links: e.Links, Export: e.Export, Ports: e.Ports}
+	return errors.Join(append(errs, s.check())...)
+}
+
+func (r *Record) checkApp() error {
+	a := r.App
+	if a.Name != r.Name {
+		return fmt.Errorf("holds app %.64q", a.Name)
+	}
+	errs := []error{CheckLabel(a.Name), checkNormal(a.Name)}
+	if len(a.Services) > MaxServices {
+		return fmt.Errorf("%d services: at most %d", len(a.Services), MaxServices)
+	}
+	for name, s := range a.Services {
+		for _, err := range []error{CheckLabel(name), checkNormal(name), s.check()} {
+			if err != nil {
+				errs = append(errs, fmt.Errorf("service %.64q: %w", name, err))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (s *Service) check() error {
+	if n := max(len(s.Networks), len(s.Links), len(s.Ports)); n > MaxItems {
+		return fmt.Errorf("%d networks, links or ports: at most %d", n, MaxItems)
+	}
+	if n := max(s.Replicas, len(s.Generations), len(s.Drained)); n > MaxSlots || s.Replicas < 0 {
+		return fmt.Errorf("%d slots: at most %d", n, MaxSlots)
+	}
+	errs := []error{
+		checkText("container name", s.ContainerName, MaxID),
+		checkText("hostname", s.Hostname, MaxID),
+	}
+	for network, aliases := range s.Networks {
+		errs = append(errs, checkNetwork(network, aliases))
+	}
+	for _, l := range s.Links {
+		errs = append(errs, l.check())
+	}
+	for _, p := range s.Ports {
+		if p.Number == 0 {
+			errs = append(errs, errors.New("port 0"))
+		}
+		errs = append(errs, checkText("port name", p.Name, MaxLabel), checkProto(p.Proto))
+	}
+	return errors.Join(append(errs, s.checkSlots(), s.Export.check())...)
+}
+
+func (s *Service) checkSlots() error {
+	for slot := range s.Generations {
+		if slot < 0 {
+			return fmt.Errorf("slot %d", slot)
+		}
+	}
+	for _, slot := range s.Drained {
+		if slot < 0 {
+			return fmt.Errorf("drained slot %d", slot)
+		}
+	}
+	return nil
+}
+
+func (l Link) check() error {
+	errs := []error{CheckLabel(l.Service)}
+	if l.App != "" {
+		errs = append(errs, CheckLabel(l.App))
+	}
+	if l.Alias != "" {
+		errs = append(errs, CheckName(l.Alias))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("link: %w", err)
+	}
+	return nil
+}
+
+func (x *Export) check() error {
+	if x == nil {
+		return nil
+	}
+	if len(x.To) > MaxItems {
+		return fmt.Errorf("export to %d apps: at most %d", len(x.To), MaxItems)
+	}
+	for _, app := range x.To {
+		if err := CheckLabel(app); err != nil {
+			return fmt.Errorf("export: %w", err)
+		}
+	}
+	return nil
+}
+
+func checkNetwork(name string, aliases []string) error {
+	if name == "" {
+		return errors.New("a network without a name")
+	}
+	if len(aliases) > MaxItems {
+		return fmt.Errorf("network %.64q: %d aliases: at most %d", name, len(aliases), MaxItems)
+	}
+	for _, a := range aliases {
+		if err := CheckName(a); err != nil {
+			return fmt.Errorf("network %.64q: alias: %w", name, err)
+		}
+	}
+	return checkText("network", name, MaxNetwork)
+}
+
+func checkProto(p string) error {
+	switch p {
+	case "tcp", "udp", "sctp":
+		return nil
+	}
+	return fmt.Errorf("protocol %.16q is not tcp, udp or sctp", p)
+}
+
+func checkID(what, s string) error {
+	if s == "" {
+		return fmt.Errorf("no %s", what)
+	}
+	return checkText(what, s, MaxID)
+}
+
+// checkText refuses control characters too: what passes is fit for logs and for
+// the columns of `ps`.
+func checkText(what, s string, limit int) error {
+	if len(s) > limit {
+		return fmt.Errorf("%s of %d bytes: at most %d", what, len(s), limit)
+	}
+	if i := strings.IndexFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }); i >= 0 {
+		return fmt.Errorf("%s %.64q has a control character", what, s)
+	}
+	return nil
+}
+
+func checkNormal(name string) error {
+	if name != Normal(name) {
+		return fmt.Errorf("%.64q is not in lower case", name)
+	}
+	return nil
+}
+
+func checkAddr(a netip.Addr, is4 bool) error {
+	if a.IsValid() && (a.Is4() != is4 || a.Zone() != "" || a.Is4In6()) {
+		return fmt.Errorf("address %s is of the wrong family", a)
+	}
+	return nil
+}
+
+func checkBlock(block netip.Prefix, own netip.Addr, is4 bool) error {
+	if err := errors.Join(checkAddr(own, is4), checkAddr(block.Addr(), is4)); err != nil {
+		return err
+	}
+	if block.IsValid() && own.IsValid() && !block.Contains(own) {
+		return fmt.Errorf("overlay address %s is outside the block %s", own, block)
+	}
+	if block.IsValid() && block.Masked() != block {
+		return fmt.Errorf("block %s has host bits", block)
+	}
+	return nil
+}
+
+// normalise gives every name its one spelling.
+func (e *Endpoint) normalise() {
+	for _, aliases := range e.Networks {
+		for i := range aliases {
+			aliases[i] = Normal(aliases[i])
+		}
+	}
+	for i, l := range e.Links {
+		e.Links[i] = Link{App: Normal(l.App), Service: Normal(l.Service), Alias: Normal(l.Alias)}
+	}
+}

@@ -1,0 +1,201 @@
+package record
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+)
+
+// The labels of docker compose that are understood where none of ours is.
+const (
+	composeProject = "com.docker.compose.project"
+	composeService = "com.docker.compose.service"
+	composeNumber  = "com.docker.compose.container-number"
+	composeOneoff  = "com.docker.compose.oneoff"
+)
+
+// FromLabels reads who a container is: the fields App, Service, Slot, Generation,
+// Task, Networks, Links, Export, Ports, Strict, Internal and ContainerName of the
+// endpoint it returns; the others are zero. Labels that are not ours are passed
+// over. A container of an app that names no network is on '<app>_default'.
+// No label of ours and none of docker compose's gives a foreign endpoint (App "").
+//
+// An error names every label that cannot be understood; the endpoint is then the
+// foreign one, so that a mistake opens nothing.
+func FromLabels(labels map[string]string) (Endpoint, error) {
+	if labels[LabelApp] == "" {
+		return fromCompose(labels)
+	}
+	p := labelParser{labels: labels}
+	e := Endpoint{
+		App:           p.label(LabelApp),
+		Service:       p.label(LabelService),
+		Slot:          int(p.number(LabelSlot, 31)),
+		Generation:    p.number(LabelGeneration, 64),
+		Task:          labels[LabelTask],
+		Strict:        p.oneOf(LabelIsolation, "links"),
+		Internal:      p.oneOf(LabelInternal, "true"),
+		ContainerName: labels[LabelName],
+	}
+	p.json(LabelNetworks, &e.Networks)
+	p.json(LabelLinks, &e.Links)
+	p.json(LabelExport, &e.Export)
+	p.json(LabelPorts, &e.Ports)
+	if labels[LabelNetworks] == "" {
+		e.Networks = defaultNetworks(e.App)
+	}
+	return checked(e, p.errs)
+}
+
+// Labels is the reverse of FromLabels: the labels that make a linker see e. Those
+// of empty fields are left out; Networks is always there, so that a service on no
+// network is not taken for one that names none.
+func Labels(e Endpoint) map[string]string {
+	if e.App == "" {
+		return map[string]string{}
+	}
+	networks := e.Networks
+	if networks == nil {
+		networks = map[string][]string{}
+	}
+	all := map[string]string{
+		LabelApp:        e.App,
+		LabelService:    e.Service,
+		LabelSlot:       optional(uint64(e.Slot)),
+		LabelGeneration: optional(e.Generation),
+		LabelTask:       e.Task,
+		LabelNetworks:   marshal(networks),
+		LabelName:       e.ContainerName,
+	}
+	if len(e.Links) > 0 {
+		all[LabelLinks] = marshal(e.Links)
+	}
+	if e.Export != nil {
+		all[LabelExport] = marshal(e.Export)
+	}
+	if len(e.Ports) > 0 {
+		all[LabelPorts] = marshal(e.Ports)
+	}
+	if e.Strict {
+		all[LabelIsolation] = "links"
+	}
+	if e.Internal {
+		all[LabelInternal] = "true"
+	}
+	for k, v := range all {
+		if v == "" {
+			delete(all, k)
+		}
+	}
+	return all
+}
+
+// fromCompose understands what docker compose itself started. A one-off container
+// (docker compose run) is of the app but of no service: it reaches, and does not
+// answer for the service whose image it runs.
+func fromCompose(labels map[string]string) (Endpoint, error) {
+	if labels[composeProject] == "" {
+		return Endpoint{}, nil
+	}
+	p := labelParser{labels: labels}
+	e := Endpoint{
+		App:     p.label(composeProject),
+		Service: p.label(composeService),
+		Slot:    int(p.number(composeNumber, 31)),
+	}
+	if oneoff := labels[composeOneoff]; oneoff == "True" || oneoff == "true" {
+		e.Service, e.Slot = "", 0
+	}
+	e.Networks = defaultNetworks(e.App)
+	return checked(e, p.errs)
+}
+
+func checked(e Endpoint, errs []error) (Endpoint, error) {
+	if len(errs) == 0 {
+		e.normalise()
+		errs = append(errs, e.checkIdentity())
+	}
+	if err := errors.Join(errs...); err != nil {
+		return Endpoint{}, fmt.Errorf("labels: %w", err)
+	}
+	return e, nil
+}
+
+func defaultNetworks(app string) map[string][]string {
+	return map[string][]string{app + "_default": nil}
+}
+
+func optional(n uint64) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.FormatUint(n, 10)
+}
+
+func marshal(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // strings, numbers, and maps and slices of them always marshal
+	}
+	return string(b)
+}
+
+// labelParser reads labels one by one and keeps what is wrong with them.
+type labelParser struct {
+	labels map[string]string
+	errs   []error
+}
+
+func (p *labelParser) fail(key string, err error) {
+	p.errs = append(p.errs, fmt.Errorf("%s: %w", key, err))
+}
+
+func (p *labelParser) label(key string) string {
+	v := Normal(p.labels[key])
+	if v == "" {
+		return ""
+	}
+	if err := CheckLabel(v); err != nil {
+		p.fail(key, err)
+	}
+	return v
+}
+
+func (p *labelParser) number(key string, bits int) uint64 {
+	v := p.labels[key]
+	if v == "" {
+		return 0
+	}
+	n, err := strconv.ParseUint(v, 10, bits)
+	if err != nil {
+		p.fail(key, fmt.Errorf("%.32q is not a number of 0..2^%d-1", v, bits))
+	}
+	return n
+}
+
+func (p *labelParser) oneOf(key, yes string) bool {
+	v := p.labels[key]
+	if v != "" && v != yes && v != "false" && v != "none" {
+		p.fail(key, fmt.Errorf("%.32q is not %q", v, yes))
+	}
+	return v == yes
+}
+
+func (p *labelParser) json(key string, into any) {
+	v := p.labels[key]
+	if v == "" {
+		return
+	}
+	d := json.NewDecoder(bytes.NewReader([]byte(v)))
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil {
+		p.fail(key, err)
+		return
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		p.fail(key, errors.New("something follows the JSON value"))
+	}
+}
