@@ -1,0 +1,143 @@
+package place
+
+import (
+	"math"
+
+	"tombolo/framework/app"
+)
+
+// Host is a host as it can be used now.
+type Host struct {
+	Name       string
+	Offered    bool // it has an outstanding offer; the next three say of what
+	CPUs       float64
+	MemBytes   int64
+	Ports      []PortRange
+	Attributes map[string]string
+	Problem    string // not empty: it takes nothing now, because
+}
+
+// PortRange is a range of host ports that a host offers as a resource, both ends
+// included.
+type PortRange struct{ First, Last uint16 }
+
+// Resident is an instance that a host has already.
+type Resident struct{ App, Service, Host string }
+
+// Taken is a host port that somebody holds.
+type Taken struct {
+	Host string
+	Port app.Port // HostIP, Host and Proto count
+	By   string   // who, for people: "shop/web.2"
+}
+
+// Request is an instance that looks for a host.
+type Request struct {
+	App, Service string
+	Slot         int
+	CPUs         float64
+	MemBytes     int64
+	Ports        []app.Port
+	Volumes      []string // names of the volumes that tie it to their host
+	Constraints  []app.Constraint
+	Host         string // not empty: there or nowhere (one instance a host)
+}
+
+// Situation is what Place decides on.
+type Situation struct {
+	Hosts     []Host // every known host
+	Residents []Resident
+	Taken     []Taken
+	Pins      map[string]string // volume name -> the host that holds it
+}
+
+// Assignment gives the request of that index a host.
+type Assignment struct {
+	Request int
+	Host    string
+	Ports   []app.Port // the request's, with a host port each
+	Offered []uint16   // those host ports that lie inside the offered ranges
+}
+
+// Kind classes a refusal.
+type Kind int
+
+// The kinds of refusal, the most fundamental first: that is the order in which
+// they are looked for.
+const (
+	Elsewhere  Kind = iota // the request is for another host
+	Volume                 // a volume of it is on another host
+	Constraint             // a constraint forbids the host
+	Problem                // the host takes nothing now
+	Port                   // a host port is taken
+	NoOffer                // the host offers nothing now
+	Resources              // too little is left
+)
+
+// Refusal says why a host cannot take a request.
+type Refusal struct {
+	Host   string
+	Kind   Kind
+	Reason string // "cpus 0.1 of 0.05 left"
+}
+
+// Result is every request's fate: it is in Assigned, or Refused says why not, by
+// its index, for every host in the order of their names.
+type Result struct {
+	Assigned []Assignment
+	Refused  map[int][]Refusal
+}
+
+// Place gives each request, in their order, the best host that can take it:
+// fewest instances of its service, then of its app, then most CPU left, then most
+// memory, then the first by name. Earlier assignments count for later requests.
+func Place(situation Situation, requests []Request) Result {
+	room := newRoom(situation)
+	result := Result{Refused: map[int][]Refusal{}}
+	hopeless := map[kin][]Refusal{}
+	for i := range requests {
+		request := &requests[i]
+		if why, known := hopeless[kinOf(request)]; known {
+			// Room only shrinks: what a twin was refused for still holds.
+			result.Refused[i] = why
+			continue
+		}
+		if best := room.best(request); best != nil {
+			ports, offered := room.take(best, request)
+			result.Assigned = append(result.Assigned, Assignment{i, best.Name, ports, offered})
+			continue
+		}
+		why := room.explain(request)
+		hopeless[kinOf(request)] = why
+		result.Refused[i] = why
+	}
+	return result
+}
+
+// kin groups the requests that differ in their slot only.
+type kin struct{ app, service, host string }
+
+func kinOf(r *Request) kin { return kin{r.App, r.Service, r.Host} }
+
+// Eligible reports whether the constraints let a service use the host at all.
+func Eligible(host Host, constraints []app.Constraint) bool {
+	_, ok := violated(&host, constraints)
+	return !ok
+}
+
+func violated(host *Host, constraints []app.Constraint) (app.Constraint, bool) {
+	for _, c := range constraints {
+		value, has := host.Attributes[c.Attribute]
+		if c.Attribute == "hostname" {
+			value, has = host.Name, true
+		}
+		if equal := has && value == c.Value; equal != (c.Op == "==") {
+			return c, true
+		}
+	}
+	return app.Constraint{}, false
+}
+
+// milli turns CPUs into the thousandths that Mesos counts in, so that sums of
+// floats do not drift.
+func milli(cpus float64) int64 { return int64(math.Round(cpus * 1000)) }

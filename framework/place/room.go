@@ -1,0 +1,197 @@
+package place
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"tombolo/framework/app"
+)
+
+// room is what is left on the hosts while requests are assigned.
+type room struct {
+	hosts []*space
+	pins  map[string]string
+}
+
+// space is one host's room.
+type space struct {
+	Host
+	cpus     int64 // thousandths
+	memory   int64
+	services map[[2]string]int
+	apps     map[string]int
+	taken    []Taken
+}
+
+func newRoom(s Situation) *room {
+	r := &room{pins: map[string]string{}}
+	byName := map[string]*space{}
+	for _, h := range s.Hosts {
+		sp := &space{
+			Host: h, cpus: milli(h.CPUs), memory: h.MemBytes,
+			services: map[[2]string]int{}, apps: map[string]int{},
+		}
+		byName[h.Name] = sp
+		r.hosts = append(r.hosts, sp)
+	}
+	slices.SortFunc(r.hosts, func(a, b *space) int { return cmp.Compare(a.Name, b.Name) })
+	for _, in := range s.Residents {
+		if sp := byName[in.Host]; sp != nil {
+			sp.count(in.App, in.Service)
+		}
+	}
+	for _, t := range s.Taken {
+		if sp := byName[t.Host]; sp != nil {
+			sp.taken = append(sp.taken, t)
+		}
+	}
+	for volume, host := range s.Pins {
+		r.pins[volume] = host
+	}
+	return r
+}
+
+func (s *space) count(app, service string) {
+	s.services[[2]string{app, service}]++
+	s.apps[app]++
+}
+
+// best returns the host to use, or nil.
+func (r *room) best(request *Request) *space {
+	var best *space
+	for _, sp := range r.hosts {
+		if (best == nil || sp.before(best, request)) && r.refuse(sp, request) == nil {
+			best = sp
+		}
+	}
+	return best
+}
+
+func (s *space) before(o *space, request *Request) bool {
+	service := [2]string{request.App, request.Service}
+	return cmp.Or(
+		cmp.Compare(s.services[service], o.services[service]),
+		cmp.Compare(s.apps[request.App], o.apps[request.App]),
+		-cmp.Compare(s.cpus, o.cpus),
+		-cmp.Compare(s.memory, o.memory),
+	) < 0
+}
+
+func (r *room) explain(request *Request) []Refusal {
+	refusals := make([]Refusal, 0, len(r.hosts))
+	for _, sp := range r.hosts {
+		if no := r.refuse(sp, request); no != nil {
+			refusals = append(refusals, no())
+		}
+	}
+	return refusals
+}
+
+// refuse returns nil when the host can take the request, else what says why not:
+// the words are made for those who ask only.
+func (r *room) refuse(s *space, request *Request) func() Refusal {
+	no := func(kind Kind, format string, args ...any) func() Refusal {
+		return func() Refusal { return Refusal{s.Name, kind, fmt.Sprintf(format, args...)} }
+	}
+	if request.Host != "" && request.Host != s.Name {
+		return no(Elsewhere, "this instance is for %s", request.Host)
+	}
+	for _, volume := range request.Volumes {
+		if host := r.pins[volume]; host != "" && host != s.Name {
+			return no(Volume, "volume %s is on %s", volume, host)
+		}
+	}
+	if c, bad := violated(&s.Host, request.Constraints); bad {
+		return no(Constraint, "constraint %s %s %s", c.Attribute, c.Op, c.Value)
+	}
+	if s.Problem != "" {
+		return no(Problem, "%s", s.Problem)
+	}
+	for _, port := range request.Ports {
+		if by, taken := s.holder(port); taken {
+			return no(Port, "host port %d/%s taken by %s", port.Host, port.Proto, by)
+		}
+	}
+	switch {
+	case !s.Offered:
+		return no(NoOffer, "no offer from %s now", s.Name)
+	case milli(request.CPUs) > s.cpus:
+		return no(Resources, "cpus %s of %s left", thousandths(milli(request.CPUs)), thousandths(s.cpus))
+	case request.MemBytes > s.memory:
+		return no(Resources, "memory %s of %s left", mebibytes(request.MemBytes), mebibytes(s.memory))
+	}
+	return nil
+}
+
+func (s *space) holder(port app.Port) (string, bool) {
+	if port.Host == 0 {
+		return "", false
+	}
+	for _, t := range s.taken {
+		if Overlap(t.Port, port) {
+			return t.By, true
+		}
+	}
+	return "", false
+}
+
+// Overlap reports whether two published ports cannot both be on one host.
+func Overlap(a, b app.Port) bool {
+	return a.Host == b.Host && a.Host != 0 && a.Proto == b.Proto &&
+		(everywhere(a.HostIP) || everywhere(b.HostIP) || a.HostIP == b.HostIP)
+}
+
+func everywhere(ip string) bool { return ip == "" || ip == "0.0.0.0" || ip == "::" }
+
+// take books the request on the host and returns its ports, and which of them
+// the host offered.
+func (r *room) take(s *space, request *Request) (ports []app.Port, offered []uint16) {
+	s.cpus -= milli(request.CPUs)
+	s.memory -= request.MemBytes
+	s.count(request.App, request.Service)
+	for _, volume := range request.Volumes {
+		r.pins[volume] = s.Name
+	}
+	by := fmt.Sprintf("%s/%s.%d", request.App, request.Service, request.Slot)
+	for _, port := range request.Ports {
+		if port.Host == 0 {
+			port.Host = s.free(port)
+		}
+		s.taken = append(s.taken, Taken{s.Name, port, by})
+		ports = append(ports, port)
+		if s.offers(port.Host) {
+			offered = append(offered, port.Host)
+		}
+	}
+	return ports, offered
+}
+
+// Where no range is offered, any port is chosen from this one: above Mesos'
+// usual offer, below where kernels choose source ports.
+var fallback = PortRange{32001, 32767}
+
+// free chooses a host port: the first free one that is offered, else of fallback,
+// else 0, which leaves it to the linker.
+func (s *space) free(port app.Port) uint16 {
+	for _, span := range append(slices.Clone(s.Ports), fallback) {
+		for n := int(span.First); n <= int(span.Last); n++ {
+			port.Host = uint16(n)
+			if _, taken := s.holder(port); !taken && n > 0 {
+				return port.Host
+			}
+		}
+	}
+	return 0
+}
+
+func (s *space) offers(port uint16) bool {
+	return slices.ContainsFunc(s.Ports, func(span PortRange) bool {
+		return span.First <= port && port <= span.Last
+	})
+}
+
+func thousandths(n int64) string { return strconv.FormatFloat(float64(n)/1000, 'f', -1, 64) }
+
+func mebibytes(n int64) string { return fmt.Sprintf("%d MiB", n>>20) }
