@@ -1,0 +1,57 @@
+# Everything a newcomer needs: sudo make demo, sudo make test. `make help` lists the rest.
+GO     ?= $(shell command -v go || echo /usr/local/go/bin/go)
+GOFMT  := $(dir $(GO))gofmt
+BIN    := bin/tombolo
+export CGO_ENABLED ?= 0
+
+STATICCHECK   := honnef.co/go/tools/cmd/staticcheck@v0.8.0
+GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.6.0
+
+.PHONY: help build setup images demo test unit race e2e soak bench check lint fuzz lab install clean
+
+help: ## List the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+build: ## Build bin/tombolo, statically linked
+	$(GO) build -trimpath -o $(BIN) ./cmd/tombolo
+
+setup: ## Install and start what is missing (Docker, nftables, ...)
+	@packaging/setup.sh --examples
+
+images: setup ## Build the example images from Debian packages (cached)
+	@cd examples/guestbook/web && $(GO) build -trimpath -o web .
+	@cd examples/stranger/tool && $(GO) build -trimpath -o tool .
+	@examples/images.sh
+
+demo: build images ## The main job: one Compose app on three hosts, linked by name
+	$(GO) run ./test/demo --binary $(abspath $(BIN))
+
+test: build images ## Every test: unit, race, fuzz seeds, kernel, lab end to end
+	@GO="$(GO)" test/run.sh
+
+unit: ## Tests that need neither root nor Docker are among these; run as root for all
+	$(GO) test ./...
+
+e2e: build images ## The lab end-to-end tests alone
+	TOMBOLO_BINARY=$(abspath $(BIN)) $(GO) test -count=1 -timeout 15m ./test/e2e/
+
+bench: build images ## Figures side by side with other overlays, from one run
+	$(GO) run ./test/bench --binary $(abspath $(BIN))
+
+check: lint ## gofmt, vet, staticcheck, golangci-lint, tests
+	$(MAKE) test
+
+lint: ## gofmt, vet, staticcheck, golangci-lint
+	@test -z "$$($(GOFMT) -l $$(git ls-files '*.go' | grep -v testdata/))" || { $(GOFMT) -l .; exit 1; }
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+	$(GO) run $(GOLANGCI_LINT) run ./...
+
+lab: build setup ## A lab of three hosts to play with
+	$(BIN) lab up --hosts 3
+
+install: build ## Install the binary
+	install -D -m 0755 $(BIN) $(DESTDIR)/usr/local/bin/tombolo
+
+clean: ## Remove what was built
+	rm -rf bin examples/guestbook/web/web examples/stranger/tool/tool

@@ -1,0 +1,202 @@
+package arch
+
+import (
+	"go/format"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const (
+	module   = "tombolo"
+	root     = "../.."
+	maxLines = 400
+)
+
+// allowed is the import table of DESIGN and ARCHITECTURE: package pattern ->
+// patterns of ours that it may import. The first pattern that matches rules; a
+// package that matches none may import nothing of ours. A package may always
+// import its own fake from a test.
+var allowed = []struct {
+	pkg     string
+	imports []string
+}{
+	{"cmd/...", []string{"..."}},
+	{"test/...", []string{"..."}},
+	{"framework", []string{"framework/...", "linker/record", "linker/api"}},
+	{"framework/frameworktest", []string{"framework/...", "linker/record", "linker/api"}},
+	{"framework/place", []string{"framework/app", "linker/record"}},
+	{"framework/deploy", []string{"framework/app", "linker/record"}},
+	{"framework/store", []string{"framework/app", "linker/record"}},
+	{"framework/api", []string{"framework/app", "linker/record"}},
+	{"framework/local/...", []string{"framework/mesos", "framework/local/..."}},
+	{"linker", []string{"linker/...", "overlay", "dns"}},
+	{"linker/plugin", []string{"linker/attach"}},
+	{"linker/cni", []string{"linker/attach"}},
+	{"linker/attach", []string{"linker/ipam", "linker/record", "overlay"}},
+	{"linker/catalog", []string{"linker/record"}},
+	{"linker/reach", []string{"linker/record"}},
+	{"linker/api", []string{"linker/record"}},
+	{"dns", []string{"linker/record"}},
+}
+
+func TestImports(t *testing.T) {
+	for _, f := range goFiles(t) {
+		if strings.HasSuffix(f, "_test.go") {
+			continue
+		}
+		pkg := path.Dir(f)
+		tree, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, f), nil, parser.ImportsOnly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, spec := range tree.Imports {
+			imported, _ := strconv.Unquote(spec.Path.Value)
+			ours, ok := strings.CutPrefix(imported, module+"/")
+			if ok && !mayImport(pkg, ours) {
+				t.Errorf("%s imports %s: the import table does not allow it", f, imported)
+			}
+		}
+	}
+}
+
+func mayImport(pkg, imported string) bool {
+	for _, rule := range allowed {
+		if matches(rule.pkg, pkg) {
+			return slices.ContainsFunc(rule.imports, func(p string) bool { return matches(p, imported) })
+		}
+	}
+	return false
+}
+
+// matches knows exact paths and trailing "...", as the go command does.
+func matches(pattern, pkg string) bool {
+	prefix, wild := strings.CutSuffix(pattern, "...")
+	if !wild {
+		return pattern == pkg
+	}
+	return prefix == "" || pkg == strings.TrimSuffix(prefix, "/") || strings.HasPrefix(pkg, prefix)
+}
+
+func TestMatches(t *testing.T) {
+	for _, c := range []struct {
+		pattern, pkg string
+		want         bool
+	}{
+		{"dns", "dns", true},
+		{"dns", "dns/x", false},
+		{"cmd/...", "cmd", true},
+		{"cmd/...", "cmd/tombolo", true},
+		{"cmd/...", "cmdx", false},
+		{"...", "linker/record", true},
+	} {
+		if got := matches(c.pattern, c.pkg); got != c.want {
+			t.Errorf("matches(%q, %q) = %v", c.pattern, c.pkg, got)
+		}
+	}
+}
+
+func TestPackageDocs(t *testing.T) {
+	documented := map[string]bool{}
+	for _, f := range goFiles(t) {
+		if strings.HasSuffix(f, "_test.go") {
+			continue
+		}
+		tree, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, f), nil, parser.PackageClauseOnly|parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir := path.Dir(f)
+		documented[dir] = documented[dir] || tree.Doc != nil
+	}
+	for dir, ok := range documented {
+		if !ok {
+			t.Errorf("package %s has no doc comment", dir)
+		}
+	}
+}
+
+func TestFileSizes(t *testing.T) {
+	for _, f := range goFiles(t) {
+		b := read(t, f)
+		if n := strings.Count(string(b), "\n"); n > maxLines && !strings.HasSuffix(f, "_test.go") {
+			t.Errorf("%s has %d lines; more than %d are more than one idea", f, n, maxLines)
+		}
+	}
+}
+
+func TestFormatted(t *testing.T) {
+	for _, f := range goFiles(t) {
+		b := read(t, f)
+		want, err := format.Source(b)
+		if err != nil {
+			t.Errorf("%s: %v", f, err)
+			continue
+		}
+		if string(want) != string(b) {
+			t.Errorf("%s is not gofmt-ed", f)
+		}
+	}
+}
+
+// TestKernelCodeIsMarked holds kernel access to files that say so by their name.
+func TestKernelCodeIsMarked(t *testing.T) {
+	for _, f := range goFiles(t) {
+		if strings.HasSuffix(f, "_linux.go") || strings.HasSuffix(f, "_linux_test.go") || strings.HasPrefix(f, "test/bench/") {
+			continue
+		}
+		tree, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, f), nil, parser.ImportsOnly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, spec := range tree.Imports {
+			if p, _ := strconv.Unquote(spec.Path.Value); strings.HasPrefix(p, "github.com/vishvananda/") {
+				t.Errorf("%s imports %s but is not named _linux.go", f, p)
+			}
+		}
+	}
+}
+
+func goFiles(t *testing.T) []string {
+	t.Helper()
+	var out []string
+	err := filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && (d.Name() == "testdata" || d.Name() == ".git" || d.Name() == "bin") {
+			return fs.SkipDir
+		}
+		if strings.HasSuffix(p, ".go") {
+			rel, err := filepath.Rel(root, p)
+			if err != nil {
+				return err
+			}
+			out = append(out, filepath.ToSlash(rel))
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(out) < 10 {
+		t.Fatalf("only %d Go files found: is the root right?", len(out))
+	}
+	return out
+}
+
+func read(t *testing.T, f string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(root, f))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}

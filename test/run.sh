@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Runs every test of the repository as root: unit and simulation with the race
+# detector, fuzz seeds, kernel, and the lab end to end. A skipped test is a
+# failure. `make test` calls it after building the binary and the example images.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+GO=${GO:-go}
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+if ! command -v gcc >/dev/null; then # the race detector needs cgo
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends gcc libc6-dev >/dev/null
+fi
+
+"$GO" vet ./...
+for module in examples/guestbook/web examples/stranger/tool; do
+	(cd "$module" && "$GO" vet ./...)
+done
+
+fast=$("$GO" list ./... | grep -v '^tombolo/test/e2e')
+# shellcheck disable=SC2086 # a list of packages
+CGO_ENABLED=1 "$GO" test -v -race -count=1 -timeout 10m $fast >"$log" 2>&1 || status=$?
+grep -E '^(ok|FAIL|panic|---? FAIL|\?)|--- (FAIL|SKIP)' "$log" | grep -v 'no test files' || true
+if [ "${status:-0}" != 0 ]; then
+	grep -vE '^\s*(=== |--- PASS|PASS$)' "$log" | tail -n 300
+	exit "$status"
+fi
+if grep -q -- '--- SKIP' "$log"; then
+	echo "tests were skipped; none may be" >&2
+	exit 1
+fi
+
+TOMBOLO_BINARY=$PWD/bin/tombolo "$GO" test -v -count=1 -timeout 15m ./test/e2e/ 2>&1 | tee "$log"
+if grep -q -- '--- SKIP' "$log"; then
+	echo "tests were skipped; none may be" >&2
+	exit 1
+fi
