@@ -43,6 +43,9 @@ type Service struct {
 	Mounts  []Mount  `json:"mounts,omitempty"`
 	Health  *Health  `json:"healthcheck,omitempty"`
 	Restart Restart  `json:"restart"`
+	// NeverReplace is x-tombolo: {replace: never}: while its host is unreachable an
+	// instance is not started elsewhere.
+	NeverReplace bool `json:"never_replace,omitempty"`
 
 	Resources   Resources     `json:"resources"`
 	StopSignal  string        `json:"stop_signal,omitempty"`
