@@ -1,0 +1,69 @@
+// Package attachtest has in-memory twins of what an attach.Table works on.
+package attachtest
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"tombolo/linker/record"
+	"tombolo/overlay"
+)
+
+// Interfaces keeps interfaces in memory. It implements attach.Interfaces.
+type Interfaces struct {
+	// Block, if set, is waited for by every Attach, whatever its context says: an
+	// Attach that is stuck.
+	Block chan struct{}
+	// Err is what Attach answers.
+	Err error
+
+	mu       sync.Mutex
+	attached map[string]overlay.Endpoint
+}
+
+// Attach remembers the endpoint.
+func (f *Interfaces) Attach(_ context.Context, ep overlay.Endpoint) (overlay.Interface, error) {
+	if f.Block != nil {
+		<-f.Block
+	}
+	if f.Err != nil {
+		return overlay.Interface{}, f.Err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.attached == nil {
+		f.attached = map[string]overlay.Endpoint{}
+	}
+	f.attached[ep.ID] = ep
+	return overlay.Interface{Host: "tb" + ep.ID[:8], Container: "tbc" + ep.ID[:8]}, nil
+}
+
+// Detach forgets the endpoint.
+func (f *Interfaces) Detach(_ context.Context, id string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.attached, id)
+	return nil
+}
+
+// Attached lists the IDs of the endpoints that have an interface.
+func (f *Interfaces) Attached() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var out []string
+	for id := range f.attached {
+		out = append(out, id)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Sockets maps "port/proto" to who listens there. It implements attach.Sockets.
+type Sockets map[string]string
+
+// Holder looks the port up.
+func (s Sockets) Holder(p record.Publish) string {
+	return s[fmt.Sprintf("%d/%s", p.HostPort, p.Proto)]
+}

@@ -1,0 +1,96 @@
+package attach
+
+import (
+	"fmt"
+	"slices"
+
+	"tombolo/linker/record"
+)
+
+// Host ports that are chosen for containers which ask for any lie here: IANA's
+// dynamic range.
+const (
+	firstDynamic = 49152
+	lastDynamic  = 65535
+)
+
+// claimPorts resolves ports without a number and refuses those that are taken.
+// t.mu is held; nothing is written.
+func (t *Table) claimPorts(id string, want []record.Publish) ([]record.Publish, error) {
+	own := t.doc.Endpoints[id]
+	var out []record.Publish
+	for _, p := range want {
+		if own != nil {
+			if i := slices.IndexFunc(own.Published, func(o record.Publish) bool { return satisfies(o, p) }); i >= 0 {
+				out = append(out, own.Published[i])
+				continue
+			}
+		}
+		got, err := t.claimPort(id, p, out)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, got)
+	}
+	return out, nil
+}
+
+func (t *Table) claimPort(id string, p record.Publish, taken []record.Publish) (record.Publish, error) {
+	if p.HostPort != 0 {
+		if who := t.holder(id, p, taken); who != "" {
+			return p, fmt.Errorf("port %d/%s of this host is taken by %s", p.HostPort, p.Proto, who)
+		}
+		return p, nil
+	}
+	for n := firstDynamic; n <= lastDynamic; n++ {
+		p.HostPort = uint16(n)
+		if t.holder(id, p, taken) == "" {
+			return p, nil
+		}
+	}
+	return p, fmt.Errorf("no port of this host is free for %d/%s", p.Port, p.Proto)
+}
+
+// holder says who holds p's host port: another endpoint, the same one for another
+// port, or a process of the host.
+func (t *Table) holder(id string, p record.Publish, taken []record.Publish) string {
+	for other, ep := range t.doc.Endpoints {
+		if other != id && slices.ContainsFunc(ep.Published, func(o record.Publish) bool { return overlaps(o, p) }) {
+			if t.cfg.Describe != nil {
+				if who := t.cfg.Describe(other); who != "" {
+					return who
+				}
+			}
+			return fmt.Sprintf("endpoint %s (%s)", Short(other), ep.Addr4)
+		}
+	}
+	if slices.ContainsFunc(taken, func(o record.Publish) bool { return overlaps(o, p) }) {
+		return "the same container's other port"
+	}
+	return t.cfg.Sockets.Holder(p)
+}
+
+// satisfies reports whether have is what a repeated call asks for by want.
+func satisfies(have, want record.Publish) bool {
+	if want.HostPort == 0 {
+		want.HostPort = have.HostPort
+	}
+	return have == want
+}
+
+// overlaps reports whether two publications claim one port of one address.
+func overlaps(a, b record.Publish) bool {
+	return a.HostPort == b.HostPort && a.Proto == b.Proto &&
+		(!a.HostIP.IsValid() || !b.HostIP.IsValid() || a.HostIP == b.HostIP)
+}
+
+// mergePorts adds to have those of more that it does not already satisfy.
+func mergePorts(have, more []record.Publish) []record.Publish {
+	out := slices.Clone(have)
+	for _, p := range more {
+		if !slices.ContainsFunc(have, func(o record.Publish) bool { return satisfies(o, p) }) {
+			out = append(out, p)
+		}
+	}
+	return out
+}

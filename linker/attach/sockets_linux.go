@@ -1,0 +1,87 @@
+package attach
+
+import (
+	"bufio"
+	"encoding/hex"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"tombolo/linker/record"
+)
+
+// HostSockets reads the kernel's tables of sockets (proc(5), /proc/net/tcp). It
+// opens none itself: a probe that binds could take a port from somebody.
+type HostSockets struct{}
+
+// socket is a line of /proc/net/{tcp,udp}{,6} that blocks a bind to its port.
+type socket struct {
+	addr  netip.Addr
+	port  uint16
+	inode string
+}
+
+// Holder names the process that has p's host port, or is "".
+func (HostSockets) Holder(p record.Publish) string {
+	for _, table := range []string{p.Proto, p.Proto + "6"} {
+		f, err := os.Open(filepath.Join("/proc/self/net", table))
+		if err != nil {
+			continue // no table for sctp, none for IPv6 where it is off
+		}
+		scan := bufio.NewScanner(f)
+		for scan.Scan() {
+			s, ok := parseSocket(p.Proto, scan.Text())
+			if ok && s.blocks(p) {
+				f.Close()
+				return fmt.Sprintf("%s, which listens on %s", processOf(s.inode), netip.AddrPortFrom(s.addr, s.port))
+			}
+		}
+		f.Close()
+	}
+	return ""
+}
+
+func (s socket) blocks(p record.Publish) bool {
+	return s.port == p.HostPort && (s.addr.IsUnspecified() || !p.HostIP.IsValid() || s.addr == p.HostIP)
+}
+
+// parseSocket reads one line; ok is false for the heading and for sockets that
+// have a peer.
+func parseSocket(proto, line string) (_ socket, ok bool) {
+	listening := map[string]string{"tcp": "0A", "udp": "07"}[proto]
+	f := strings.Fields(line)
+	if len(f) < 10 || f[3] != listening {
+		return socket{}, false
+	}
+	host, port, ok := strings.Cut(f[1], ":")
+	raw, err := hex.DecodeString(host)
+	n, perr := strconv.ParseUint(port, 16, 16)
+	if !ok || err != nil || perr != nil || len(raw)%4 != 0 {
+		return socket{}, false
+	}
+	for word := range slices.Chunk(raw, 4) { // each word is in the byte order of the machine, little-endian
+		slices.Reverse(word)
+	}
+	addr, ok := netip.AddrFromSlice(raw)
+	return socket{addr: addr.Unmap(), port: uint16(n), inode: f[9]}, ok
+}
+
+// processOf names who has the socket open.
+func processOf(inode string) string {
+	links, _ := filepath.Glob("/proc/[0-9]*/fd/*") // the pattern is well formed
+	for _, link := range links {
+		if to, err := os.Readlink(link); err != nil || to != "socket:["+inode+"]" {
+			continue
+		}
+		pid := strings.Split(link, "/")[2]
+		name, err := os.ReadFile(filepath.Join("/proc", pid, "comm"))
+		if err == nil {
+			return fmt.Sprintf("%s (pid %s)", strings.TrimSpace(string(name)), pid)
+		}
+	}
+	return "another process"
+}

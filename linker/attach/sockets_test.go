@@ -1,0 +1,57 @@
+package attach
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"testing"
+
+	"tombolo/linker/record"
+)
+
+func TestHolderFindsThisProcess(t *testing.T) {
+	tcp, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tcp.Close()
+	udp, err := net.ListenPacket("udp", "[::]:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer udp.Close()
+	tport := tcp.Addr().(*net.TCPAddr).AddrPort().Port()
+	uport := udp.LocalAddr().(*net.UDPAddr).AddrPort().Port()
+	me := fmt.Sprintf("(pid %d)", os.Getpid())
+
+	for _, tt := range []struct {
+		name string
+		p    record.Publish
+		held bool
+	}{
+		{"tcp on all", record.Publish{HostPort: tport, Proto: "tcp"}, true},
+		{"tcp on that address", record.Publish{HostIP: netip.MustParseAddr("127.0.0.1"), HostPort: tport, Proto: "tcp"}, true},
+		{"tcp on another address", record.Publish{HostIP: netip.MustParseAddr("127.0.0.2"), HostPort: tport, Proto: "tcp"}, false},
+		{"udp under a wildcard", record.Publish{HostIP: netip.MustParseAddr("127.0.0.2"), HostPort: uport, Proto: "udp"}, true},
+		{"sctp", record.Publish{HostPort: tport, Proto: "sctp"}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := HostSockets{}.Holder(tt.p)
+			if tt.held != strings.Contains(got, me) || tt.held != (got != "") {
+				t.Errorf("holder = %q, want one: %v", got, tt.held)
+			}
+		})
+	}
+}
+
+func FuzzParseSocket(f *testing.F) {
+	f.Add("tcp", "   0: 0100007F:0035 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 12345 1")
+	f.Add("udp", "   0: 00000000000000000000000000000000:0035 0:0 07 0:0 0:0 0 0 0 9 1")
+	f.Fuzz(func(t *testing.T, proto, line string) {
+		if s, ok := parseSocket(proto, line); ok && !s.addr.IsValid() {
+			t.Errorf("accepted %q without an address", line)
+		}
+	})
+}

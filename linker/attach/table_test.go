@@ -1,0 +1,235 @@
+package attach_test
+
+import (
+	"errors"
+	"log/slog"
+	"net/netip"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"tombolo/linker/attach"
+	"tombolo/linker/attach/attachtest"
+	"tombolo/linker/ipam"
+	"tombolo/linker/record"
+)
+
+// bench is a table over fakes, and the files to open it again.
+type bench struct {
+	*attach.Table
+	dir    string
+	ifaces *attachtest.Interfaces
+}
+
+func open(t *testing.T, dir string) *bench {
+	t.Helper()
+	log := slog.New(slog.DiscardHandler)
+	addrs, err := ipam.Open(filepath.Join(dir, "ipam.json"), log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := addrs.Use(netip.MustParsePrefix("100.64.7.0/24"), netip.Prefix{}); err != nil {
+		t.Fatal(err)
+	}
+	b := &bench{dir: dir, ifaces: &attachtest.Interfaces{}}
+	b.Table, err = attach.Open(attach.Config{
+		File: filepath.Join(dir, "endpoints.json"), Addresses: addrs, Interfaces: b.ifaces,
+		Sockets:  attachtest.Sockets{"22/tcp": "sshd (pid 7)", "49152/tcp": "someone"},
+		Describe: func(id string) string { return map[string]string{epB: "container web"}[id] },
+		Log:      log,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+var (
+	epA = strings.Repeat("a", 64)
+	epB = strings.Repeat("b", 64)
+	epC = strings.Repeat("c", 64)
+)
+
+func (b *bench) make(t *testing.T, id string, ports ...record.Publish) (attach.Endpoint, error) {
+	t.Helper()
+	addr, err := b.Reserve(t.Context(), ipam.Request{Key: id})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ep := attach.Endpoint{ID: id, Addr4: addr, MAC: id[:8], Published: ports}
+	if err := b.Create(t.Context(), ep); err != nil {
+		return ep, err
+	}
+	_, err = b.Join(t.Context(), id)
+	return ep, err
+}
+
+func TestLifeDoneTwice(t *testing.T) {
+	b := open(t, t.TempDir())
+	for range 2 {
+		if _, err := b.make(t, epA); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := b.ifaces.Attached(); !cmp.Equal(got, []string{epA}) {
+		t.Errorf("attached %v", got)
+	}
+	for range 2 {
+		if err := errors.Join(b.Unpublish(t.Context(), epA), b.Leave(t.Context(), epA), b.Delete(t.Context(), epA)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := b.ifaces.Attached(); len(got)+len(b.Snapshot()) != 0 {
+		t.Errorf("left over: %v, %v", got, b.Snapshot())
+	}
+}
+
+func TestJoinFails(t *testing.T) {
+	b := open(t, t.TempDir())
+	b.ifaces.Err = errors.New("no veth")
+	if _, err := b.make(t, epA); err == nil || !strings.Contains(err.Error(), "attach endpoint aaaaaaaaaaaa: no veth") {
+		t.Errorf("error = %v", err)
+	}
+	if b.Snapshot()[0].Joined {
+		t.Error("joined without an interface")
+	}
+	if _, err := b.Join(t.Context(), epB); err == nil {
+		t.Error("joined an unknown endpoint")
+	}
+}
+
+func TestPublishedPorts(t *testing.T) {
+	local := netip.MustParseAddr("127.0.0.1")
+	for _, tt := range []struct {
+		name string
+		want record.Publish
+		got  uint16 // host port
+		err  string
+	}{
+		{"free", record.Publish{HostPort: 81, Port: 80, Proto: "tcp"}, 81, ""},
+		{"other protocol", record.Publish{HostPort: 8080, Port: 80, Proto: "udp"}, 8080, ""},
+		{"another container's", record.Publish{HostPort: 8080, Port: 80, Proto: "tcp"}, 0, "port 8080/tcp of this host is taken by container web"},
+		{"another container's, one address", record.Publish{HostIP: local, HostPort: 8080, Port: 80, Proto: "tcp"}, 0, "taken by container web"},
+		{"a process's", record.Publish{HostPort: 22, Port: 80, Proto: "tcp"}, 0, "taken by sshd (pid 7)"},
+		{"any", record.Publish{Port: 80, Proto: "tcp"}, 49153, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			b := open(t, t.TempDir())
+			if _, err := b.make(t, epB, record.Publish{HostPort: 8080, Port: 80, Proto: "tcp"}); err != nil {
+				t.Fatal(err)
+			}
+			_, err := b.make(t, epA, tt.want)
+			if tt.err != "" {
+				if err == nil || !strings.Contains(err.Error(), tt.err) {
+					t.Errorf("error = %v, want %q", err, tt.err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := b.Publish(t.Context(), epA, []record.Publish{tt.want}); err != nil { // Docker says it twice
+				t.Fatal(err)
+			}
+			tt.want.HostPort = tt.got
+			if diff := cmp.Diff([]record.Publish{tt.want}, b.Snapshot()[0].Published, cmpopts.EquateComparable(netip.Addr{})); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestRestartKeepsEverything(t *testing.T) {
+	b := open(t, t.TempDir())
+	if err := b.CreateNetwork("net1"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.make(t, epA, record.Publish{HostPort: 8080, Port: 80, Proto: "tcp"}); err != nil {
+		t.Fatal(err)
+	}
+	again := open(t, b.dir)
+	if diff := cmp.Diff(b.Snapshot(), again.Snapshot(), cmpopts.EquateComparable(netip.Addr{})); diff != "" {
+		t.Error(diff)
+	}
+	if again.Network() != "net1" {
+		t.Errorf("network = %q", again.Network())
+	}
+}
+
+func TestOneNetwork(t *testing.T) {
+	b := open(t, t.TempDir())
+	for _, id := range []string{"net1", "net1"} {
+		if err := b.CreateNetwork(id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := b.CreateNetwork("net2"); err == nil || !strings.Contains(err.Error(), "already has a network") {
+		t.Errorf("second network: %v", err)
+	}
+	if err := errors.Join(b.DeleteNetwork("net2"), b.DeleteNetwork("net1"), b.CreateNetwork("net2")); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestReconcile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := open(t, t.TempDir())
+		gone, err := b.make(t, epA)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.make(t, epB); err != nil {
+			t.Fatal(err)
+		}
+		truth := []attach.Live{
+			{ID: epB},
+			{ID: epC, Addr4: netip.MustParseAddr("100.64.7.77"), MAC: "02:42", Published: []record.Publish{{HostPort: 99, Port: 80, Proto: "tcp"}}},
+		}
+		b.Reconcile(t.Context(), "net", truth)
+		if got := ids(b.Snapshot()); !cmp.Equal(got, []string{epA, epB, epC}) {
+			t.Fatalf("at once: %v; nothing may be collected within Grace", got)
+		}
+		if _, err := b.Reserve(t.Context(), ipam.Request{Want: netip.MustParseAddr("100.64.7.77")}); err == nil {
+			t.Error("an adopted address was given again")
+		}
+		time.Sleep(attach.Grace)
+		b.Reconcile(t.Context(), "net", truth)
+		if got := ids(b.Snapshot()); !cmp.Equal(got, []string{epB, epC}) {
+			t.Errorf("after Grace: %v", got)
+		}
+		if got := b.ifaces.Attached(); !cmp.Equal(got, []string{epB}) {
+			t.Errorf("interfaces: %v", got)
+		}
+		if _, err := b.Reserve(t.Context(), ipam.Request{Want: gone.Addr4}); err != nil {
+			t.Errorf("the collected endpoint's address is still held: %v", err)
+		}
+	})
+}
+
+func TestWatchCoalesces(t *testing.T) {
+	b := open(t, t.TempDir())
+	changes, stop := b.Watch()
+	defer stop()
+	if _, err := b.make(t, epA); err != nil {
+		t.Fatal(err)
+	}
+	<-changes
+	select {
+	case <-changes:
+		t.Error("two tokens for changes that nobody had received")
+	default:
+	}
+}
+
+func ids(eps []attach.Endpoint) []string {
+	var out []string
+	for _, ep := range eps {
+		out = append(out, ep.ID)
+	}
+	return out
+}

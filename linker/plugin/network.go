@@ -1,0 +1,145 @@
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"tombolo/linker/attach"
+	"tombolo/linker/record"
+	"tombolo/overlay"
+)
+
+// containerPrefix is the beginning of the interface's name inside the container;
+// Docker adds a number.
+const containerPrefix = "eth"
+
+func (s *Server) createNetwork(_ context.Context, r networkRequest) (any, error) {
+	if r.NetworkID == "" {
+		return nil, errors.New("no network ID")
+	}
+	for _, d := range append(r.IPv4Data, r.IPv6Data...) {
+		pool, err := netip.ParsePrefix(d.Pool)
+		if err != nil {
+			return nil, fmt.Errorf("subnet: %w", err)
+		}
+		if pool != s.cfg.Pool4 && pool != s.cfg.Pool6 && pool.String() != "0.0.0.0/0" {
+			return nil, fmt.Errorf("subnet %s is not the cluster's: add --ipam-driver tombolo --subnet %s", pool, s.cfg.Pool4)
+		}
+	}
+	return struct{}{}, s.cfg.Networks.CreateNetwork(r.NetworkID)
+}
+
+func (s *Server) deleteNetwork(_ context.Context, r networkRequest) (any, error) {
+	return struct{}{}, s.cfg.Networks.DeleteNetwork(r.NetworkID)
+}
+
+func (s *Server) createEndpoint(ctx context.Context, r endpointRequest) (any, error) {
+	if r.Interface == nil || r.Interface.Address == "" {
+		return nil, errors.New("the endpoint has no address: its network needs --ipam-driver tombolo")
+	}
+	addr4, err4 := parseAddr(r.Interface.Address)
+	addr6, err6 := parseAddr(r.Interface.AddressIPv6)
+	published, perr := publications(r.Options.PortMap)
+	if err := errors.Join(checkID(r), err4, err6, perr); err != nil {
+		return nil, err
+	}
+	err := s.cfg.Endpoints.Create(ctx, attach.Endpoint{
+		ID: r.EndpointID, Addr4: addr4, Addr6: addr6, MAC: r.Interface.MacAddress,
+		Published: published, Exposed: exposed(r.Options.Exposed),
+	})
+	return createEndpointReply{}, err
+}
+
+func (s *Server) join(ctx context.Context, r endpointRequest) (any, error) {
+	if err := checkID(r); err != nil {
+		return nil, err
+	}
+	iface, err := s.cfg.Endpoints.Join(ctx, r.EndpointID)
+	if err != nil {
+		return nil, err
+	}
+	reply := joinReply{
+		InterfaceName: interfaceName{SrcName: iface.Container, DstPrefix: containerPrefix},
+		Gateway:       overlay.Gateway4.String(),
+		StaticRoutes:  []staticRoute{{Destination: overlay.Gateway4.String() + "/32", RouteType: 1}},
+	}
+	if s.cfg.Pool6.IsValid() {
+		reply.GatewayIPv6 = overlay.Gateway6.String()
+	}
+	return reply, nil
+}
+
+func (s *Server) leave(ctx context.Context, r endpointRequest) (any, error) {
+	return struct{}{}, errors.Join(checkID(r), s.cfg.Endpoints.Leave(ctx, r.EndpointID))
+}
+
+func (s *Server) deleteEndpoint(ctx context.Context, r endpointRequest) (any, error) {
+	return struct{}{}, errors.Join(checkID(r), s.cfg.Endpoints.Delete(ctx, r.EndpointID))
+}
+
+func (s *Server) publish(ctx context.Context, r endpointRequest) (any, error) {
+	ports, err := publications(r.Options.PortMap)
+	if err := errors.Join(checkID(r), err); err != nil {
+		return nil, err
+	}
+	return struct{}{}, s.cfg.Endpoints.Publish(ctx, r.EndpointID, ports)
+}
+
+func (s *Server) unpublish(ctx context.Context, r endpointRequest) (any, error) {
+	return struct{}{}, errors.Join(checkID(r), s.cfg.Endpoints.Unpublish(ctx, r.EndpointID))
+}
+
+// checkID refuses what cannot be libnetwork's ID, 64 hexadecimal digits: the names
+// of interfaces are made of it.
+func checkID(r endpointRequest) error {
+	if len(r.EndpointID) != 64 {
+		return fmt.Errorf("%q is no endpoint ID", r.EndpointID)
+	}
+	for _, c := range r.EndpointID {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return fmt.Errorf("%q is no endpoint ID", r.EndpointID)
+		}
+	}
+	return nil
+}
+
+// protocols are IANA's numbers of those that have ports.
+var protocols = map[uint8]string{6: "tcp", 17: "udp", 132: "sctp"}
+
+func publications(bindings []portBinding) ([]record.Publish, error) {
+	var out []record.Publish
+	for _, b := range bindings {
+		host, err := parseAddr(b.HostIP)
+		if err != nil {
+			return nil, fmt.Errorf("publish port %d: %w", b.Port, err)
+		}
+		if host.IsValid() && host.IsUnspecified() {
+			host = netip.Addr{}
+		}
+		proto := protocols[b.Proto]
+		if proto == "" || b.Port == 0 {
+			return nil, fmt.Errorf("publish port %d of IP protocol %d: not possible", b.Port, b.Proto)
+		}
+		if b.HostPortEnd > b.HostPort {
+			return nil, fmt.Errorf("publish port %d on one of %d-%d: name one port", b.Port, b.HostPort, b.HostPortEnd)
+		}
+		p := record.Publish{HostIP: host, HostPort: b.HostPort, Port: b.Port, Proto: proto}
+		if !slices.Contains(out, p) { // some Engines name a port once for each family
+			out = append(out, p)
+		}
+	}
+	return out, nil
+}
+
+func exposed(ports []transportPort) []record.Port {
+	var out []record.Port
+	for _, p := range ports {
+		if proto := protocols[p.Proto]; proto != "" {
+			out = append(out, record.Port{Number: p.Port, Proto: proto})
+		}
+	}
+	return out
+}
