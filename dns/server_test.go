@@ -1,0 +1,334 @@
+package dns
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/miekg/dns"
+	"go.uber.org/goleak"
+
+	"tombolo/dns/dnstest"
+	"tombolo/linker/record"
+)
+
+var localhost = netip.MustParseAddr("127.0.0.1")
+
+// start runs a server for views on a free port of 127.0.0.1 until the test ends.
+func start(t *testing.T, views Viewer, up Upstream) *Server {
+	t.Helper()
+	others := goleak.IgnoreCurrent()
+	socks, err := Listen(t.Context(), netip.AddrPortFrom(localhost, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := New(Config{Sockets: []*Sockets{socks}, Zone: testZone, Viewer: views, Upstream: up, Log: slog.New(slog.DiscardHandler)})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+		goleak.VerifyNone(t, others)
+	})
+	return s
+}
+
+func exchange(t *testing.T, s *Server, network string, q *dns.Msg) *dns.Msg {
+	t.Helper()
+	m, _, err := (&dns.Client{Net: network, Timeout: 5 * time.Second, UDPSize: 4096}).Exchange(q, s.Addrs()[0].String())
+	if err != nil {
+		t.Fatalf("%s: %v", network, err)
+	}
+	return m
+}
+
+// TestServer asks every case of TestAnswer over the wire, twice so that the second
+// answer comes from the memo, and over TCP.
+func TestServer(t *testing.T) {
+	up := &dnstest.Upstream{Reply: func(q *dns.Msg) *dns.Msg { return new(dns.Msg).SetRcode(q, dns.RcodeNameError) }}
+	s := start(t, dnstest.Views{localhost: testView()}, up)
+	for _, c := range answerCases {
+		if c.Forward {
+			c = dnstest.Case{Name: c.Title(), Ask: c.Ask, Type: c.Type, Rcode: dns.RcodeNameError}
+		}
+		for _, network := range []string{"udp", "udp", "tcp"} {
+			t.Run(c.Title()+"/"+network, func(t *testing.T) {
+				q := c.Query()
+				q.SetEdns0(1232, false)
+				got := exchange(t, s, network, q)
+				c.Check(t, q, got)
+				if got.IsEdns0() == nil {
+					t.Error("no OPT record in the reply to a query with one")
+				}
+			})
+		}
+	}
+}
+
+func TestServerRefusesStrangers(t *testing.T) {
+	s := start(t, dnstest.Views{}, &dnstest.Upstream{})
+	for _, network := range []string{"udp", "tcp"} {
+		c := dnstest.Case{Ask: "example.com", Type: dns.TypeA, Rcode: dns.RcodeRefused}
+		q := c.Query()
+		c.Check(t, q, exchange(t, s, network, q))
+	}
+	if got := s.Stats().Refused; got != 2 {
+		t.Errorf("refused = %d, want 2", got)
+	}
+}
+
+func TestServerSeesViewChange(t *testing.T) {
+	views := new(changingView)
+	views.Store(testView())
+	s := start(t, views, &dnstest.Upstream{})
+	before := dnstest.Case{Ask: "four", Type: dns.TypeA, Answer: []string{"four. 1 IN A 100.64.1.4"}}
+	q := before.Query()
+	before.Check(t, q, exchange(t, s, "udp", q))
+	views.Store(&record.View{Index: 7})
+	after := dnstest.Case{Ask: "four", Type: dns.TypeA, Rcode: dns.RcodeNameError, Ns: rootSOA}
+	after.Check(t, q, exchange(t, s, "udp", q))
+}
+
+type changingView struct{ atomic.Pointer[record.View] }
+
+func (c *changingView) View(netip.Addr) (*record.View, bool) { return c.Load(), true }
+
+// manyView has n instances of "many".
+func manyView(n int) *record.View {
+	var targets []record.Target
+	for i := range n {
+		targets = append(targets, target(fmt.Sprintf("%d.many.shop", i+1), fmt.Sprintf("100.64.%d.%d", i/250, i%250+2), fmt.Sprintf("fd00:1:2::%x", i+1)))
+	}
+	return &record.View{Names: map[string]record.Answers{
+		"many": {Targets: targets, Ports: []record.Port{{Number: 80, Proto: "tcp"}}},
+	}}
+}
+
+func TestServerTruncates(t *testing.T) {
+	s := start(t, dnstest.Views{localhost: manyView(200)}, &dnstest.Upstream{})
+	cases := []struct {
+		name, ask string
+		qtype     uint16
+		edns      uint16
+		want      int // answers over UDP
+	}{
+		{"classic", "many", dns.TypeA, 0, (512 - 22) / 16},
+		{"EDNS", "many", dns.TypeA, 1232, (1232 - 22 - 11) / 16},
+		{"EDNS, more than is wise", "many", dns.TypeAAAA, 4096, (1232 - 22 - 11) / 28},
+		{"EDNS, less than classic", "many", dns.TypeA, 100, (512 - 22 - 11) / 16},
+		{"SRV", "_80._tcp.many", dns.TypeSRV, 0, 9},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			q := dnstest.Case{Ask: c.ask, Type: c.qtype}.Query()
+			if c.edns != 0 {
+				q.SetEdns0(c.edns, false)
+			}
+			got := exchange(t, s, "udp", q)
+			if !got.Truncated || len(got.Answer) != c.want {
+				t.Errorf("udp: truncated %v with %d answers, want %d", got.Truncated, len(got.Answer), c.want)
+			}
+			if got := exchange(t, s, "tcp", q); got.Truncated || len(got.Answer) != 200 {
+				t.Errorf("tcp: truncated %v with %d answers, want all 200", got.Truncated, len(got.Answer))
+			}
+		})
+	}
+}
+
+func TestServerShuffles(t *testing.T) {
+	s := start(t, dnstest.Views{localhost: manyView(3)}, &dnstest.Upstream{})
+	for _, network := range []string{"udp", "tcp"} {
+		first := make(map[string]int)
+		for range 300 {
+			m := exchange(t, s, network, dnstest.Case{Ask: "many", Type: dns.TypeA}.Query())
+			first[m.Answer[0].(*dns.A).A.String()]++
+		}
+		for addr, n := range first {
+			if n < 60 || len(first) != 3 { // the chance of a fair shuffle to fail is below 1e-6
+				t.Errorf("%s: %s came first %d times of 300 (%d addresses)", network, addr, n, len(first))
+			}
+		}
+	}
+}
+
+// TestServerGarbage sends what is no query; the next query is answered as ever.
+func TestServerGarbage(t *testing.T) {
+	s := start(t, dnstest.Views{localhost: testView()}, &dnstest.Upstream{})
+	conn, err := net.Dial("udp", s.Addrs()[0].String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	response, _ := new(dns.Msg).SetReply(dnstest.Case{Ask: "db", Type: dns.TypeA}.Query()).Pack()
+	loop := append(make([]byte, 12), 0xc0, 12, 0, 1, 0, 1)
+	loop[5] = 1
+	for _, pkt := range [][]byte{{}, {1}, make([]byte, 11), response, loop, append(loop[:12:12], make([]byte, 4000)...)} {
+		if _, err := conn.Write(pkt); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tcp, err := net.Dial("tcp", s.Addrs()[0].String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tcp.Close()
+	if _, err := tcp.Write([]byte{0, 3, 1, 2, 3}); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := tcp.Read(make([]byte, 1)); err == nil {
+		t.Errorf("read %d bytes after garbage, want the connection closed", n)
+	}
+	c := answerCases[0]
+	q := c.Query()
+	c.Check(t, q, exchange(t, s, "udp", q))
+	if got := s.Stats().Malformed; got < 4 {
+		t.Errorf("malformed = %d, want at least 4", got)
+	}
+}
+
+func TestServerLimitsForwards(t *testing.T) {
+	hold := make(chan struct{})
+	up := &dnstest.Upstream{Reply: func(q *dns.Msg) *dns.Msg {
+		<-hold
+		return new(dns.Msg).SetReply(q)
+	}}
+	s := start(t, dnstest.Views{localhost: testView()}, up)
+	client, err := net.Dial("udp", s.Addrs()[0].String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	conn := &dns.Conn{Conn: client}
+	for range forwardsPerAsker + 1 {
+		if err := conn.WriteMsg(dnstest.Case{Ask: "example.com", Type: dns.TypeA}.Query()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m, err := conn.ReadMsg()
+	if err != nil || m.Rcode != dns.RcodeServerFailure {
+		t.Errorf("beyond the limit: %v, %v, want SERVFAIL at once", m, err)
+	}
+	c := answerCases[0]
+	q := c.Query()
+	c.Check(t, q, exchange(t, s, "udp", q))
+	close(hold)
+	for range forwardsPerAsker {
+		if m, err := conn.ReadMsg(); err != nil || m.Rcode != dns.RcodeSuccess {
+			t.Fatalf("held query: %v, %v", m, err)
+		}
+	}
+	if got := s.Stats(); got.Limited != 1 || got.Forwarded != forwardsPerAsker+1 {
+		t.Errorf("stats = %+v", got)
+	}
+}
+
+func TestListenFallsBack(t *testing.T) {
+	for _, network := range []string{"udp", "tcp"} {
+		t.Run(network, func(t *testing.T) {
+			taken := hold(t, network)
+			s, err := Listen(t.Context(), taken)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			if s.Addr().Port() == taken.Port() || s.Addr().Addr() != localhost || s.TCP.Addr().(*net.TCPAddr).AddrPort().Port() != s.Addr().Port() {
+				t.Errorf("got %v and %v beside the taken %v", s.Addr(), s.TCP.Addr(), taken)
+			}
+		})
+	}
+}
+
+// hold takes a port that somebody else then cannot have.
+func hold(t *testing.T, network string) netip.AddrPort {
+	if network == "udp" {
+		pc, err := net.ListenPacket("udp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { pc.Close() })
+		return pc.LocalAddr().(*net.UDPAddr).AddrPort()
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l.Addr().(*net.TCPAddr).AddrPort()
+}
+
+func TestListenBeforeTheAddressExists(t *testing.T) {
+	s, err := Listen(t.Context(), netip.MustParseAddrPort("198.18.255.254:0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+}
+
+// TestSocketsSurviveRestart hands the sockets of one server to the next: a query
+// sent in between is answered.
+func TestSocketsSurviveRestart(t *testing.T) {
+	old, err := Listen(t.Context(), netip.AddrPortFrom(localhost, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := old.Files()
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := old.Addr()
+	old.Close()
+	client, err := net.Dial("udp", addr.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	conn := &dns.Conn{Conn: client}
+	c := answerCases[0]
+	q := c.Query()
+	if err := conn.WriteMsg(q); err != nil {
+		t.Fatal(err)
+	}
+	socks, err := FromFiles(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(addr.String(), socks.Addr().String()); diff != "" {
+		t.Error(diff)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	s := New(Config{Sockets: []*Sockets{socks}, Zone: testZone, Viewer: dnstest.Views{localhost: testView()}, Upstream: &dnstest.Upstream{}})
+	go func() { done <- s.Run(ctx) }()
+	m, err := conn.ReadMsg()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Check(t, q, m)
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestFromFilesRefusesOthers(t *testing.T) {
+	f, err := os.Open("/dev/null")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := FromFiles([]*os.File{f}); err == nil {
+		t.Error("took /dev/null for a socket")
+	}
+	if _, err := FromFiles(nil); err == nil {
+		t.Error("took nothing for sockets")
+	}
+}

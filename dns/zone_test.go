@@ -1,0 +1,165 @@
+package dns
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/miekg/dns"
+
+	"tombolo/dns/dnstest"
+	"tombolo/linker/record"
+)
+
+const soaText = " 1 IN SOA tombolo.internal. hostmaster.tombolo.internal. 7 60 60 60 1"
+
+var (
+	zoneSOA  = []string{"tombolo.internal." + soaText}
+	rootSOA  = []string{"." + soaText}
+	testZone = Zone{
+		Name:  "tombolo.internal",
+		Pools: []netip.Prefix{netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("fd00:1:2::/48")},
+	}
+)
+
+func target(name, a4, a6 string) record.Target {
+	t := record.Target{Name: name}
+	if a4 != "" {
+		t.Addr4 = netip.MustParseAddr(a4)
+	}
+	if a6 != "" {
+		t.Addr6 = netip.MustParseAddr(a6)
+	}
+	return t
+}
+
+// testView is what a web container of the app shop sees: two databases, a cache
+// with nothing healthy, a name with a dot.
+func testView() *record.View {
+	db := record.Answers{
+		Targets: []record.Target{target("1.db.shop", "100.64.1.2", "fd00:1:2::12"), target("2.db.shop", "100.64.2.2", "fd00:1:2::22")},
+		Ports:   []record.Port{{Name: "pg", Number: 5432, Proto: "tcp"}, {Number: 53, Proto: "udp"}},
+	}
+	return &record.View{
+		Index: 7,
+		Names: map[string]record.Answers{
+			"db": db, "db.shop": db, "tasks.db.shop": db,
+			"2.db.shop":      {Targets: db.Targets[1:], Ports: db.Ports},
+			"cache":          {Ports: []record.Port{{Number: 6379, Proto: "tcp"}}},
+			"four":           {Targets: []record.Target{target("1.four.shop", "100.64.1.4", "")}},
+			"db.example.com": {Targets: db.Targets[:1]},
+			"h1.host":        {Targets: []record.Target{target("h1.host", "198.18.0.11", "")}},
+		},
+		PTR: map[netip.Addr]string{
+			netip.MustParseAddr("100.64.1.2"):   "1.db.shop",
+			netip.MustParseAddr("fd00:1:2::12"): "1.db.shop",
+		},
+	}
+}
+
+const reverse6 = "2.1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.2.0.0.0.1.0.0.0.0.0.d.f.ip6.arpa."
+
+var answerCases = []dnstest.Case{
+	{Ask: "db", Type: dns.TypeA, Answer: []string{"db. 1 IN A 100.64.1.2", "db. 1 IN A 100.64.2.2"}},
+	{Ask: "db", Type: dns.TypeAAAA, Answer: []string{"db. 1 IN AAAA fd00:1:2::12", "db. 1 IN AAAA fd00:1:2::22"}},
+	{Ask: "dB.ShOp.Tombolo.INTERNAL", Type: dns.TypeA, Answer: []string{
+		"dB.ShOp.Tombolo.INTERNAL. 1 IN A 100.64.1.2", "dB.ShOp.Tombolo.INTERNAL. 1 IN A 100.64.2.2"}},
+	{Ask: "db.tombolo.internal", Type: dns.TypeA, Answer: []string{
+		"db.tombolo.internal. 1 IN A 100.64.1.2", "db.tombolo.internal. 1 IN A 100.64.2.2"}},
+	{Ask: "2.db.shop.tombolo.internal", Type: dns.TypeA, Answer: []string{"2.db.shop.tombolo.internal. 1 IN A 100.64.2.2"}},
+	{Ask: "h1.host.tombolo.internal", Type: dns.TypeA, Answer: []string{"h1.host.tombolo.internal. 1 IN A 198.18.0.11"}},
+	{Ask: "db.example.com", Type: dns.TypeA, Answer: []string{"db.example.com. 1 IN A 100.64.1.2"}},
+
+	{Name: "missing AAAA is no data", Ask: "four", Type: dns.TypeAAAA, Ns: []string{"four." + soaText}},
+	{Name: "nobody healthy is no data", Ask: "cache.tombolo.internal", Type: dns.TypeA, Ns: zoneSOA},
+	{Name: "other type is no data", Ask: "db.shop.tombolo.internal", Type: dns.TypeMX, Ns: zoneSOA},
+	{Name: "name above others is no data", Ask: "shop.tombolo.internal", Type: dns.TypeA, Ns: zoneSOA},
+	{Name: "not a label boundary", Ask: "hop.tombolo.internal", Type: dns.TypeA, Rcode: dns.RcodeNameError, Ns: zoneSOA},
+	{Name: "outside the view", Ask: "db.other.tombolo.internal", Type: dns.TypeA, Rcode: dns.RcodeNameError, Ns: zoneSOA},
+	{Name: "zone as search domain of a full name", Ask: "db.shop.tombolo.internal.tombolo.internal", Type: dns.TypeA,
+		Rcode: dns.RcodeNameError, Ns: zoneSOA},
+	{Name: "short name never leaks", Ask: "secret", Type: dns.TypeA, Rcode: dns.RcodeNameError, Ns: rootSOA},
+	{Name: "short name never leaks, any type", Ask: "com", Type: dns.TypeNS, Rcode: dns.RcodeNameError, Ns: rootSOA},
+	{Name: "escaped dot is another name", Ask: `db\.shop.tombolo.internal`, Type: dns.TypeA, Rcode: dns.RcodeNameError, Ns: zoneSOA},
+
+	{Name: "apex", Ask: "tombolo.internal", Type: dns.TypeSOA, Answer: zoneSOA},
+	{Name: "apex, no data", Ask: "tombolo.internal", Type: dns.TypeA, Ns: zoneSOA},
+	{Name: "not below the zone", Ask: "xtombolo.internal", Type: dns.TypeA, Forward: true},
+	{Ask: "example.com", Type: dns.TypeA, Forward: true},
+	{Ask: "db.shop", Type: dns.TypeTXT, Ns: []string{"db.shop." + soaText}},
+	{Ask: "stranger.shop", Type: dns.TypeA, Forward: true},
+	{Ask: ".", Type: dns.TypeNS, Forward: true},
+	{Ask: "localhost", Type: dns.TypeA, Answer: []string{"localhost. 1 IN A 127.0.0.1"}},
+	{Ask: "a.localhost", Type: dns.TypeAAAA, Answer: []string{"a.localhost. 1 IN AAAA ::1"}},
+
+	{Ask: "_5432._tcp.db.shop.tombolo.internal", Type: dns.TypeSRV,
+		Answer: []string{
+			"_5432._tcp.db.shop.tombolo.internal. 1 IN SRV 0 1 5432 1.db.shop.tombolo.internal.",
+			"_5432._tcp.db.shop.tombolo.internal. 1 IN SRV 0 1 5432 2.db.shop.tombolo.internal."},
+		Extra: []string{
+			"1.db.shop.tombolo.internal. 1 IN A 100.64.1.2", "1.db.shop.tombolo.internal. 1 IN AAAA fd00:1:2::12",
+			"2.db.shop.tombolo.internal. 1 IN A 100.64.2.2", "2.db.shop.tombolo.internal. 1 IN AAAA fd00:1:2::22"}},
+	{Ask: "_PG._tcp.2.db.shop.tombolo.internal", Type: dns.TypeSRV,
+		Answer: []string{"_PG._tcp.2.db.shop.tombolo.internal. 1 IN SRV 0 1 5432 2.db.shop.tombolo.internal."},
+		Extra:  []string{"2.db.shop.tombolo.internal. 1 IN A 100.64.2.2", "2.db.shop.tombolo.internal. 1 IN AAAA fd00:1:2::22"}},
+	{Name: "SRV of nobody healthy", Ask: "_6379._tcp.cache", Type: dns.TypeSRV, Ns: rootSOA},
+	{Name: "SRV name, other type", Ask: "_53._udp.db.shop.tombolo.internal", Type: dns.TypeA, Ns: zoneSOA},
+	{Name: "SRV of another port", Ask: "_80._tcp.db.shop.tombolo.internal", Type: dns.TypeSRV, Rcode: dns.RcodeNameError, Ns: zoneSOA},
+	{Name: "SRV of another protocol", Ask: "_5432._udp.db", Type: dns.TypeSRV, Rcode: dns.RcodeNameError, Ns: rootSOA},
+	{Name: "SRV below a stranger", Ask: "_5432._tcp.db.other.tombolo.internal", Type: dns.TypeSRV, Rcode: dns.RcodeNameError, Ns: zoneSOA},
+	{Name: "SRV, protocol alone", Ask: "_tcp.db.shop.tombolo.internal", Type: dns.TypeSRV, Ns: zoneSOA},
+	{Name: "SRV, bad label", Ask: "_.x.tombolo.internal", Type: dns.TypeSRV, Rcode: dns.RcodeNameError, Ns: zoneSOA},
+	{Name: "SRV of a short stranger", Ask: "_x._tcp.secret", Type: dns.TypeSRV, Rcode: dns.RcodeNameError, Ns: rootSOA},
+	{Name: "SRV elsewhere", Ask: "_ldap._tcp.corp.example", Type: dns.TypeSRV, Forward: true},
+
+	{Ask: "2.1.64.100.in-addr.arpa", Type: dns.TypePTR, Answer: []string{"2.1.64.100.in-addr.arpa. 1 IN PTR 1.db.shop.tombolo.internal."}},
+	{Ask: reverse6, Type: dns.TypePTR, Answer: []string{reverse6 + " 1 IN PTR 1.db.shop.tombolo.internal."}},
+	{Name: "PTR outside the view", Ask: "3.1.64.100.in-addr.arpa", Type: dns.TypePTR, Rcode: dns.RcodeNameError, Ns: []string{"64.100.in-addr.arpa." + soaText}},
+	{Name: "PTR, other type", Ask: "2.1.64.100.in-addr.arpa", Type: dns.TypeA, Ns: []string{"64.100.in-addr.arpa." + soaText}},
+	{Name: "PTR above a visible one", Ask: "64.100.in-addr.arpa", Type: dns.TypePTR, Ns: []string{"64.100.in-addr.arpa." + soaText}},
+	{Name: "PTR above nobody", Ask: "127.100.in-addr.arpa", Type: dns.TypePTR, Rcode: dns.RcodeNameError, Ns: []string{"127.100.in-addr.arpa." + soaText}},
+	{Name: "PTR with garbage below the pool", Ask: "x.1.64.100.in-addr.arpa", Type: dns.TypePTR, Rcode: dns.RcodeNameError, Ns: []string{"64.100.in-addr.arpa." + soaText}},
+	{Name: "PTR with too many labels", Ask: "1.2.1.64.100.in-addr.arpa", Type: dns.TypePTR, Rcode: dns.RcodeNameError, Ns: []string{"64.100.in-addr.arpa." + soaText}},
+	{Name: "PTR outside the pool", Ask: "1.1.128.100.in-addr.arpa", Type: dns.TypePTR, Forward: true},
+	{Name: "PTR above the pool", Ask: "100.in-addr.arpa", Type: dns.TypePTR, Forward: true},
+
+	{Name: "class CH", Ask: "version.bind", Type: dns.TypeTXT, Class: dns.ClassCHAOS, Rcode: dns.RcodeRefused},
+	{Name: "transfer", Ask: "tombolo.internal", Type: dns.TypeAXFR, Rcode: dns.RcodeRefused},
+	{Name: "ANY", Ask: "db", Type: dns.TypeANY, Rcode: dns.RcodeNotImplemented},
+	{Name: "ANY elsewhere", Ask: "example.com", Type: dns.TypeANY, Rcode: dns.RcodeNotImplemented},
+}
+
+func TestAnswer(t *testing.T) {
+	view := testView()
+	for _, c := range answerCases {
+		t.Run(c.Title(), func(t *testing.T) {
+			q := c.Query()
+			c.Check(t, q, testZone.Answer(view, q))
+		})
+	}
+}
+
+func TestAnswerHeader(t *testing.T) {
+	query := func(change func(*dns.Msg)) *dns.Msg {
+		q := dnstest.Case{Ask: "db", Type: dns.TypeA}.Query()
+		change(q)
+		return q
+	}
+	cases := []struct {
+		name  string
+		q     *dns.Msg
+		rcode int
+	}{
+		{"no question", query(func(q *dns.Msg) { q.Question = nil }), dns.RcodeFormatError},
+		{"two questions", query(func(q *dns.Msg) { q.Question = append(q.Question, q.Question...) }), dns.RcodeFormatError},
+		{"notify", query(func(q *dns.Msg) { q.Opcode = dns.OpcodeNotify }), dns.RcodeNotImplemented},
+		{"update", query(func(q *dns.Msg) { q.Opcode = dns.OpcodeUpdate }), dns.RcodeNotImplemented},
+		{"unknown EDNS version", query(func(q *dns.Msg) { q.SetEdns0(4096, false); q.IsEdns0().SetVersion(1) }), dns.RcodeBadVers},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			if got := testZone.Answer(testView(), c.q); got == nil || got.Rcode != c.rcode {
+				t.Errorf("got %v, want %s", got, dns.RcodeToString[c.rcode])
+			}
+		})
+	}
+}
