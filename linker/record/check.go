@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // The bounds that Check enforces. They are far above anything that Compose files
@@ -74,6 +77,9 @@ func (r *Record) checkHost() error {
 	return errors.Join(
 		CheckLabel(h.Name),
 		checkNormal(h.Name),
+		checkAddr(h.Underlay, h.Underlay.Is4()),
+		checkTime(h.Claimed),
+		checkTime(h.Restart),
 		checkBlock(h.Block4, h.Overlay4, true),
 		checkBlock(h.Block6, h.Overlay6, false),
 		checkText("mac", h.MAC, 32),
@@ -97,6 +103,7 @@ func (e *Endpoint) Check() error {
 		checkText("hostname", e.Hostname, MaxID),
 		checkAddr(e.Addr4, true),
 		checkAddr(e.Addr6, false),
+		checkTime(e.Started),
 		e.checkIdentity(),
 	}
 	switch e.Health {
@@ -111,7 +118,7 @@ func (e *Endpoint) Check() error {
 		if p.HostPort == 0 || p.Port == 0 {
 			errs = append(errs, errors.New("published port 0"))
 		}
-		errs = append(errs, checkProto(p.Proto))
+		errs = append(errs, checkProto(p.Proto), checkAddr(p.HostIP, p.HostIP.Is4()))
 	}
 	return errors.Join(errs...)
 }
@@ -262,8 +269,8 @@ func checkText(what, s string, limit int) error {
 	if len(s) > limit {
 		return fmt.Errorf("%s of %d bytes: at most %d", what, len(s), limit)
 	}
-	if i := strings.IndexFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }); i >= 0 {
-		return fmt.Errorf("%s %.64q has a control character", what, s)
+	if !utf8.ValidString(s) || strings.IndexFunc(s, unicode.IsControl) >= 0 {
+		return fmt.Errorf("%s %.64q has a control character or is no UTF-8", what, s)
 	}
 	return nil
 }
@@ -291,6 +298,14 @@ func checkBlock(block netip.Prefix, own netip.Addr, is4 bool) error {
 	}
 	if block.IsValid() && block.Masked() != block {
 		return fmt.Errorf("block %s has host bits", block)
+	}
+	return nil
+}
+
+// checkTime keeps to what time.Time can write as text.
+func checkTime(t time.Time) error {
+	if s := t.Unix(); s < minTime || s > maxTime {
+		return errors.New("time out of range")
 	}
 	return nil
 }
