@@ -1,0 +1,225 @@
+package mesostest
+
+import (
+	"bufio"
+	"bytes"
+	"embed"
+	"encoding/base64"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"path"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+//go:embed testdata/recorded
+var recorded embed.FS
+
+// Recording is one scenario played against a real master.
+type Recording struct {
+	Name      string // the file's, without .txt
+	Timeline  []Step
+	Exchanges []Exchange
+}
+
+// Step is one line of the timeline.
+type Step struct {
+	At       time.Duration
+	Exchange string // "" for a note
+	Status   int    // of the response head; 0 for the other kinds
+	Ends     bool   // the zero chunk of a subscription
+	Closed   bool   // its connection was closed
+	Note     string // what was done outside the API
+}
+
+// Exchange is a request and its response.
+type Exchange struct {
+	Name     string
+	Method   string
+	Path     string
+	Header   http.Header
+	Body     []byte
+	Response Response
+	Times    []time.Duration // of a subscription's records
+}
+
+// Response is the answer as it came; Body is dechunked.
+type Response struct {
+	Status int
+	Header http.Header
+	Body   []byte
+}
+
+// Scheduler says whether the exchange is one of the scheduler API.
+func (e *Exchange) Scheduler() bool {
+	return strings.Contains(e.Path, "/api/v1/scheduler")
+}
+
+// Streamed says whether the response is a stream of events.
+func (e *Exchange) Streamed() bool {
+	return e.Scheduler() && e.Response.Header.Get("Transfer-Encoding") == "chunked"
+}
+
+// Exchange returns the exchange with the name.
+func (r *Recording) Exchange(name string) *Exchange {
+	for i := range r.Exchanges {
+		if r.Exchanges[i].Name == name {
+			return &r.Exchanges[i]
+		}
+	}
+	return nil
+}
+
+// Recordings loads every scenario, in order.
+func Recordings(t testing.TB) []Recording {
+	t.Helper()
+	files, err := fs.Glob(recorded, "testdata/recorded/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no recordings: %v", err)
+	}
+	var all []Recording
+	for _, file := range files {
+		all = append(all, load(t, file))
+	}
+	return all
+}
+
+func load(t testing.TB, file string) Recording {
+	t.Helper()
+	data, err := recorded.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := Recording{Name: strings.TrimSuffix(path.Base(file), ".txt")}
+	for _, s := range sections(t, data) {
+		if err := r.add(s.name, s.body); err != nil {
+			t.Fatalf("%s: %s: %v", file, s.name, err)
+		}
+	}
+	return r
+}
+
+type section struct {
+	name string
+	body []byte
+}
+
+func sections(t testing.TB, data []byte) []section {
+	t.Helper()
+	var all []section
+	for {
+		i := bytes.Index(data, []byte("\n-- "))
+		if i < 0 {
+			return all
+		}
+		head, rest, _ := bytes.Cut(data[i+4:], []byte(" --\n"))
+		name, length, _ := strings.Cut(string(head), " ")
+		n, err := strconv.Atoi(length)
+		if err != nil || n > len(rest) {
+			t.Fatalf("bad section %q", head)
+		}
+		all = append(all, section{name: name, body: rest[:n]})
+		data = rest[n:]
+	}
+}
+
+func (r *Recording) add(name string, body []byte) error {
+	encoded := strings.HasSuffix(name, ".base64")
+	name = strings.TrimSuffix(name, ".base64")
+	exchange, kind, _ := strings.Cut(name, ".re") // quest or sponse
+	switch {
+	case name == "timeline":
+		return r.parseTimeline(string(body))
+	case strings.HasSuffix(name, ".times"):
+		return r.Exchange(strings.TrimSuffix(name, ".times")).parseTimes(string(body))
+	case kind == "quest":
+		r.Exchanges = append(r.Exchanges, Exchange{Name: exchange})
+		return r.Exchange(exchange).parseRequest(body)
+	default:
+		return r.Exchange(exchange).parseResponse(body, encoded)
+	}
+}
+
+func (r *Recording) parseTimeline(text string) error {
+	for line := range strings.Lines(text) {
+		at, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
+		t, err := time.ParseDuration(at + "s")
+		if err != nil {
+			return err
+		}
+		step := Step{At: t}
+		if note, ok := strings.CutPrefix(rest, "--- "); ok {
+			step.Note = note
+		} else {
+			step.parse(rest)
+		}
+		r.Timeline = append(r.Timeline, step)
+	}
+	return nil
+}
+
+func (s *Step) parse(rest string) {
+	i := strings.LastIndexByte(rest, ' ')
+	s.Exchange = rest[:i]
+	s.Ends, s.Closed = rest[i+1:] == "ends", rest[i+1:] == "closed"
+	s.Status, _ = strconv.Atoi(rest[i+1:])
+}
+
+func (e *Exchange) parseTimes(text string) error {
+	for _, word := range strings.Fields(text) {
+		t, err := time.ParseDuration(word + "s")
+		if err != nil {
+			return err
+		}
+		e.Times = append(e.Times, t)
+	}
+	return nil
+}
+
+func (e *Exchange) parseRequest(text []byte) error {
+	first, header, body, err := parseMessage(text)
+	if err != nil {
+		return err
+	}
+	e.Method, e.Path, e.Header, e.Body = first[0], first[1], header, body
+	return nil
+}
+
+func (e *Exchange) parseResponse(text []byte, encoded bool) error {
+	first, header, body, err := parseMessage(text)
+	if err != nil {
+		return err
+	}
+	if encoded {
+		if body, err = base64.StdEncoding.DecodeString(string(body)); err != nil {
+			return err
+		}
+	}
+	status, err := strconv.Atoi(first[1])
+	e.Response = Response{Status: status, Header: header, Body: body}
+	return err
+}
+
+func parseMessage(text []byte) (first []string, header http.Header, body []byte, err error) {
+	head, body, _ := bytes.Cut(text, []byte("\n\n"))
+	header = http.Header{}
+	lines := bufio.NewScanner(bytes.NewReader(head))
+	for lines.Scan() {
+		if first == nil {
+			first = strings.SplitN(lines.Text(), " ", 3)
+			continue
+		}
+		key, value, ok := strings.Cut(lines.Text(), ": ")
+		if !ok {
+			return nil, nil, nil, fmt.Errorf("bad header line %q", lines.Text())
+		}
+		header.Add(key, value)
+	}
+	if len(first) < 2 {
+		return nil, nil, nil, fmt.Errorf("bad first line %q", first)
+	}
+	return first, header, body, nil
+}

@@ -1,0 +1,75 @@
+package wire
+
+import (
+	"fmt"
+	"reflect"
+	"sort"
+	"strings"
+	"sync"
+
+	"github.com/gogo/protobuf/proto"
+)
+
+// plan is the schema of one message: its fields in the order of declaration,
+// which is the order in which Mesos writes them.
+type plan struct {
+	fields []field
+	byName map[string]*field
+	// byNumber is the order in which protobuf checks for missing fields.
+	byNumber []*field
+}
+
+type field struct {
+	name     string
+	number   int
+	index    int // in the Go struct
+	required bool
+	repeated bool
+	enum     map[string]int32 // nil unless an enum
+}
+
+var plans sync.Map // reflect.Type -> *plan
+
+// planOf reads the schema out of the struct tags that protoc-gen-gogo writes.
+func planOf(t reflect.Type) *plan {
+	if p, ok := plans.Load(t); ok {
+		return p.(*plan)
+	}
+	p := &plan{byName: map[string]*field{}}
+	for i := range t.NumField() {
+		if tag := t.Field(i).Tag.Get("protobuf"); tag != "" {
+			p.fields = append(p.fields, parseTag(tag, i))
+		}
+	}
+	for i := range p.fields {
+		p.byName[p.fields[i].name] = &p.fields[i]
+		p.byNumber = append(p.byNumber, &p.fields[i])
+	}
+	sort.Slice(p.byNumber, func(i, j int) bool { return p.byNumber[i].number < p.byNumber[j].number })
+	plans.Store(t, p)
+	return p
+}
+
+// parseTag reads for example "varint,1,opt,name=type,enum=mesos.Value_Type".
+func parseTag(tag string, index int) field {
+	f := field{index: index}
+	for i, part := range strings.Split(tag, ",") {
+		key, value, _ := strings.Cut(part, "=")
+		switch {
+		case i == 1:
+			fmt.Sscan(part, &f.number)
+		case i == 2:
+			f.required, f.repeated = part == "req", part == "rep"
+		case key == "name":
+			f.name = value
+		case key == "enum":
+			f.enum = proto.EnumValueMap(value)
+		}
+	}
+	return f
+}
+
+// isBytes says whether t is the Go type of a bytes field.
+func isBytes(t reflect.Type) bool {
+	return t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Uint8
+}
