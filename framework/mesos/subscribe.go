@@ -1,0 +1,185 @@
+package mesos
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	mesos "github.com/mesos/mesos-go/api/v1/lib"
+	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
+
+	"tombolo/framework/mesos/wire"
+)
+
+const (
+	streamIDHeader = "Mesos-Stream-Id"
+	// missedHeartbeats is how many heartbeat intervals may pass in silence.
+	missedHeartbeats = 5
+	// maxErrorBody is how much of an error's text is kept.
+	maxErrorBody = 4096
+)
+
+var errSilence = errors.New("no heartbeat from the master")
+
+// subscribe holds one subscription, from the request until it ends, and reports
+// whether SUBSCRIBED came. The error is never nil.
+func (c *Client) subscribe(ctx context.Context, t *targets, handle func(scheduler.Event)) (bool, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	silence := time.AfterFunc(c.config.CallTimeout, func() { cancel(errSilence) })
+	defer silence.Stop()
+
+	url := t.url()
+	response, err := c.post(ctx, url, "", c.subscribeCall())
+	if err != nil {
+		return false, because(ctx, err)
+	}
+	defer response.Body.Close()
+	s := &stream{
+		client:  c,
+		session: &session{url: url, streamID: response.Header.Get(streamIDHeader), cancel: cancel},
+		records: wire.NewReader(response.Body, wire.MaxRecord),
+		silence: silence,
+		limit:   c.config.CallTimeout,
+		handle:  handle,
+	}
+	err = because(ctx, s.read())
+	if s.subscribed {
+		t.redirects = 0
+		c.setSession(nil)
+		if c.config.Disconnected != nil {
+			c.config.Disconnected(err)
+		}
+	}
+	return s.subscribed, err
+}
+
+func (c *Client) subscribeCall() *scheduler.Call {
+	c.mu.Lock()
+	info := c.framework
+	c.mu.Unlock()
+	return &scheduler.Call{
+		Type:        scheduler.Call_SUBSCRIBE,
+		FrameworkID: info.ID,
+		Subscribe:   &scheduler.Call_Subscribe{FrameworkInfo: &info, SuppressedRoles: c.config.Suppressed},
+	}
+}
+
+// because prefers why the context ended to what that made fail.
+func because(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	return err
+}
+
+// stream reads one subscription.
+type stream struct {
+	client     *Client
+	session    *session
+	records    *wire.Reader
+	silence    *time.Timer // ends the subscription
+	limit      time.Duration
+	handle     func(scheduler.Event)
+	subscribed bool
+}
+
+func (s *stream) read() error {
+	for {
+		s.silence.Reset(s.limit)
+		record, err := s.records.Next()
+		s.silence.Stop() // however long handle takes is not the master's silence
+		if errors.Is(err, io.EOF) {
+			return errors.New("master ended the subscription")
+		}
+		if err != nil {
+			return fmt.Errorf("read event: %w", err)
+		}
+		var event scheduler.Event
+		if err := wire.Unmarshal(record, &event); err != nil {
+			s.client.config.Log.Warn("event left out", "err", err)
+			continue
+		}
+		if err := s.take(event); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *stream) take(event scheduler.Event) error {
+	switch {
+	case event.Type == scheduler.Event_SUBSCRIBED && event.Subscribed != nil:
+		s.begin(event.Subscribed)
+	case event.Type == scheduler.Event_ERROR && event.Error != nil:
+		return eventError(event.Error.Message)
+	}
+	s.handle(event)
+	return nil
+}
+
+func (s *stream) begin(e *scheduler.Event_Subscribed) {
+	s.subscribed = true
+	if interval := e.GetHeartbeatIntervalSeconds(); interval > 0 {
+		s.limit = time.Duration(missedHeartbeats * interval * float64(time.Second))
+	}
+	c := s.client
+	c.mu.Lock()
+	if e.FrameworkID != nil {
+		c.framework.ID = &mesos.FrameworkID{Value: e.FrameworkID.Value}
+	}
+	c.session = s.session
+	c.mu.Unlock()
+	c.config.Log.Info("subscribed", "framework", e.FrameworkID.GetValue(), "master", s.session.url)
+}
+
+// post sends a call and returns the response of a success; the caller closes its
+// body.
+func (c *Client) post(ctx context.Context, url, streamID string, call *scheduler.Call) (*http.Response, error) {
+	body, err := wire.Marshal(call)
+	if err != nil {
+		return nil, err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Accept", "application/json")
+	if streamID != "" {
+		request.Header.Set(streamIDHeader, streamID)
+	}
+	if k := c.config.Credentials; k != nil {
+		request.SetBasicAuth(k.Principal, k.Secret)
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	if response.StatusCode/100 == 2 {
+		return response, nil
+	}
+	defer response.Body.Close()
+	return nil, responseError(url, response)
+}
+
+func responseError(url string, response *http.Response) error {
+	text, err := io.ReadAll(io.LimitReader(response.Body, maxErrorBody))
+	if err != nil {
+		return fmt.Errorf("read error body: %w", err)
+	}
+	status := &StatusError{Status: response.StatusCode, Message: strings.TrimSpace(string(text))}
+	location := response.Header.Get("Location")
+	if response.StatusCode != http.StatusTemporaryRedirect || location == "" {
+		return status
+	}
+	target, err := locate(url, location)
+	if err != nil {
+		return status
+	}
+	return &redirectError{location: target, status: status}
+}
