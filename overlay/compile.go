@@ -1,0 +1,110 @@
+package overlay
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+)
+
+// compile turns a Config into the wanted nft table. It is pure and does not
+// depend on the order of the Config's slices.
+func compile(c Config) ruleset {
+	r := ruleset{facts: factsOf(c), sets: contents{}}
+	for _, e := range c.Endpoints {
+		r.sets.bind(e)
+	}
+	for _, p := range c.Peers {
+		r.sets.addAddr("members", p.Underlay)
+		r.sets.addAddr("hosts", p.Overlay4)
+		r.sets.addAddr("hosts", p.Overlay6)
+	}
+	for _, a := range c.Allow {
+		r.sets.allow(a)
+	}
+	// A container that could send VXLAN to a member would be that member's peer.
+	for _, b := range append([]HostPort{{c.Port, "udp"}}, c.Blocked...) {
+		if protoNumbers[b.Proto] != 0 {
+			r.sets.add("blocked", concat(protoPart(b.Proto), portPart(b.Port)))
+		}
+	}
+	// Of several publications of one port the smallest stays, whatever the order.
+	publish := slices.Clone(c.Publish)
+	slices.SortFunc(publish, comparePublish)
+	for _, p := range publish {
+		r.sets.publish(p)
+	}
+	return r
+}
+
+func factsOf(c Config) tableFacts {
+	f := tableFacts{
+		Device: Device, Gateway4: Gateway4.String(), Port: c.Port, Pool4: c.Pool4.Masked().String(),
+		Block4: c.Self.Block4.Masked().String(), Overlay4: c.Self.Overlay4.String(),
+	}
+	if c.Pool6.IsValid() {
+		f.Pool6, f.Block6, f.Overlay6 = c.Pool6.Masked().String(), c.Self.Block6.Masked().String(), c.Self.Overlay6.String()
+	}
+	return f
+}
+
+// bind adds what must be in force before the endpoint may send.
+func (c contents) bind(e Endpoint) {
+	name := ifnamePart(HostSide(e.ID))
+	for _, addr := range []netip.Addr{e.Addr4, e.Addr6} {
+		if !addr.IsValid() {
+			continue
+		}
+		c.add(family("bound", addr), concat(name, addrPart(addr)))
+		if e.Internal {
+			c.addAddr("internal", addr)
+		}
+	}
+}
+
+func (c contents) allow(a Allow) {
+	if !a.From.IsValid() || a.From.Is4() != a.To.Is4() {
+		return // nothing can be sent from one family to the other
+	}
+	if len(a.Ports) == 0 {
+		c.add(family("pairs", a.To), concat(addrPart(a.From), addrPart(a.To)))
+	}
+	for _, p := range a.Ports {
+		if protoNumbers[p.Proto] != 0 {
+			c.add(family("ports", a.To), concat(addrPart(a.From), addrPart(a.To), protoPart(p.Proto), portPart(p.Port)))
+		}
+	}
+}
+
+func (c contents) publish(p Publish) {
+	everywhere := !p.HostIP.IsValid() || p.HostIP.IsUnspecified()
+	if !p.To.IsValid() || protoNumbers[p.Proto] == 0 || !everywhere && p.HostIP.Is4() != p.To.Is4() {
+		return
+	}
+	set, key := "publish_any", concat(protoPart(p.Proto), portPart(p.HostPort))
+	if !everywhere {
+		set, key = "publish_at", concat(addrPart(p.HostIP), protoPart(p.Proto), portPart(p.HostPort))
+	}
+	if !c.add(family(set, p.To), key.to(addrPart(p.To), portPart(p.Port))) {
+		return
+	}
+	c.add(family("published", p.To), concat(addrPart(p.To), protoPart(p.Proto), portPart(p.Port)))
+}
+
+func (c contents) addAddr(set string, addr netip.Addr) {
+	if addr.IsValid() {
+		c.add(family(set, addr), concat(addrPart(addr)))
+	}
+}
+
+// family is the name of the set for addr's address family.
+func family(set string, addr netip.Addr) string {
+	if addr.Is4() {
+		return set + "4"
+	}
+	return set + "6"
+}
+
+func comparePublish(a, b Publish) int {
+	return cmp.Or(a.HostIP.Compare(b.HostIP), cmp.Compare(a.HostPort, b.HostPort), cmp.Compare(a.Proto, b.Proto),
+		a.To.Compare(b.To), cmp.Compare(a.Port, b.Port))
+}

@@ -1,0 +1,97 @@
+package overlay
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// element is a member of an nft set or map: as text for nft, and as the bytes
+// that the kernel stores, so that what stands there can be compared.
+type element struct {
+	text  string
+	key   string
+	value string // of a map's element
+}
+
+// part is one field of a concatenated key or value.
+type part struct{ text, raw string }
+
+func ifnamePart(name string) part {
+	raw := make([]byte, 16) // IFNAMSIZ
+	copy(raw, name)
+	return part{strconv.Quote(name), string(raw)}
+}
+
+func addrPart(a netip.Addr) part { return part{a.String(), string(a.AsSlice())} }
+
+// protoNumbers are the transports that have ports.
+var protoNumbers = map[string]byte{"tcp": 6, "udp": 17, "sctp": 132}
+
+// Fields of a concatenation are padded to 32 bits by the kernel.
+func protoPart(proto string) part {
+	return part{proto, string([]byte{protoNumbers[proto], 0, 0, 0})}
+}
+
+func portPart(port uint16) part {
+	raw := make([]byte, 4)
+	binary.BigEndian.PutUint16(raw, port)
+	return part{strconv.Itoa(int(port)), string(raw)}
+}
+
+func concat(parts ...part) element {
+	var text, raw []string
+	for _, p := range parts {
+		text, raw = append(text, p.text), append(raw, p.raw)
+	}
+	return element{text: strings.Join(text, " . "), key: strings.Join(raw, "")}
+}
+
+// to makes e a map's element.
+func (e element) to(parts ...part) element {
+	v := concat(parts...)
+	return element{text: e.text + " : " + v.text, key: e.key, value: v.key}
+}
+
+// keyText is the part of the text that names the element, which is how a map's
+// element is deleted.
+func (e element) keyText() string {
+	key, _, _ := strings.Cut(e.text, " : ")
+	return key
+}
+
+// textOf is the text of a key as a set of the table stores it, for elements that
+// somebody else put there.
+func textOf(set, key string) string {
+	var fields []string
+	for _, s := range setSpecs {
+		if s.name == set {
+			typ, _, _ := strings.Cut(s.typ, " : ")
+			fields = strings.Split(typ, " . ")
+		}
+	}
+	var texts []string
+	for _, field := range fields {
+		size := map[string]int{"ifname": 16, "ipv4_addr": 4, "ipv6_addr": 16, "inet_proto": 4, "inet_service": 4}[field]
+		if len(key) < size {
+			break
+		}
+		texts = append(texts, fieldText(field, key[:size]))
+		key = key[size:]
+	}
+	return strings.Join(texts, " . ")
+}
+
+func fieldText(field, raw string) string {
+	switch field {
+	case "ifname":
+		return strconv.Quote(strings.TrimRight(raw, "\x00"))
+	case "inet_proto":
+		return strconv.Itoa(int(raw[0]))
+	case "inet_service":
+		return strconv.Itoa(int(binary.BigEndian.Uint16([]byte(raw))))
+	}
+	addr, _ := netip.AddrFromSlice([]byte(raw))
+	return addr.String()
+}

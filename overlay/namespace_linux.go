@@ -1,0 +1,34 @@
+package overlay
+
+import (
+	"fmt"
+	"runtime"
+
+	"github.com/vishvananda/netns"
+)
+
+// inside runs f on a thread that stands in the network namespace ns; with none,
+// in the one of the process.
+func inside(ns netns.NsHandle, f func() error) error {
+	if !ns.IsOpen() || ns == 0 {
+		return f()
+	}
+	runtime.LockOSThread()
+	home, err := netns.Get()
+	if err != nil {
+		runtime.UnlockOSThread()
+		return fmt.Errorf("network namespace of the thread: %w", err)
+	}
+	defer home.Close()
+	if err := netns.Set(ns); err != nil {
+		runtime.UnlockOSThread()
+		return fmt.Errorf("enter network namespace: %w", err)
+	}
+	defer func() {
+		// A thread that cannot come home stays locked and ends with its goroutine.
+		if netns.Set(home) == nil {
+			runtime.UnlockOSThread()
+		}
+	}()
+	return f()
+}

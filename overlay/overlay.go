@@ -1,0 +1,119 @@
+package overlay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"slices"
+	"sync"
+
+	"github.com/vishvananda/netns"
+)
+
+// Options are what an Overlay needs besides its Config.
+type Options struct {
+	Log *slog.Logger // nil: slog.Default()
+	// Namespace is the network namespace to act in; zero is the caller's own. The
+	// Overlay does not close it.
+	Namespace netns.NsHandle
+}
+
+// Overlay keeps the data plane of one host. Only one may act in a network
+// namespace at a time. Its methods may be called from any goroutine, one at a
+// time gets through.
+type Overlay struct {
+	log *slog.Logger
+	ns  netns.NsHandle
+
+	mu       sync.Mutex
+	config   *Config             // as last given to Set
+	mtu      int                 // of containers
+	attached map[string]Endpoint // by ID: attached by this Overlay, whatever the Config says
+	table    table
+	docker   dockerUser
+}
+
+// Interface is a container's pair of virtual Ethernet devices.
+type Interface struct {
+	Host      string           // stays on the host
+	Container string           // is to be moved into the container
+	MAC       net.HardwareAddr // of the container's side
+	MTU       int
+}
+
+// New makes an Overlay. It touches nothing until it is told to.
+func New(o Options) *Overlay {
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	return &Overlay{log: o.Log, ns: o.Namespace, attached: map[string]Endpoint{}}
+}
+
+// Set makes the kernel match c. What stands already is left alone, whoever made
+// it, so repeats and restarts cut no traffic; what is ours and not in c is
+// removed. An interface stays while c or this Overlay's own Attach knows it.
+//
+// Set does all it can: its error joins what it could not do. See ErrNoVXLAN and
+// ErrPortInUse.
+func (o *Overlay) Set(ctx context.Context, c Config) error {
+	if err := c.Validate(); err != nil {
+		return err
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.config = &c
+	return inside(o.ns, func() error { return o.set(ctx) })
+}
+
+// set has an order: nothing is reachable before its policy stands.
+func (o *Overlay) set(ctx context.Context) error {
+	c := o.merged()
+	if err := enableForwarding(c.Pool6.IsValid()); err != nil {
+		return err
+	}
+	changed, err := o.table.apply(ctx, compile(c))
+	if err != nil {
+		return fmt.Errorf("set packet policy: %w", err)
+	}
+	if changed {
+		o.log.Debug("packet policy changed", "endpoints", len(c.Endpoints), "peers", len(c.Peers), "allow", len(c.Allow))
+	}
+	device, err := ensureDevice(c, o.log)
+	if err != nil {
+		return err
+	}
+	o.mtu = device.Attrs().MTU
+	veths, err := o.setVeths(c)
+	return errors.Join(err,
+		setAddresses(c, device, veths),
+		setNeighbours(c, device),
+		setRoutes(c, device, veths),
+		setLoopbackRoutes(c, device, veths),
+		o.docker.accept(ctx, o.table.gen))
+}
+
+// merged is the Config with the endpoints that were attached since it was made.
+func (o *Overlay) merged() Config {
+	c := *o.config
+	all := maps.Clone(o.attached)
+	for _, e := range c.Endpoints {
+		all[e.ID] = e
+	}
+	c.Endpoints = slices.Collect(maps.Values(all))
+	return c
+}
+
+// Clear removes all that is ours: interfaces, routes, policy. Containers lose
+// their network. Forwarding stays switched on, others may need it by now.
+func (o *Overlay) Clear(ctx context.Context) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.config = nil
+	clear(o.attached)
+	return inside(o.ns, func() error {
+		return errors.Join(removeLinks(), removeRoutes(), o.docker.remove(ctx), o.table.remove(ctx))
+	})
+}

@@ -1,0 +1,138 @@
+package overlay
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// routeProtocol marks our routes (rtm_protocol; free in iproute2's rt_protos).
+const routeProtocol = 84
+
+// route is one of our routes in the main table; comparable.
+type route struct {
+	dst         netip.Prefix
+	via, src    netip.Addr
+	device      int
+	unreachable bool
+}
+
+func (r route) netlink() *netlink.Route {
+	out := &netlink.Route{Dst: ipNet(r.dst), LinkIndex: r.device, Protocol: routeProtocol}
+	switch {
+	case r.unreachable:
+		out.Type = unix.RTN_UNREACHABLE
+	case r.via.IsValid():
+		out.Gw, out.Flags = r.via.AsSlice(), int(netlink.FLAG_ONLINK)
+	default:
+		out.Scope = netlink.SCOPE_LINK
+	}
+	if r.src.IsValid() {
+		out.Src = r.src.AsSlice()
+	}
+	return out
+}
+
+// wantedRoutes leads the peers' blocks to the peers, the endpoints' addresses to
+// their veths, and the rest of the pool nowhere: it must not leak to the default
+// gateway.
+func wantedRoutes(c Config, device netlink.Link, found veths) map[netip.Prefix]route {
+	want := map[netip.Prefix]route{}
+	add := func(r route) { want[r.dst] = r }
+	add(route{dst: c.Pool4.Masked(), unreachable: true})
+	if c.Pool6.IsValid() {
+		add(route{dst: c.Pool6.Masked(), unreachable: true})
+	}
+	index := device.Attrs().Index
+	for _, p := range c.Peers {
+		if p.Block4.IsValid() && p.Overlay4.IsValid() {
+			add(route{dst: p.Block4.Masked(), via: p.Overlay4, src: c.Self.Overlay4, device: index})
+		}
+		if c.Pool6.IsValid() && p.Block6.IsValid() && p.Overlay6.IsValid() {
+			add(route{dst: p.Block6.Masked(), via: p.Overlay6, src: c.Self.Overlay6, device: index})
+		}
+	}
+	for _, e := range c.Endpoints {
+		if link := found[HostSide(e.ID)]; link != nil {
+			for _, r := range endpointRoutes(e, c, link) {
+				add(r)
+			}
+		}
+	}
+	return want
+}
+
+func endpointRoutes(e Endpoint, c Config, link netlink.Link) []route {
+	routes := []route{{dst: host(e.Addr4), src: c.Self.Overlay4, device: link.Attrs().Index}}
+	if e.Addr6.IsValid() && c.Pool6.IsValid() {
+		routes = append(routes, route{dst: host(e.Addr6), src: c.Self.Overlay6, device: link.Attrs().Index})
+	}
+	return routes
+}
+
+// listRoutes reads the routes that are ours.
+func listRoutes() (map[netip.Prefix]route, error) {
+	have := map[netip.Prefix]route{}
+	list, err := netlink.RouteListFiltered(netlink.FAMILY_ALL, &netlink.Route{Protocol: routeProtocol}, netlink.RT_FILTER_PROTOCOL)
+	if err != nil {
+		return nil, fmt.Errorf("list routes: %w", err)
+	}
+	for _, l := range list {
+		r := route{dst: prefixOf(l.Dst), device: l.LinkIndex, unreachable: l.Type == unix.RTN_UNREACHABLE}
+		r.via, _ = netip.AddrFromSlice(l.Gw)
+		r.src, _ = netip.AddrFromSlice(l.Src)
+		r.via, r.src = r.via.Unmap(), r.src.Unmap()
+		if r.unreachable {
+			r.device = 0 // IPv6 says lo
+		}
+		have[r.dst] = r
+	}
+	return have, nil
+}
+
+func setRoutes(c Config, device netlink.Link, found veths) error {
+	have, err := listRoutes()
+	if err != nil {
+		return err
+	}
+	want := wantedRoutes(c, device, found)
+	var errs []error
+	for dst, r := range have {
+		if _, ok := want[dst]; !ok {
+			errs = append(errs, removeRoute(r))
+		}
+	}
+	for dst, r := range want {
+		if have[dst] == r {
+			continue
+		}
+		if err := netlink.RouteReplace(r.netlink()); err != nil {
+			errs = append(errs, fmt.Errorf("route %s: %w", dst, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func removeRoute(r route) error {
+	err := netlink.RouteDel(r.netlink())
+	if err == nil || errors.Is(err, unix.ESRCH) {
+		return nil
+	}
+	return fmt.Errorf("remove route %s: %w", r.dst, err)
+}
+
+// removeRoutes deletes every route that is ours.
+func removeRoutes() error {
+	have, err := listRoutes()
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, r := range have {
+		errs = append(errs, removeRoute(r))
+	}
+	return errors.Join(errs...)
+}

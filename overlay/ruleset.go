@@ -1,0 +1,134 @@
+package overlay
+
+import (
+	_ "embed"
+	"maps"
+	"slices"
+	"strings"
+	"text/template"
+)
+
+//go:embed table.nft.tmpl
+var tableText string
+
+var tableTemplate = template.Must(template.New("table").Parse(tableText))
+
+// setSpec declares one nft set or map of the table.
+type setSpec struct {
+	name string
+	kind string // "set" or "map"
+	typ  string
+}
+
+var setSpecs = []setSpec{
+	{"bound4", "set", "ifname . ipv4_addr"}, // which interface may send from which address
+	{"bound6", "set", "ifname . ipv6_addr"},
+	{"internal4", "set", "ipv4_addr"}, // containers without egress
+	{"internal6", "set", "ipv6_addr"},
+	{"members4", "set", "ipv4_addr"}, // underlay addresses of the peers
+	{"members6", "set", "ipv6_addr"},
+	{"hosts4", "set", "ipv4_addr"}, // overlay addresses of the peers themselves
+	{"hosts6", "set", "ipv6_addr"},
+	{"pairs4", "set", "ipv4_addr . ipv4_addr"}, // Allow without ports
+	{"pairs6", "set", "ipv6_addr . ipv6_addr"},
+	{"ports4", "set", "ipv4_addr . ipv4_addr . inet_proto . inet_service"}, // Allow with ports
+	{"ports6", "set", "ipv6_addr . ipv6_addr . inet_proto . inet_service"},
+	{"blocked", "set", "inet_proto . inet_service"},
+	{"published4", "set", "ipv4_addr . inet_proto . inet_service"}, // targets of published ports
+	{"published6", "set", "ipv6_addr . inet_proto . inet_service"},
+	{"publish_any4", "map", "inet_proto . inet_service : ipv4_addr . inet_service"},
+	{"publish_any6", "map", "inet_proto . inet_service : ipv6_addr . inet_service"},
+	{"publish_at4", "map", "ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service"},
+	{"publish_at6", "map", "ipv6_addr . inet_proto . inet_service : ipv6_addr . inet_service"},
+}
+
+// contents holds the elements of every set: set name -> key bytes -> element.
+type contents map[string]map[string]element
+
+// add puts e into a set and reports true, unless its key is there: the first
+// one stays.
+func (c contents) add(set string, e element) bool {
+	if c[set] == nil {
+		c[set] = map[string]element{}
+	}
+	if _, ok := c[set][e.key]; ok {
+		return false
+	}
+	c[set][e.key] = e
+	return true
+}
+
+// ruleset is the wanted state of the nft table.
+type ruleset struct {
+	facts tableFacts
+	sets  contents
+}
+
+// tableFacts is what the table's text takes from a Config besides the sets.
+type tableFacts struct {
+	Device, Gateway4   string
+	Port               uint16
+	Pool4, Pool6       string // Pool6 "" without IPv6
+	Block4, Block6     string
+	Overlay4, Overlay6 string
+}
+
+type setText struct {
+	Name, Kind, Type string
+	Elements         []string
+}
+
+// text is the nft script that replaces the whole table, at once.
+func (r ruleset) text() string {
+	data := struct {
+		tableFacts
+		Sets []setText
+	}{tableFacts: r.facts}
+	for _, s := range setSpecs {
+		data.Sets = append(data.Sets, setText{s.name, s.kind, s.typ, texts(r.sets[s.name])})
+	}
+	var b strings.Builder
+	if err := tableTemplate.Execute(&b, data); err != nil {
+		panic(err) // the template and its data are ours
+	}
+	return b.String()
+}
+
+// difference is the nft script that turns have into want, "" when they are equal.
+func difference(have, want contents) string {
+	var b strings.Builder
+	for _, s := range setSpecs {
+		gone, come := map[string]element{}, map[string]element{}
+		for key, e := range have[s.name] {
+			if w, ok := want[s.name][key]; !ok || w.value != e.value {
+				gone[key] = element{text: e.keyText()}
+			}
+		}
+		for key, e := range want[s.name] {
+			if h, ok := have[s.name][key]; !ok || h.value != e.value {
+				come[key] = e
+			}
+		}
+		writeElements(&b, "delete", s.name, gone)
+		writeElements(&b, "add", s.name, come)
+	}
+	return b.String()
+}
+
+func writeElements(b *strings.Builder, verb, set string, elements map[string]element) {
+	if len(elements) == 0 {
+		return
+	}
+	b.WriteString(verb + " element inet tombolo " + set + " { ")
+	b.WriteString(strings.Join(texts(elements), ", "))
+	b.WriteString(" }\n")
+}
+
+func texts(elements map[string]element) []string {
+	keys := slices.Sorted(maps.Keys(elements))
+	out := make([]string, len(keys))
+	for i, key := range keys {
+		out[i] = elements[key].text
+	}
+	return out
+}
