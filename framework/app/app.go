@@ -49,7 +49,8 @@ type Service struct {
 
 	Resources   Resources     `json:"resources"`
 	StopSignal  string        `json:"stop_signal,omitempty"`
-	StopGrace   time.Duration `json:"stop_grace,omitempty"`  // 0: the default, 10 s
+	StopGrace   time.Duration `json:"stop_grace,omitempty"`  // 0: the default, 10 s; a file's 0s is 1 ns
+	Replace     string        `json:"replace,omitempty"`     // x-tombolo: {replace: never}: ReplaceNever, or ""
 	Constraints []Constraint  `json:"constraints,omitempty"` // deploy.placement
 
 	// Docker holds the flags of `docker run` for everything else that Docker's
@@ -58,6 +59,10 @@ type Service struct {
 	// canonical order.
 	Docker []Flag `json:"docker,omitempty"`
 }
+
+// ReplaceNever is the Replace of a service none of whose instances may ever run
+// twice: one whose host is unreachable is not started elsewhere.
+const ReplaceNever = "never"
 
 // Flag is one `docker run` flag, long name without dashes. Booleans carry "true"
 // or "false".
@@ -76,6 +81,7 @@ type Build struct {
 	NoCache    bool              `json:"no_cache,omitempty"`
 	Labels     map[string]string `json:"labels,omitempty"`
 	Network    string            `json:"network,omitempty"`
+	Flags      []Flag            `json:"flags,omitempty"` // further flags of `docker build`: cache-from, pull, tag, ...
 }
 
 // Link is a directed permission to reach Service (of App; "" is the same app),
@@ -135,6 +141,8 @@ type Mount struct {
 	Target   string            `json:"target"`
 	ReadOnly bool              `json:"read_only,omitempty"`
 	Options  map[string]string `json:"options,omitempty"` // further --mount options, by Docker's names
+	Create   bool              `json:"create,omitempty"`  // bind: make Source on the host where it is missing
+	SELinux  string            `json:"selinux,omitempty"` // bind: relabel, "z" or "Z"
 }
 
 // Volume is a named volume. A service with one stays on the host that holds it.
@@ -154,6 +162,8 @@ type Health struct {
 	Timeout     time.Duration `json:"timeout,omitempty"`
 	Retries     int           `json:"retries,omitempty"`
 	StartPeriod time.Duration `json:"start_period,omitempty"`
+
+	StartInterval time.Duration `json:"start_interval,omitempty"` // needs Docker 25 on the hosts
 }
 
 // Restart conditions.

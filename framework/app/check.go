@@ -1,0 +1,193 @@
+package app
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/netip"
+	"reflect"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/distribution/reference"
+)
+
+// Bounds of an App. Its JSON is what the framework stores; a string may become
+// one word of a command line, whose length the kernel bounds.
+const (
+	MaxAppBytes = 1 << 20
+	MaxString   = 128<<10 - 1
+	MaxReplicas = 10_000
+)
+
+// Validate reports everything that is wrong with an App, whoever made it. An App
+// that passes can be handed to Docker's command line: its names are names, its
+// flags are known ones, and no string is mistaken for a flag. The error is
+// Problems, without positions.
+func (a *App) Validate() error {
+	r := &report{}
+	r.check(a)
+	return r.err()
+}
+
+// check reports what must hold of any App, from a file or over the API.
+func (r *report) check(a *App) {
+	if !r.strings(reflect.ValueOf(*a), at()) {
+		return
+	}
+	if data, err := json.Marshal(a); err == nil && len(data) > MaxAppBytes {
+		r.problem(at(), "the app has %d bytes, more than %d", len(data), MaxAppBytes)
+		return
+	}
+	r.appName(a.Name)
+	if len(a.Services) == 0 {
+		r.problem(at("services"), "there is no service to run%s", r.profilesHint())
+	}
+	for _, key := range slices.Sorted(maps.Keys(a.Volumes)) {
+		r.volume(a.Volumes[key], at("volumes", key))
+	}
+	for _, name := range slices.Sorted(maps.Keys(a.Services)) {
+		s := a.Services[name]
+		c := &serviceCheck{report: r, app: a, Service: &s, path: at("services", name)}
+		c.run(name)
+	}
+	r.cycles(a)
+	r.hostPorts(a)
+	r.containerNames(a)
+}
+
+func (r *report) profilesHint() string {
+	if len(r.disabled) == 0 {
+		return ""
+	}
+	return ": all are in profiles that are not active"
+}
+
+func (r *report) appName(name string) {
+	if why := labelFault(name); why != "" {
+		r.problem(at("name"), "app name %q %s", name, why)
+	} else if name == "host" {
+		r.problem(at("name"), "app name host is taken: NAME.host are the hosts' names")
+	}
+}
+
+// labelFault says why name can be no label of a DNS name, or "". Compose allows
+// underscores in names, and so does DNS outside host names (RFC 2181, 11).
+func labelFault(name string) string {
+	switch {
+	case name == "":
+		return "is empty"
+	case len(name) > 63:
+		return fmt.Sprintf("has %d bytes, more than the 63 of a DNS label", len(name))
+	case strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "":
+		return "must be made of lower-case letters, digits, - and _, to be a DNS label"
+	case strings.ContainsAny(name[:1]+name[len(name)-1:], "-_"):
+		return "must begin and end with a letter or a digit, to be a DNS label"
+	}
+	return ""
+}
+
+func (r *report) volume(v Volume, p keyPath) {
+	if !dockerName.MatchString(v.Name) {
+		r.problem(p.to("name"), "%q is no volume name", v.Name)
+	}
+	r.keys(v.Options, p.to("driver_opts"))
+	r.keys(v.Labels, p.to("labels"))
+}
+
+// keys checks the names of pairs: Docker splits name=value at the first =.
+func (r *report) keys(pairs map[string]string, p keyPath) {
+	for _, key := range slices.Sorted(maps.Keys(pairs)) {
+		if key == "" || strings.Contains(key, "=") {
+			r.problem(p, "%q is no name", key)
+		}
+	}
+}
+
+// strings refuses what no word of a command line can hold, wherever in an App it
+// stands, and reports whether it found nothing.
+func (r *report) strings(v reflect.Value, p keyPath) bool {
+	ok := true
+	switch v.Kind() {
+	case reflect.String:
+		if s := v.String(); len(s) > MaxString || strings.ContainsRune(s, 0) || !utf8.ValidString(s) {
+			r.problem(p, "a text of %d bytes is longer than %d, or holds NUL or what is not UTF-8", len(s), MaxString)
+			return false
+		}
+	case reflect.Pointer:
+		if !v.IsNil() {
+			ok = r.strings(v.Elem(), p)
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
+			ok = r.strings(v.Field(i), p.to(name)) && ok
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			ok = r.strings(v.Index(i), p) && ok
+		}
+	case reflect.Map:
+		for _, key := range v.MapKeys() {
+			if r.strings(key, p) {
+				ok = r.strings(v.MapIndex(key), p.to(key.String())) && ok
+			} else {
+				ok = false
+			}
+		}
+	}
+	return ok
+}
+
+// containerNames finds two services of one container name: both would answer to
+// it, and one could never start beside the other.
+func (r *report) containerNames(a *App) {
+	holder := map[string]string{}
+	for _, name := range slices.Sorted(maps.Keys(a.Services)) {
+		c := strings.ToLower(a.Services[name].ContainerName)
+		if c == "" {
+			continue
+		}
+		if other, taken := holder[c]; taken {
+			r.problem(at("services", name, "container_name"), "%s is the container_name of %s too", c, other)
+		}
+		holder[c] = name
+	}
+}
+
+// hostPorts finds host ports that two published ports of the file want. Replicas
+// of one service do not count: they go to different hosts.
+func (r *report) hostPorts(a *App) {
+	type holder struct {
+		service string
+		ip      netip.Addr
+	}
+	holders := map[string][]holder{}
+	for _, name := range slices.Sorted(maps.Keys(a.Services)) {
+		for _, port := range a.Services[name].Ports {
+			if port.Host == 0 {
+				continue
+			}
+			key := fmt.Sprintf("%d/%s", port.Host, port.Proto)
+			ip, _ := netip.ParseAddr(port.HostIP)
+			for _, h := range holders[key] {
+				if h.ip == ip || anyAddress(h.ip) || anyAddress(ip) {
+					r.problem(at("services", name, "ports", fmt.Sprint(port.Host)), "host port %s is published by %s too", key, h.service)
+					break
+				}
+			}
+			holders[key] = append(holders[key], holder{name, ip})
+		}
+	}
+}
+
+func anyAddress(ip netip.Addr) bool { return !ip.IsValid() || ip.IsUnspecified() }
+
+// imageFault says why an image cannot be meant, or "".
+func imageFault(image string) string {
+	if _, err := reference.ParseAnyReference(image); err != nil {
+		return err.Error()
+	}
+	return ""
+}

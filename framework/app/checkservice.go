@@ -1,0 +1,283 @@
+package app
+
+import (
+	"maps"
+	"net/netip"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+var (
+	dockerName  = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}$`)
+	networkName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$`)
+	portName    = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,13}[a-z0-9])?$`) // RFC 6335
+	signalName  = regexp.MustCompile(`^([A-Z0-9]+([+-][0-9]+)?|[0-9]{1,2})$`)
+	attribute   = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_./-]*$`)
+	hostLabel   = regexp.MustCompile(`^[a-zA-Z0-9]([a-zA-Z0-9_-]*[a-zA-Z0-9])?(\.[a-zA-Z0-9]([a-zA-Z0-9_-]*[a-zA-Z0-9])?)*$`)
+)
+
+// reserved begins the labels that are ours to set.
+const reserved = "tombolo."
+
+// serviceCheck checks one service of an App.
+type serviceCheck struct {
+	*report
+	*Service
+	app  *App
+	path keyPath
+}
+
+func (c *serviceCheck) run(key string) {
+	if c.Name != key {
+		c.problem(c.path, "is named %q", c.Name)
+	}
+	if why := labelFault(key); why != "" {
+		c.problem(c.path, "service name %s", why)
+	}
+	c.image()
+	c.identity()
+	c.replicas()
+	c.keys(c.Environment, c.path.to("environment"))
+	c.labels()
+	c.networks()
+	c.links()
+	c.dependencies()
+	c.ports()
+	c.mounts()
+	c.health()
+	c.limits()
+	c.flags()
+}
+
+func (c *serviceCheck) image() {
+	p := c.path.to("image")
+	if c.Image == "" {
+		c.problem(c.path, "has neither an image nor a build")
+	} else if why := imageFault(c.Image); why != "" {
+		c.problem(p, "%q: %s", c.Image, why)
+	}
+	switch c.PullPolicy {
+	case "", "always", "never", "missing", "build":
+	default:
+		c.problem(c.path.to("pull_policy"), "%q is not supported", c.PullPolicy)
+	}
+	if c.ClearEntrypoint && len(c.Command) == 0 {
+		c.problem(c.path.to("entrypoint"), "is cleared, so command must say what to run")
+	}
+}
+
+func (c *serviceCheck) identity() {
+	if c.ContainerName != "" && (!dockerName.MatchString(c.ContainerName) || labelFault(strings.ToLower(c.ContainerName)) != "") {
+		c.problem(c.path.to("container_name"), "%q %s", c.ContainerName, labelFault(strings.ToLower(c.ContainerName)))
+	}
+	if c.ContainerName != "" && (c.Replicas > 1 || c.Global) {
+		c.problem(c.path.to("container_name"), "is one name, and there are several instances")
+	}
+	if c.Hostname != "" && (len(c.Hostname) > 63 || !hostLabel.MatchString(c.Hostname)) {
+		c.problem(c.path.to("hostname"), "%q is no host name of at most 63 bytes", c.Hostname)
+	}
+	if c.StopSignal != "" && !signalName.MatchString(c.StopSignal) {
+		c.problem(c.path.to("stop_signal"), "%q is no signal", c.StopSignal)
+	}
+	if c.StopGrace < 0 {
+		c.problem(c.path.to("stop_grace_period"), "is negative")
+	}
+	if c.Replace != "" && c.Replace != ReplaceNever {
+		c.problem(c.path.to(extension, "replace"), "%q is not supported", c.Replace)
+	}
+	if c.Export != nil {
+		for _, to := range c.Export.To {
+			if why := labelFault(to); why != "" {
+				c.problem(c.path.to(extension, "export"), "app name %q %s", to, why)
+			}
+		}
+	}
+}
+
+func (c *serviceCheck) replicas() {
+	if c.Replicas < 0 || c.Replicas > MaxReplicas {
+		c.problem(c.path.to("deploy", "replicas"), "%d is not between 0 and %d", c.Replicas, MaxReplicas)
+	}
+	switch c.Restart.Condition {
+	case RestartNone, RestartOnFailure, RestartAny:
+	default:
+		c.problem(c.path.to("restart"), "condition %q is not supported", c.Restart.Condition)
+	}
+	if c.Restart.MaxAttempts < 0 || c.Restart.Delay < 0 || c.Restart.Window < 0 {
+		c.problem(c.path.to("restart"), "holds a negative number")
+	}
+	for _, x := range c.Constraints {
+		if !attribute.MatchString(x.Attribute) || x.Op != "==" && x.Op != "!=" || x.Value == "" {
+			c.problem(c.path.to("deploy", "placement", "constraints"), "%s %s %s is no constraint", x.Attribute, x.Op, x.Value)
+		}
+	}
+}
+
+func (c *serviceCheck) labels() {
+	c.keys(c.Labels, c.path.to("labels"))
+	for _, key := range slices.Sorted(maps.Keys(c.Labels)) {
+		if strings.HasPrefix(key, reserved) {
+			c.problem(c.path.to("labels", key), "labels that begin with %s are set by Tombolo", reserved)
+		}
+	}
+}
+
+func (c *serviceCheck) ports() {
+	if c.NetworkMode == "none" && len(c.Ports) > 0 {
+		c.problem(c.path.to("ports"), "need a network, and network_mode is none")
+	}
+	seen := map[string]bool{}
+	for _, p := range c.Ports {
+		if p.HostIP != "" {
+			if _, err := netip.ParseAddr(p.HostIP); err != nil {
+				c.problem(c.path.to("ports"), "%q is no address of a host", p.HostIP)
+			}
+		}
+		c.port(p.Target, p.Proto, p.Name, "ports")
+	}
+	for _, e := range c.Expose {
+		c.port(e.Number, e.Proto, e.Name, "expose")
+		if e.Name != "" && seen[e.Name] {
+			c.problem(c.path.to("ports"), "two ports are named %s", e.Name)
+		}
+		seen[e.Name] = true
+	}
+}
+
+func (c *serviceCheck) port(number uint16, proto, name, key string) {
+	if number == 0 {
+		c.problem(c.path.to(key), "port 0 is no port")
+	}
+	if !slices.Contains([]string{"tcp", "udp", "sctp"}, proto) {
+		c.problem(c.path.to(key), "protocol %q is neither tcp, udp nor sctp", proto)
+	}
+	if name != "" && !portName.MatchString(name) {
+		c.problem(c.path.to(key), "port name %q is no service name of DNS: at most 15 lower-case letters, digits and -", name)
+	}
+}
+
+func (c *serviceCheck) mounts() {
+	seen := map[string]bool{}
+	for _, m := range c.Mounts {
+		p := c.path.to("volumes")
+		if !path.IsAbs(m.Target) || m.Target == "/" || path.Clean(m.Target) != m.Target {
+			c.problem(p, "target %q is no path that begins with /", m.Target)
+		}
+		if seen[m.Target] {
+			c.problem(p, "two volumes go to %s", m.Target)
+		}
+		seen[m.Target] = true
+		c.mountSource(m, p)
+		c.mountOptions(m, p)
+	}
+}
+
+func (c *serviceCheck) mountSource(m Mount, p keyPath) {
+	switch {
+	case m.Target == "/etc/resolv.conf":
+		c.problem(p, "/etc/resolv.conf is Tombolo's")
+	case m.Type == MountVolume && m.Source != "" && !dockerName.MatchString(m.Source):
+		c.problem(p, "%q is no volume name", m.Source)
+	case m.Type == MountBind && (!path.IsAbs(m.Source) || strings.Contains(m.Source+m.Target, ":") && (m.Create || m.SELinux != "")):
+		c.problem(p, "%q is no path on a host that begins with / and has no colon", m.Source)
+	case m.Type == MountTmpfs && m.Source != "":
+		c.problem(p, "a tmpfs has no source")
+	case !slices.Contains([]string{MountVolume, MountBind, MountTmpfs}, m.Type):
+		c.problem(p, "type %q is not supported", m.Type)
+	}
+}
+
+// mountOptions are those that Docker knows for each type.
+var mountOptions = map[string][]string{
+	MountVolume: {"volume-nocopy", "volume-subpath", "volume-label"},
+	MountBind:   {"bind-propagation", "bind-recursive"},
+	MountTmpfs:  {"tmpfs-size", "tmpfs-mode"},
+}
+
+func (c *serviceCheck) mountOptions(m Mount, p keyPath) {
+	for _, key := range slices.Sorted(maps.Keys(m.Options)) {
+		name, label, _ := strings.Cut(key, "=")
+		if !slices.Contains(mountOptions[m.Type], name) || label != "" && name != "volume-label" {
+			c.problem(p, "option %q is not supported", key)
+		}
+	}
+	if m.SELinux != "" && m.SELinux != "z" && m.SELinux != "Z" {
+		c.problem(p, "selinux %q is neither z nor Z", m.SELinux)
+	}
+}
+
+func (c *serviceCheck) health() {
+	h := c.Health
+	if h == nil {
+		return
+	}
+	p := c.path.to("healthcheck")
+	if len(h.Test) > 0 {
+		if !slices.Contains([]string{"CMD", "CMD-SHELL", "NONE"}, h.Test[0]) {
+			c.problem(p.to("test"), "must begin with CMD, CMD-SHELL or NONE")
+		} else if h.Test[0] != "NONE" && strings.Join(h.Test[1:], "") == "" {
+			c.problem(p.to("test"), "says nothing to run")
+		}
+	}
+	if h.Retries < 0 {
+		c.problem(p.to("retries"), "is negative")
+	}
+	for _, d := range []struct {
+		key string
+		d   int64
+	}{{"interval", int64(h.Interval)}, {"timeout", int64(h.Timeout)}, {"start_period", int64(h.StartPeriod)}, {"start_interval", int64(h.StartInterval)}} {
+		if d.d != 0 && d.d < 1_000_000 {
+			c.problem(p.to(d.key), "is less than Docker's least, 1ms")
+		}
+	}
+}
+
+func (c *serviceCheck) limits() {
+	r, p := c.Resources, c.path.to("deploy", "resources")
+	if r.CPUs < 0 || r.CPULimit < 0 || r.MemBytes < 0 || r.MemLimit < 0 || r.PIDsLimit < -1 {
+		c.problem(p, "holds a negative number")
+	}
+	if r.CPULimit > 0 && r.CPUs > r.CPULimit {
+		c.problem(p.to("reservations", "cpus"), "%v is more than the limit, %v", r.CPUs, r.CPULimit)
+	}
+	if r.MemLimit > 0 && r.MemBytes > r.MemLimit {
+		c.problem(p.to("reservations", "memory"), "%d is more than the limit, %d", r.MemBytes, r.MemLimit)
+	}
+	if r.MemLimit > 0 && r.MemLimit < 6<<20 {
+		c.problem(p.to("limits", "memory"), "%d is less than Docker's least, 6 MiB", r.MemLimit)
+	}
+}
+
+// flags checks Docker: each must be known, and in the canonical order Docker's
+// command line can be compared.
+func (c *serviceCheck) flags() {
+	for _, f := range c.Docker {
+		known, ok := runFlags[f.Name]
+		if !ok {
+			c.problem(c.path, "Docker flag %q is not one that a service may set", f.Name)
+			continue
+		}
+		if why := known.accepts(f.Value); why != "" {
+			c.problem(c.path, "Docker flag %s: %q is %s", f.Name, f.Value, why)
+		}
+	}
+	c.conflicts()
+}
+
+// conflicts reports what Docker refuses together, before an instance finds out.
+func (c *serviceCheck) conflicts() {
+	has := func(name string) bool {
+		return slices.ContainsFunc(c.Docker, func(f Flag) bool { return f.Name == name })
+	}
+	if c.Resources.CPULimit > 0 && (has("cpu-period") || has("cpu-quota")) {
+		c.problem(c.path.to("cpus"), "excludes cpu_period and cpu_quota")
+	}
+	if has("memory-swap") && c.Resources.MemLimit == 0 {
+		c.problem(c.path.to("memswap_limit"), "needs mem_limit")
+	}
+	if has("uts") && (c.Hostname != "" || has("domainname")) {
+		c.problem(c.path.to("uts"), "host excludes hostname and domainname")
+	}
+}

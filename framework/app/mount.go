@@ -1,0 +1,114 @@
+package app
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/compose-spec/compose-go/v2/types"
+)
+
+func (m *mapping) volumes() map[string]Volume {
+	volumes := map[string]Volume{}
+	for key, v := range m.project.Volumes {
+		volumes[key] = Volume{
+			Name:     v.Name,
+			External: bool(v.External),
+			Driver:   v.Driver,
+			Options:  nonEmpty(map[string]string(v.DriverOpts)),
+			Labels:   nonEmpty(map[string]string(v.Labels)),
+		}
+	}
+	return nonEmpty(volumes)
+}
+
+func (s *serviceMapping) mounts() {
+	p := s.path.to("volumes")
+	for i, in := range s.in.Volumes {
+		if mount, ok := s.mount(in, s.report.item(p, i, len(s.in.Volumes))); ok {
+			s.out.Mounts = append(s.out.Mounts, mount)
+		}
+	}
+	sortMounts(s.out.Mounts)
+}
+
+func (s *serviceMapping) mount(in types.ServiceVolumeConfig, p keyPath) (Mount, bool) {
+	mount := Mount{Type: in.Type, Source: in.Source, Target: in.Target, ReadOnly: in.ReadOnly}
+	options := map[string]string{}
+	switch in.Type {
+	case types.VolumeTypeVolume:
+		if !s.volumeSource(&mount, p) {
+			return mount, false
+		}
+		s.volumeOptions(in.Volume, options, p)
+	case types.VolumeTypeBind:
+		mount.Create, mount.SELinux = s.bindOptions(in.Bind, options, p)
+	case types.VolumeTypeTmpfs:
+		tmpfsOptions(in.Tmpfs, options)
+	default:
+		s.report.problem(p, "type %s is not supported, only volume, bind and tmpfs", in.Type)
+		return mount, false
+	}
+	mount.Options = nonEmpty(options)
+	return mount, true
+}
+
+// volumeSource gives the mount Docker's name of the volume.
+func (s *serviceMapping) volumeSource(mount *Mount, p keyPath) bool {
+	if mount.Source == "" {
+		return true
+	}
+	v, ok := s.project.Volumes[mount.Source]
+	if !ok {
+		s.report.problem(p, "there is no volume %s below volumes", mount.Source)
+		return false
+	}
+	mount.Source = v.Name
+	return true
+}
+
+func (s *serviceMapping) volumeOptions(in *types.ServiceVolumeVolume, options map[string]string, p keyPath) {
+	if in == nil {
+		return
+	}
+	if in.NoCopy {
+		options["volume-nocopy"] = "true"
+	}
+	if in.Subpath != "" {
+		options["volume-subpath"] = in.Subpath
+		s.report.warn(p.to("volume", "subpath"), "needs Docker 26 or later on the hosts")
+	}
+	for key, value := range in.Labels {
+		options["volume-label="+key] = value
+	}
+}
+
+func (s *serviceMapping) bindOptions(in *types.ServiceVolumeBind, options map[string]string, p keyPath) (create bool, selinux string) {
+	if in == nil {
+		return false, ""
+	}
+	if in.Propagation != "" {
+		options["bind-propagation"] = in.Propagation
+	}
+	if in.Recursive != "" {
+		options["bind-recursive"] = in.Recursive
+		s.report.warn(p.to("bind", "recursive"), "needs Docker 25 or later on the hosts")
+	}
+	return bool(in.CreateHostPath), in.SELinux
+}
+
+func tmpfsOptions(in *types.ServiceVolumeTmpfs, options map[string]string) {
+	if in == nil {
+		return
+	}
+	if in.Size != 0 {
+		options["tmpfs-size"] = strconv.FormatInt(int64(in.Size), 10)
+	}
+	if in.Mode != 0 {
+		options["tmpfs-mode"] = fmt.Sprintf("%#o", in.Mode)
+	}
+}
+
+func sortMounts(mounts []Mount) {
+	sortBy(mounts, func(m Mount) string { return strings.Join([]string{m.Target, m.Type, m.Source}, "\x00") })
+}
