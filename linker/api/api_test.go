@@ -1,0 +1,310 @@
+package api_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"go.uber.org/goleak"
+
+	"tombolo/linker/api"
+	"tombolo/linker/api/apitest"
+	"tombolo/linker/record"
+)
+
+var compareAddr = cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// client serves l and dials it.
+func client(t *testing.T, l *apitest.Linker) *api.Client {
+	t.Helper()
+	c := api.NewClient(l.Serve(t))
+	t.Cleanup(c.Close)
+	return c
+}
+
+func appRecord(name string, seq uint64) record.Record {
+	return record.Record{
+		Key: record.Key{Kind: record.KindApp, Name: name}, Owner: "framework-1", Version: record.Version{Epoch: 1, Seq: seq},
+		App: &record.App{Name: name, Revision: seq, Services: map[string]record.Service{"web": {Replicas: 2, Generations: map[int]uint64{1: 3}}}},
+	}
+}
+
+func TestStatus(t *testing.T) {
+	want := api.Status{
+		Version: "1", Ready: true, Problems: []string{"clock"}, Started: time.Unix(100, 0).UTC(),
+		Host:  record.Host{Name: "h1", Underlay: netip.MustParseAddr("198.18.0.11"), Block4: netip.MustParsePrefix("100.64.1.0/24")},
+		Peers: []api.Peer{{Name: "h2", Underlay: "198.18.0.12", State: "alive"}},
+	}
+	got, err := client(t, &apitest.Linker{Self: want}).Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got, compareAddr); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestApps(t *testing.T) {
+	c := client(t, new(apitest.Linker))
+	ctx := t.Context()
+	if err := c.PutApp(ctx, appRecord("shop", 2)); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.PutApp(ctx, appRecord("shop", 1)); !errors.Is(err, api.ErrStale) {
+		t.Errorf("older version: %v, want ErrStale", err)
+	}
+	snap, err := c.Catalog(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]*record.App{"shop": appRecord("shop", 2).App}, snap.Apps); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if err := c.DeleteApp(ctx, appRecord("shop", 3)); err != nil {
+		t.Fatal(err)
+	}
+	if snap, err = c.Catalog(ctx); err != nil || len(snap.Apps) != 0 {
+		t.Errorf("after delete: %v, %v", snap.Apps, err)
+	}
+	if err := c.PutApp(ctx, record.Record{Key: record.Key{Kind: record.KindApp, Name: "bad"}, Owner: "f"}); !errors.Is(err, api.ErrInvalid) {
+		t.Errorf("no app in it: %v, want ErrInvalid", err)
+	}
+}
+
+func TestWatch(t *testing.T) {
+	l := new(apitest.Linker)
+	c := client(t, l)
+	ctx, cancel := context.WithCancel(t.Context())
+	seen := make(chan *record.Snapshot)
+	done := make(chan error, 1)
+	go func() { done <- c.Watch(ctx, func(s *record.Snapshot) { seen <- s }) }()
+	if s := <-seen; len(s.Hosts) != 0 {
+		t.Errorf("first: %v", s.Hosts)
+	}
+	for i := range 5 {
+		l.Change(func(s *record.Snapshot) { s.Hosts[fmt.Sprint("h", i)] = &record.Host{Name: fmt.Sprint("h", i)} })
+		if s := <-seen; len(s.Hosts) != i+1 {
+			t.Errorf("after change %d: %d hosts", i, len(s.Hosts))
+		}
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Errorf("Watch after cancel: %v", err)
+	}
+}
+
+// TestWatchAcrossRestart: a linker that comes back with the same index but another
+// catalog is noticed.
+func TestWatchAcrossRestart(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "linker.sock")
+	c := api.NewClient(path)
+	defer c.Close()
+	for _, name := range []string{"before", "after"} {
+		l := new(apitest.Linker)
+		l.Change(func(s *record.Snapshot) { s.Hosts[name] = &record.Host{Name: name} })
+		sock, err := api.Listen(t.Context(), path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		stop := l.ServeOn(t, sock)
+		seen := make(chan *record.Snapshot, 1)
+		done := make(chan error, 1)
+		go func() { done <- c.Watch(t.Context(), func(s *record.Snapshot) { seen <- s }) }()
+		if s := <-seen; s.Hosts[name] == nil {
+			t.Errorf("%s: %v", name, s.Hosts)
+		}
+		stop()
+		if err := <-done; err == nil {
+			t.Errorf("%s: Watch survived the linker", name)
+		}
+	}
+}
+
+func TestCatalogLongPoll(t *testing.T) {
+	l := new(apitest.Linker)
+	l.Change(func(*record.Snapshot) {})
+	h := api.NewServer(api.Config{Catalog: l}).Handler()
+	get := func(query string) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest("GET", "/v1/catalog"+query, nil))
+		return w
+	}
+	run := get("").Header().Get("Tombolo-Run")
+	cases := []struct {
+		query string
+		want  int
+	}{
+		{"", 200}, {"?index=0", 200}, {"?index=9", 200}, {"?index=1", 304}, {"?index=1&wait=1ms", 304},
+		{"?index=1&wait=1h&run=other", 200}, {"?index=1&run=" + run, 304},
+		{"?index=x", 400}, {"?index=-1", 400}, {"?wait=-1s", 400}, {"?wait=soon", 400}, {"?idx=1", 400}, {"?index=1&index=2", 400},
+	}
+	for _, c := range cases {
+		if w := get(c.query); w.Code != c.want {
+			t.Errorf("%s: %d, want %d: %s", c.query, w.Code, c.want, w.Body)
+		}
+	}
+}
+
+func TestLogs(t *testing.T) {
+	lines := []api.LogLine{{Stream: "stdout", Line: "one"}, {Stream: "stderr", Line: "two\"\n"}, {Stream: "stdout", Line: "three"}}
+	l := &apitest.Linker{Output: map[string][]api.LogLine{"web-1": lines, "quiet": nil}}
+	c := client(t, l)
+	collect := func(container string, o api.LogOptions) ([]api.LogLine, error) {
+		var got []api.LogLine
+		err := c.Logs(t.Context(), container, o, func(l api.LogLine) error { got = append(got, l); return nil })
+		return got, err
+	}
+	for _, k := range []struct {
+		container string
+		o         api.LogOptions
+		want      []api.LogLine
+	}{{"web-1", api.LogOptions{}, lines}, {"web-1", api.LogOptions{Tail: 1}, lines[2:]}, {"quiet", api.LogOptions{}, nil}} {
+		got, err := collect(k.container, k.o)
+		if diff := cmp.Diff(k.want, got); diff != "" || err != nil {
+			t.Errorf("%s %+v: %v (-want +got):\n%s", k.container, k.o, err, diff)
+		}
+	}
+	if _, err := collect("gone", api.LogOptions{}); !errors.Is(err, api.ErrNotFound) {
+		t.Errorf("unknown container: %v", err)
+	}
+	l.Broken = errors.New("disk gone")
+	if got, err := collect("web-1", api.LogOptions{}); len(got) != 3 || err == nil || !strings.Contains(err.Error(), "disk gone") {
+		t.Errorf("broken after %d lines: %v", len(got), err)
+	}
+	if _, err := collect("quiet", api.LogOptions{}); err == nil || !strings.Contains(err.Error(), "disk gone") {
+		t.Errorf("broken before any line: %v", err)
+	}
+}
+
+func TestLogsFollow(t *testing.T) {
+	c := client(t, &apitest.Linker{Output: map[string][]api.LogLine{"web-1": {{Line: "one"}}}})
+	ctx, cancel := context.WithCancel(t.Context())
+	err := c.Logs(ctx, "web-1", api.LogOptions{Follow: true}, func(api.LogLine) error { cancel(); return nil })
+	if err != nil {
+		t.Errorf("after cancel: %v", err)
+	}
+	full := errors.New("full")
+	if err := c.Logs(t.Context(), "web-1", api.LogOptions{Follow: true}, func(api.LogLine) error { return full }); !errors.Is(err, full) {
+		t.Errorf("got %v, want the caller's own error", err)
+	}
+}
+
+func TestResolve(t *testing.T) {
+	db := api.Resolution{Name: "db.shop.tombolo.internal", Exists: true, Targets: []record.Target{{Name: "1.db.shop", Addr4: netip.MustParseAddr("100.64.1.2")}}}
+	c := client(t, &apitest.Linker{
+		Output: map[string][]api.LogLine{"web-1": nil}, Names: map[string]api.Resolution{"web-1 db": db, " db.shop": db},
+	})
+	for _, k := range []struct {
+		name, from string
+		want       api.Resolution
+	}{{"db", "web-1", db}, {"db.shop", "", db}, {"db", "", api.Resolution{Name: "db"}}} {
+		got, err := c.Resolve(t.Context(), k.name, k.from)
+		if diff := cmp.Diff(k.want, got, compareAddr); diff != "" || err != nil {
+			t.Errorf("%s from %q: %v (-want +got):\n%s", k.name, k.from, err, diff)
+		}
+	}
+	if _, err := c.Resolve(t.Context(), "db", "gone"); !errors.Is(err, api.ErrNotFound) {
+		t.Errorf("unknown asker: %v", err)
+	}
+}
+
+func TestBadRequests(t *testing.T) {
+	socket := new(apitest.Linker).Serve(t)
+	h := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+	}}}
+	app := `{"kind":"app","name":"shop","owner":"f","version":{"epoch":1,"seq":1},`
+	cases := []struct {
+		name, method, path, body string
+		want                     int
+	}{
+		{"no such resource", "GET", "/v2/status", "", 404},
+		{"method", "POST", "/v1/status", "", 405},
+		{"method of an app", "GET", "/v1/apps/shop", "", 405},
+		{"unknown parameter", "GET", "/v1/status?x=1", "", 400},
+		{"no name", "GET", "/v1/resolve", "", 400},
+		{"follow", "GET", "/v1/containers/x/logs?follow=yes", "", 400},
+		{"tail", "GET", "/v1/containers/x/logs?tail=-1", "", 400},
+		{"container", "GET", "/v1/containers/x/logs", "", 404},
+		{"no JSON", "PUT", "/v1/apps/shop", "no", 400},
+		{"empty", "PUT", "/v1/apps/shop", "", 400},
+		{"unknown key", "PUT", "/v1/apps/shop", app + `"x":1,"app":{"name":"shop","services":{}}}`, 400},
+		{"two values", "PUT", "/v1/apps/shop", app + `"app":{"name":"shop","services":{}}}{}`, 400},
+		{"other name", "PUT", "/v1/apps/blog", app + `"app":{"name":"shop","services":{}}}`, 400},
+		{"tombstone", "PUT", "/v1/apps/shop", app + `"deleted":true}`, 400},
+		{"no tombstone", "DELETE", "/v1/apps/shop", app + `"app":{"name":"shop","services":{}}}`, 400},
+		{"other kind", "PUT", "/v1/apps/shop", `{"kind":"host","name":"shop","owner":"shop","version":{"epoch":1,"seq":1},"host":{"name":"shop"}}`, 400},
+		{"other app inside", "PUT", "/v1/apps/shop", app + `"app":{"name":"blog","services":{}}}`, 400},
+		{"too long", "PUT", "/v1/apps/shop", `{"kind":"` + strings.Repeat("x", 9<<20), 413},
+		{"good", "PUT", "/v1/apps/shop", app + `"app":{"name":"shop","revision":1,"services":{}}}`, 204},
+		{"stale", "PUT", "/v1/apps/shop", app + `"app":{"name":"shop","revision":1,"services":{}}}`, 409},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			req, err := http.NewRequestWithContext(t.Context(), c.method, "http://linker"+c.path, strings.NewReader(c.body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			res, err := h.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer res.Body.Close()
+			b, _ := io.ReadAll(res.Body)
+			if res.StatusCode != c.want || (c.want >= 400 && !strings.HasPrefix(string(b), `{"error":"`)) {
+				t.Errorf("%d %s, want %d", res.StatusCode, b, c.want)
+			}
+		})
+	}
+}
+
+func TestListen(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "new", "linker.sock")
+	l, err := api.Listen(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o660 {
+		t.Errorf("mode: %v, %v", info, err)
+	}
+	if _, err := api.Listen(t.Context(), path); err == nil || !strings.Contains(err.Error(), "another process") {
+		t.Errorf("second listener: %v", err)
+	}
+	l.Close() // as a kill does, it leaves the socket
+	l, err = api.Listen(t.Context(), path)
+	if err != nil {
+		t.Fatalf("after a kill: %v", err)
+	}
+	l.Close()
+	if left, _ := filepath.Glob(path + ".*"); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := api.Listen(t.Context(), file); err == nil {
+		t.Error("took a file's place")
+	}
+}
+
+func TestClientWithoutLinker(t *testing.T) {
+	c := api.NewClient("/nowhere/linker.sock")
+	if _, err := c.Status(t.Context()); err == nil || !strings.Contains(err.Error(), "/nowhere/linker.sock") {
+		t.Errorf("got %v, want an error that names the socket", err)
+	}
+}
