@@ -34,9 +34,9 @@ type Engine interface {
 
 // CommandLine runs docker commands on the agent's Engine.
 type CommandLine interface {
-	// Info returns the processors and the memory of the Engine's machine. It
-	// fails within seconds when the Engine does not answer.
-	Info(ctx context.Context) (Machine, error)
+	// Machine describes what the Engine runs on. It fails within seconds when the
+	// Engine does not answer.
+	Machine(ctx context.Context) (Machine, error)
 	// Run runs a docker command until it ends or ctx ends (then it is killed; a
 	// container it started lives on). The error is nil whatever the exit status.
 	Run(ctx context.Context, c Command) (exit int, err error)
@@ -46,7 +46,6 @@ type CommandLine interface {
 type Command struct {
 	Args           []string // after "docker", from "-H" on
 	Stdout, Stderr io.Writer
-	Started        func(pid int) // called once it runs; may be nil
 }
 
 // Machine is what a Docker Engine runs on.
@@ -68,10 +67,20 @@ type Container struct {
 	JSON []byte
 }
 
-// live says that the container's process exists.
+// live says that the container's process exists, or will again without us.
 func (c Container) live() bool {
 	switch c.Status {
 	case "running", "paused", "restarting":
+		return true
+	}
+	return false
+}
+
+// ended says that the container ran and does not any more. One that was created
+// and could not be started is neither live nor ended.
+func (c Container) ended() bool {
+	switch c.Status {
+	case "exited", "dead", "removing":
 		return true
 	}
 	return false

@@ -53,6 +53,13 @@ type AgentConfig struct {
 	DiskBytes  int64
 	PortRanges []mesos.Value_Range // none: 31000-32000
 	Attributes []mesos.Attribute
+
+	// RemoveDelay is how long the container and the sandbox of a task that ended
+	// by itself outlive the acknowledgement (15 s; negative: not at all), so that
+	// its output can be read. Those of a killed task go at once.
+	RemoveDelay time.Duration
+	// Docker overrides the Docker at DockerHost (see localtest).
+	Docker Docker
 }
 
 // masterMessage is what an agent sends: Registration, TaskUpdate or Departure.

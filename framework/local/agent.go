@@ -1,0 +1,282 @@
+package local
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	mesos "github.com/mesos/mesos-go/api/v1/lib"
+	"golang.org/x/sync/errgroup"
+)
+
+const (
+	defaultRemoveDelay = 15 * time.Second
+	engineRetry        = 250 * time.Millisecond
+	// What an executor gets when its framework is gone (recorded: stop -t 3).
+	shutdownGrace = 3 * time.Second
+)
+
+// agent is the other half of a Mesos agent and its Docker executors: one for each
+// host's Engine. One goroutine (Run) owns its state:
+//
+//	master ──inbox──▶ ┌───────┐ ──start, kill, nudge──▶ runner (one a task)
+//	       ◀──Send─── │ agent │ ◀──────events────────── runner
+//	                  └───────┘ ◀──────events────────── watcher (the Engine)
+//
+// It is connected to the master while its Engine answers.
+type agent struct {
+	cfg    AgentConfig
+	docker Docker
+	saved  checkpoint
+	log    *slog.Logger
+
+	inbox  *mailbox[agentMessage]
+	events *mailbox[agentEvent]
+
+	// Owned by Run.
+	master    masterPort
+	group     *errgroup.Group
+	id        string
+	machine   Machine
+	connected bool
+	tasks     map[TaskRef]*agentTask
+}
+
+// agentTask is a task of an agent: what is on disk, and who looks after it.
+type agentTask struct {
+	savedTask
+	runner    *runner // nil when the task has ended
+	discarded bool    // its framework is gone: end it, tell nobody
+}
+
+// agentEvent is what the agent's own goroutines tell it.
+type agentEvent interface{ toAgentItself() }
+
+type (
+	engineUp struct {
+		machine    Machine
+		containers []Container
+	}
+	engineDown       struct{ err error }
+	containerChanged struct{ name string }
+	taskChanged      struct {
+		ref    TaskRef
+		status mesos.TaskStatus // state, and what is special about it
+	}
+)
+
+func (engineUp) toAgentItself()         {}
+func (engineDown) toAgentItself()       {}
+func (containerChanged) toAgentItself() {}
+func (taskChanged) toAgentItself()      {}
+
+// newAgent checks cfg and reads what an earlier agent left in its WorkDir.
+func newAgent(cfg AgentConfig, log *slog.Logger) (*agent, error) {
+	cfg.IP = cmp.Or(cfg.IP, "127.0.0.1")
+	cfg.Port = cmp.Or(cfg.Port, 5051)
+	cfg.RemoveDelay = cmp.Or(cfg.RemoveDelay, defaultRemoveDelay)
+	if cfg.Hostname == "" || !filepath.IsAbs(cfg.WorkDir) {
+		return nil, fmt.Errorf("agent %q: needs a hostname and an absolute work folder, not %q", cfg.Hostname, cfg.WorkDir)
+	}
+	a := &agent{
+		cfg: cfg, docker: cfg.Docker, saved: checkpoint{dir: cfg.WorkDir},
+		log:   log.With("host", cfg.Hostname),
+		inbox: newMailbox[agentMessage](), events: newMailbox[agentEvent](),
+		tasks: map[TaskRef]*agentTask{},
+	}
+	var err error
+	if a.docker == nil {
+		if a.docker, err = NewDocker(cfg.DockerHost); err != nil {
+			return nil, fmt.Errorf("agent %s: %w", cfg.Hostname, err)
+		}
+	}
+	if a.id, err = a.saved.agentID(); err != nil {
+		return nil, fmt.Errorf("agent %s: %w", cfg.Hostname, err)
+	}
+	return a, nil
+}
+
+// Send queues a message from the master.
+func (a *agent) Send(m agentMessage) { a.inbox.put(m) }
+
+// Run registers with master while the Engine answers and runs its tasks until ctx
+// ends. The containers run on; a later Run on the same WorkDir takes them over.
+func (a *agent) Run(ctx context.Context, master masterPort) error {
+	a.master = master
+	a.group, ctx = errgroup.WithContext(ctx)
+	a.recover(ctx)
+	a.group.Go(func() error { a.watch(ctx); return nil })
+	for {
+		select {
+		case <-ctx.Done():
+			a.depart()
+			return a.group.Wait()
+		case <-a.inbox.ready:
+			for _, m := range a.inbox.take() {
+				a.handle(ctx, m)
+			}
+		case <-a.events.ready:
+			for _, e := range a.events.take() {
+				a.notice(ctx, e)
+			}
+		}
+	}
+}
+
+// recover takes over the tasks of an earlier agent.
+func (a *agent) recover(ctx context.Context) {
+	saved, err := a.saved.load()
+	if err != nil {
+		a.log.Warn("dropped task files that cannot be read", "err", err)
+	}
+	containers := map[string]bool{}
+	for _, s := range saved {
+		containers[s.ContainerID] = true
+		t := &agentTask{savedTask: s}
+		a.tasks[s.ref()] = t
+		if !isTerminal(s.State) {
+			a.start(ctx, t)
+		}
+		if s.Killed && t.runner != nil {
+			t.runner.kill(killGrace(s.Task.KillPolicy))
+		}
+	}
+	if err := sweepSandboxes(a.cfg.WorkDir, func(id string) bool { return containers[id] }); err != nil {
+		a.log.Warn("old sandboxes stay", "err", err)
+	}
+}
+
+// watch tells the agent when its Engine comes, goes, and changes a container.
+func (a *agent) watch(ctx context.Context) {
+	for ctx.Err() == nil {
+		err := a.docker.Watch(ctx, func(name string) {
+			if name != "" {
+				a.events.put(containerChanged{name})
+				return
+			}
+			machine, err := a.docker.Machine(ctx)
+			if err != nil {
+				return // the stream breaks too
+			}
+			containers, err := a.docker.List(ctx)
+			if err != nil {
+				a.log.Warn("orphaned containers are not looked for", "err", err)
+			}
+			a.events.put(engineUp{machine, containers})
+		})
+		if ctx.Err() == nil {
+			a.events.put(engineDown{err})
+		}
+		sleep(ctx, engineRetry)
+	}
+}
+
+func (a *agent) notice(ctx context.Context, e agentEvent) {
+	switch e := e.(type) {
+	case engineUp:
+		a.machine = e.machine
+		a.removeOrphans(ctx, e.containers)
+		a.nudge("")
+		a.register()
+	case engineDown:
+		if a.connected {
+			a.log.Warn("the Docker Engine is gone; looking for it", "err", e.err)
+		}
+		a.depart()
+		a.nudge("")
+	case containerChanged:
+		a.nudge(e.name)
+	case taskChanged:
+		if t := a.tasks[e.ref]; t != nil {
+			a.update(ctx, t, e.status)
+		}
+	}
+}
+
+func (a *agent) handle(ctx context.Context, m agentMessage) {
+	switch m := m.(type) {
+	case Registered:
+		a.registered(ctx, m)
+	case Launch:
+		a.launch(ctx, m)
+	case Kill:
+		a.kill(ctx, m)
+	case Shutdown:
+		for _, t := range a.tasks {
+			if t.ref().FrameworkID == m.FrameworkID {
+				a.discard(ctx, t)
+			}
+		}
+	case Acknowledge:
+		a.acknowledge(ctx, m)
+	}
+}
+
+// nudge has the runner of a container, or all, look at it again.
+func (a *agent) nudge(name string) {
+	for _, t := range a.tasks {
+		if t.runner != nil && (name == "" || t.name() == name) {
+			t.runner.nudge()
+		}
+	}
+}
+
+// register announces the agent and everything it knows.
+func (a *agent) register() {
+	info := agentInfo(a.cfg, a.machine)
+	if a.id != "" {
+		info.ID = &mesos.AgentID{Value: a.id}
+	}
+	r := Registration{Info: info}
+	for _, t := range a.tasks {
+		r.Tasks = append(r.Tasks, AgentTask{
+			Framework: t.Framework, Task: t.Task, State: t.State,
+			Pending: append([]mesos.TaskStatus(nil), t.Pending...),
+		})
+	}
+	a.connected = true
+	a.master.Send(a, r)
+	a.log.Info("agent registers", "agent", a.id, "tasks", len(r.Tasks), "cpus", a.machine.CPUs)
+}
+
+func (a *agent) depart() {
+	if a.connected {
+		a.connected = false
+		a.master.Send(a, Departure{})
+	}
+}
+
+func (a *agent) registered(ctx context.Context, m Registered) {
+	if a.id != m.AgentID.Value {
+		if err := a.saved.setAgentID(m.AgentID.Value); err != nil {
+			a.log.Error("agent ID is not kept", "err", err)
+		}
+		for _, t := range a.tasks {
+			a.discard(ctx, t)
+		}
+		a.id = m.AgentID.Value
+	}
+	for _, ref := range m.Unknown {
+		if t := a.tasks[ref]; t != nil {
+			a.discard(ctx, t)
+		}
+	}
+}
+
+// sleep waits for d and says whether ctx still stands.
+func sleep(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}

@@ -1,0 +1,194 @@
+package local
+
+import (
+	"context"
+	"crypto/rand"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	mesos "github.com/mesos/mesos-go/api/v1/lib"
+)
+
+func (a *agent) launch(ctx context.Context, m Launch) {
+	t := &agentTask{savedTask: savedTask{
+		AgentID: a.id, ContainerID: uuid.NewString(), Framework: m.Framework, Task: m.Task,
+		State: mesos.TASK_STAGING,
+	}}
+	if a.tasks[t.ref()] != nil {
+		a.log.Warn("task is here already", "task", m.Task.TaskID.Value)
+		return
+	}
+	a.tasks[t.ref()] = t
+	if err := a.saved.save(t.savedTask); err != nil {
+		a.update(ctx, t, launchFailed(err))
+		return
+	}
+	a.start(ctx, t)
+}
+
+// start gives the task its runner.
+func (a *agent) start(ctx context.Context, t *agentTask) {
+	ref := t.ref()
+	t.runner = newRunner(runnerConfig{
+		Docker: a.docker, Host: a.cfg.DockerHost, Task: t.savedTask,
+		Sandbox: sandboxDir(a.cfg.WorkDir, t.savedTask),
+		Log:     a.log.With("task", t.Task.TaskID.Value, "container", t.name()),
+		Report:  func(s mesos.TaskStatus) { a.events.put(taskChanged{ref, s}) },
+	})
+	r := t.runner
+	a.group.Go(func() error { r.Run(ctx); return nil })
+}
+
+func (a *agent) kill(ctx context.Context, m Kill) {
+	t := a.tasks[m.TaskRef]
+	if t == nil || t.runner == nil {
+		return
+	}
+	if !t.Killed {
+		t.Killed = true
+		a.save(t)
+		if hasCapability(t.Framework, mesos.FrameworkInfo_Capability_TASK_KILLING_STATE) {
+			a.update(ctx, t, mesos.TaskStatus{State: mesos.TASK_KILLING.Enum()})
+		}
+	}
+	policy := m.Policy
+	if policy == nil {
+		policy = t.Task.KillPolicy
+	}
+	t.runner.kill(killGrace(policy))
+}
+
+// discard ends a task that nobody asks about any more.
+func (a *agent) discard(ctx context.Context, t *agentTask) {
+	if t.discarded {
+		return
+	}
+	t.discarded = true
+	if t.runner == nil {
+		a.forget(ctx, t, 0)
+		return
+	}
+	t.runner.kill(shutdownGrace)
+}
+
+// update completes a status of a task, keeps it and passes it on.
+func (a *agent) update(ctx context.Context, t *agentTask, s mesos.TaskStatus) {
+	ended := isTerminal(s.GetState())
+	if ended {
+		t.runner = nil
+	}
+	if t.discarded {
+		if ended {
+			a.forget(ctx, t, 0)
+		}
+		return
+	}
+	if ended && t.Killed {
+		s.State = mesos.TASK_KILLED.Enum()
+	}
+	a.complete(t, &s)
+	t.State = s.GetState()
+	t.Pending = append(t.Pending, s)
+	a.save(t)
+	a.log.Info("task changes", "task", t.Task.TaskID.Value, "state", t.State.String(), "message", s.GetMessage())
+	if a.connected {
+		a.master.Send(a, TaskUpdate{FrameworkID: *t.Framework.ID, Status: s})
+	}
+}
+
+// complete fills in what every update carries.
+func (a *agent) complete(t *agentTask, s *mesos.TaskStatus) {
+	now := float64(time.Now().UnixMicro()) / 1e6
+	s.TaskID = t.Task.TaskID
+	s.AgentID = &mesos.AgentID{Value: a.id}
+	s.ExecutorID = &mesos.ExecutorID{Value: t.Task.TaskID.Value}
+	s.Timestamp = &now
+	s.UUID = make([]byte, 16)
+	rand.Read(s.UUID) //nolint:errcheck // never fails
+	if s.Source != nil {
+		return // the agent's own word: no container was there
+	}
+	s.Source = mesos.SOURCE_EXECUTOR.Enum()
+	if s.ContainerStatus == nil {
+		s.ContainerStatus = &mesos.ContainerStatus{}
+	}
+	s.ContainerStatus.ContainerID = &mesos.ContainerID{Value: t.ContainerID}
+	if len(s.ContainerStatus.NetworkInfos) == 0 {
+		s.ContainerStatus.NetworkInfos = []mesos.NetworkInfo{{}}
+	}
+	if info := &s.ContainerStatus.NetworkInfos[0]; len(info.IPAddresses) == 0 {
+		info.IPAddresses = []mesos.NetworkInfo_IPAddress{ipAddress(a.cfg.IP)}
+	}
+}
+
+func (a *agent) acknowledge(ctx context.Context, m Acknowledge) {
+	t := a.tasks[m.TaskRef]
+	if t == nil {
+		return
+	}
+	for i, p := range t.Pending {
+		if string(p.UUID) != string(m.UUID) {
+			continue
+		}
+		t.Pending = append(t.Pending[:i:i], t.Pending[i+1:]...)
+		if !isTerminal(p.GetState()) {
+			a.save(t)
+			return
+		}
+		delay := a.cfg.RemoveDelay
+		if t.Killed {
+			delay = 0
+		}
+		a.forget(ctx, t, delay)
+		return
+	}
+}
+
+// forget drops a task, and its container and sandbox after delay.
+func (a *agent) forget(ctx context.Context, t *agentTask, delay time.Duration) {
+	delete(a.tasks, t.ref())
+	if err := a.saved.forget(t.ContainerID); err != nil {
+		a.log.Warn("task file stays", "err", err)
+	}
+	name, dir := t.name(), sandboxDir(a.cfg.WorkDir, t.savedTask)
+	a.group.Go(func() error {
+		// When this is cut short, the next agent finds an orphan.
+		if sleep(ctx, delay) {
+			a.remove(ctx, name)
+			if err := removeSandbox(dir); err != nil {
+				a.log.Warn("sandbox stays", "err", err)
+			}
+		}
+		return nil
+	})
+}
+
+// removeOrphans removes the containers that an agent on this WorkDir started and
+// no task owns.
+func (a *agent) removeOrphans(ctx context.Context, containers []Container) {
+	owned := map[string]bool{}
+	for _, t := range a.tasks {
+		owned[t.name()] = true
+	}
+	for _, c := range containers {
+		if owned[c.Name] || !strings.HasPrefix(c.Sandbox, a.cfg.WorkDir+"/") {
+			continue
+		}
+		a.log.Info("removing an orphaned container", "container", c.Name, "status", c.Status)
+		a.group.Go(func() error { a.remove(ctx, c.Name); return nil })
+	}
+}
+
+func (a *agent) remove(ctx context.Context, name string) {
+	args := append(hostArgs(a.cfg.DockerHost), "rm", "-f", "-v", name)
+	if _, err := a.docker.Run(ctx, Command{Args: args}); err != nil && ctx.Err() == nil {
+		a.log.Warn("container stays", "container", name, "err", err)
+	}
+}
+
+func (a *agent) save(t *agentTask) {
+	if err := a.saved.save(t.savedTask); err != nil {
+		a.log.Error("task is not kept", "task", t.Task.TaskID.Value, "err", err)
+	}
+}
