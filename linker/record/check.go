@@ -18,6 +18,10 @@ const (
 	MaxItems    = 1024  // networks, aliases, links, ports of one service
 	MaxServices = 4096  // of one app
 	MaxSlots    = 65536 // generations and drains of one service
+
+	// MaxEpoch leaves room for epochs to grow past any that a mistake or a broken
+	// clock brought into the cluster; milliseconds since 1970 fit.
+	MaxEpoch = 1 << 48
 )
 
 // Check reports what is wrong with r: a key that does not fit the content, a name
@@ -57,6 +61,12 @@ func (r *Record) checkShape() error {
 		return fmt.Errorf("unknown kind %.16q", r.Kind)
 	}
 	host, endpoint, app := r.Host != nil, r.Endpoint != nil, r.App != nil
+	if r.Version.Epoch > MaxEpoch {
+		return fmt.Errorf("epoch %d is out of range", r.Version.Epoch)
+	}
+	if r.Kind == KindHost && r.Owner != r.Name {
+		return fmt.Errorf("is owned by %.64q", r.Owner)
+	}
 	if r.Deleted {
 		if host || endpoint || app {
 			return errors.New("a tombstone has no content")
@@ -71,8 +81,8 @@ func (r *Record) checkShape() error {
 
 func (r *Record) checkHost() error {
 	h := r.Host
-	if h.Name != r.Name || r.Owner != r.Name {
-		return fmt.Errorf("is of host %.64q and owned by %.64q", h.Name, r.Owner)
+	if h.Name != r.Name {
+		return fmt.Errorf("is of host %.64q", h.Name)
 	}
 	return errors.Join(
 		CheckLabel(h.Name),

@@ -34,7 +34,7 @@ func Any() *rapid.Generator[record.Record] {
 			r.Key, r.Owner = record.Key{Kind: record.KindHost, Name: owner}, owner
 			r.Host = Host(owner).Draw(t, "content")
 		case 1:
-			id := "0123456789ab" + fmt.Sprint(rapid.IntRange(0, 3).Draw(t, "id"))
+			id := "0123456789ab" + owner[1:] + fmt.Sprint(rapid.IntRange(0, 2).Draw(t, "id")) // IDs have one owner
 			r.Key, r.Owner = record.Key{Kind: record.KindEndpoint, Name: id}, owner
 			r.Endpoint = Endpoint(id, owner).Draw(t, "content")
 		default:

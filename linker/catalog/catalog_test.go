@@ -1,0 +1,374 @@
+package catalog_test
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"tombolo/linker/catalog"
+	"tombolo/linker/record"
+)
+
+var exact = cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})
+
+// endpoint is an endpoint of some host; what tells its states apart.
+func endpoint(id, what string) record.Record {
+	return record.Record{
+		Key:      record.Key{Kind: record.KindEndpoint, Name: id},
+		Endpoint: &record.Endpoint{ID: id, Host: "h1", Container: what, Running: true, Health: record.HealthNone},
+	}
+}
+
+func from(host string, v record.Version, r record.Record) record.Record {
+	r.Owner, r.Version = host, v
+	if r.Endpoint != nil {
+		e := *r.Endpoint
+		e.Host, r.Endpoint = host, &e
+	}
+	return r
+}
+
+func tombstone(r record.Record) record.Record {
+	r.Deleted, r.Host, r.Endpoint, r.App = true, nil, nil, nil
+	return r
+}
+
+func app(name string, v record.Version) record.Record {
+	return record.Record{
+		Key: record.Key{Kind: record.KindApp, Name: name}, Owner: "fw", Version: v,
+		App: &record.App{Name: name, Revision: v.Seq},
+	}
+}
+
+func put(t *testing.T, c *catalog.Catalog, r record.Record) {
+	t.Helper()
+	if _, err := c.Put(r); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// lines shows records in a line each: key version content.
+func lines(rs []record.Record) []string {
+	out := []string{}
+	for _, r := range rs {
+		what := "deleted"
+		switch {
+		case r.Endpoint != nil:
+			what = r.Endpoint.Container
+		case r.App != nil:
+			what = fmt.Sprint(r.App.Revision)
+		}
+		out = append(out, fmt.Sprintf("%s %d.%d %s", r.Name, r.Version.Epoch, r.Version.Seq, what))
+	}
+	return out
+}
+
+func wantLines(t *testing.T, got []record.Record, want ...string) {
+	t.Helper()
+	if d := cmp.Diff(want, lines(got), cmpopts.EquateEmpty()); d != "" {
+		t.Errorf("want -, got +:\n%s", d)
+	}
+}
+
+func TestOwnRecords(t *testing.T) {
+	c := catalog.New("h1", 5)
+	put(t, c, endpoint("e1", "a"))
+	put(t, c, endpoint("e2", "b"))
+	put(t, c, endpoint("e1", "c"))
+	wantLines(t, c.Outbox(), "e1 5.3 c", "e2 5.2 b")
+	wantLines(t, c.Outbox())
+
+	if changed, err := c.Put(endpoint("e1", "c")); changed || err != nil {
+		t.Errorf("the same again: changed %v, %v", changed, err)
+	}
+	if !c.Delete(record.Key{Kind: record.KindEndpoint, Name: "e2"}) {
+		t.Error("delete: nothing changed")
+	}
+	if c.Delete(record.Key{Kind: record.KindEndpoint, Name: "e2"}) {
+		t.Error("delete again: changed")
+	}
+	wantLines(t, c.Outbox(), "e2 5.4 deleted")
+	put(t, c, endpoint("e2", "back"))
+	wantLines(t, c.Outbox(), "e2 5.5 back")
+	if got := c.Snapshot().Endpoints["e2"].Host; got != "h1" {
+		t.Errorf("snapshot: host %q", got)
+	}
+}
+
+func TestPutRefuses(t *testing.T) {
+	c := catalog.New("h1", 5)
+	c.Merge(from("h2", record.Version{Epoch: 1, Seq: 1}, endpoint("e9", "x")))
+	tests := map[string]struct {
+		rec  record.Record
+		want string
+	}{
+		"app":       {app("shop", record.Version{}), "not a host's own record"},
+		"tombstone": {tombstone(endpoint("e1", "")), "not a host's own record"},
+		"another's": {endpoint("e9", "mine"), "owned by h2"},
+		"bad":       {record.Record{Key: record.Key{Kind: record.KindEndpoint, Name: "e1"}}, "content does not fit"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			before := c.Snapshot()
+			if _, err := c.Put(tt.rec); err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("error %v, want one that says %q", err, tt.want)
+			}
+			if c.Snapshot() != before || len(c.Outbox()) != 0 {
+				t.Error("it changed something")
+			}
+		})
+	}
+}
+
+func TestApps(t *testing.T) {
+	c := catalog.New("h1", 5)
+	v := func(e, s uint64) record.Version { return record.Version{Epoch: e, Seq: s} }
+	other := app("shop", v(2, 1))
+	other.App.Revision = 99
+	tests := []struct {
+		name string
+		rec  record.Record
+		err  error
+		out  []string
+	}{
+		{"first", app("shop", v(2, 1)), nil, []string{"shop 2.1 1"}},
+		{"same", app("shop", v(2, 1)), nil, nil},
+		{"another of the same version", other, catalog.ErrStale, nil},
+		{"older", app("shop", v(1, 9)), catalog.ErrStale, nil},
+		{"newer", app("shop", v(2, 2)), nil, []string{"shop 2.2 2"}},
+		{"down", tombstone(app("shop", v(2, 3))), nil, []string{"shop 2.3 deleted"}},
+		{"older than its tombstone", app("shop", v(2, 2)), catalog.ErrStale, nil},
+		{"up again", app("shop", v(3, 0)), nil, []string{"shop 3.0 0"}},
+	}
+	for _, tt := range tests {
+		if err := c.PutApp(tt.rec); !errors.Is(err, tt.err) {
+			t.Errorf("%s: error %v, want %v", tt.name, err, tt.err)
+		}
+		wantLines(t, c.Outbox(), tt.out...)
+	}
+	if err := c.PutApp(endpoint("e", "x")); err == nil {
+		t.Error("an endpoint is taken for an app")
+	}
+	c.Suspend("fw")
+	if c.Snapshot().Apps["shop"] == nil {
+		t.Error("no app left")
+	}
+}
+
+// What a restarted linker does with what peers remember of it.
+func TestRestart(t *testing.T) {
+	old := record.Version{Epoch: 9, Seq: 7}
+	tests := map[string]struct {
+		put     []record.Record
+		settled bool
+		peers   []record.Record
+		settle  bool // after the peers spoke
+		want    []string
+		epoch   uint64
+	}{
+		"nothing remembered": {
+			put: []record.Record{endpoint("e1", "a")}, settled: true,
+			want: []string{"e1 5.1 a"}, epoch: 5,
+		},
+		"an older state": {
+			put: []record.Record{endpoint("e1", "a")}, settled: true,
+			peers: []record.Record{from("h1", record.Version{Epoch: 4, Seq: 100}, endpoint("e1", "b"))},
+			want:  []string{"e1 5.1 a"}, epoch: 5,
+		},
+		"the clock went back": {
+			put: []record.Record{endpoint("e1", "a")}, settled: true,
+			peers: []record.Record{from("h1", old, endpoint("e1", "b"))},
+			want:  []string{"e1 10.1 a"}, epoch: 10,
+		},
+		"deleted in the other life": {
+			put: []record.Record{endpoint("e1", "a")}, settled: true,
+			peers: []record.Record{tombstone(from("h1", old, endpoint("e1", "b")))},
+			want:  []string{"e1 10.1 a"}, epoch: 10,
+		},
+		"not looked at Docker yet": {
+			peers: []record.Record{from("h1", old, endpoint("e1", "b"))},
+			epoch: 10,
+		},
+		"looked, and gone": {
+			peers: []record.Record{from("h1", old, endpoint("e1", "b"))}, settle: true,
+			want: []string{"e1 10.1 deleted"}, epoch: 10,
+		},
+		"gone before it is told": {
+			settled: true,
+			peers:   []record.Record{from("h1", old, endpoint("e1", "b"))},
+			want:    []string{"e1 10.1 deleted"}, epoch: 10,
+		},
+		"a tombstone of its own": {
+			settled: true,
+			peers:   []record.Record{tombstone(from("h1", old, endpoint("e1", "b")))},
+			epoch:   10,
+		},
+		"same epoch, same number, other content": {
+			put: []record.Record{endpoint("e1", "a")}, settled: true,
+			peers: []record.Record{from("h1", record.Version{Epoch: 5, Seq: 1}, endpoint("e1", "zz"))},
+			want:  []string{"e1 5.2 a"}, epoch: 5,
+		},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			c := catalog.New("h1", 5)
+			for _, r := range tt.put {
+				put(t, c, r)
+			}
+			if tt.settled {
+				c.Settle()
+			}
+			for _, r := range tt.peers {
+				c.Merge(r)
+			}
+			if tt.settle {
+				c.Settle()
+			}
+			wantLines(t, c.Outbox(), tt.want...)
+			if c.Epoch() != tt.epoch {
+				t.Errorf("epoch %d, want %d", c.Epoch(), tt.epoch)
+			}
+		})
+	}
+}
+
+func TestRememberedThenPut(t *testing.T) {
+	c := catalog.New("h1", 5)
+	c.Merge(from("h1", record.Version{Epoch: 9, Seq: 7}, endpoint("e1", "a")))
+	c.Merge(from("h1", record.Version{Epoch: 9, Seq: 8}, endpoint("e2", "b")))
+	if got := len(c.Snapshot().Endpoints); got != 2 {
+		t.Fatalf("%d endpoints before Docker was looked at, want 2", got)
+	}
+	put(t, c, endpoint("e1", "a"))
+	c.Settle()
+	wantLines(t, c.Outbox(), "e2 10.1 deleted")
+}
+
+func TestSuspend(t *testing.T) {
+	c := catalog.New("h1", 5)
+	c.Merge(from("h2", record.Version{Epoch: 1, Seq: 1}, endpoint("e2", "x")))
+	before := c.Snapshot()
+	c.Suspend("h2")
+	c.Suspend("h1")
+	after := c.Snapshot()
+	if d := cmp.Diff(map[string]bool{"h2": true}, after.Suspended); d != "" {
+		t.Error(d)
+	}
+	if len(before.Suspended) != 0 || after.Endpoints["e2"] == nil || after.Index <= before.Index {
+		t.Errorf("before %+v, after %+v", before, after)
+	}
+	c.Resume("h2")
+	c.Resume("h2")
+	if s := c.Snapshot(); len(s.Suspended) != 0 || s.Index != after.Index+1 {
+		t.Errorf("resumed: %+v", s)
+	}
+}
+
+func TestWatch(t *testing.T) {
+	c := catalog.New("h1", 5)
+	changes, cancel := c.Watch()
+	has := func(want bool) {
+		t.Helper()
+		select {
+		case <-changes:
+			if !want {
+				t.Error("a token where nothing changed")
+			}
+		default:
+			if want {
+				t.Error("no token")
+			}
+		}
+	}
+	has(true)
+	has(false)
+	put(t, c, endpoint("e1", "a"))
+	put(t, c, endpoint("e1", "b"))
+	has(true)
+	has(false)
+	put(t, c, endpoint("e1", "b"))
+	has(false)
+	c.Suspend("h2")
+	has(true)
+	cancel()
+	put(t, c, endpoint("e1", "c"))
+	has(false)
+}
+
+func TestCollect(t *testing.T) {
+	c := catalog.New("h1", 5)
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	gone := tombstone(from("h2", record.Version{Epoch: 1, Seq: 2}, endpoint("e2", "")))
+	c.Merge(gone)
+	if err := c.PutApp(tombstone(app("shop", record.Version{Epoch: 1}))); err != nil {
+		t.Fatal(err)
+	}
+	c.Outbox()
+	known := func(k record.Key) bool { _, ok := c.Get(k); return ok }
+	for _, step := range []struct {
+		after time.Duration
+		want  bool
+	}{{0, true}, {59 * time.Minute, true}, {time.Hour, false}} {
+		c.Collect(now.Add(step.after), time.Hour)
+		if got := known(gone.Key); got != step.want {
+			t.Errorf("after %v: known %v", step.after, got)
+		}
+	}
+	c.Collect(now.Add(1000*time.Hour), time.Hour)
+	if !known(record.Key{Kind: record.KindApp, Name: "shop"}) {
+		t.Error("the app's tombstone is gone: an old record would bring the app back")
+	}
+}
+
+// A record deleted so long ago that the tombstone is gone is deleted again when
+// it shows up.
+func TestZombie(t *testing.T) {
+	c := catalog.New("h1", 5)
+	put(t, c, endpoint("e1", "a"))
+	zombie, _ := c.Get(record.Key{Kind: record.KindEndpoint, Name: "e1"})
+	c.Settle()
+	c.Delete(zombie.Key)
+	c.Outbox()
+	now := time.Now()
+	c.Collect(now, time.Hour)
+	c.Collect(now.Add(time.Hour), time.Hour)
+	if c.Merge(zombie) {
+		t.Error("taken in")
+	}
+	wantLines(t, c.Outbox(), "e1 5.3 deleted")
+}
+
+func TestForget(t *testing.T) {
+	c := catalog.New("h1", 5)
+	empty := c.Digest()
+	c.Merge(from("h2", record.Version{Epoch: 1, Seq: 1}, endpoint("e2", "x")))
+	c.Forget("h2")
+	if s := c.Snapshot(); len(s.Endpoints) != 0 {
+		t.Errorf("still there: %+v", s.Endpoints)
+	}
+	if d := cmp.Diff(empty, c.Digest()); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestWire(t *testing.T) {
+	w := catalog.Wire{Catalog: catalog.New("h1", 5)}
+	packet, err := record.Encode(from("h2", record.Version{Epoch: 1, Seq: 1}, endpoint("e2", "x")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"endpoint/e2", ""} {
+		if news, err := w.Merge(packet); news != want || err != nil {
+			t.Errorf("news %q, %v; want %q", news, err, want)
+		}
+	}
+	if _, err := w.Merge([]byte("garbage")); err == nil {
+		t.Error("garbage is taken")
+	}
+}

@@ -1,0 +1,228 @@
+package catalog_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"tombolo/linker/catalog"
+	"tombolo/linker/record"
+	"tombolo/linker/record/recordtest"
+)
+
+// state is all that can be seen of a catalog, but for the index of its snapshot.
+func state(c *catalog.Catalog, keys map[record.Key]bool) map[string]any {
+	s := *c.Snapshot()
+	s.Index, s.Suspended = 0, nil
+	known := map[record.Key]record.Record{}
+	for k := range keys {
+		if r, ok := c.Get(k); ok {
+			known[k] = r
+		}
+	}
+	return map[string]any{"snapshot": s, "records": known, "digest": c.Digest()}
+}
+
+// Whatever the order, and however often each is told, the same records make the
+// same catalog.
+func TestMergeLaws(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		records := rapid.SliceOfN(recordtest.Any(), 1, 8).Draw(t, "records")
+		keys := map[record.Key]bool{}
+		for _, r := range records {
+			keys[r.Key] = true
+		}
+		a, b := catalog.New("a", 1), catalog.New("b", 1)
+		for _, r := range records {
+			a.Merge(r)
+		}
+		for _, r := range rapid.Permutation(append(records, records...)).Draw(t, "order") {
+			b.Merge(r)
+		}
+		want := state(a, keys)
+		if d := cmp.Diff(want, state(b, keys), exact); d != "" {
+			t.Fatalf("another order, another catalog:\n%s", d)
+		}
+		for _, r := range records {
+			if a.Merge(r) {
+				t.Fatalf("%v changes something again", r)
+			}
+		}
+		if d := cmp.Diff(want, state(a, keys), exact); d != "" {
+			t.Fatalf("told again, another catalog:\n%s", d)
+		}
+	})
+}
+
+// exchange is what gossip's push/pull does with two catalogs.
+func exchange(t *rapid.T, a, b *catalog.Catalog) (sent int) {
+	da, db := a.Digest(), b.Digest()
+	for _, way := range []struct {
+		from, to *catalog.Catalog
+		digest   []byte
+	}{{a, b, db}, {b, a, da}} {
+		packets, err := way.from.Missing(way.digest)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range packets {
+			if _, err := (catalog.Wire{Catalog: way.to}).Merge(p); err != nil {
+				t.Fatal(err)
+			}
+		}
+		sent += len(packets)
+	}
+	return sent
+}
+
+// One exchange makes two catalogs show the same, and the next has nothing to send.
+func TestDigestExchange(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a, b := catalog.New("a", 1), catalog.New("b", 1)
+		for _, r := range rapid.SliceOfN(recordtest.Any(), 0, 8).Draw(t, "records") {
+			switch rapid.IntRange(0, 2).Draw(t, "who") {
+			case 0:
+				a.Merge(r)
+			case 1:
+				b.Merge(r)
+			default:
+				a.Merge(r)
+				b.Merge(r)
+			}
+		}
+		exchange(t, a, b)
+		sa, sb := *a.Snapshot(), *b.Snapshot()
+		sa.Index, sb.Index = 0, 0
+		if d := cmp.Diff(sa, sb, exact); d != "" {
+			t.Fatal(d)
+		}
+		if n := exchange(t, a, b); n != 0 {
+			t.Fatalf("the second exchange sends %d packets", n)
+		}
+	})
+}
+
+// cluster is a few hosts that put, delete, lose packets, forget all they knew, and
+// exchange digests now and then.
+type cluster struct {
+	hosts []string
+	cats  map[string]*catalog.Catalog
+	truth map[string]map[string]string // host -> endpoint -> content
+}
+
+func (cl *cluster) deliver(t *rapid.T, host string) {
+	for _, r := range cl.cats[host].Outbox() {
+		packet, err := record.Encode(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, peer := range cl.hosts {
+			if peer == host || rapid.IntRange(0, 2).Draw(t, "lost") == 0 {
+				continue
+			}
+			if _, err := (catalog.Wire{Catalog: cl.cats[peer]}).Merge(packet); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+func (cl *cluster) put(t *rapid.T, host, id, what string) {
+	r := endpoint(id, what)
+	r.Endpoint.Host = host
+	if _, err := cl.cats[host].Put(r); err != nil {
+		t.Fatal(err)
+	}
+	cl.truth[host][id] = what
+}
+
+// restart loses the host's disk, and even its clock.
+func (cl *cluster) restart(t *rapid.T, host string) {
+	cl.cats[host] = catalog.New(host, 1)
+	for id, what := range cl.truth[host] {
+		cl.put(t, host, id, what)
+	}
+	if rapid.Bool().Draw(t, "exchange before settling") {
+		exchange(t, cl.cats[host], cl.cats[rapid.SampledFrom(cl.hosts).Draw(t, "peer")])
+	}
+	cl.cats[host].Settle()
+}
+
+func (cl *cluster) step(t *rapid.T) {
+	host := rapid.SampledFrom(cl.hosts).Draw(t, "host")
+	id := host + "-e" + fmt.Sprint(rapid.IntRange(1, 3).Draw(t, "endpoint"))
+	switch rapid.SampledFrom([]string{"put", "put", "delete", "restart", "exchange", "deliver"}).Draw(t, "do") {
+	case "put":
+		cl.put(t, host, id, fmt.Sprint(rapid.IntRange(0, 3).Draw(t, "content")))
+	case "delete":
+		cl.cats[host].Delete(record.Key{Kind: record.KindEndpoint, Name: id})
+		delete(cl.truth[host], id)
+	case "restart":
+		cl.restart(t, host)
+	case "exchange":
+		exchange(t, cl.cats[host], cl.cats[rapid.SampledFrom(cl.hosts).Draw(t, "peer")])
+	case "deliver":
+		cl.deliver(t, host)
+	}
+}
+
+func (cl *cluster) quiet(t *rapid.T) {
+	for range 4 { // a zombie takes a round to reach its owner, one to be buried, one to be told
+		for _, a := range cl.hosts {
+			for _, b := range cl.hosts {
+				exchange(t, cl.cats[a], cl.cats[b])
+			}
+			cl.cats[a].Outbox()
+		}
+	}
+}
+
+// In the end every host shows what every host really has, whatever was lost.
+func TestClusterConverges(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		cl := &cluster{
+			hosts: []string{"h1", "h2", "h3"},
+			cats:  map[string]*catalog.Catalog{}, truth: map[string]map[string]string{},
+		}
+		for _, h := range cl.hosts {
+			cl.cats[h], cl.truth[h] = catalog.New(h, 1), map[string]string{}
+			cl.cats[h].Settle()
+		}
+		for range rapid.IntRange(1, 30).Draw(t, "steps") {
+			cl.step(t)
+		}
+		cl.quiet(t)
+		want := map[string]string{}
+		for _, has := range cl.truth {
+			for id, what := range has {
+				want[id] = what
+			}
+		}
+		for _, h := range cl.hosts {
+			got := map[string]string{}
+			for id, e := range cl.cats[h].Snapshot().Endpoints {
+				got[id] = e.Container
+			}
+			if d := cmp.Diff(want, got); d != "" {
+				t.Fatalf("%s: want -, got +:\n%s", h, d)
+			}
+		}
+	})
+}
+
+func FuzzMissing(f *testing.F) {
+	c := catalog.New("h1", 1)
+	if _, err := c.Put(endpoint("e1", "a")); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(c.Digest())
+	f.Add([]byte{})
+	f.Add([]byte{1, 0xff, 0xff, 0xff, 0xff, 0x0f})
+	f.Fuzz(func(t *testing.T, digest []byte) {
+		if packets, err := c.Missing(digest); err == nil && len(packets) > 1 {
+			t.Fatalf("%d packets of a catalog that holds one", len(packets))
+		}
+	})
+}
