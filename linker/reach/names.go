@@ -1,0 +1,233 @@
+package reach
+
+import (
+	"cmp"
+	"maps"
+	"net/netip"
+	"slices"
+	"strconv"
+
+	"tombolo/linker/record"
+)
+
+// rank orders what may claim a name in a view. The lowest rank that claims it has
+// it; equals share it, as Compose has services with one alias share it.
+type rank int
+
+const (
+	rankHost      rank = iota // h1.host
+	rankZone                  // db.shop and the like: nobody can take another's
+	rankLink                  // the alias of a link
+	rankOwn                   // service, alias, container_name in the asker's app
+	rankOwnHost               // hostname in the asker's app
+	rankOther                 // the same of other apps
+	rankOtherHost             //
+)
+
+// Names returns what endpoint from (by ID) sees: nothing when it is unknown or of
+// no app. What it sees it can reach, on one port at least.
+func (r *Relation) Names(from string) record.View {
+	v := r.newView()
+	a := r.members[from]
+	if a == nil || a.of.app == "" {
+		return v.view()
+	}
+	v.hosts()
+	for of := range r.inReach(a) {
+		svc := r.services[of]
+		if svc.terms != nil {
+			v.add(a, sight{svc: svc, terms: svc.terms, members: svc.members})
+			continue
+		}
+		for _, m := range svc.members {
+			v.add(a, sight{svc: svc, terms: m.terms, members: []*member{m}})
+		}
+	}
+	v.instance(a)
+	return v.view()
+}
+
+// HostView returns what the host and its operator see: every app by names
+// relative to the zone (db.shop), every host, every address of an app.
+func (r *Relation) HostView() record.View {
+	v := r.newView()
+	v.hosts()
+	for _, svc := range r.services {
+		if svc.app == "" {
+			continue
+		}
+		ports := v.ports(svc.allTerms())
+		v.zone(sight{svc: svc, terms: &terms{ports: ports}, members: svc.members})
+	}
+	return v.view()
+}
+
+// inReach returns the services that a may have in reach.
+func (r *Relation) inReach(a *member) map[id]bool {
+	set := map[id]bool{}
+	for n := range a.networks {
+		for _, of := range r.offers[n] {
+			set[of] = true
+		}
+	}
+	for _, l := range a.links {
+		if of := target(a.of.app, l); r.services[of] != nil {
+			set[of] = true
+		}
+	}
+	return set
+}
+
+// sight is a service, or one of its endpoints where labels alone speak and each
+// may say something else.
+type sight struct {
+	svc     *service
+	terms   *terms
+	members []*member
+}
+
+// view collects names.
+type view struct {
+	r     *Relation
+	names map[string]*claim
+	ptr   map[netip.Addr]string
+}
+
+// claim is who has a name so far.
+type claim struct {
+	rank    rank
+	targets map[record.Target]bool
+	ports   []record.Port
+}
+
+func (r *Relation) newView() *view {
+	return &view{r: r, names: map[string]*claim{}, ptr: map[netip.Addr]string{}}
+}
+
+// claim makes name exist, and lead to whichever of members answer, unless someone
+// of lower rank has it.
+func (v *view) claim(name string, by rank, t *terms, members ...*member) {
+	name = record.Normal(name)
+	if name == "" {
+		return
+	}
+	c := v.names[name]
+	if c == nil || by < c.rank {
+		c = &claim{rank: by, targets: map[record.Target]bool{}}
+		v.names[name] = c
+	}
+	if by > c.rank {
+		return
+	}
+	for _, m := range members {
+		if v.r.answers(m) {
+			c.targets[record.Target{Name: m.name(), Addr4: m.e.Addr4, Addr6: m.e.Addr6}] = true
+		}
+	}
+	for _, p := range t.ports {
+		if !slices.Contains(c.ports, p) {
+			c.ports = append(c.ports, p)
+		}
+	}
+}
+
+// add shows a what of s is in its reach.
+func (v *view) add(a *member, s sight) {
+	common, links := shared(a.terms, s.terms), links(a, s.svc.id, s.terms)
+	if len(common) == 0 && len(links) == 0 {
+		return
+	}
+	own, ownHost := rankOwn, rankOwnHost
+	if s.svc.app != a.of.app {
+		own, ownHost = rankOther, rankOtherHost
+	}
+	v.zone(s)
+	v.claim(s.svc.service, own, s.terms, s.members...)
+	for _, l := range links {
+		v.claim(l.Alias, rankLink, s.terms, s.members...)
+	}
+	for _, n := range common {
+		for _, alias := range s.terms.networks[n] {
+			v.claim(alias, own, s.terms, s.members...)
+		}
+	}
+	if spec := s.svc.spec; spec != nil {
+		v.claim(spec.ContainerName, own, s.terms)
+		v.claim(spec.Hostname, ownHost, s.terms)
+	}
+	for _, m := range s.members {
+		v.claim(m.e.ContainerName, own, s.terms, m)
+		v.claim(m.e.Hostname, ownHost, s.terms, m)
+	}
+}
+
+// zone adds the names that are relative to the zone.
+func (v *view) zone(s sight) {
+	if s.svc.service != "" {
+		v.claim(s.svc.zone(), rankZone, s.terms, s.members...)
+		v.claim("tasks."+s.svc.zone(), rankZone, s.terms, s.members...)
+	}
+	if s.svc.spec != nil {
+		for slot := 1; slot <= s.svc.spec.Replicas; slot++ {
+			v.claim(strconv.Itoa(slot)+"."+s.svc.zone(), rankZone, s.terms)
+		}
+	}
+	for _, m := range s.members {
+		v.instance(m)
+	}
+}
+
+// instance adds the name of one endpoint, and its addresses.
+func (v *view) instance(m *member) {
+	v.claim(m.name(), rankZone, m.terms, m)
+	for _, addr := range []netip.Addr{m.e.Addr4, m.e.Addr6} {
+		if addr.IsValid() {
+			v.ptr[addr] = record.Normal(m.name())
+		}
+	}
+}
+
+// hosts adds every host by its underlay address. A suspended one has none.
+func (v *view) hosts() {
+	for name, h := range v.r.s.Hosts {
+		c := &claim{rank: rankHost, targets: map[record.Target]bool{}}
+		v.names[name+".host"] = c
+		if !h.Underlay.IsValid() || v.r.s.Suspended[name] {
+			continue
+		}
+		t := record.Target{Name: name + ".host"}
+		if h.Underlay.Is4() {
+			t.Addr4 = h.Underlay
+		} else {
+			t.Addr6 = h.Underlay
+		}
+		c.targets[t] = true
+	}
+}
+
+func (v *view) ports(all []*terms) []record.Port {
+	var ports []record.Port
+	for _, t := range all {
+		for _, p := range t.ports {
+			if !slices.Contains(ports, p) {
+				ports = append(ports, p)
+			}
+		}
+	}
+	return ports
+}
+
+func (v *view) view() record.View {
+	out := record.View{Index: v.r.s.Index, Names: make(map[string]record.Answers, len(v.names)), PTR: v.ptr}
+	for name, c := range v.names {
+		out.Names[name] = record.Answers{
+			Targets: slices.SortedFunc(maps.Keys(c.targets), byName),
+			Ports:   slices.Clone(c.ports),
+		}
+	}
+	return out
+}
+
+func byName(a, b record.Target) int {
+	return cmp.Or(cmp.Compare(a.Name, b.Name), a.Addr4.Compare(b.Addr4), a.Addr6.Compare(b.Addr6))
+}
