@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"tombolo/linker/api"
+	"tombolo/test/lab"
+)
+
+// defaultLinkerSocket is where a machine's own linker listens.
+const defaultLinkerSocket = "/run/tombolo/linker.sock"
+
+func newResolveCommand() *cobra.Command {
+	var from, socket string
+	cmd := &cobra.Command{
+		Use:   "resolve NAME",
+		Short: "Look a name up as a container or as the host sees it",
+		Long: `Look a name up as the host sees it (db.shop, 2.db.shop, h1.host), or with --from as
+a container sees it (db, its aliases, its links). Prints one address and instance a
+line. Exit code 1 when the name does not exist for the asker (NXDOMAIN) or nothing
+healthy stands behind it (NODATA).`,
+		Example: "  tombolo resolve db.shop\n  tombolo resolve db --from web-1",
+		Args:    oneName,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			sockets, err := linkerSockets(socket)
+			if err != nil {
+				return err
+			}
+			r, err := resolveAt(cmd.Context(), sockets, args[0], from)
+			if err != nil {
+				return err
+			}
+			return printResolution(cmd.OutOrStdout(), r, from)
+		},
+	}
+	cmd.Flags().StringVar(&from, "from", "", "look it up as this container (ID, name or overlay address)")
+	cmd.Flags().StringVar(&socket, "socket", "", "the linker's socket (default "+defaultLinkerSocket+"; in a lab, every host's)")
+	return cmd
+}
+
+func oneName(_ *cobra.Command, args []string) error {
+	if len(args) != 1 || args[0] == "" {
+		return usageError{errors.New("resolve takes one name (see: tombolo resolve --help)")}
+	}
+	return nil
+}
+
+// linkerSockets lists the linkers that may be asked: the one that was named, else
+// those of the lab's living hosts, else the machine's own.
+func linkerSockets(named string) ([]string, error) {
+	if named != "" {
+		return []string{named}, nil
+	}
+	l, err := lab.Load()
+	if errors.Is(err, lab.ErrNone) {
+		return []string{defaultLinkerSocket}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var sockets []string
+	for _, h := range l.Hosts {
+		if h.Alive() {
+			sockets = append(sockets, h.LinkerSocket())
+		}
+	}
+	if len(sockets) == 0 {
+		return nil, errors.New("every host of the lab is dead (see: tombolo lab ps)")
+	}
+	return sockets, nil
+}
+
+// resolveAt asks one linker after the other until one knows the asking container.
+// The others' errors matter only if none does.
+func resolveAt(ctx context.Context, sockets []string, name, from string) (api.Resolution, error) {
+	var errs []error
+	for _, socket := range sockets {
+		c := api.NewClient(socket)
+		r, err := c.Resolve(ctx, name, from)
+		c.Close()
+		if err == nil {
+			return r, nil
+		}
+		if errors.Is(err, os.ErrNotExist) {
+			err = fmt.Errorf("no linker runs here: %w", err)
+		}
+		errs = append(errs, err)
+	}
+	for _, err := range errs {
+		if !errors.Is(err, api.ErrNotFound) {
+			return api.Resolution{}, errors.Join(errs...)
+		}
+	}
+	return api.Resolution{}, errs[0] // each says the same
+}
+
+func printResolution(w io.Writer, r api.Resolution, from string) error {
+	asker := "the host"
+	if from != "" {
+		asker = from
+	}
+	if !r.Exists {
+		return fmt.Errorf("%s does not exist as %s sees it (NXDOMAIN)", r.Name, asker)
+	}
+	if len(r.Targets) == 0 {
+		return fmt.Errorf("%s exists, but nothing that answers stands behind it now (NODATA)", r.Name)
+	}
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, t := range r.Targets {
+		if t.Addr4.IsValid() {
+			fmt.Fprintf(table, "%s\t%s\n", t.Addr4, t.Name)
+		}
+		if t.Addr6.IsValid() {
+			fmt.Fprintf(table, "%s\t%s\n", t.Addr6, t.Name)
+		}
+	}
+	return table.Flush()
+}
