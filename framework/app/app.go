@@ -50,7 +50,6 @@ type Service struct {
 	Resources   Resources     `json:"resources"`
 	StopSignal  string        `json:"stop_signal,omitempty"`
 	StopGrace   time.Duration `json:"stop_grace,omitempty"`  // 0: the default, 10 s; a file's 0s is 1 ns
-	Replace     string        `json:"replace,omitempty"`     // x-tombolo: {replace: never}: ReplaceNever, or ""
 	Constraints []Constraint  `json:"constraints,omitempty"` // deploy.placement
 
 	// Docker holds the flags of `docker run` for everything else that Docker's
@@ -59,10 +58,6 @@ type Service struct {
 	// canonical order.
 	Docker []Flag `json:"docker,omitempty"`
 }
-
-// ReplaceNever is the Replace of a service none of whose instances may ever run
-// twice: one whose host is unreachable is not started elsewhere.
-const ReplaceNever = "never"
 
 // Flag is one `docker run` flag, long name without dashes. Booleans carry "true"
 // or "false".

@@ -84,9 +84,6 @@ func (c *serviceCheck) identity() {
 	if c.StopGrace < 0 {
 		c.problem(c.path.to("stop_grace_period"), "is negative")
 	}
-	if c.Replace != "" && c.Replace != ReplaceNever {
-		c.problem(c.path.to(extension, "replace"), "%q is not supported", c.Replace)
-	}
 	if c.Export != nil {
 		for _, to := range c.Export.To {
 			if why := labelFault(to); why != "" {

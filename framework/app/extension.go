@@ -32,8 +32,8 @@ func (s *serviceMapping) extend(v any) {
 		switch {
 		case key == "export":
 			s.out.Export = s.export(value, p)
-		case key == "replace" && value == ReplaceNever:
-			s.out.Replace = ReplaceNever
+		case key == "replace" && value == "never":
+			s.out.NeverReplace = true
 		case key == "replace":
 			s.report.problem(p, "%v is not never, the only word that it takes", value)
 		default:

@@ -8,6 +8,7 @@ import (
 
 // form is what the value of a Docker flag looks like.
 type form struct {
+	key   string // of Compose, where the flag is all that the key says; else see canonicalflags.go
 	kind  kind
 	words []string // of a kindWord
 }
@@ -16,6 +17,7 @@ type kind int
 
 const (
 	kindText   kind = iota // anything
+	kindList               // anything, any number of times
 	kindTruth              // true or false
 	kindNumber             // an integer
 	kindPair               // name=value
@@ -27,55 +29,55 @@ const (
 // those left out are name, network, label, env, publish, volume, mount, restart
 // and rm, which the framework sets itself.
 var runFlags = map[string]form{
-	"add-host":            {},
-	"annotation":          {kind: kindPair},
+	"add-host":            {key: "extra_hosts", kind: kindList},
+	"annotation":          {key: "annotations", kind: kindPair},
 	"attach":              {kind: kindWord, words: []string{"stdout", "stderr"}},
 	"blkio-weight":        {kind: kindNumber},
 	"blkio-weight-device": {},
-	"cap-add":             {},
-	"cap-drop":            {},
-	"cgroup-parent":       {},
-	"cgroupns":            {kind: kindWord, words: []string{"host", "private"}},
-	"cpu-period":          {kind: kindNumber},
-	"cpu-quota":           {kind: kindNumber},
-	"cpu-rt-period":       {kind: kindNumber},
-	"cpu-rt-runtime":      {kind: kindNumber},
-	"cpu-shares":          {kind: kindNumber},
-	"cpuset-cpus":         {},
-	"device":              {},
-	"device-cgroup-rule":  {},
+	"cap-add":             {key: "cap_add", kind: kindList},
+	"cap-drop":            {key: "cap_drop", kind: kindList},
+	"cgroup-parent":       {key: "cgroup_parent"},
+	"cgroupns":            {key: "cgroup", kind: kindWord, words: []string{"host", "private"}},
+	"cpu-period":          {key: "cpu_period", kind: kindNumber},
+	"cpu-quota":           {key: "cpu_quota", kind: kindNumber},
+	"cpu-rt-period":       {key: "cpu_rt_period", kind: kindNumber},
+	"cpu-rt-runtime":      {key: "cpu_rt_runtime", kind: kindNumber},
+	"cpu-shares":          {key: "cpu_shares", kind: kindNumber},
+	"cpuset-cpus":         {key: "cpuset"},
+	"device":              {key: "devices", kind: kindList},
+	"device-cgroup-rule":  {key: "device_cgroup_rules", kind: kindList},
 	"device-read-bps":     {},
 	"device-read-iops":    {},
 	"device-write-bps":    {},
 	"device-write-iops":   {},
-	"domainname":          {},
+	"domainname":          {key: "domainname"},
 	"gpus":                {},
-	"group-add":           {},
-	"init":                {kind: kindTruth},
+	"group-add":           {key: "group_add", kind: kindList},
+	"init":                {key: "init", kind: kindTruth},
 	"interactive":         {kind: kindTruth},
-	"ipc":                 {kind: kindWord, words: []string{"none", "private", "shareable", "host"}},
+	"ipc":                 {key: "ipc", kind: kindWord, words: []string{"none", "private", "shareable", "host"}},
 	"log-driver":          {},
 	"log-opt":             {kind: kindPair},
-	"memory-swap":         {kind: kindNumber},
-	"memory-swappiness":   {kind: kindNumber},
-	"oom-kill-disable":    {kind: kindTruth},
-	"oom-score-adj":       {kind: kindNumber},
-	"pid":                 {kind: kindWord, words: []string{"host"}},
-	"platform":            {},
-	"privileged":          {kind: kindTruth},
-	"read-only":           {kind: kindTruth},
-	"runtime":             {},
-	"security-opt":        {},
-	"shm-size":            {kind: kindNumber},
-	"storage-opt":         {kind: kindPair},
-	"sysctl":              {kind: kindPair},
-	"tmpfs":               {},
-	"tty":                 {kind: kindTruth},
+	"memory-swap":         {key: "memswap_limit", kind: kindNumber},
+	"memory-swappiness":   {key: "mem_swappiness", kind: kindNumber},
+	"oom-kill-disable":    {key: "oom_kill_disable", kind: kindTruth},
+	"oom-score-adj":       {key: "oom_score_adj", kind: kindNumber},
+	"pid":                 {key: "pid", kind: kindWord, words: []string{"host"}},
+	"platform":            {key: "platform"},
+	"privileged":          {key: "privileged", kind: kindTruth},
+	"read-only":           {key: "read_only", kind: kindTruth},
+	"runtime":             {key: "runtime"},
+	"security-opt":        {key: "security_opt", kind: kindList},
+	"shm-size":            {key: "shm_size", kind: kindNumber},
+	"storage-opt":         {key: "storage_opt", kind: kindPair},
+	"sysctl":              {key: "sysctls", kind: kindPair},
+	"tmpfs":               {key: "tmpfs", kind: kindList},
+	"tty":                 {key: "tty", kind: kindTruth},
 	"ulimit":              {kind: kindPair},
-	"user":                {},
-	"userns":              {kind: kindWord, words: []string{"host"}},
-	"uts":                 {kind: kindWord, words: []string{"host"}},
-	"workdir":             {},
+	"user":                {key: "user"},
+	"userns":              {key: "userns_mode", kind: kindWord, words: []string{"host"}},
+	"uts":                 {key: "uts", kind: kindWord, words: []string{"host"}},
+	"workdir":             {key: "working_dir"},
 }
 
 // accepts says why value is none of the form, or "".
@@ -97,7 +99,7 @@ func (f form) accepts(value string) string {
 		if !slices.Contains(f.words, value) {
 			return "none of " + strings.Join(f.words, ", ")
 		}
-	case kindText:
+	case kindText, kindList:
 		if value == "" {
 			return "empty"
 		}
