@@ -43,7 +43,8 @@ func (o *Overlay) attach(ctx context.Context, e Endpoint) error {
 func (o *Overlay) bind(ctx context.Context, e Endpoint) error {
 	elements := contents{}
 	elements.bind(e)
-	if o.table.add(ctx, elements) == nil {
+	_, missing := elements.within(o.table.have)
+	if o.table.change(nil, missing) == nil {
 		return nil
 	}
 	// Somebody flushed the table: restore all of it.
@@ -89,7 +90,10 @@ func (o *Overlay) detach(ctx context.Context, id string) error {
 		delete(o.attached, id)
 		elements := contents{}
 		elements.bind(e)
-		_ = inside(o.ns, func() error { return o.table.drop(ctx, elements) }) // the next Set repairs what this could not
+		standing, _ := elements.within(o.table.have)
+		if err := inside(o.ns, func() error { return errors.Join(o.table.change(standing, nil), forgetAddr(e)) }); err != nil {
+			o.log.Debug("detach left traces for the next Set", "endpoint", id, "err", err)
+		}
 	}
 	return inside(o.ns, func() error {
 		link, err := netlink.LinkByName(HostSide(id))

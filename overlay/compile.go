@@ -41,10 +41,39 @@ func factsOf(c Config) tableFacts {
 		Device: Device, Gateway4: Gateway4.String(), Port: c.Port, Pool4: c.Pool4.Masked().String(),
 		Block4: c.Self.Block4.Masked().String(), Overlay4: c.Self.Overlay4.String(),
 	}
+	if c.DNSPort != 53 {
+		f.DNSPort = c.DNSPort
+	}
 	if c.Pool6.IsValid() {
 		f.Pool6, f.Block6, f.Overlay6 = c.Pool6.Masked().String(), c.Self.Block6.Masked().String(), c.Self.Overlay6.String()
 	}
 	return f
+}
+
+// unmapped returns a copy of c without IPv4-mapped IPv6 addresses, as net.IP is
+// wont to yield: the kernel's tables keep the families apart.
+func (c Config) unmapped() Config {
+	unmap := func(addrs ...*netip.Addr) {
+		for _, a := range addrs {
+			*a = a.Unmap()
+		}
+	}
+	unmap(&c.Self.Underlay, &c.Self.Overlay4)
+	c.Peers, c.Endpoints = slices.Clone(c.Peers), slices.Clone(c.Endpoints)
+	c.Allow, c.Publish = slices.Clone(c.Allow), slices.Clone(c.Publish)
+	for i := range c.Peers {
+		unmap(&c.Peers[i].Underlay, &c.Peers[i].Overlay4)
+	}
+	for i := range c.Endpoints {
+		unmap(&c.Endpoints[i].Addr4)
+	}
+	for i := range c.Allow {
+		unmap(&c.Allow[i].From, &c.Allow[i].To)
+	}
+	for i := range c.Publish {
+		unmap(&c.Publish[i].HostIP, &c.Publish[i].To)
+	}
+	return c
 }
 
 // bind adds what must be in force before the endpoint may send.

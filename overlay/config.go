@@ -23,7 +23,8 @@ type Config struct {
 	Endpoints []Endpoint   // this host's containers
 	Allow     []Allow      // what those containers may receive from other containers
 	Publish   []Publish    // ports of this host that lead to local or remote endpoints
-	Blocked   []HostPort   // ports of this host that containers may not reach
+	Blocked   []HostPort   // ports of this host and of its peers that containers may not reach
+	DNSPort   uint16       // where Gateway4's DNS listens when something else holds 53; 0 is 53
 }
 
 // Peer is a host as the data plane sees it.

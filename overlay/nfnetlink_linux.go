@@ -31,18 +31,16 @@ func generation() (uint32, error) {
 	return 0, fmt.Errorf("read nftables generation: no answer")
 }
 
-// rulesDigest is the digest of our table's chains and rules as the kernel holds
-// them. It does not cover sets, whose contents change.
+// rulesDigest is the digest of our table's rules as the kernel holds them.
+// It does not cover sets, whose contents change.
 func rulesDigest() ([sha256.Size]byte, error) {
+	messages, err := askNftables(unix.NFT_MSG_GETRULE, unix.NLM_F_DUMP, tableAttr(unix.NFTA_RULE_TABLE))
+	if err != nil {
+		return [sha256.Size]byte{}, fmt.Errorf("read nftables rules: %w", err)
+	}
 	h := sha256.New()
-	for msg, table := range map[int]uint16{unix.NFT_MSG_GETRULE: unix.NFTA_RULE_TABLE} {
-		messages, err := askNftables(msg, unix.NLM_F_DUMP, tableAttr(table))
-		if err != nil {
-			return [sha256.Size]byte{}, fmt.Errorf("read nftables rules: %w", err)
-		}
-		for _, m := range messages {
-			h.Write(m[nfgenLen:])
-		}
+	for _, m := range messages {
+		h.Write(m[nfgenLen:])
 	}
 	return [sha256.Size]byte(h.Sum(nil)), nil
 }
@@ -78,7 +76,6 @@ func addElements(c contents, set string, message []byte) {
 					e.value = dataValue(field.value)
 				}
 			}
-			e.text = textOf(set, e.key)
 			c.add(set, e)
 		}
 	}

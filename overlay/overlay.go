@@ -59,6 +59,7 @@ func New(o Options) *Overlay {
 // Set does all it can: its error joins what it could not do. See ErrNoVXLAN and
 // ErrPortInUse.
 func (o *Overlay) Set(ctx context.Context, c Config) error {
+	c = c.unmapped()
 	if err := c.Validate(); err != nil {
 		return err
 	}

@@ -67,7 +67,7 @@ type ruleset struct {
 // tableFacts is what the table's text takes from a Config besides the sets.
 type tableFacts struct {
 	Device, Gateway4   string
-	Port               uint16
+	Port, DNSPort      uint16 // DNSPort 0: 53, no redirect
 	Pool4, Pool6       string // Pool6 "" without IPv6
 	Block4, Block6     string
 	Overlay4, Overlay6 string
@@ -94,34 +94,35 @@ func (r ruleset) text() string {
 	return b.String()
 }
 
-// difference is the nft script that turns have into want, "" when they are equal.
-func difference(have, want contents) string {
-	var b strings.Builder
-	for _, s := range setSpecs {
-		gone, come := map[string]element{}, map[string]element{}
-		for key, e := range have[s.name] {
-			if w, ok := want[s.name][key]; !ok || w.value != e.value {
-				gone[key] = element{text: e.keyText()}
-			}
-		}
-		for key, e := range want[s.name] {
-			if h, ok := have[s.name][key]; !ok || h.value != e.value {
-				come[key] = e
-			}
-		}
-		writeElements(&b, "delete", s.name, gone)
-		writeElements(&b, "add", s.name, come)
-	}
-	return b.String()
+// difference is what to delete from have and then to add to make it want.
+func difference(have, want contents) (gone, come contents) {
+	_, gone = have.within(want)
+	_, come = want.within(have)
+	return gone, come
 }
 
-func writeElements(b *strings.Builder, verb, set string, elements map[string]element) {
-	if len(elements) == 0 {
-		return
+// within splits c into what other holds already and what it lacks.
+func (c contents) within(other contents) (standing, missing contents) {
+	standing, missing = contents{}, contents{}
+	for set, members := range c {
+		for key, e := range members {
+			if h, ok := other[set][key]; ok && h.value == e.value {
+				standing.add(set, e)
+			} else {
+				missing.add(set, e)
+			}
+		}
 	}
-	b.WriteString(verb + " element inet tombolo " + set + " { ")
-	b.WriteString(strings.Join(texts(elements), ", "))
-	b.WriteString(" }\n")
+	return standing, missing
+}
+
+// size counts elements.
+func (c contents) size() int {
+	n := 0
+	for _, members := range c {
+		n += len(members)
+	}
+	return n
 }
 
 func texts(elements map[string]element) []string {

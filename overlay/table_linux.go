@@ -31,60 +31,45 @@ func (t *table) apply(ctx context.Context, want ruleset) (changed bool, err erro
 		return false, err
 	}
 	if intact && t.facts == want.facts {
-		script := difference(t.have, want.sets)
-		if script == "" {
+		gone, come := difference(t.have, want.sets)
+		if gone.size()+come.size() == 0 {
 			return false, nil
 		}
-		if t.commit(ctx, script) == nil {
-			t.have = want.sets
-			return true, nil
+		if t.change(gone, come) == nil {
+			return true, forgetPublished(come)
 		}
-		// Somebody changed the sets meanwhile.
+		// Too many, or somebody changed the sets meanwhile.
 	}
 	return true, t.replace(ctx, want)
 }
 
-// add puts elements into a table that is believed to stand. An error means that
-// it does not, or no longer does.
-func (t *table) add(ctx context.Context, elements contents) error {
-	if !t.written {
-		return errors.New("nftables table not written yet")
-	}
-	if err := t.commit(ctx, difference(nil, elements)); err != nil {
-		return err
-	}
-	for set, members := range elements {
-		for _, e := range members {
-			t.have.add(set, e)
-		}
-	}
-	return nil
-}
+// maxChange is how many elements one netlink message batch may carry; it has to
+// fit the socket's buffer.
+const maxChange = 1000
 
-// drop takes those of the elements away that are believed to stand.
-func (t *table) drop(ctx context.Context, elements contents) error {
-	standing := contents{}
-	for set, members := range elements {
-		for key, e := range members {
-			if _, ok := t.have[set][key]; ok {
-				standing.add(set, e)
-			}
-		}
+// change deletes and adds elements of the table that is believed to stand. An
+// error means that it does not, or no longer does; nothing is changed then.
+func (t *table) change(gone, come contents) error {
+	if !t.written || gone.size()+come.size() > maxChange {
+		return errNotIncremental
 	}
-	script := difference(standing, nil)
-	if !t.written || script == "" {
-		return nil
-	}
-	if err := t.commit(ctx, script); err != nil {
+	if err := commitElements(gone, come); err != nil {
 		return err
 	}
-	for set, members := range standing {
+	for set, members := range gone {
 		for key := range members {
 			delete(t.have[set], key)
 		}
 	}
-	return nil
+	for set, members := range come {
+		for _, e := range members {
+			t.have.add(set, e)
+		}
+	}
+	return t.follow()
 }
+
+var errNotIncremental = errors.New("nftables table needs replacing")
 
 // refresh brings t.have to the kernel's truth and reports whether our rules stand.
 func (t *table) refresh() (intact bool, err error) {
@@ -112,25 +97,26 @@ func (t *table) refresh() (intact bool, err error) {
 
 func (t *table) replace(ctx context.Context, want ruleset) error {
 	t.written = false
-	if err := t.commit(ctx, want.text()); err != nil {
+	if err := runNft(ctx, want.text()); err != nil {
+		return err
+	}
+	gen, err := generation()
+	if err != nil {
 		return err
 	}
 	digest, err := rulesDigest()
 	if err != nil {
 		return err
 	}
-	t.written, t.facts, t.have, t.digest = true, want.facts, want.sets, digest
+	*t = table{written: true, facts: want.facts, have: want.sets, digest: digest, gen: gen}
 	return nil
 }
 
-// commit runs a script, all or nothing, and follows the generation: any step but
-// one of ours makes the next refresh look.
-func (t *table) commit(ctx context.Context, script string) error {
-	if err := runNft(ctx, script); err != nil {
-		return err
-	}
+// follow takes note of a change of ours; if the generation grew by more, somebody
+// else's came between, and the next refresh looks.
+func (t *table) follow() error {
 	gen, err := generation()
-	if err == nil && gen == t.gen+1 || !t.written {
+	if err == nil && gen == t.gen+1 {
 		t.gen = gen
 	}
 	return err
@@ -139,6 +125,7 @@ func (t *table) commit(ctx context.Context, script string) error {
 // remove deletes the table, if it is there.
 func (t *table) remove(ctx context.Context) error {
 	t.written = false
+	t.have = nil
 	return runNft(ctx, "add table inet tombolo\ndelete table inet tombolo\n")
 }
 

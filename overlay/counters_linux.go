@@ -1,0 +1,51 @@
+package overlay
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Counters says how many packets the policy turned away since the table was last
+// replaced: "forged" (a source that is not the sender's), "refused" (no
+// permission), "blocked" (a port or address closed to containers), "stranger"
+// (VXLAN from no member). It is empty before the first Set.
+func (o *Overlay) Counters() (map[string]uint64, error) {
+	counts := map[string]uint64{}
+	err := inside(o.ns, func() error {
+		messages, err := askNftables(unix.NFT_MSG_GETOBJ, unix.NLM_F_DUMP, tableAttr(unix.NFTA_OBJ_TABLE))
+		if err != nil && !errors.Is(err, unix.ENOENT) {
+			return fmt.Errorf("read nftables counters: %w", err)
+		}
+		for _, m := range messages {
+			if name, packets, ok := parseCounter(m[nfgenLen:]); ok {
+				counts[name] = packets
+			}
+		}
+		return nil
+	})
+	return counts, err
+}
+
+func parseCounter(message []byte) (name string, packets uint64, ok bool) {
+	for _, a := range attributes(message) {
+		switch a.kind {
+		case unix.NFTA_OBJ_TABLE:
+			ok = cString(a.value) == tableName
+		case unix.NFTA_OBJ_NAME:
+			name = cString(a.value)
+		case unix.NFTA_OBJ_DATA:
+			for _, d := range attributes(a.value) {
+				if d.kind == unix.NFTA_COUNTER_PACKETS && len(d.value) == 8 {
+					packets = binary.BigEndian.Uint64(d.value)
+				}
+			}
+		}
+	}
+	return name, packets, ok
+}
+
+func cString(b []byte) string { return strings.TrimRight(string(b), "\x00") }
