@@ -73,6 +73,8 @@ type App struct {
 	Slots    map[SlotID]Slot
 	// Present are, for each global service, the hosts that should run it now.
 	Present map[string][]string
+	// Specs are those of Wanted; nil: Next computes them.
+	Specs map[string]string
 	// Floor is the generation after which a slot without history starts, so that
 	// no task ID comes twice.
 	Floor uint64

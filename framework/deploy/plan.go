@@ -40,9 +40,12 @@ type target struct {
 
 func newPlanner(in App, now time.Time) *planner {
 	p := &planner{
-		in: in, now: now, specs: Specs(in.Wanted),
+		in: in, now: now, specs: in.Specs,
 		slots: map[string][]target{}, tasks: map[SlotID][]*Task{},
 		plan: Plan{Wait: map[SlotID]Wait{}},
+	}
+	if p.specs == nil {
+		p.specs = Specs(in.Wanted)
 	}
 	for i := range in.Tasks {
 		t := &in.Tasks[i]

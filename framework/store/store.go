@@ -31,6 +31,7 @@ const (
 	keyFramework = "framework"
 	keyEpoch     = "epoch"
 	keyRevision  = "revision"
+	keyFloor     = "floor"
 	keyApps      = "apps"
 	keyTasks     = "tasks"
 	keySlots     = "slots"
@@ -64,6 +65,8 @@ func (s *State) read(key string, value []byte) error {
 		return json.Unmarshal(value, &s.Epoch)
 	case keyRevision:
 		return json.Unmarshal(value, &s.Revision)
+	case keyFloor:
+		return json.Unmarshal(value, &s.Floor)
 	case keyApps:
 		return into(s.Apps, rest, value)
 	case keyTasks:
@@ -120,6 +123,9 @@ func (b *Batch) SetEpoch(epoch uint64) { b.put(epoch, keyEpoch) }
 
 // SetRevision stores the last revision given.
 func (b *Batch) SetRevision(revision uint64) { b.put(revision, keyRevision) }
+
+// SetFloor stores the highest generation of a forgotten slot.
+func (b *Batch) SetFloor(floor uint64) { b.put(floor, keyFloor) }
 
 // PutApp stores an app under its name.
 func (b *Batch) PutApp(a App) { b.put(a, keyApps, a.App.Name) }

@@ -1,0 +1,183 @@
+package framework
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	mesos "github.com/mesos/mesos-go/api/v1/lib"
+
+	"tombolo/framework/app"
+	"tombolo/linker/record"
+)
+
+// network is the Docker network that every linker creates on its host.
+const network = "tombolo"
+
+// What a service that reserves nothing takes from an offer, and the least memory
+// that Mesos' Docker containerizer accepts.
+const (
+	defaultCPUs   = 0.1
+	defaultMemory = 64 << 20
+	leastMemory   = 32 << 20
+	defaultGrace  = 10 * time.Second
+)
+
+type reserved struct {
+	cpus   float64
+	memory int64
+}
+
+// reservation is what a service takes from an offer.
+func reservation(s app.Service) reserved {
+	r := reserved{cmp.Or(s.Resources.CPUs, defaultCPUs), cmp.Or(s.Resources.MemBytes, defaultMemory)}
+	if s.Resources.CPULimit > 0 && s.Resources.CPUs == 0 {
+		r.cpus = min(r.cpus, s.Resources.CPULimit)
+	}
+	if s.Resources.MemLimit > 0 && s.Resources.MemBytes == 0 {
+		r.memory = min(r.memory, s.Resources.MemLimit)
+	}
+	r.cpus, r.memory = max(r.cpus, 0.01), max(r.memory, leastMemory)
+	return r
+}
+
+// taskInfo is a task as Mesos is told of it. What Mesos' Docker containerizer has
+// no field for, or ignores, goes through docker.parameters: they come last on the
+// command line of `docker run`, and win.
+func taskInfo(t *task, wanted app.App, resolver string, offered []uint16) mesos.TaskInfo {
+	s := wanted.Services[t.Service]
+	noShell := false
+	grace := cmp.Or(s.StopGrace, defaultGrace)
+	return mesos.TaskInfo{
+		Name:      fmt.Sprintf("%s.%s.%d", t.App, t.Service, t.Slot),
+		TaskID:    mesos.TaskID{Value: t.ID},
+		AgentID:   mesos.AgentID{Value: t.Agent},
+		Resources: resources(reservation(s), offered),
+		Container: container(t, wanted, resolver),
+		Command: &mesos.CommandInfo{
+			Shell: &noShell, Arguments: arguments(s), Environment: environment(s.Environment),
+		},
+		KillPolicy: &mesos.KillPolicy{GracePeriod: &mesos.DurationInfo{Nanoseconds: grace.Nanoseconds()}},
+	}
+}
+
+func resources(r reserved, ports []uint16) []mesos.Resource {
+	scalar, ranges := mesos.SCALAR, mesos.RANGES
+	list := []mesos.Resource{
+		{Name: "cpus", Type: &scalar, Scalar: &mesos.Value_Scalar{Value: r.cpus}},
+		{Name: "mem", Type: &scalar, Scalar: &mesos.Value_Scalar{Value: float64(r.memory) / (1 << 20)}},
+	}
+	if len(ports) == 0 {
+		return list
+	}
+	var spans []mesos.Value_Range
+	for _, port := range slices.Compact(slices.Sorted(slices.Values(ports))) {
+		spans = append(spans, mesos.Value_Range{Begin: uint64(port), End: uint64(port)})
+	}
+	return append(list, mesos.Resource{Name: "ports", Type: &ranges, Ranges: &mesos.Value_Ranges{Range: spans}})
+}
+
+// arguments follow the image's entrypoint, or what replaces it: Docker's flag for
+// that takes one word, the others go in front of the command.
+func arguments(s app.Service) []string {
+	if len(s.Entrypoint) > 0 {
+		return append(slices.Clone(s.Entrypoint[1:]), s.Command...)
+	}
+	return s.Command
+}
+
+func environment(in map[string]string) *mesos.Environment {
+	if len(in) == 0 {
+		return nil
+	}
+	out := &mesos.Environment{}
+	for _, name := range slices.Sorted(maps.Keys(in)) {
+		value := in[name]
+		out.Variables = append(out.Variables, mesos.Environment_Variable{Name: name, Value: &value})
+	}
+	return out
+}
+
+func container(t *task, wanted app.App, resolver string) *mesos.ContainerInfo {
+	s := wanted.Services[t.Service]
+	docker, pull := mesos.ContainerInfo_DOCKER, s.PullPolicy == "always"
+	mode := mesos.ContainerInfo_DockerInfo_USER
+	info := &mesos.ContainerInfo{Type: &docker}
+	if s.NetworkMode == networkNone {
+		mode = mesos.ContainerInfo_DockerInfo_NONE
+	} else {
+		name := network
+		info.NetworkInfos = []mesos.NetworkInfo{{Name: &name}}
+	}
+	info.Docker = &mesos.ContainerInfo_DockerInfo{
+		Image: s.Image, Network: &mode, ForcePullImage: &pull, Parameters: parameters(t, wanted, resolver),
+	}
+	return info
+}
+
+func parameters(t *task, wanted app.App, resolver string) []mesos.Parameter {
+	s := wanted.Services[t.Service]
+	p := &flags{}
+	for _, flag := range s.Docker {
+		p.add(flag.Name, flag.Value)
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Labels)) {
+		p.add("label", name+"="+s.Labels[name])
+	}
+	own := record.Labels(identity(t, wanted))
+	for _, name := range slices.Sorted(maps.Keys(own)) {
+		p.add("label", name+"="+own[name])
+	}
+	p.some("hostname", s.Hostname)
+	if len(s.Entrypoint) > 0 || s.ClearEntrypoint {
+		p.add("entrypoint", strings.Join(s.Entrypoint[:min(len(s.Entrypoint), 1)], ""))
+	}
+	p.some("stop-signal", s.StopSignal)
+	p.limits(s.Resources)
+	p.health(s.Health)
+	for _, m := range s.Mounts {
+		p.mount(m, wanted)
+	}
+	if s.NetworkMode == "" {
+		if resolver != "" {
+			p.add("volume", resolver+":/etc/resolv.conf:ro")
+		}
+		for _, port := range t.Ports {
+			p.add("publish", published(port))
+		}
+	}
+	return p.list
+}
+
+// identity is what the labels of a task's container say.
+func identity(t *task, wanted app.App) record.Endpoint {
+	s := wanted.Services[t.Service]
+	return record.Endpoint{
+		App: t.App, Service: t.Service, Slot: t.Slot, Generation: t.Generation, Task: t.ID,
+		Networks: s.Networks, Links: links(s.Links), Strict: wanted.Strict, Export: export(s.Export),
+		Ports: ports(s.Expose), Internal: s.Internal, ContainerName: s.ContainerName,
+	}
+}
+
+func published(port app.Port) string {
+	to := fmt.Sprintf("%d/%s", port.Target, port.Proto)
+	if port.Host != 0 || port.HostIP != "" {
+		host := ""
+		if port.Host != 0 {
+			host = strconv.Itoa(int(port.Host))
+		}
+		to = host + ":" + to
+	}
+	switch {
+	case port.HostIP == "":
+		return to
+	case net.ParseIP(port.HostIP).To4() == nil:
+		return "[" + port.HostIP + "]:" + to
+	}
+	return port.HostIP + ":" + to
+}
