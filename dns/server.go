@@ -2,7 +2,6 @@ package dns
 
 import (
 	"context"
-	"log/slog"
 	"net/netip"
 	"sync"
 
@@ -44,7 +43,6 @@ type Config struct {
 	Zone     Zone
 	Viewer   Viewer
 	Upstream Upstream
-	Log      *slog.Logger
 }
 
 // Server answers DNS over UDP and TCP. Make one with New.
