@@ -1,0 +1,233 @@
+package linker
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"tombolo/linker/catalog"
+	"tombolo/linker/gossip"
+	"tombolo/linker/ipam"
+	"tombolo/linker/record"
+	"tombolo/overlay"
+)
+
+// own keeps this host in possession of a block:
+//
+//	saved? --no--> look for peers -> choose -> announce -> settle --lost--> choose again
+//	  |                                                      | won
+//	  +------------------------> use <----------------------+
+//	                              | an older claim of another host appears
+//	                 empty? -> choose again;  else quarantine until it is gone
+func (l *Linker) own(ctx context.Context) error {
+	mine := l.savedClaim()
+	if !mine.Block4.IsValid() {
+		if err := l.meet(ctx); err != nil {
+			return nil // ctx ended
+		}
+	}
+	for ctx.Err() == nil {
+		var err error
+		if !mine.Block4.IsValid() {
+			if mine, err = l.contend(ctx); err != nil {
+				return err
+			}
+		}
+		if err := l.use(mine); err != nil {
+			return err
+		}
+		if l.defend(ctx) {
+			l.log.Warn("giving up a block that another host claimed first", "block", mine.Block4)
+			mine = claim{}
+		}
+	}
+	return nil
+}
+
+func (l *Linker) savedClaim() claim {
+	d := l.saved.get()
+	c := claim{Block4: d.Block4, Block6: d.Block6, Claimed: d.Claimed}
+	switch want := l.cfg.Block; {
+	case !c.Block4.IsValid():
+	case want.IsValid() && want != c.Block4, !l.cfg.Pool4.Overlaps(c.Block4), c.Block6.IsValid() != l.cfg.Pool6.IsValid():
+		if len(l.addresses.Held()) == 0 {
+			return claim{}
+		}
+		l.log.Warn("keeping the block as addresses of it are in use; what is configured differs", "block", c.Block4, "wanted", want)
+	}
+	return c
+}
+
+// meet waits until a majority of the hosts last known answer, or the time to look
+// for them is over; then this host goes on alone.
+func (l *Linker) meet(ctx context.Context) error {
+	timeout := time.NewTimer(l.cfg.JoinTimeout)
+	defer timeout.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timeout.C:
+	case <-l.gossip.Ready():
+	}
+	changes, stop := l.catalog.Watch()
+	defer stop()
+	tick := time.NewTicker(50 * time.Millisecond) // members come without a change of the catalog
+	defer tick.Stop()
+	for {
+		alive, known := 0, 0
+		for _, m := range l.gossip.Members() {
+			known++
+			if m.State == gossip.StateAlive {
+				alive++
+			}
+		}
+		if enough(alive, max(known, len(l.saved.get().Members))) && (alive > 0 || len(l.cfg.Join) == 0) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-timeout.C:
+			l.log.Warn("going on without a majority of the known hosts", "alive", alive, "known", known, "join", l.cfg.Join)
+			return nil
+		case <-changes:
+		case <-tick.C:
+		}
+	}
+}
+
+// contend announces a claim and lets it settle; it gives the one that nobody older
+// contested.
+func (l *Linker) contend(ctx context.Context) (claim, error) {
+	changes, stop := l.catalog.Watch()
+	defer stop()
+	for {
+		c, err := chooseBlock(l.cfg, l.catalog.Snapshot())
+		if err != nil {
+			return claim{}, err
+		}
+		c.Claimed = time.Now().UTC().Truncate(time.Millisecond)
+		if err := l.announce(c, time.Time{}); err != nil {
+			return claim{}, err
+		}
+		settled := time.NewTimer(l.cfg.Settle)
+		for lost := false; !lost; {
+			select {
+			case <-ctx.Done():
+				return claim{}, nil
+			case <-changes:
+				lost = contested(l.catalog.Snapshot(), l.host(c, time.Time{})) != nil && !l.cfg.Block.IsValid()
+			case <-settled.C:
+				l.log.Info("claimed a block", "block", c.Block4, "block6", c.Block6)
+				return c, l.saved.update(func(d *savedDoc) {
+					d.Block4, d.Block6, d.Claimed = c.Block4, c.Block6, c.Claimed
+				})
+			}
+		}
+		settled.Stop()
+	}
+}
+
+// use gives the block to all who wait for it.
+func (l *Linker) use(c claim) error {
+	if !c.Block4.IsValid() {
+		return nil // ctx ended while it was contended for
+	}
+	if err := l.addresses.Use(c.Block4, c.Block6); err != nil {
+		return err
+	}
+	l.claimed.Store(&c)
+	select {
+	case l.block <- struct{}{}:
+	default:
+	}
+	return l.announce(c, time.Time{})
+}
+
+// defend watches for an older claim of our block until ctx ends. It reports
+// whether the block is to be given up, which costs nothing while no container has
+// an address of it.
+func (l *Linker) defend(ctx context.Context) (lost bool) {
+	changes, stop := l.catalog.Watch()
+	defer stop()
+	for {
+		if c := l.claimed.Load(); c != nil {
+			err := contested(l.catalog.Snapshot(), l.host(*c, time.Time{}))
+			if err != nil && len(l.addresses.Held()) == 0 && !l.cfg.Block.IsValid() {
+				return true
+			}
+			l.quarantine(err)
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-changes:
+		}
+	}
+}
+
+func (l *Linker) quarantine(why error) {
+	reason := ""
+	if why != nil {
+		reason = why.Error()
+	}
+	l.addresses.Refuse(reason)
+	if l.problems.set("block", why) && why != nil {
+		l.log.Error("block quarantined", "err", why)
+	}
+}
+
+// host is this host's record.
+func (l *Linker) host(c claim, restart time.Time) *record.Host {
+	h := &record.Host{
+		Name: l.cfg.Host, Underlay: l.cfg.Underlay,
+		Block4: c.Block4, Block6: c.Block6,
+		Overlay4: ipam.HostAddr(c.Block4), Overlay6: ipam.HostAddr(c.Block6),
+		Claimed: c.Claimed, Restart: restart,
+	}
+	if h.Overlay4.IsValid() {
+		h.MAC = overlay.HardwareAddr(h.Overlay4).String()
+	}
+	return h
+}
+
+func (l *Linker) announce(c claim, restart time.Time) error {
+	h := l.host(c, restart)
+	_, err := l.catalog.Put(record.Record{Key: record.Key{Kind: record.KindHost, Name: h.Name}, Host: h})
+	if err != nil {
+		return fmt.Errorf("announce this host: %w", err)
+	}
+	return nil
+}
+
+// spread sends every change of the catalog made here to the peers at once.
+func (l *Linker) spread(ctx context.Context) error {
+	changes, stop := l.catalog.Watch()
+	defer stop()
+	epoch := l.saved.get().Epoch
+	for {
+		l.sendOutbox()
+		if e := l.catalog.Epoch(); e > epoch { // a peer remembered a later run of ours than our disk did
+			epoch = e
+			if err := l.saved.update(func(d *savedDoc) { d.Epoch = e }); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-changes:
+		}
+	}
+}
+
+func (l *Linker) sendOutbox() {
+	for _, r := range l.catalog.Outbox() {
+		packet, err := record.Encode(r)
+		if err != nil {
+			l.log.Error("cannot send a record", "kind", r.Kind, "name", r.Name, "err", err)
+			continue
+		}
+		l.gossip.Broadcast(catalog.PacketKey(r.Key), packet)
+	}
+}

@@ -1,0 +1,171 @@
+package linker
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"slices"
+	"time"
+
+	"tombolo/linker/attach"
+	"tombolo/linker/reach"
+	"tombolo/linker/record"
+	"tombolo/overlay"
+)
+
+const (
+	// reassertEvery is how often the kernel is compared anew: other tools flush
+	// tables and remove routes.
+	reassertEvery = 30 * time.Second
+	// retryAfter spaces attempts to make it match.
+	retryAfter = time.Second
+)
+
+// converge makes the kernel match the catalog and the table of endpoints, whenever
+// one of them has changed. Changes that come while it works are one.
+func (l *Linker) converge(ctx context.Context) error {
+	fromCatalog, stop := l.catalog.Watch()
+	defer stop()
+	fromTable, stop := l.table.Watch()
+	defer stop()
+	for {
+		wait := reassertEvery
+		if c := l.claimed.Load(); c != nil {
+			err := l.plane.Set(ctx, l.compile(*c))
+			switch {
+			case ctx.Err() != nil:
+				return nil
+			case errors.Is(err, overlay.ErrNoVXLAN), errors.Is(err, overlay.ErrPoolOverlap), errors.Is(err, overlay.ErrPortInUse):
+				return err // waiting mends none of these
+			case err != nil:
+				wait = retryAfter
+			default:
+				l.setOnce.Do(func() { close(l.isSet) })
+			}
+			if l.problems.set("overlay", err) && err != nil {
+				l.log.Warn("the kernel does not match yet", "err", err)
+			}
+		}
+		again := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			again.Stop()
+			return nil
+		case <-fromCatalog:
+		case <-fromTable:
+		case <-l.block: // the first block is ours
+		case <-again.C:
+		}
+		again.Stop()
+	}
+}
+
+// compile is the whole wanted state of this host's data plane.
+func (l *Linker) compile(c claim) overlay.Config {
+	s := l.catalog.Snapshot()
+	own := l.host(c, time.Time{})
+	cfg := overlay.Config{
+		Self: peer(own), Pool4: l.cfg.Pool4, Pool6: l.cfg.Pool6,
+		VNI: l.cfg.VNI, Port: l.cfg.VXLANPort, Blocked: l.blocked(),
+	}
+	for _, h := range s.Hosts {
+		// Of two claims of one block the first counts, so that every host sends
+		// to the same one.
+		rival := holder(s, h.Name, h.Block4)
+		if h.Name == own.Name || !h.Block4.IsValid() || h.Block4.Overlaps(c.Block4) || (rival != nil && older(rival, h)) {
+			continue
+		}
+		cfg.Peers = append(cfg.Peers, peer(h))
+	}
+	for _, ep := range l.table.Snapshot() {
+		addEndpoint(&cfg, ep, s.Endpoints[ep.ID])
+	}
+	for _, g := range reach.Grants(s, own.Name) {
+		cfg.Allow = append(cfg.Allow, allows(g)...)
+	}
+	slices.SortFunc(cfg.Peers, func(a, b overlay.Peer) int { return cmp.Compare(a.Name, b.Name) })
+	return cfg
+}
+
+// blocked are the ports of the host that containers may not reach: the linker's
+// own, Docker's, Mesos' and what the configuration adds.
+func (l *Linker) blocked() []overlay.HostPort {
+	ports := []overlay.HostPort{{Port: l.cfg.GossipPort, Proto: "tcp"}, {Port: l.cfg.GossipPort, Proto: "udp"}, {Port: l.cfg.VXLANPort, Proto: "udp"}}
+	for _, p := range []uint16{2375, 2376, 5050, 5051, 7070, 7981, 7982} {
+		ports = append(ports, overlay.HostPort{Port: p, Proto: "tcp"})
+	}
+	return append(ports, l.cfg.Blocked...)
+}
+
+func addEndpoint(cfg *overlay.Config, ep attach.Endpoint, known *record.Endpoint) {
+	if !ep.Joined {
+		return
+	}
+	cfg.Endpoints = append(cfg.Endpoints, overlay.Endpoint{
+		ID: ep.ID, Addr4: ep.Addr4, Addr6: ep.Addr6, Internal: known != nil && known.Internal,
+	})
+	for _, p := range ep.Published {
+		to := ep.Addr4
+		if p.HostIP.Is6() {
+			to = ep.Addr6
+		}
+		if to.IsValid() {
+			cfg.Publish = append(cfg.Publish, overlay.Publish{HostIP: p.HostIP, HostPort: p.HostPort, Proto: p.Proto, To: to, Port: p.Port})
+		}
+		if !p.HostIP.IsValid() && ep.Addr6.IsValid() {
+			cfg.Publish = append(cfg.Publish, overlay.Publish{HostPort: p.HostPort, Proto: p.Proto, To: ep.Addr6, Port: p.Port})
+		}
+	}
+}
+
+// allows is a grant in addresses, once for each family that both ends have.
+func allows(g reach.Grant) []overlay.Allow {
+	var ports []overlay.HostPort
+	for _, p := range g.Ports {
+		ports = append(ports, overlay.HostPort{Port: p.Number, Proto: p.Proto})
+	}
+	var out []overlay.Allow
+	for _, pair := range [][2]netip.Addr{{g.From.Addr4, g.To.Addr4}, {g.From.Addr6, g.To.Addr6}} {
+		if pair[0].IsValid() && pair[1].IsValid() {
+			out = append(out, overlay.Allow{From: pair[0], To: pair[1], Ports: ports})
+		}
+	}
+	return out
+}
+
+func peer(h *record.Host) overlay.Peer {
+	mac, err := net.ParseMAC(h.MAC)
+	if err != nil && h.Overlay4.IsValid() {
+		mac = overlay.HardwareAddr(h.Overlay4) // what every linker of ours uses
+	}
+	return overlay.Peer{
+		Name: h.Name, Underlay: h.Underlay, Block4: h.Block4, Block6: h.Block6,
+		Overlay4: h.Overlay4, Overlay6: h.Overlay6, MAC: mac,
+	}
+}
+
+// interfaces is the overlay as the plugin reaches it: an endpoint that comes before
+// the kernel first matched waits, as long as Docker's call may take.
+type interfaces struct{ l *Linker }
+
+// Attach implements attach.Interfaces.
+func (i interfaces) Attach(ctx context.Context, ep overlay.Endpoint) (overlay.Interface, error) {
+	select {
+	case <-i.l.isSet:
+		return i.l.plane.Attach(ctx, ep)
+	case <-ctx.Done():
+		return overlay.Interface{}, errors.New("the overlay of this host is not ready: " + firstOr(i.l.problems.list(), "it is being set up"))
+	}
+}
+
+// Detach implements attach.Interfaces.
+func (i interfaces) Detach(ctx context.Context, id string) error { return i.l.plane.Detach(ctx, id) }
+
+func firstOr(list []string, otherwise string) string {
+	if len(list) > 0 {
+		return list[0]
+	}
+	return otherwise
+}

@@ -1,0 +1,163 @@
+package docker
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"math/rand/v2"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/moby/moby/client"
+)
+
+// Reconnects wait from minWait on, twice as long each time, up to maxWait.
+const (
+	minWait = 100 * time.Millisecond
+	maxWait = 5 * time.Second
+)
+
+// resyncEvery is how often everything is listed anew: the Engine drops events when
+// a reader is slow.
+const resyncEvery = 30 * time.Second
+
+// Network is the network whose endpoints are watched.
+type Network struct {
+	Name    string
+	Driver  string         // of the network and of its addresses
+	Subnets []netip.Prefix // named explicitly when the network is made
+}
+
+// Config is what an Engine is made of.
+type Config struct {
+	Host    string // unix:///var/run/docker.sock, tcp://...
+	Network Network
+	// NetworkGone, if set, is called before the network is made because no network
+	// has its driver: whoever still knows one may forget it.
+	NetworkGone func()
+	Log         *slog.Logger
+}
+
+// Container is what the Engine says of a container. It is not changed once it is
+// in a Snapshot.
+type Container struct {
+	ID         string
+	Name       string // without the leading slash
+	Hostname   string // known once it runs
+	Labels     map[string]string
+	EndpointID string // on our network; "" while it has none
+	Running    bool   // started, neither dead nor paused
+	Health     string // "none", "starting", "healthy" or "unhealthy"
+	Started    time.Time
+}
+
+// Endpoint is what the Engine says of an endpoint of our network.
+type Endpoint struct {
+	ID        string
+	Container string // "" while it belongs to none
+	Addr4     netip.Addr
+	Addr6     netip.Addr
+	MAC       string
+}
+
+// Snapshot is an immutable picture of the Engine.
+type Snapshot struct {
+	Err        error                 // why the Engine cannot be reached; the rest is then the last known
+	Syncs      int                   // how many times everything has been listed
+	NetworkID  string                // "" while it is missing
+	Endpoints  map[string]Endpoint   // by ID, as of the last full listing
+	Containers map[string]*Container // by ID
+}
+
+// Engine watches one Docker Engine.
+type Engine struct {
+	cfg Config
+	api *client.Client
+
+	mu       sync.Mutex
+	snap     *Snapshot
+	watchers map[chan struct{}]struct{}
+}
+
+// New makes a watcher that connects once Run is called. It fails on a Host that is
+// no address.
+func New(cfg Config) (*Engine, error) {
+	api, err := client.New(client.WithHost(cfg.Host))
+	if err != nil {
+		return nil, fmt.Errorf("docker: %w", err)
+	}
+	return &Engine{
+		cfg: cfg, api: api,
+		snap:     &Snapshot{Err: fmt.Errorf("not connected to Docker at %s yet", cfg.Host)},
+		watchers: map[chan struct{}]struct{}{},
+	}, nil
+}
+
+// Run watches until ctx ends, reconnecting as often as it takes.
+func (e *Engine) Run(ctx context.Context) error {
+	defer e.api.Close()
+	wait := minWait
+	for {
+		before := e.Snapshot().Syncs
+		err := e.session(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		after := e.Snapshot()
+		if after.Syncs != before {
+			wait = minWait
+		}
+		e.publish(&Snapshot{
+			Err:   fmt.Errorf("docker at %s: %w", e.cfg.Host, err),
+			Syncs: after.Syncs, NetworkID: after.NetworkID, Endpoints: after.Endpoints, Containers: after.Containers,
+		})
+		e.cfg.Log.Warn("no connection to Docker", "err", err, "retry", wait)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(wait/2 + rand.N(wait/2)):
+		}
+		wait = min(2*wait, maxWait)
+	}
+}
+
+// Snapshot is the Engine as last seen.
+func (e *Engine) Snapshot() *Snapshot {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.snap
+}
+
+// Watch sends a token after the snapshot changed; changes that nobody has received
+// yet are one. The caller ends it with the function.
+func (e *Engine) Watch() (<-chan struct{}, func()) {
+	c := make(chan struct{}, 1) // one token stands for any number of changes
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.watchers[c] = struct{}{}
+	return c, func() {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		delete(e.watchers, c)
+	}
+}
+
+func (e *Engine) publish(s *Snapshot) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.snap = s
+	for c := range e.watchers {
+		select {
+		case c <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func (s *Snapshot) clone() *Snapshot {
+	c := *s
+	c.Containers = maps.Clone(s.Containers)
+	return &c
+}

@@ -1,0 +1,96 @@
+package docker
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/network"
+	"github.com/moby/moby/client"
+)
+
+// ensureNetwork makes our network where it is missing, with its subnets named: a
+// remote driver cannot be asked for an unnamed IPv6 one. It gives the network's ID.
+func (e *Engine) ensureNetwork(ctx context.Context) (string, error) {
+	want := e.cfg.Network
+	have, err := e.api.NetworkList(ctx, client.NetworkListOptions{})
+	if err != nil {
+		return "", fmt.Errorf("list networks: %w", err)
+	}
+	other := ""
+	for _, n := range have.Items {
+		if n.Name == want.Name {
+			return n.ID, want.check(n.Network)
+		}
+		if n.Driver == want.Driver {
+			other = n.Name
+		}
+	}
+	if other != "" {
+		return "", fmt.Errorf("network %q already uses the driver %s, which serves one network a host: remove it, or use its name", other, want.Driver)
+	}
+	if e.cfg.NetworkGone != nil {
+		e.cfg.NetworkGone()
+	}
+	return e.createNetwork(ctx)
+}
+
+func (e *Engine) createNetwork(ctx context.Context) (string, error) {
+	want := e.cfg.Network
+	v6 := false
+	ipam := &network.IPAM{Driver: want.Driver}
+	for _, subnet := range want.Subnets {
+		v6 = v6 || subnet.Addr().Is6()
+		ipam.Config = append(ipam.Config, network.IPAMConfig{Subnet: subnet})
+	}
+	made, err := e.api.NetworkCreate(ctx, want.Name, client.NetworkCreateOptions{
+		Driver: want.Driver, IPAM: ipam, EnableIPv6: &v6, Attachable: true,
+	})
+	if errdefs.IsConflict(err) {
+		return "", fmt.Errorf("network %q appeared meanwhile: %w", want.Name, err)
+	}
+	if err != nil {
+		return "", fmt.Errorf("create network %q: %w", want.Name, err)
+	}
+	e.cfg.Log.Info("made the Docker network", "network", want.Name, "id", made.ID)
+	return made.ID, nil
+}
+
+// check refuses a network that somebody made otherwise than we would have.
+func (want Network) check(n network.Network) error {
+	if n.Driver != want.Driver || n.IPAM.Driver != want.Driver {
+		return fmt.Errorf("the Docker network %q exists with driver %s and addresses of %s, not of %s: remove it (docker network rm %s)",
+			n.Name, n.Driver, n.IPAM.Driver, want.Driver, n.Name)
+	}
+	for _, subnet := range want.Subnets {
+		if !slices.ContainsFunc(n.IPAM.Config, func(c network.IPAMConfig) bool { return c.Subnet == subnet }) {
+			return fmt.Errorf("the Docker network %q exists without the subnet %s: remove it (docker network rm %s)", n.Name, subnet, n.Name)
+		}
+	}
+	return nil
+}
+
+// inspectNetwork lists our network's endpoints by ID.
+func (e *Engine) inspectNetwork(ctx context.Context) (string, map[string]Endpoint, error) {
+	r, err := e.api.NetworkInspect(ctx, e.cfg.Network.Name, client.NetworkInspectOptions{})
+	if err != nil {
+		return "", nil, fmt.Errorf("inspect network: %w", err)
+	}
+	out := map[string]Endpoint{}
+	for holder, n := range r.Network.Containers {
+		ep := Endpoint{
+			ID: n.EndpointID, Container: holder,
+			Addr4: addrOf(n.IPv4Address), Addr6: addrOf(n.IPv6Address), MAC: n.MacAddress.String(),
+		}
+		if strings.HasPrefix(holder, "ep-") { // the Engine's key for an endpoint outside any container
+			ep.Container = ""
+		}
+		out[ep.ID] = ep
+	}
+	return r.Network.ID, out, nil
+}
+
+func addrOf(p netip.Prefix) netip.Addr { return p.Addr() }

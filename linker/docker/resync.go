@@ -1,0 +1,135 @@
+package docker
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+	"golang.org/x/sync/errgroup"
+)
+
+// inspectTimeout bounds one container's inspect: one that hangs in the Engine must
+// not hold the others back.
+const inspectTimeout = 2 * time.Second
+
+// inspectAtOnce is how many containers are inspected at the same time when a
+// connection begins.
+const inspectAtOnce = 8
+
+// resync lists everything. It runs on the event loop: what happens meanwhile waits
+// in the stream, and is applied on top.
+func (s *session) resync(ctx context.Context) error {
+	id, err := s.ensureNetwork(ctx)
+	if err != nil {
+		return err
+	}
+	// Containers before endpoints: one that starts between the two lists is in the
+	// events that follow, an endpoint without its container would be nobody's.
+	list, err := s.api.ContainerList(ctx, client.ContainerListOptions{All: true})
+	if err != nil {
+		return fmt.Errorf("list containers: %w", err)
+	}
+	_, endpoints, err := s.inspectNetwork(ctx)
+	if err != nil {
+		return err
+	}
+	s.state.Err, s.state.NetworkID, s.state.Endpoints = nil, id, endpoints
+	s.state.Syncs++
+	s.merge(ctx, list.Items)
+	s.show()
+	return nil
+}
+
+// merge replaces the containers by those listed. Only those that were not seen
+// running before are inspected.
+func (s *session) merge(ctx context.Context, list []container.Summary) {
+	byContainer := map[string]string{}
+	for _, ep := range s.state.Endpoints {
+		byContainer[ep.Container] = ep.ID
+	}
+	next := make(map[string]*Container, len(list))
+	var look errgroup.Group
+	look.SetLimit(inspectAtOnce)
+	for _, item := range list {
+		c := summarize(item)
+		c.EndpointID = byContainer[c.ID]
+		next[c.ID] = c
+		if old := s.state.Containers[c.ID]; old != nil && old.Running && old.Hostname != "" {
+			c.Started, c.Hostname = old.Started, old.Hostname
+			continue
+		}
+		if !c.Running {
+			continue
+		}
+		look.Go(func() error {
+			got, err := s.inspectContainer(ctx, c.ID)
+			if err != nil {
+				s.cfg.Log.Warn("cannot inspect a container", "container", c.ID, "err", err)
+				return nil
+			}
+			got.EndpointID = c.EndpointID
+			*c = *got
+			return nil
+		})
+	}
+	look.Wait() // its functions return no error
+	s.state.Containers = next
+	for id := range s.changed {
+		if next[id] == nil {
+			delete(s.changed, id)
+		}
+	}
+}
+
+func summarize(item container.Summary) *Container {
+	c := &Container{
+		ID: item.ID, Labels: item.Labels, Running: item.State == container.StateRunning,
+		Health: "none", Started: time.Unix(item.Created, 0),
+	}
+	if len(item.Names) > 0 {
+		c.Name = strings.TrimPrefix(item.Names[0], "/")
+	}
+	if c.Running {
+		c.Health = healthOf(item.Status)
+	}
+	return c
+}
+
+// healthOf reads the list's status line, "Up 5 minutes (healthy)": Engines before
+// 28 say it nowhere else.
+func healthOf(status string) string {
+	switch {
+	case strings.HasSuffix(status, "(healthy)"):
+		return "healthy"
+	case strings.HasSuffix(status, "(unhealthy)"):
+		return "unhealthy"
+	case strings.HasSuffix(status, "(health: starting)"):
+		return "starting"
+	}
+	return "none"
+}
+
+// inspectContainer is for containers whose process runs.
+func (e *Engine) inspectContainer(ctx context.Context, id string) (*Container, error) {
+	ctx, cancel := context.WithTimeout(ctx, inspectTimeout)
+	defer cancel()
+	r, err := e.api.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("inspect container: %w", err)
+	}
+	c := &Container{ID: id, Name: strings.TrimPrefix(r.Container.Name, "/"), Health: "none"}
+	if cfg := r.Container.Config; cfg != nil {
+		c.Hostname, c.Labels = cfg.Hostname, cfg.Labels
+	}
+	if st := r.Container.State; st != nil {
+		c.Running = st.Running && !st.Paused
+		c.Started, _ = time.Parse(time.RFC3339Nano, st.StartedAt) // zero when the Engine says nothing
+		if st.Health != nil && c.Running {
+			c.Health = string(st.Health.Status)
+		}
+	}
+	return c, nil
+}

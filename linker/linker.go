@@ -1,0 +1,223 @@
+package linker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"tombolo/dns"
+	"tombolo/linker/api"
+	"tombolo/linker/attach"
+	"tombolo/linker/catalog"
+	"tombolo/linker/docker"
+	"tombolo/linker/gossip"
+	"tombolo/linker/ipam"
+	"tombolo/linker/plugin"
+	"tombolo/overlay"
+)
+
+// DataPlane is what the linker has the kernel do: overlay.Overlay.
+type DataPlane interface {
+	Set(ctx context.Context, c overlay.Config) error
+	attach.Interfaces
+}
+
+// Linker is the sidecar of one host. Make one with New.
+type Linker struct {
+	cfg     Config
+	log     *slog.Logger
+	started time.Time
+
+	saved     *saved
+	catalog   *catalog.Catalog
+	gossip    *gossip.Gossip
+	members   members
+	addresses *ipam.Allocator
+	table     *attach.Table
+	docker    *docker.Engine
+	plane     DataPlane
+	plugin    *plugin.Server
+	dns       *dns.Server
+	api       *api.Server
+	views     *views
+
+	problems problems
+	claimed  atomic.Pointer[claim] // this host's block, once it is settled
+	block    chan struct{}         // holds a token after claimed changed
+	isSet    chan struct{}         // closed once the kernel matched for the first time
+	setOnce  sync.Once
+	ended    chan struct{} // closed when Run's group is ending
+}
+
+// New makes a linker that acts once Run is called. It reports every problem of cfg.
+func New(cfg Config) (*Linker, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	cfg = cfg.withDefaults()
+	return &Linker{
+		cfg: cfg, log: cfg.Log, started: time.Now(),
+		plane: overlay.New(overlay.Options{Log: cfg.Log}),
+		block: make(chan struct{}, 1), // one token stands for any number of changes
+		isSet: make(chan struct{}),
+		ended: make(chan struct{}),
+	}, nil
+}
+
+// Run links this host until ctx ends, and then tells the peers that it may be
+// back; containers stay as they are. It returns an error when something is wrong
+// that waiting does not mend: no root, no VXLAN, a pool that overlaps the host's
+// own routes, another linker. It may be called once.
+func (l *Linker) Run(ctx context.Context) error {
+	if os.Geteuid() != 0 {
+		return errors.New("the linker needs root: it makes network interfaces")
+	}
+	held, err := lock(l.cfg.StateDir)
+	if err != nil {
+		return fmt.Errorf("linker: %w", err)
+	}
+	defer held.Close()
+	if err := l.assemble(ctx); err != nil {
+		return fmt.Errorf("linker: %w", err)
+	}
+	listener, err := api.Listen(ctx, l.cfg.APISocket())
+	if err != nil {
+		return fmt.Errorf("linker: %w", err)
+	}
+	l.log.Info("linker starts", "host", l.cfg.Host, "underlay", l.cfg.Underlay, "version", l.cfg.Version)
+	group, ctx := errgroup.WithContext(ctx)
+	for name, run := range map[string]func(context.Context) error{
+		"gossip":   l.runGossip,
+		"members":  l.members.run,
+		"spread":   l.spread,
+		"block":    l.own,
+		"docker":   l.docker.Run,
+		"plugin":   l.plugin.Run,
+		"identity": l.identify,
+		"overlay":  l.converge,
+		"dns":      l.dns.Run,
+		"api":      func(ctx context.Context) error { return l.api.Serve(ctx, listener) },
+	} {
+		group.Go(func() error {
+			if err := run(ctx); err != nil {
+				return fmt.Errorf("linker: %s: %w", name, err)
+			}
+			return nil
+		})
+	}
+	group.Go(func() error {
+		<-ctx.Done()
+		close(l.ended)
+		return nil
+	})
+	return group.Wait()
+}
+
+// assemble makes the parts, from the state of an earlier run where there is one.
+func (l *Linker) assemble(ctx context.Context) error {
+	cfg := l.cfg
+	if err := writeResolvConf(cfg.ResolvConf); err != nil {
+		return err
+	}
+	var err error
+	if l.saved, err = loadSaved(cfg); err != nil {
+		return err
+	}
+	l.catalog = catalog.New(cfg.Host, l.saved.get().Epoch)
+	l.views = &views{l: l}
+	l.members = members{l: l, change: make(chan gossip.Member)}
+	if l.addresses, err = ipam.Open(filepath.Join(cfg.StateDir, "addresses.json"), cfg.Log); err != nil {
+		return err
+	}
+	l.table, err = attach.Open(attach.Config{
+		File: filepath.Join(cfg.StateDir, "endpoints.json"), Addresses: l.addresses,
+		Interfaces: interfaces{l}, Sockets: attach.HostSockets{}, Describe: l.describe, Log: cfg.Log,
+	})
+	if err != nil {
+		return err
+	}
+	l.gossip, err = gossip.New(gossip.Config{
+		Name: cfg.Host, Bind: netip.AddrPortFrom(cfg.Underlay, cfg.GossipPort), Keys: cfg.Keys,
+		Seeds: cfg.Join, Known: l.saved.get().Members, Log: cfg.Log,
+	}, catalog.Wire{Catalog: l.catalog}, l.members)
+	if err != nil {
+		return err
+	}
+	return errors.Join(l.assembleDocker(), l.assembleDNS(ctx), l.assembleAPI())
+}
+
+func (l *Linker) assembleDocker() error {
+	cfg := l.cfg
+	l.plugin = plugin.New(plugin.Config{
+		Socket: filepath.Join(cfg.PluginDir, Driver+".sock"), Pool4: cfg.Pool4, Pool6: cfg.Pool6,
+		Addresses: l.table, Networks: l.table, Endpoints: l.table, Log: cfg.Log,
+	})
+	subnets := []netip.Prefix{cfg.Pool4}
+	if cfg.Pool6.IsValid() {
+		subnets = append(subnets, cfg.Pool6)
+	}
+	var err error
+	l.docker, err = docker.New(docker.Config{
+		Host: cfg.Docker, Network: docker.Network{Name: Network, Driver: Driver, Subnets: subnets},
+		NetworkGone: l.forgetNetwork, Log: cfg.Log,
+	})
+	return err
+}
+
+func (l *Linker) forgetNetwork() {
+	if err := l.table.DeleteNetwork(l.table.Network()); err != nil {
+		l.log.Warn("cannot forget the network", "err", err)
+	}
+}
+
+func (l *Linker) assembleDNS(ctx context.Context) error {
+	want := netip.AddrPortFrom(overlay.Gateway4, 53)
+	sockets, err := dns.Listen(ctx, want)
+	if err != nil {
+		return err
+	}
+	if got := sockets.Addr(); got != want {
+		l.problems.set("dns", fmt.Errorf("another program holds port 53: listening on %s, where containers do not ask", got))
+	}
+	pools := []netip.Prefix{l.cfg.Pool4}
+	if l.cfg.Pool6.IsValid() {
+		pools = append(pools, l.cfg.Pool6)
+	}
+	l.dns = dns.New(dns.Config{
+		Sockets: []*dns.Sockets{sockets}, Zone: dns.Zone{Name: Zone, Pools: pools}, Viewer: l.views,
+		Upstream: dns.NewForwarder(dns.ForwarderConfig{Own: []netip.Addr{overlay.Gateway4}}), Log: l.log,
+	})
+	return nil
+}
+
+func (l *Linker) assembleAPI() error {
+	l.api = api.NewServer(api.Config{Catalog: l.catalog, Apps: service{l}, Host: service{l}, Log: l.log})
+	return nil
+}
+
+// runGossip outlives the other parts for the moment that it takes to say that this
+// linker may be back.
+func (l *Linker) runGossip(ctx context.Context) error {
+	run, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	go func() {
+		defer stop()
+		<-ctx.Done()
+		if c := l.claimed.Load(); c != nil {
+			if err := l.announce(*c, time.Now().Add(l.cfg.RestartWindow).UTC().Truncate(time.Second)); err != nil {
+				l.log.Warn("cannot announce the restart", "err", err)
+			}
+			l.sendOutbox() // spread may have ended
+		}
+	}()
+	return l.gossip.Run(run)
+}

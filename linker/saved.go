@@ -1,0 +1,116 @@
+package linker
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"tombolo/linker/state"
+)
+
+// saved is what a linker remembers of itself. It is written through to the disk:
+// nobody else could tell it again.
+type saved struct {
+	file string
+
+	mu  sync.Mutex
+	doc savedDoc
+}
+
+type savedDoc struct {
+	Epoch   uint64                    `json:"epoch"` // larger than that of any record ever issued
+	Block4  netip.Prefix              `json:"block4,omitzero"`
+	Block6  netip.Prefix              `json:"block6,omitzero"`
+	Claimed time.Time                 `json:"claimed,omitzero"`
+	Members map[string]netip.AddrPort `json:"members"` // gossip addresses of hosts ever met
+}
+
+// loadSaved reads what an earlier run left, and enters a new epoch: larger than
+// every stored one, and than the clock's where that is later.
+func loadSaved(cfg Config) (*saved, error) {
+	s := &saved{file: filepath.Join(cfg.StateDir, "linker.json")}
+	if err := state.Load(s.file, &s.doc); err != nil {
+		if !errors.Is(err, state.ErrBroken) {
+			return nil, err
+		}
+		cfg.Log.Warn("the linker starts anew", "err", err)
+		s.doc = savedDoc{}
+	}
+	if s.doc.Members == nil {
+		s.doc.Members = map[string]netip.AddrPort{}
+	}
+	return s, s.update(func(d *savedDoc) { d.Epoch = max(d.Epoch+1, uint64(time.Now().Unix())) })
+}
+
+func (s *saved) get() savedDoc {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.doc
+}
+
+func (s *saved) update(change func(*savedDoc)) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change(&s.doc)
+	return state.Save(s.file, s.doc, true)
+}
+
+// member remembers where a host's gossip listens.
+func (s *saved) member(name string, addr netip.AddrPort) error {
+	s.mu.Lock()
+	known := s.doc.Members[name] == addr
+	s.mu.Unlock()
+	if known {
+		return nil
+	}
+	return s.update(func(d *savedDoc) {
+		next := map[string]netip.AddrPort{name: addr} // get has given the old map away
+		for n, a := range d.Members {
+			if n != name {
+				next[n] = a
+			}
+		}
+		d.Members = next
+	})
+}
+
+// lock makes sure that one linker at a time uses the state folder. The lock ends
+// with the process, however that ends.
+func lock(dir string) (*os.File, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("another linker runs with the state folder %s", dir)
+	}
+	return f, nil
+}
+
+// resolvConf is what containers mount over their /etc/resolv.conf. There is no
+// search list: the short names are the linker's own to answer.
+const resolvConf = `# The Tombolo linker of this host answers, in the view of whoever asks.
+nameserver 169.254.1.1
+options ndots:0 timeout:2 attempts:3
+`
+
+// writeResolvConf leaves an equal file alone: containers have mounted that very
+// file, not its name.
+func writeResolvConf(path string) error {
+	if have, err := os.ReadFile(path); err == nil && string(have) == resolvConf {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(path, []byte(resolvConf), 0o644)
+}

@@ -1,0 +1,124 @@
+package linker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/containerd/errdefs"
+
+	"tombolo/linker/api"
+	"tombolo/linker/catalog"
+	"tombolo/linker/docker"
+	"tombolo/linker/gossip"
+	"tombolo/linker/reach"
+	"tombolo/linker/record"
+)
+
+// service is the linker as its API shows it.
+type service struct{ l *Linker }
+
+// Status implements api.Host.
+func (s service) Status(context.Context) (api.Status, error) {
+	l := s.l
+	st := api.Status{Version: l.cfg.Version, Started: l.started, Problems: l.problems.list()}
+	var c claim
+	if have := l.claimed.Load(); have != nil {
+		c = *have
+	}
+	st.Host = *l.host(c, time.Time{})
+	hosts := l.catalog.Snapshot().Hosts
+	for _, m := range l.gossip.Members() {
+		p := api.Peer{Name: m.Name, Underlay: m.Addr.Addr().String(), State: peerState(m.State)}
+		if h := hosts[m.Name]; h != nil {
+			p.Underlay = h.Underlay.String()
+		}
+		st.Peers = append(st.Peers, p)
+	}
+	st.Ready = len(st.Problems) == 0 && s.set() && l.docker.Snapshot().NetworkID != ""
+	return st, nil
+}
+
+// set reports whether the kernel has matched once.
+func (s service) set() bool {
+	select {
+	case <-s.l.isSet:
+		return true
+	default:
+		return false
+	}
+}
+
+func peerState(state gossip.State) string {
+	if state == gossip.StateDead {
+		return "suspended"
+	}
+	return string(state)
+}
+
+// PutApp implements api.Apps.
+func (s service) PutApp(_ context.Context, r record.Record) error {
+	switch err := s.l.catalog.PutApp(r); {
+	case errors.Is(err, catalog.ErrStale):
+		return fmt.Errorf("%w: %v", api.ErrStale, err)
+	case err != nil:
+		return fmt.Errorf("%w: %v", api.ErrInvalid, err)
+	}
+	return nil
+}
+
+// Resolve implements api.Host.
+func (s service) Resolve(_ context.Context, name, from string) (api.Resolution, error) {
+	snapshot := s.l.catalog.Snapshot()
+	var view record.View
+	if from == "" {
+		view = reach.HostView(snapshot)
+	} else {
+		ep, err := findEndpoint(snapshot, from)
+		if err != nil {
+			return api.Resolution{}, err
+		}
+		view = reach.Names(snapshot, ep.ID)
+	}
+	rel := strings.TrimSuffix(record.Normal(name), "."+Zone)
+	answers, ok := view.Names[rel]
+	return api.Resolution{Name: rel + "." + Zone, Exists: ok, Targets: answers.Targets}, nil
+}
+
+// findEndpoint looks a container up by the beginning of its ID, one of its names,
+// or an address.
+func findEndpoint(s *record.Snapshot, who string) (*record.Endpoint, error) {
+	var found []*record.Endpoint
+	for _, ep := range s.Endpoints {
+		switch {
+		case ep.Container == who, ep.ContainerName == who, ep.Addr4.String() == who, ep.Addr6.IsValid() && ep.Addr6.String() == who:
+			return ep, nil
+		case len(who) >= 4 && strings.HasPrefix(ep.Container, who):
+			found = append(found, ep)
+		}
+	}
+	switch len(found) {
+	case 1:
+		return found[0], nil
+	case 0:
+		return nil, fmt.Errorf("%w: no container %q on the overlay", api.ErrNotFound, who)
+	}
+	return nil, fmt.Errorf("%w: %d containers begin with %q", api.ErrInvalid, len(found), who)
+}
+
+// Logs implements api.Host.
+func (s service) Logs(ctx context.Context, container string, o api.LogOptions, line func(api.LogLine) error) error {
+	tail := o.Tail
+	if tail == 0 {
+		tail = -1
+	}
+	err := s.l.docker.Logs(ctx, container, docker.LogOptions{Follow: o.Follow, Tail: tail}, func(l docker.Line) error {
+		return line(api.LogLine{Stream: l.Stream, Time: l.Time, Line: l.Text})
+	})
+	if errdefs.IsNotFound(err) {
+		return fmt.Errorf("%w: %v", api.ErrNotFound, err)
+	}
+	return err
+}

@@ -1,0 +1,149 @@
+package supervise_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"tombolo/linker/supervise"
+)
+
+// The test binary is its own child: roleEnv says what it does then, and fileEnv
+// where it writes its process ID, one line for each life.
+const (
+	roleEnv = "SUPERVISE_TEST_ROLE"
+	fileEnv = "SUPERVISE_TEST_FILE"
+)
+
+func TestMain(m *testing.M) {
+	if role := os.Getenv(roleEnv); role != "" && supervise.Supervised() {
+		os.Exit(child(role))
+	}
+	os.Exit(m.Run())
+}
+
+func child(role string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	f, err := os.OpenFile(os.Getenv(fileEnv), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return 3
+	}
+	fmt.Fprintln(f, os.Getpid())
+	lives := strings.Count(read(os.Getenv(fileEnv)), "\n")
+	switch {
+	case role == "refuse":
+		return 1
+	case role == "crash" && lives == 1:
+		return 2
+	case role == "mute" && lives == 1:
+		supervise.Beat(ctx, 20*time.Millisecond, func(context.Context) error { return errors.New("stuck") })
+		return 0
+	}
+	supervise.Beat(ctx, 20*time.Millisecond, func(context.Context) error { return nil })
+	return 0
+}
+
+func read(file string) string {
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return ""
+	}
+	return string(raw)
+}
+
+// pids waits until the child has had n lives and gives their process IDs.
+func pids(t *testing.T, file string, n int) []int {
+	t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for time.Now().Before(deadline) {
+		lines := strings.Fields(read(file))
+		if len(lines) >= n {
+			var out []int
+			for _, l := range lines {
+				pid, err := strconv.Atoi(l)
+				if err != nil {
+					t.Fatal(err)
+				}
+				out = append(out, pid)
+			}
+			return out
+		}
+		time.Sleep(5 * time.Millisecond) // another process writes the file
+	}
+	t.Fatalf("no %d lives: %q", n, read(file))
+	return nil
+}
+
+// start runs a child in a role; stop ends it and gives what Run returned.
+func start(t *testing.T, role string) (file string, stop func() error) {
+	t.Helper()
+	file = filepath.Join(t.TempDir(), "pids")
+	t.Setenv(roleEnv, role)
+	t.Setenv(fileEnv, file)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		done <- supervise.Run(ctx, supervise.Config{
+			Args: []string{os.Args[0]}, Start: 3 * time.Second, Patience: 500 * time.Millisecond,
+			Log: slog.New(slog.DiscardHandler),
+		})
+	}()
+	return file, func() error {
+		cancel()
+		err := <-done
+		goleak.VerifyNone(t)
+		return err
+	}
+}
+
+func TestStoppedChildIsReplaced(t *testing.T) {
+	file, stop := start(t, "work")
+	first := pids(t, file, 1)[0]
+	if err := syscall.Kill(first, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	second := pids(t, file, 2)[1]
+	if err := syscall.Kill(first, 0); !errors.Is(err, syscall.ESRCH) {
+		t.Errorf("the stopped child %d is still there: %v", first, err)
+	}
+	if err := stop(); err != nil {
+		t.Errorf("Run = %v", err)
+	}
+	if err := syscall.Kill(second, 0); !errors.Is(err, syscall.ESRCH) {
+		t.Errorf("the child %d outlived Run: %v", second, err)
+	}
+}
+
+func TestChildIsStartedAgain(t *testing.T) {
+	for _, role := range []string{"crash", "mute"} {
+		t.Run(role, func(t *testing.T) {
+			file, stop := start(t, role)
+			pids(t, file, 2)
+			if err := stop(); err != nil {
+				t.Errorf("Run = %v", err)
+			}
+		})
+	}
+}
+
+func TestRefusalEndsRun(t *testing.T) {
+	t.Setenv(roleEnv, "refuse")
+	t.Setenv(fileEnv, filepath.Join(t.TempDir(), "pids"))
+	err := supervise.Run(t.Context(), supervise.Config{Args: []string{os.Args[0]}, Log: slog.New(slog.DiscardHandler)})
+	if exit := (supervise.ExitError{}); !errors.As(err, &exit) || exit.Code != 1 {
+		t.Errorf("Run = %v, want ExitError with code 1", err)
+	}
+	goleak.VerifyNone(t)
+}
