@@ -6,7 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
@@ -158,7 +158,7 @@ func newNamespace(t testing.TB) netns.NsHandle {
 	done := make(chan error)
 	go func() { // its locked thread, which stands in the new namespace, ends with it
 		done <- func() (err error) {
-			lockForever()
+			runtime.LockOSThread()
 			ns, err = netns.New()
 			return err
 		}()
@@ -300,17 +300,3 @@ func cannotReach(t testing.TB, ns netns.NsHandle, network, addr string) {
 }
 
 func at(addr netip.Addr, port uint16) string { return netip.AddrPortFrom(addr, port).String() }
-
-// golden compares text with a file, or writes it with -update.
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		must(t, os.WriteFile(path, []byte(got), 0o644))
-	}
-	want, err := os.ReadFile(path)
-	must(t, err)
-	if got != string(want) {
-		t.Errorf("%s differs; run with -update and look at the difference:\n%s", path, got)
-	}
-}

@@ -1,16 +1,9 @@
 package overlay
 
-import (
-	"flag"
-	"runtime"
-	"testing"
-)
-
-var update = flag.Bool("update", false, "rewrite golden files")
-
-func lockForever() { runtime.LockOSThread() }
+import "testing"
 
 func TestTwoHosts(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, 2)
 	a, b := l.hosts[0], l.hosts[1]
 	a.set()

@@ -1,0 +1,150 @@
+package overlay
+
+import (
+	"flag"
+	"math/rand"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+)
+
+var update = flag.Bool("update", false, "rewrite golden files")
+
+func goldenConfig() Config {
+	addr, prefix := netip.MustParseAddr, netip.MustParsePrefix
+	return Config{
+		Self: Peer{
+			Name: "h1", Underlay: addr("198.18.0.11"), Block4: prefix("100.64.1.0/24"), Block6: prefix("fd42:1:2:0:1::/80"),
+			Overlay4: addr("100.64.1.1"), Overlay6: addr("fd42:1:2:0:1::1"), MAC: HardwareAddr(addr("100.64.1.1")),
+		},
+		Pool4: prefix("100.64.0.0/10"), Pool6: prefix("fd42:1:2::/48"), VNI: DefaultVNI, Port: DefaultPort,
+		Peers: []Peer{
+			{Name: "h2", Underlay: addr("198.18.0.12"), Block4: prefix("100.64.2.0/24"), Overlay4: addr("100.64.2.1"), Overlay6: addr("fd42:1:2:0:2::1")},
+			{Name: "h3", Underlay: addr("2001:db8::13"), Block4: prefix("100.64.3.0/24"), Overlay4: addr("100.64.3.1"), Overlay6: addr("fd42:1:2:0:3::1")},
+		},
+		Endpoints: []Endpoint{
+			{ID: "web", Addr4: addr("100.64.1.2"), Addr6: addr("fd42:1:2:0:1::2")},
+			{ID: "db", Addr4: addr("100.64.1.3"), Addr6: addr("fd42:1:2:0:1::3"), Internal: true},
+		},
+		Allow: []Allow{
+			{From: addr("100.64.2.2"), To: addr("100.64.1.2")},
+			{From: addr("100.64.1.2"), To: addr("100.64.1.3"), Ports: []HostPort{{5432, "tcp"}, {5433, "udp"}, {1, "nonsense"}}},
+			{From: addr("fd42:1:2:0:1::2"), To: addr("fd42:1:2:0:1::3"), Ports: []HostPort{{5432, "tcp"}}},
+			{From: addr("fd42:1:2:0:2::2"), To: addr("fd42:1:2:0:1::2")},
+			{From: addr("fd42:1:2:0:2::2"), To: addr("100.64.1.2")}, // mixed: means nothing
+		},
+		Publish: []Publish{
+			{HostPort: 8080, Proto: "tcp", To: addr("100.64.1.2"), Port: 80},
+			{HostPort: 8080, Proto: "tcp", To: addr("100.64.2.2"), Port: 80}, // a second taker of the port
+			{HostPort: 8080, Proto: "tcp", To: addr("fd42:1:2:0:1::2"), Port: 80},
+			{HostIP: addr("127.0.0.1"), HostPort: 5432, Proto: "tcp", To: addr("100.64.1.3"), Port: 5432},
+			{HostIP: addr("::ffff:198.18.0.11"), HostPort: 53, Proto: "udp", To: addr("100.64.2.2"), Port: 5353},
+			{HostIP: addr("198.18.0.11"), HostPort: 54, Proto: "udp", To: addr("fd42:1:2:0:1::2"), Port: 53}, // mixed
+		},
+		Blocked: []HostPort{{7980, "tcp"}, {7980, "udp"}, {5051, "tcp"}},
+	}
+}
+
+func TestCompileGolden(t *testing.T) {
+	full := goldenConfig()
+	redirect := goldenConfig()
+	redirect.DNSPort = 5300
+	plain := goldenConfig()
+	plain.Pool6, plain.Peers, plain.Endpoints, plain.Allow, plain.Publish, plain.Blocked = netip.Prefix{}, nil, nil, nil, nil, nil
+	for name, c := range map[string]Config{"full.nft": full, "redirect.nft": redirect, "plain.nft": plain} {
+		t.Run(name, func(t *testing.T) { golden(t, name, compile(c.unmapped()).text()) })
+	}
+}
+
+// golden compares text with a file, or writes it with -update.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got), refresh with -update:\n%s", path, diff)
+	}
+}
+
+// The order in which a Config lists things says nothing.
+func TestCompileIgnoresOrder(t *testing.T) {
+	want := compile(goldenConfig().unmapped()).text()
+	rapid.Check(t, func(t *rapid.T) {
+		c := goldenConfig()
+		r := rand.New(rand.NewSource(rapid.Int64().Draw(t, "seed")))
+		r.Shuffle(len(c.Peers), func(i, j int) { c.Peers[i], c.Peers[j] = c.Peers[j], c.Peers[i] })
+		r.Shuffle(len(c.Endpoints), func(i, j int) { c.Endpoints[i], c.Endpoints[j] = c.Endpoints[j], c.Endpoints[i] })
+		r.Shuffle(len(c.Allow), func(i, j int) { c.Allow[i], c.Allow[j] = c.Allow[j], c.Allow[i] })
+		r.Shuffle(len(c.Publish), func(i, j int) { c.Publish[i], c.Publish[j] = c.Publish[j], c.Publish[i] })
+		r.Shuffle(len(c.Blocked), func(i, j int) { c.Blocked[i], c.Blocked[j] = c.Blocked[j], c.Blocked[i] })
+		if got := compile(c.unmapped()).text(); got != want {
+			t.Fatal(cmp.Diff(want, got))
+		}
+	})
+}
+
+// Deleting and adding the difference of any two contents makes one the other.
+func TestDifference(t *testing.T) {
+	draw := rapid.Custom(func(t *rapid.T) contents {
+		c := contents{}
+		for range rapid.IntRange(0, 20).Draw(t, "n") {
+			p := Publish{
+				HostPort: rapid.Uint16Range(1, 5).Draw(t, "port"), Proto: "tcp",
+				To: netip.AddrFrom4([4]byte{100, 64, 1, rapid.Byte().Draw(t, "to")}), Port: 80,
+			}
+			c.publish(p)
+			c.allow(Allow{From: p.To, To: netip.AddrFrom4([4]byte{100, 64, 1, 9})})
+		}
+		return c
+	})
+	rapid.Check(t, func(t *rapid.T) {
+		have, want := draw.Draw(t, "have"), draw.Draw(t, "want")
+		gone, come := difference(have, want)
+		for set, members := range gone {
+			for key := range members {
+				delete(have[set], key)
+			}
+		}
+		for set, members := range come {
+			for _, e := range members {
+				if !have.add(set, e) {
+					t.Fatalf("%s is added over another", e.text)
+				}
+			}
+		}
+		if left, lack := difference(have, want); left.size()+lack.size() != 0 {
+			t.Fatalf("left over %v, lacking %v", left, lack)
+		}
+	})
+}
+
+func TestValidate(t *testing.T) {
+	if err := goldenConfig().Validate(); err != nil {
+		t.Fatal(err)
+	}
+	err := Config{}.Validate()
+	if err == nil {
+		t.Fatal("the zero config is valid")
+	}
+	want := `overlay config: no IPv4 pool
+overlay config: block invalid Prefix is not in pool invalid Prefix
+overlay config: own address invalid IP is not in block invalid Prefix
+overlay config: no MAC address for tombolo0
+overlay config: VNI 0 is out of range
+overlay config: no VXLAN port`
+	if diff := cmp.Diff(want, err.Error()); diff != "" {
+		t.Error(diff)
+	}
+}

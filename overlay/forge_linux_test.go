@@ -1,0 +1,211 @@
+package overlay
+
+import (
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
+)
+
+// A container with every privilege inside its namespace sends as its neighbour,
+// as a container elsewhere, as a host and as a VXLAN peer.
+func TestForgedSourceReachesNobody(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, 2)
+	a, b := l.hosts[0], l.hosts[1]
+	a.set()
+	b.set()
+	friend, forger, server, far := a.endpoint(5), a.endpoint(6), a.endpoint(7), b.endpoint(5)
+	a.run(friend)
+	box, nserver, nfar := a.run(forger), a.run(server), b.run(far)
+	a.config.Allow = []Allow{{From: friend.Addr4, To: server.Addr4}, {From: friend.Addr6, To: server.Addr6}, {From: far.Addr4, To: server.Addr4}, {From: forger.Addr4, To: server.Addr4, Ports: []HostPort{{7, "udp"}}}}
+	b.config.Allow = []Allow{{From: friend.Addr4, To: far.Addr4}, {From: friend.Addr6, To: far.Addr6}, {From: forger.Addr4, To: far.Addr4, Ports: []HostPort{{7, "udp"}}}}
+	a.set()
+	b.set()
+
+	for _, target := range []struct {
+		ns   netns.NsHandle
+		addr netip.Addr
+	}{{nserver, server.Addr4}, {nfar, far.Addr4}} {
+		heard := hear(t, target.ns, at(target.addr, 7))
+		for _, source := range []netip.Addr{friend.Addr4, a.Overlay4, b.Overlay4, far.Addr4, server.Addr4, a.Underlay, outsideAddr} {
+			sendRaw(t, box, source, target.addr)
+		}
+		sendRaw(t, box, forger.Addr4, target.addr) // the truth arrives, and first
+		if got := <-heard; got != forger.Addr4.String() {
+			t.Errorf("%s heard %s", target.addr, got)
+		}
+	}
+
+	listen(t, nserver, ":80")
+	listen(t, nfar, ":80")
+	enter(t, box, func() { // now with the addresses on its interface
+		for _, addr := range []netip.Addr{friend.Addr4, friend.Addr6} {
+			addAddr(t, "eth0", host(addr))
+		}
+	})
+	for _, addr := range []netip.Addr{server.Addr4, server.Addr6, far.Addr4, far.Addr6} {
+		from := friend.Addr4
+		if addr.Is6() {
+			from = friend.Addr6
+		}
+		if got, err := askFrom(t, box, from, at(addr, 80)); err == nil {
+			t.Errorf("reached %s as %s", addr, got)
+		}
+	}
+	if n := count(t, a, "forged"); n < 12 {
+		t.Errorf("%d packets counted as forged", n)
+	}
+}
+
+// Who is no member cannot inject into the overlay, and neither can a container,
+// whom masquerading would make look like its host.
+func TestVXLANFromStrangers(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, 2)
+	a, b := l.hosts[0], l.hosts[1]
+	a.set()
+	b.set()
+	victim, box := b.endpoint(5), a.run(a.endpoint(5))
+	nvictim := b.run(victim)
+	b.config.Allow = []Allow{{From: a.endpoint(9).Addr4, To: victim.Addr4}}
+	b.set()
+	heard := hear(t, nvictim, at(victim.Addr4, 7))
+	inner := ethernet(b.MAC, a.MAC, udpPacket(a.endpoint(9).Addr4, victim.Addr4))
+	packet := append([]byte{8, 0, 0, 0, byte(DefaultVNI >> 16), byte(DefaultVNI >> 8 & 0xff), byte(DefaultVNI & 0xff), 0}, inner...)
+	for _, from := range []netns.NsHandle{l.outside, box} {
+		conn, err := dial(t, from, "udp", at(b.Underlay, DefaultPort), time.Second)
+		must(t, err)
+		_, _ = conn.Write(packet)
+		conn.Close()
+	}
+	waitFor(t, func() bool { return count(t, b, "stranger") == 1 && count(t, a, "blocked") == 1 })
+	// A member may: this also proves that the packet was good.
+	conn, err := dial(t, a.ns, "udp", at(b.Underlay, DefaultPort), time.Second)
+	must(t, err)
+	defer conn.Close()
+	_, err = conn.Write(packet)
+	must(t, err)
+	if got := <-heard; got != a.endpoint(9).Addr4.String() {
+		t.Errorf("heard %s", got)
+	}
+	// Even a member cannot speak for what is not in the pool, or is b's own.
+	before := count(t, b, "forged")
+	for _, source := range []netip.Addr{outsideAddr, b.endpoint(6).Addr4} {
+		forged := append(packet[:8:8], ethernet(b.MAC, a.MAC, udpPacket(source, victim.Addr4))...)
+		_, err = conn.Write(forged)
+		must(t, err)
+	}
+	waitFor(t, func() bool { return count(t, b, "forged") == before+2 })
+}
+
+// Nobody on the underlay may speak from the pool without a tunnel.
+func TestPoolSourceFromOutside(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, 1)
+	h := l.hosts[0]
+	h.set()
+	e := h.endpoint(5)
+	h.run(e)
+	enter(t, l.outside, func() {
+		addAddr(t, "eth0", netip.MustParsePrefix("100.64.7.7/32"))
+		must(t, netlink.RouteAdd(&netlink.Route{Dst: ipNet(h.Block4), Gw: h.Underlay.AsSlice()}))
+	})
+	_, _ = askFrom(t, l.outside, netip.MustParseAddr("100.64.7.7"), at(e.Addr4, 80))
+	if count(t, h, "forged") == 0 {
+		t.Error("nothing counted as forged")
+	}
+	_, _ = ask(t, l.outside, "tcp", at(e.Addr4, 80), patience)
+	if count(t, h, "refused") == 0 {
+		t.Error("nothing counted as refused")
+	}
+}
+
+// hear returns the source of the first datagram that arrives.
+func hear(t *testing.T, ns netns.NsHandle, addr string) <-chan string {
+	t.Helper()
+	heard := make(chan string, 1) // the listener never waits
+	enter(t, ns, func() {
+		conn, err := net.ListenPacket("udp4", addr)
+		must(t, err)
+		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+		go func() {
+			defer conn.Close()
+			_, from, err := conn.ReadFrom(make([]byte, 64))
+			if err != nil {
+				heard <- err.Error()
+				return
+			}
+			heard <- netip.MustParseAddrPort(from.String()).Addr().String()
+		}()
+	})
+	return heard
+}
+
+// sendRaw sends a datagram to port 7 with any source address.
+func sendRaw(t *testing.T, ns netns.NsHandle, from, to netip.Addr) {
+	t.Helper()
+	enter(t, ns, func() {
+		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_RAW)
+		must(t, err)
+		defer unix.Close(fd)
+		must(t, unix.Sendto(fd, udpPacket(from, to), 0, &unix.SockaddrInet4{Addr: to.As4()}))
+	})
+}
+
+// udpPacket is an IPv4 datagram from port 9 to port 7 without checksums (RFC 768
+// allows it; the kernel fills in the raw socket's IP checksum).
+func udpPacket(from, to netip.Addr) []byte {
+	p := append([]byte{0x45, 0, 0, 29, 0, 0, 0, 0, 64, unix.IPPROTO_UDP, 0, 0}, from.AsSlice()...)
+	p = append(p, to.AsSlice()...)
+	var sum uint32
+	for i := 0; i < len(p); i += 2 {
+		sum += uint32(p[i])<<8 | uint32(p[i+1])
+	}
+	sum = ^(sum>>16 + sum&0xffff)
+	p[10], p[11] = byte(sum>>8), byte(sum)
+	return append(p, 0, 9, 0, 7, 0, 9, 0, 0, 'x')
+}
+
+func ethernet(to, from net.HardwareAddr, payload []byte) []byte {
+	frame := append(append([]byte{}, to...), from...)
+	return append(append(frame, 8, 0), payload...)
+}
+
+func askFrom(t *testing.T, ns netns.NsHandle, from netip.Addr, addr string) (string, error) {
+	t.Helper()
+	var conn net.Conn
+	var err error
+	enter(t, ns, func() {
+		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: from.AsSlice()}, Timeout: patience}
+		conn, err = d.Dial("tcp", addr)
+	})
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	return echo(conn, patience)
+}
+
+func count(t *testing.T, h *labHost, counter string) uint64 {
+	t.Helper()
+	counts, err := h.overlay.Counters()
+	must(t, err)
+	return counts[counter]
+}
+
+// waitFor polls, for what the kernel does a moment after a send.
+func waitFor(t *testing.T, done func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(5 * time.Second)
+	for !done() {
+		if time.Now().After(deadline) {
+			t.Fatal("in vain")
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
