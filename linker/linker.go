@@ -194,7 +194,7 @@ func (l *Linker) assembleDNS(ctx context.Context) error {
 	}
 	l.dns = dns.New(dns.Config{
 		Sockets: []*dns.Sockets{sockets}, Zone: dns.Zone{Name: Zone, Pools: pools}, Viewer: l.views,
-		Upstream: dns.NewForwarder(dns.ForwarderConfig{Own: []netip.Addr{overlay.Gateway4}}), Log: l.log,
+		Upstream: dns.NewForwarder(dns.ForwarderConfig{Own: []netip.Addr{overlay.Gateway4}}),
 	})
 	return nil
 }

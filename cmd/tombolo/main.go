@@ -70,7 +70,7 @@ only if the file says so.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w (see: %s --help)", err, cmd.CommandPath())}
 	})
-	root.AddCommand(newLabCommand(), newVersionCommand())
+	root.AddCommand(newLabCommand(), newLinkerCommand(), newVersionCommand())
 	return root
 }
 
