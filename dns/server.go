@@ -2,6 +2,7 @@ package dns
 
 import (
 	"context"
+	"log/slog"
 	"net/netip"
 	"sync"
 
@@ -43,6 +44,7 @@ type Config struct {
 	Zone     Zone
 	Viewer   Viewer
 	Upstream Upstream
+	Log      *slog.Logger
 }
 
 // Server answers DNS over UDP and TCP. Make one with New.
@@ -78,6 +80,7 @@ func (s *Server) Addrs() []netip.AddrPort {
 func (s *Server) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, socks := range s.cfg.Sockets {
+		s.cfg.Log.Info("DNS answers", "addr", socks.Addr())
 		for _, conn := range socks.UDP {
 			group.Go(func() error { return s.serveUDP(ctx, conn) })
 		}
