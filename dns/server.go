@@ -2,7 +2,6 @@ package dns
 
 import (
 	"context"
-	"log/slog"
 	"net/netip"
 	"sync"
 
@@ -44,7 +43,6 @@ type Config struct {
 	Zone     Zone
 	Viewer   Viewer
 	Upstream Upstream
-	Log      *slog.Logger
 }
 
 // Server answers DNS over UDP and TCP. Make one with New.
@@ -80,7 +78,6 @@ func (s *Server) Addrs() []netip.AddrPort {
 func (s *Server) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, socks := range s.cfg.Sockets {
-		s.cfg.Log.Info("DNS answers", "addr", socks.Addr())
 		for _, conn := range socks.UDP {
 			group.Go(func() error { return s.serveUDP(ctx, conn) })
 		}

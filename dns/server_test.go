@@ -3,7 +3,6 @@ package dns
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/netip"
 	"os"
@@ -29,7 +28,7 @@ func start(t *testing.T, views Viewer, up Upstream) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := New(Config{Sockets: []*Sockets{socks}, Zone: testZone, Viewer: views, Upstream: up, Log: slog.New(slog.DiscardHandler)})
+	s := New(Config{Sockets: []*Sockets{socks}, Zone: testZone, Viewer: views, Upstream: up})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
@@ -307,7 +306,7 @@ func TestSocketsSurviveRestart(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	s := New(Config{Sockets: []*Sockets{socks}, Zone: testZone, Viewer: dnstest.Views{localhost: testView()}, Upstream: &dnstest.Upstream{}, Log: slog.New(slog.DiscardHandler)})
+	s := New(Config{Sockets: []*Sockets{socks}, Zone: testZone, Viewer: dnstest.Views{localhost: testView()}, Upstream: &dnstest.Upstream{}})
 	go func() { done <- s.Run(ctx) }()
 	m, err := conn.ReadMsg()
 	if err != nil {
