@@ -1,0 +1,72 @@
+package overlay
+
+import (
+	"errors"
+	"net/netip"
+	"syscall"
+	"testing"
+
+	"github.com/vishvananda/netlink"
+)
+
+func TestEgress(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, 2)
+	a, b := l.hosts[0], l.hosts[1]
+	blocked := []HostPort{{7980, "tcp"}, {7980, "udp"}}
+	a.config.Blocked, b.config.Blocked = blocked, blocked
+	a.set()
+	b.set()
+	free, shut := a.endpoint(5), a.endpoint(6)
+	shut.Internal = true
+	nfree, nshut := a.run(free), a.run(shut)
+	a.config.Publish = []Publish{{HostPort: 8001, Proto: "tcp", To: shut.Addr4, Port: 80}}
+	a.set()
+	listen(t, l.outside, ":80")
+	listen(t, nshut, ":80")
+	for _, h := range l.hosts {
+		listen(t, h.ns, ":7980")
+		listen(t, h.ns, ":7070")
+	}
+
+	reaches(t, nfree, "tcp", at(outsideAddr, 80), a.Underlay.String())
+	reaches(t, nfree, "udp", at(outsideAddr, 80), a.Underlay.String())
+	reaches(t, nfree, "tcp", at(a.Underlay, 7070), free.Addr4.String())
+	reaches(t, nfree, "tcp", at(a.Overlay4, 7070), free.Addr4.String())
+	reaches(t, nfree, "tcp", at(b.Underlay, 7070), a.Underlay.String())
+	reaches(t, a.ns, "tcp", at(b.Overlay4, 7070), a.Overlay4.String())
+	reaches(t, l.outside, "tcp", at(a.Underlay, 8001), outsideAddr.String()) // answers leave, if nothing else does
+
+	// Refused at once, not left waiting.
+	for _, target := range []string{at(a.Underlay, 7980), at(b.Underlay, 7980), at(a.Overlay4, 7980), "169.254.169.254:80"} {
+		if _, err := ask(t, nfree, "tcp", target, patience); !errors.Is(err, syscall.ECONNREFUSED) {
+			t.Errorf("%s: %v", target, err)
+		}
+	}
+	if _, err := ask(t, nshut, "tcp", at(outsideAddr, 80), patience); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("internal: %v", err)
+	}
+	cannotReach(t, nfree, "udp", at(b.Underlay, 7980))
+	cannotReach(t, nfree, "tcp", at(b.Overlay4, 7070)) // another host's own overlay address is for hosts
+	cannotReach(t, nfree, "tcp", "100.64.99.1:80")
+	enter(t, a.ns, func() { // unassigned addresses of the pool do not leak
+		if _, err := netlink.RouteGet([]byte{100, 64, 99, 1}); !errors.Is(err, syscall.EHOSTUNREACH) {
+			t.Errorf("route to an unassigned address: %v", err)
+		}
+	})
+}
+
+func TestEgressV6(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, 1)
+	h := l.hosts[0]
+	outside, own := netip.MustParseAddr("2001:db8::100"), netip.MustParseAddr("2001:db8::11")
+	enter(t, l.outside, func() { addAddr(t, "eth0", netip.PrefixFrom(outside, 64)) })
+	enter(t, h.ns, func() { addAddr(t, "eth0", netip.PrefixFrom(own, 64)) })
+	h.set()
+	free, shut := h.endpoint(5), h.endpoint(6)
+	shut.Internal = true
+	listen(t, l.outside, ":80")
+	reaches(t, h.run(free), "tcp", at(outside, 80), own.String())
+	cannotReach(t, h.run(shut), "tcp", at(outside, 80))
+}
