@@ -16,15 +16,17 @@ func newMailbox[T any]() *mailbox[T] {
 	return &mailbox[T]{ready: make(chan struct{}, 1)}
 }
 
-// put appends v.
-func (m *mailbox[T]) put(v T) {
+// put appends v and returns how many are queued.
+func (m *mailbox[T]) put(v T) int {
 	m.mu.Lock()
 	m.items = append(m.items, v)
+	n := len(m.items)
 	m.mu.Unlock()
 	select {
 	case m.ready <- struct{}{}:
 	default:
 	}
+	return n
 }
 
 // take returns everything queued, oldest first. The one reader calls it after

@@ -36,6 +36,9 @@ type Config struct {
 	// MaxFailover bounds the failover_timeout that frameworks may ask for
 	// (no bound but that of time.Duration).
 	MaxFailover time.Duration
+	// Credentials are principal -> secret for HTTP basic authentication; empty:
+	// everybody may come, so let nobody else reach Handler.
+	Credentials map[string]string
 	Log         *slog.Logger
 }
 
@@ -99,6 +102,9 @@ type AgentTask struct {
 	Framework mesos.FrameworkInfo // as in Launch, with its ID
 	Task      mesos.TaskInfo      // as in Launch
 	State     mesos.TaskState     // the newest
+	// Latest is the newest update, acknowledged or not; its task id is empty
+	// before the first. It is what a restarted master answers RECONCILE with.
+	Latest mesos.TaskStatus
 	// Pending are the updates not acknowledged, oldest first. The master takes
 	// over their delivery; the agent need not send them as TaskUpdate again.
 	Pending []mesos.TaskStatus

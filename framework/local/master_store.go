@@ -1,0 +1,91 @@
+package local
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"maps"
+	"path/filepath"
+	"slices"
+
+	mesos "github.com/mesos/mesos-go/api/v1/lib"
+
+	"tombolo/framework/mesos/wire"
+)
+
+// maxRemembered is how many removed frameworks and gone agents are kept in mind.
+const maxRemembered = 1000
+
+// masterStore is the file that outlives the master: who exists. Tasks are not in
+// it; the agents bring them.
+type masterStore struct{ dir string }
+
+type masterState struct {
+	Frameworks []json.RawMessage `json:"frameworks"` // FrameworkInfo, with id
+	Removed    []string          `json:"removed_frameworks,omitempty"`
+	Agents     []savedAgent      `json:"agents"`
+	Gone       []string          `json:"gone_agents,omitempty"`
+}
+
+type savedAgent struct {
+	ID       string `json:"id"`
+	Hostname string `json:"hostname"`
+}
+
+func (s masterStore) path() string { return filepath.Join(s.dir, "master.json") }
+
+// save writes the state. An error is logged: the cluster goes on, and only a
+// restart would show it.
+func (m *master) save() {
+	if m.store.dir == "" {
+		return
+	}
+	state := masterState{Removed: remembered(m.removed), Gone: remembered(m.gone)}
+	for _, f := range m.sortedFrameworks() {
+		info, err := wire.Marshal(&f.info)
+		if err != nil { // a FrameworkInfo that came over the wire has a JSON form
+			panic(err)
+		}
+		state.Frameworks = append(state.Frameworks, info)
+	}
+	for _, id := range slices.Sorted(maps.Keys(m.agents)) {
+		state.Agents = append(state.Agents, savedAgent{ID: id, Hostname: m.agents[id].info.Hostname})
+	}
+	if err := replaceJSON(m.store.path(), state); err != nil {
+		m.log.Error("master state not stored", "err", err)
+	}
+}
+
+func remembered(ids map[string]bool) []string {
+	sorted := slices.Sorted(maps.Keys(ids))
+	return sorted[max(0, len(sorted)-maxRemembered):]
+}
+
+// restore reads what an earlier master left; agents and frameworks are away.
+func (m *master) restore() error {
+	if m.store.dir == "" {
+		return nil
+	}
+	var state masterState
+	if err := loadJSON(m.store.path(), &state); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	}
+	m.removed, m.gone = set(state.Removed), set(state.Gone)
+	for _, raw := range state.Frameworks {
+		var info mesos.FrameworkInfo
+		if err := wire.Unmarshal(raw, &info); err != nil {
+			return err
+		}
+		f := m.addFramework(info)
+		m.awaitFailover(f, max(m.failoverTimeout(f), m.config.AgentTimeout))
+	}
+	for _, saved := range state.Agents {
+		a := m.addAgent(saved.ID)
+		a.info.Hostname = saved.Hostname
+		a.timeout = m.timers.after(m.config.AgentTimeout, func() { m.giveUp(a) })
+	}
+	return nil
+}
