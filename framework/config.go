@@ -27,7 +27,7 @@ type Master interface {
 	SetFrameworkID(id string)
 }
 
-// Linker is the linker of one host.
+// Linker is the linker of one host. *linker/api.Client is all three.
 type Linker struct {
 	Catalog  Catalog
 	Recorder Recorder
@@ -41,8 +41,8 @@ type Catalog interface {
 	Watch(ctx context.Context, fn func(*record.Snapshot)) error
 }
 
-// Recorder takes app records. An error that wraps ErrStale says that the linker
-// knows a newer one.
+// Recorder takes app records. An error that wraps linker/api.ErrStale says that
+// the linker knows a newer one.
 type Recorder interface {
 	PutApp(ctx context.Context, rec record.Record) error
 	DeleteApp(ctx context.Context, tombstone record.Record) error
@@ -50,14 +50,7 @@ type Recorder interface {
 
 // Logs shows a container's output.
 type Logs interface {
-	Logs(ctx context.Context, container string, query LogQuery, fn func(linker.LogLine) error) error
-}
-
-// LogQuery selects output: the last Tail lines (negative: all), and with Follow
-// what comes after them.
-type LogQuery struct {
-	Follow bool
-	Tail   int
+	Logs(ctx context.Context, container string, options linker.LogOptions, fn func(linker.LogLine) error) error
 }
 
 // Config is what a Framework needs.

@@ -11,17 +11,15 @@ import (
 	"tombolo/framework/app"
 	"tombolo/framework/deploy"
 	"tombolo/framework/place"
+	linker "tombolo/linker/api"
 	"tombolo/linker/record"
 )
 
-// ErrStale is what a Recorder's error wraps when the linker has a newer record.
-var ErrStale = errors.New("a newer record is known")
-
 // watcher follows one linker: it brings its catalog in and app records out.
 type watcher struct {
-	name   string
-	linker Linker
-	f      *Framework
+	name string
+	Linker
+	f *Framework
 
 	// These belong to the framework's goroutine.
 	up       bool
@@ -37,7 +35,7 @@ type watcher struct {
 
 func newWatcher(name string, f *Framework) *watcher {
 	return &watcher{
-		name: name, linker: f.Config.Linkers[name], f: f,
+		name: name, Linker: f.Config.Linkers[name], f: f,
 		ready: make(chan struct{}, 1), queue: map[string]record.Record{},
 	}
 }
@@ -45,7 +43,7 @@ func newWatcher(name string, f *Framework) *watcher {
 // watch brings in the catalog until ctx ends.
 func (w *watcher) watch(ctx context.Context) error {
 	for pause := linkerWait; ; pause = min(2*pause, linkerMax) {
-		err := w.linker.Catalog.Watch(ctx, func(s *record.Snapshot) {
+		err := w.Catalog.Watch(ctx, func(s *record.Snapshot) {
 			pause = linkerWait
 			w.bring(s)
 		})
@@ -154,12 +152,12 @@ func (w *watcher) again(rec record.Record) {
 func (w *watcher) deliver(ctx context.Context, rec record.Record) bool {
 	bounded, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	give := w.linker.Recorder.PutApp
+	give := w.Recorder.PutApp
 	if rec.Deleted {
-		give = w.linker.Recorder.DeleteApp
+		give = w.Recorder.DeleteApp
 	}
 	err := give(bounded, rec)
-	if errors.Is(err, ErrStale) {
+	if errors.Is(err, linker.ErrStale) {
 		w.f.inbox.put(func() { w.f.outdated(rec) })
 		return true
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -68,15 +69,19 @@ func (c *copier) begin(ctx context.Context, group *errgroup.Group, i api.Instanc
 		return
 	}
 	c.seen[key] = true
-	query := LogQuery{Follow: c.query.Follow, Tail: c.query.Tail}
+	options := linker.LogOptions{Follow: c.query.Follow, Tail: max(c.query.Tail, 0)}
+	var after time.Time
 	switch {
-	case !first || c.query.Tail == 0:
-		query.Tail = -1
+	case !first:
+		options.Tail = 0
 	case c.query.Tail < 0:
-		query.Tail = 0
+		options.Tail, after = 1, time.Now()
 	}
 	group.Go(func() error {
-		err := logs.Logs.Logs(ctx, i.Container, query, func(line linker.LogLine) error {
+		err := logs.Logs.Logs(ctx, i.Container, options, func(line linker.LogLine) error {
+			if line.Time.Before(after) {
+				return nil
+			}
 			return c.line(i, line)
 		})
 		if err != nil && ctx.Err() == nil && !c.query.Follow {

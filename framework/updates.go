@@ -189,7 +189,7 @@ func (f *Framework) logsOf(t *task) Logs {
 	if w == nil || !w.up || t.Container == "" {
 		return nil
 	}
-	return w.linker.Logs
+	return w.Linker.Logs
 }
 
 // lastLines fetches what a task said before it ended, for as long as that is
@@ -197,7 +197,7 @@ func (f *Framework) logsOf(t *task) Logs {
 func (f *Framework) lastLines(ctx context.Context, logs Logs, t *task, e end) {
 	ctx, cancel := context.WithTimeout(ctx, logsWait)
 	defer cancel()
-	err := logs.Logs(ctx, t.Container, LogQuery{Tail: logsTail}, func(line linker.LogLine) error {
+	err := logs.Logs(ctx, t.Container, linker.LogOptions{Tail: logsTail}, func(line linker.LogLine) error {
 		if len(e.log) == logsTail {
 			e.log = e.log[1:]
 		}
