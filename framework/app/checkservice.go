@@ -135,7 +135,7 @@ func (c *serviceCheck) ports() {
 		c.port(p.Target, p.Proto, p.Name, "ports")
 	}
 	for _, e := range c.Expose {
-		c.port(e.Number, e.Proto, e.Name, "expose")
+		c.port(e.Number, e.Proto, "", "expose")
 		if e.Name != "" && seen[e.Name] {
 			c.problem(c.path.to("ports"), "two ports are named %s", e.Name)
 		}
@@ -143,6 +143,7 @@ func (c *serviceCheck) ports() {
 	}
 }
 
+// port checks a port; the names of ports are those of the published ones.
 func (c *serviceCheck) port(number uint16, proto, name, key string) {
 	if number == 0 {
 		c.problem(c.path.to(key), "port 0 is no port")

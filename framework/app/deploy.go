@@ -78,7 +78,7 @@ func (s *serviceMapping) simpleRestart() Restart {
 		return Restart{Condition: RestartOnFailure, MaxAttempts: n}
 	}
 	s.report.problem(s.path.to("restart"), "%q is not supported, only no, always, on-failure[:N] and unless-stopped", s.in.Restart)
-	return Restart{}
+	return Restart{Condition: RestartAny}
 }
 
 // freeRuns lets the services that others wait for to complete end: where their

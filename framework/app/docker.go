@@ -129,7 +129,7 @@ func (s *serviceMapping) blkio(f *flags) {
 
 func (s *serviceMapping) devices(f *flags) {
 	for _, d := range s.in.Devices {
-		f.text("device", strings.TrimRight(strings.Join([]string{d.Source, d.Target, d.Permissions}, ":"), ":"))
+		f.text("device", device(d))
 	}
 	for i, d := range s.in.Gpus {
 		s.gpus(f, d, s.path.to("gpus").item(i))
@@ -139,6 +139,18 @@ func (s *serviceMapping) devices(f *flags) {
 			s.gpus(f, device, s.path.to("deploy", "resources", "reservations", "devices").item(i))
 		}
 	}
+}
+
+// device leaves out what Docker takes for granted. CDI names ("vendor/class=name")
+// must stand alone.
+func device(d types.DeviceMapping) string {
+	switch {
+	case d.Permissions != "" && d.Permissions != "rwm":
+		return d.Source + ":" + d.Target + ":" + d.Permissions
+	case d.Target != "" && d.Target != d.Source:
+		return d.Source + ":" + d.Target
+	}
+	return d.Source
 }
 
 // gpus maps a device request to --gpus, whose value is a line of CSV.

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"fmt"
 	"io"
 	"path/filepath"
 	"regexp"
@@ -12,10 +13,10 @@ import (
 )
 
 var (
-	// keyInText is a key path as compose-go's messages write it, and namedInText
-	// the other way that they have, that of its decoder.
-	keyInText   = regexp.MustCompile(`\b(services|networks|volumes|secrets|configs|include|name)(\.[\w./-]+|\[[\w.-]*\])*`)
-	lineInText  = regexp.MustCompile(`\bline (\d+)(?:, column (\d+))?:? ?`)
+	// keyInText is a key path as compose-go's messages write it.
+	keyInText   = regexp.MustCompile(`\b(services|networks|volumes|secrets|configs|include|models|jobs)(\.[\w./-]+|(\.?\[[\w.-]*\]))+`)
+	lineInText  = regexp.MustCompile(`line (\d+)(?:, column (\d+))?: `)
+	fileInText  = regexp.MustCompile(`env file (\S+) not found`)
 	spaceInText = regexp.MustCompile(`\s+`)
 )
 
@@ -31,25 +32,50 @@ func (l *loading) place(text string) Problem {
 		}
 	}
 	text = strings.TrimPrefix(text, "validating "+file+": ")
-	if m := lineInText.FindStringSubmatch(text); m != nil {
-		text = strings.TrimPrefix(text, "failed to parse "+file+": ")
-		line, _ := strconv.Atoi(m[1])
-		column, _ := strconv.Atoi(m[2])
-		return Problem{Position: Position{File: file, Line: line, Column: column}, Text: lineInText.ReplaceAllString(text, "")}
+	if lineInText.MatchString(text) {
+		return lineProblem(file, text)
+	}
+	if m := fileInText.FindStringSubmatch(text); m != nil {
+		return Problem{Position: l.sources.mention(regexp.QuoteMeta(filepath.Base(m[1])) + "$"), Text: m[0]}
 	}
 	key := strings.TrimRight(keyInText.FindString(text), ".-")
-	if !strings.ContainsAny(key, ".[") {
+	if key == "" {
 		return Problem{Position: Position{File: file}, Text: text}
 	}
 	return l.placeKey(key, text)
 }
 
+// lineProblem gives a YAML library's "line 3, column 4: text" its place.
+func lineProblem(file, text string) Problem {
+	found := lineInText.FindAllStringSubmatchIndex(text, -1)
+	if len(found) == 0 {
+		return Problem{Position: Position{File: file}, Text: "bad YAML: " + text}
+	}
+	last := lineInText.FindStringSubmatch(text[found[len(found)-1][0]:])
+	line, _ := strconv.Atoi(last[1])
+	column, _ := strconv.Atoi(last[2]) // 0 where there is none
+	return Problem{
+		Position: Position{File: file, Line: line, Column: column},
+		Text:     "bad YAML: " + text[found[len(found)-1][1]:],
+	}
+}
+
+// rewording says what compose-go says of a key in fewer words.
+var rewording = strings.NewReplacer(
+	"must be a array", "must be a list",
+	"failed to cast to expected type: ", "",
+)
+
 func (l *loading) placeKey(key, text string) Problem {
 	p := at(strings.FieldsFunc(key, func(r rune) bool { return strings.ContainsRune(".[]", r) })...)
-	if rest, ok := strings.CutPrefix(text, key); ok {
-		text = strings.TrimLeft(rest, ": ")
+	text = strings.TrimPrefix(text, "error while interpolating ")
+	if _, template, ok := strings.Cut(text, "You may need to escape any $ with another $. "); ok {
+		text = fmt.Sprintf("bad variable in %q; a $ of the text's own is written $$", template)
 	}
-	return Problem{Position: l.sources.find(p), Path: p.String(), Text: text}
+	if rest, ok := strings.CutPrefix(text, key); ok {
+		text = strings.TrimLeft(rest, ":[]. ")
+	}
+	return Problem{Position: l.sources.find(p), Path: p.String(), Text: rewording.Replace(text)}
 }
 
 // logging guards the one logger that compose-go writes its warnings to.
@@ -85,15 +111,15 @@ func (h logHook) Fire(entry *logrus.Entry) error {
 	var where Position
 	if _, rest, ok := strings.Cut(text, `The "`); ok {
 		name, _, _ := strings.Cut(rest, `"`)
-		where = h.loading.sources.mention(name)
+		where = h.loading.sources.mention(`\$\{?` + regexp.QuoteMeta(name) + `\b`)
 	}
 	h.loading.report.warnings = add(h.loading.report.warnings, Problem{Position: where, Text: text})
 	return nil
 }
 
-// mention is the place of the first scalar that uses a variable.
-func (ss *sources) mention(variable string) Position {
-	uses := regexp.MustCompile(`\$\{?` + regexp.QuoteMeta(variable) + `\b`)
+// mention is the place of the first scalar that matches.
+func (ss *sources) mention(expression string) Position {
+	uses := regexp.MustCompile(expression)
 	for _, s := range ss.files {
 		for _, doc := range s.docs {
 			if n := findScalar(doc, uses); n != nil {

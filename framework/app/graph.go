@@ -15,6 +15,9 @@ func (m *mapping) breakLinks(a *App) {
 				continue
 			}
 			delete(a.Services[from].DependsOn, to)
+			if from == to {
+				continue // check says that nothing links to itself
+			}
 			m.report.warn(at("services", from, "links", to), "%s needs %s in turn, so %s does not wait for it", to, from, from)
 		}
 	}

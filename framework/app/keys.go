@@ -8,7 +8,7 @@ import (
 	"sync"
 
 	"github.com/compose-spec/compose-go/v2/schema"
-	"gopkg.in/yaml.v3"
+	"go.yaml.in/yaml/v4"
 )
 
 //go:embed keys.txt

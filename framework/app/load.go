@@ -7,13 +7,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/cli"
 	"github.com/compose-spec/compose-go/v2/consts"
 	"github.com/compose-spec/compose-go/v2/loader"
 	"github.com/compose-spec/compose-go/v2/types"
-	"gopkg.in/yaml.v3"
+	"go.yaml.in/yaml/v4"
 )
 
 // Options say what Load reads. They mean what the flags of `docker compose` mean;
@@ -240,5 +241,9 @@ func (l *loading) refuse(err error) {
 		}
 		return
 	}
-	l.report.problems = add(l.report.problems, l.place(err.Error()))
+	p := l.place(err.Error())
+	known := func(other Problem) bool { return other.Position.File == p.Position.File && other.Path == p.Path }
+	if p.Path == "" || !slices.ContainsFunc(l.report.problems, known) {
+		l.report.problems = add(l.report.problems, p)
+	}
 }

@@ -7,10 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 
-	"gopkg.in/yaml.v3"
+	"go.yaml.in/yaml/v4"
 )
 
 // maxFile bounds each file read, maxFiles their number and maxExtends the length
@@ -56,24 +55,12 @@ func (ss *sources) parse(file string, content []byte) (*source, error) {
 			return s, nil
 		}
 		if err != nil {
-			return nil, yamlProblem(s.name, err)
+			return nil, lineProblem(s.name, strings.TrimPrefix(spaceInText.ReplaceAllString(err.Error(), " "), "yaml: "))
 		}
 		if len(doc.Content) == 1 && doc.Content[0].Kind == yaml.MappingNode {
 			s.docs = append(s.docs, doc.Content[0])
 		}
 	}
-}
-
-// yamlProblem gives a YAML library's "yaml: line 5: text" its place.
-func yamlProblem(file string, err error) Problem {
-	text := strings.TrimPrefix(err.Error(), "yaml: ")
-	if rest, ok := strings.CutPrefix(text, "line "); ok {
-		number, after, _ := strings.Cut(rest, ": ")
-		if line, err := strconv.Atoi(number); err == nil {
-			return Problem{Position: Position{File: file, Line: line}, Text: "bad YAML: " + after}
-		}
-	}
-	return Problem{Position: Position{File: file}, Text: "bad YAML: " + text}
 }
 
 // follow adds the files that s includes or extends, as far as they can be read:

@@ -1,0 +1,204 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+// env is the environment of every golden test.
+var env = []string{"HOME=/home/u", "TAG=7", "FROM_ENV=client"}
+
+// cases are the Compose projects below a folder of testdata: a file, or a folder
+// with a compose.yaml.
+func cases(t testing.TB, dir string) map[string]Options {
+	t.Helper()
+	entries, err := os.ReadDir(filepath.Join("testdata", dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]Options{}
+	for _, e := range entries {
+		file := filepath.Join("testdata", dir, e.Name())
+		name, isFile := strings.CutSuffix(e.Name(), ".yaml")
+		switch {
+		case e.IsDir():
+			found[name] = Options{WorkingDir: file, Env: env}
+		case isFile:
+			found[name] = Options{Files: []string{file}, Env: env}
+		}
+	}
+	return found
+}
+
+func golden(t *testing.T, dir, name, got string) {
+	t.Helper()
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got = strings.ReplaceAll(got, here, "$PWD")
+	file := filepath.Join("testdata", dir, name+".golden")
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", file, diff)
+	}
+}
+
+func warningLines(warnings []Warning) string {
+	var out strings.Builder
+	for _, w := range warnings {
+		out.WriteString("# warning: " + w.Error() + "\n")
+	}
+	return out.String()
+}
+
+func TestLoad(t *testing.T) {
+	for name, o := range cases(t, "ok") {
+		t.Run(name, func(t *testing.T) {
+			a, warnings, err := Load(context.Background(), o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, err := a.Canonical()
+			if err != nil {
+				t.Fatal(err)
+			}
+			golden(t, "ok", name, warningLines(warnings)+string(text))
+			if err := a.Validate(); err != nil {
+				t.Errorf("Validate: %v", err)
+			}
+			sameOverJSON(t, a)
+			sameAgain(t, a, text)
+		})
+	}
+}
+
+func sameOverJSON(t *testing.T, a *App) {
+	t.Helper()
+	data, err := json.Marshal(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var again App
+	if err := json.Unmarshal(data, &again); err != nil {
+		t.Fatal(err)
+	}
+	second, err := json.Marshal(again)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(data), string(second)); diff != "" {
+		t.Errorf("over JSON (-want +got):\n%s", diff)
+	}
+}
+
+// sameAgain loads the canonical text: it must mean what it was made of.
+func sameAgain(t *testing.T, a *App, text []byte) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "compose.yaml")
+	if err := os.WriteFile(file, text, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	again, _, err := Load(context.Background(), Options{Files: []string{file}})
+	if err != nil {
+		t.Fatalf("canonical text: %v", err)
+	}
+	if diff := cmp.Diff(a, again); diff != "" {
+		t.Errorf("canonical text (-want +got):\n%s", diff)
+	}
+	textAgain, err := again.CanonicalJSON()
+	if err != nil || !json.Valid(textAgain) {
+		t.Errorf("CanonicalJSON: %v", err)
+	}
+}
+
+func TestShortFormsMeanLongForms(t *testing.T) {
+	c := cases(t, "ok")
+	short, _, err := Load(context.Background(), c["short"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	long, _, err := Load(context.Background(), c["long"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(short, long); diff != "" {
+		t.Errorf("(-short +long):\n%s", diff)
+	}
+}
+
+func TestRefuse(t *testing.T) {
+	for name, o := range cases(t, "refuse") {
+		t.Run(name, func(t *testing.T) {
+			a, warnings, err := Load(context.Background(), o)
+			if err == nil {
+				t.Fatalf("accepted: %+v", a)
+			}
+			golden(t, "refuse", name, warningLines(warnings)+err.Error()+"\n")
+		})
+	}
+}
+
+func TestOptions(t *testing.T) {
+	dir := func(name string) string { return filepath.Join("testdata", "ok", name) }
+	for _, c := range []struct {
+		name string
+		o    Options
+		app  string
+		want []string // services
+	}{
+		{"project name", Options{WorkingDir: dir("profiles"), ProjectName: "mine"}, "mine", []string{"web"}},
+		{"COMPOSE_PROJECT_NAME", Options{WorkingDir: dir("profiles"), Env: []string{"COMPOSE_PROJECT_NAME=env"}}, "env", []string{"web"}},
+		{".env names the project", Options{WorkingDir: dir("envfile")}, "dotted", []string{"web"}},
+		{"the folder names it", Options{WorkingDir: dir("envfile"), EnvFiles: []string{"/dev/null"}, Env: env}, "envfile", []string{"web"}},
+		{"COMPOSE_PROFILES", Options{WorkingDir: dir("profiles"), Env: []string{"COMPOSE_PROFILES=extra,none"}}, "prof", []string{"extra", "web"}},
+		{"profiles", Options{WorkingDir: dir("profiles"), Profiles: []string{"extra"}}, "prof", []string{"extra", "web"}},
+		{"COMPOSE_FILE", Options{Env: []string{"COMPOSE_FILE=" + dir("include/compose.yaml")}}, "inc", []string{"db", "web"}},
+		{"found in a parent folder", Options{WorkingDir: dir("include/db/../db")}, "db", []string{"db"}},
+		{"one file of two", Options{Files: []string{dir("override/compose.yaml")}}, "over", []string{"web"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a, _, err := Load(context.Background(), c.o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for name := range a.Services {
+				got = append(got, name)
+			}
+			sortBy(got, func(s string) string { return s })
+			if a.Name != c.app || !cmp.Equal(c.want, got) {
+				t.Errorf("app %s with %v, want %s with %v", a.Name, got, c.app, c.want)
+			}
+		})
+	}
+}
+
+func TestNoFile(t *testing.T) {
+	dir := t.TempDir()
+	_, _, err := Load(context.Background(), Options{WorkingDir: dir})
+	if err == nil || !strings.HasPrefix(err.Error(), "no Compose file in "+dir+" or a folder above it (looked for compose.yaml, ") {
+		t.Errorf("got %v", err)
+	}
+	_, _, err = Load(context.Background(), Options{Files: []string{filepath.Join(dir, "x.yaml")}})
+	if err == nil || !strings.Contains(err.Error(), "no such file") {
+		t.Errorf("got %v", err)
+	}
+}
