@@ -61,12 +61,10 @@ func (l *Linker) savedClaim() claim {
 // meet waits until a majority of the hosts last known answer, or the time to look
 // for them is over; then this host goes on alone.
 func (l *Linker) meet(ctx context.Context) error {
-	timeout := time.NewTimer(l.cfg.JoinTimeout)
-	defer timeout.Stop()
+	patience, cancel := context.WithTimeout(ctx, l.cfg.JoinTimeout)
+	defer cancel()
 	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timeout.C:
+	case <-patience.Done():
 	case <-l.gossip.Ready():
 	}
 	changes, stop := l.catalog.Watch()
@@ -85,11 +83,11 @@ func (l *Linker) meet(ctx context.Context) error {
 			return nil
 		}
 		select {
-		case <-ctx.Done():
+		case <-patience.Done():
+			if ctx.Err() == nil {
+				l.log.Warn("going on without a majority of the known hosts", "alive", alive, "known", known, "join", l.cfg.Join)
+			}
 			return ctx.Err()
-		case <-timeout.C:
-			l.log.Warn("going on without a majority of the known hosts", "alive", alive, "known", known, "join", l.cfg.Join)
-			return nil
 		case <-changes:
 		case <-tick.C:
 		}

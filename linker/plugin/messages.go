@@ -7,8 +7,10 @@ type activation struct {
 	Implements []string
 }
 
+// failure is a logical error: network drivers read Err, IPAM drivers Error.
 type failure struct {
-	Err string
+	Err   string
+	Error string
 }
 
 type networkCapabilities struct {

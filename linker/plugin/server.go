@@ -144,12 +144,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	start := time.Now()
-	ctx, cancel := context.WithTimeout(r.Context(), s.cfg.Deadline)
-	defer cancel()
-	reply, err := s.run(ctx, do, http.MaxBytesReader(w, r.Body, maxBody))
+	reply, err := s.run(r.Context(), do, http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
 		s.cfg.Log.Warn("plugin call refused", "call", r.URL.Path, "err", err)
-		reply = failure{Err: "tombolo: " + err.Error()}
+		reply = failure{Err: "tombolo: " + err.Error(), Error: "tombolo: " + err.Error()}
 	}
 	s.cfg.Log.Debug("plugin call", "call", r.URL.Path, "took", time.Since(start))
 	w.Header().Set("Content-Type", "application/vnd.docker.plugins.v1.1+json")
@@ -157,7 +155,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // run does the call in a goroutine of its own, so that one which ignores its
-// context still cannot hold the answer back.
+// context still cannot hold the answer back. One which does not has a tenth of the
+// deadline left to say itself what it waited for.
 func (s *Server) run(ctx context.Context, do call, body io.Reader) (any, error) {
 	raw, err := io.ReadAll(body)
 	if err != nil {
@@ -169,13 +168,17 @@ func (s *Server) run(ctx context.Context, do call, body io.Reader) (any, error) 
 	}
 	done := make(chan result, 1) // room for the answer that nobody waits for any more
 	go func() {
+		ctx, cancel := context.WithTimeout(ctx, s.cfg.Deadline-s.cfg.Deadline/10)
+		defer cancel()
 		reply, err := do(ctx, raw)
 		done <- result{reply, err}
 	}()
+	late := time.NewTimer(s.cfg.Deadline)
+	defer late.Stop()
 	select {
 	case r := <-done:
 		return r.reply, r.err
-	case <-ctx.Done():
-		return nil, fmt.Errorf("no answer within %v: %w", s.cfg.Deadline, ctx.Err())
+	case <-late.C:
+		return nil, fmt.Errorf("no answer within %v", s.cfg.Deadline)
 	}
 }

@@ -169,11 +169,11 @@ func TestRefusals(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			code, got := post(t, c, tt.path, tt.body)
-			var answer struct{ Err string }
+			var answer struct{ Err, Error string }
 			if err := json.Unmarshal([]byte(got), &answer); err != nil {
 				t.Fatal(err)
 			}
-			if code != 200 || !strings.Contains(answer.Err, tt.want) {
+			if code != 200 || !strings.Contains(answer.Err, tt.want) || answer.Error != answer.Err {
 				t.Errorf("= %d %s, want Err with %q", code, got, tt.want)
 			}
 		})
