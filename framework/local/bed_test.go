@@ -1,0 +1,217 @@
+package local
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/google/uuid"
+	lib "github.com/mesos/mesos-go/api/v1/lib"
+	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
+
+	"tombolo/framework/mesos"
+	"tombolo/framework/mesos/mesostest"
+)
+
+// scriptedAgent is an agent that does nothing by itself: tests read what the
+// master told it and speak for it.
+type scriptedAgent struct {
+	m    *master
+	info lib.AgentInfo
+	told *mailbox[agentMessage]
+}
+
+func newScriptedAgent(m *master, host string) *scriptedAgent {
+	port := int32(5051)
+	return &scriptedAgent{m: m, told: newMailbox[agentMessage](), info: lib.AgentInfo{
+		Hostname: host, Port: &port,
+		Resources: []lib.Resource{
+			rangesResource("ports", 31000, 32000), scalarResource("cpus", 2),
+			scalarResource("mem", 4096), scalarResource("disk", 10240),
+		},
+	}}
+}
+
+func rangesResource(name string, begin, end uint64) lib.Resource {
+	return lib.Resource{
+		Name: name, Type: lib.RANGES.Enum(),
+		Ranges: &lib.Value_Ranges{Range: []lib.Value_Range{{Begin: begin, End: end}}},
+	}
+}
+
+func (a *scriptedAgent) Send(m agentMessage) { a.told.put(m) }
+
+func (a *scriptedAgent) register(tasks ...AgentTask) {
+	a.m.Send(a, Registration{Info: a.info, Tasks: tasks})
+}
+
+// messages returns what the master said since the last look.
+func (a *scriptedAgent) messages() []agentMessage {
+	synctest.Wait()
+	messages := a.told.take()
+	for _, m := range messages {
+		if r, ok := m.(Registered); ok {
+			id := r.AgentID
+			a.info.ID = &id
+		}
+	}
+	return messages
+}
+
+func (a *scriptedAgent) update(framework, task string, state lib.TaskState) lib.TaskStatus {
+	id := uuid.New()
+	status := lib.TaskStatus{
+		TaskID: lib.TaskID{Value: task}, AgentID: a.info.ID, State: &state,
+		Source: lib.SOURCE_EXECUTOR.Enum(), UUID: id[:],
+	}
+	a.m.Send(a, TaskUpdate{FrameworkID: lib.FrameworkID{Value: framework}, Status: status})
+	return status
+}
+
+// bed is a master with its HTTP server and a client that records what it hears.
+type bed struct {
+	t      *testing.T
+	master *master
+	server *mesostest.Server
+	client *mesos.Client
+	heard  *mailbox[string]
+	offers *mailbox[lib.Offer]
+	ended  chan error
+	leave  func() // ends the present client
+	cancel func()
+}
+
+var tester = lib.FrameworkInfo{
+	User: "root", Name: "test", Roles: []string{"web"}, Checkpoint: ptr(true), FailoverTimeout: ptr(60.0),
+	Capabilities: []lib.FrameworkInfo_Capability{{Type: lib.FrameworkInfo_Capability_MULTI_ROLE}},
+}
+
+func ptr[T any](v T) *T { return &v }
+
+func newBed(t *testing.T, config Config) *bed {
+	t.Helper()
+	m, err := newMaster(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &bed{t: t, master: m, server: mesostest.Serve(m.Handler())}
+	ctx, cancel := context.WithCancel(context.Background())
+	b.cancel = cancel
+	go m.Run(ctx)
+	b.connect(tester)
+	return b
+}
+
+// connect subscribes another client in the place of the bed's.
+func (b *bed) connect(info lib.FrameworkInfo) {
+	b.heard, b.offers, b.ended = newMailbox[string](), newMailbox[lib.Offer](), make(chan error, 1)
+	ctx, cancel := context.WithCancel(context.Background())
+	stop := b.cancel
+	b.leave, b.cancel = cancel, func() { cancel(); stop() }
+	heard, offers, ended := b.heard, b.offers, b.ended
+	client := mesos.New(mesos.Config{
+		Masters: []string{"master:5050"}, Framework: info, HTTP: b.server.Client(),
+		Disconnected: func(error) { heard.put("DISCONNECTED") },
+	})
+	b.client = client
+	go func() {
+		ended <- client.Run(ctx, func(e scheduler.Event) {
+			heard.put(summary(e))
+			for _, o := range e.GetOffers().GetOffers() {
+				offers.put(o)
+			}
+		})
+	}()
+	synctest.Wait()
+}
+
+func (b *bed) close() {
+	b.cancel()
+	b.server.Close()
+	synctest.Wait()
+}
+
+// expect compares all that was heard since the last look; heartbeats are left out.
+func (b *bed) expect(want ...string) {
+	b.t.Helper()
+	synctest.Wait()
+	got := slices.DeleteFunc(b.heard.take(), func(s string) bool { return s == "HEARTBEAT" })
+	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+		b.t.Errorf("events (-want +got):\n%s", diff)
+	}
+}
+
+func (b *bed) offer() lib.Offer {
+	b.t.Helper()
+	synctest.Wait()
+	offers := b.offers.take()
+	if len(offers) == 0 {
+		b.t.Fatal("no offer")
+	}
+	return offers[len(offers)-1]
+}
+
+func (b *bed) must(err error) {
+	b.t.Helper()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func summary(e scheduler.Event) string {
+	switch {
+	case e.Update != nil:
+		s := e.Update.Status
+		words := []string{"UPDATE", s.TaskID.Value, s.GetState().String()}
+		if s.Reason != nil {
+			words = append(words, s.Reason.String())
+		}
+		if len(s.UUID) == 0 {
+			words = append(words, "(no uuid)")
+		}
+		return strings.Join(words, " ")
+	case e.Offers != nil:
+		return fmt.Sprintf("OFFERS %d", len(e.Offers.Offers))
+	}
+	return e.Type.String()
+}
+
+func dockerTask(id string, o lib.Offer) lib.TaskInfo {
+	return lib.TaskInfo{
+		Name: id, TaskID: lib.TaskID{Value: id}, AgentID: o.AgentID,
+		Resources: []lib.Resource{scalarResource("cpus", 0.5), scalarResource("mem", 64)},
+		Command:   &lib.CommandInfo{Shell: ptr(false)},
+		Container: &lib.ContainerInfo{
+			Type: lib.ContainerInfo_DOCKER.Enum(), Docker: &lib.ContainerInfo_DockerInfo{Image: "x"},
+		},
+	}
+}
+
+// running brings a task to TASK_RUNNING, acknowledged.
+func (b *bed) running(a *scriptedAgent, id string) lib.Offer {
+	b.t.Helper()
+	ctx := context.Background()
+	o := b.offer()
+	b.must(b.client.Accept(ctx, []lib.OfferID{o.ID}, []lib.Offer_Operation{mesos.Launch(dockerTask(id, o))}, 0))
+	a.messages()
+	status := a.update(b.client.FrameworkID(), id, lib.TASK_RUNNING)
+	synctest.Wait()
+	b.must(b.client.Acknowledge(ctx, status))
+	a.messages()
+	b.heard.take()
+	return o
+}
+
+func inBubble(t *testing.T, config Config, test func(*bed)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t, config)
+		defer b.close()
+		test(b)
+	})
+}

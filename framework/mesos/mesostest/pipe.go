@@ -1,0 +1,83 @@
+package mesostest
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"sync"
+)
+
+// Server serves a handler over in-memory connections, so that whoever talks to it
+// can live in a testing/synctest bubble and time costs nothing.
+type Server struct {
+	server   http.Server
+	listener *pipeListener
+	done     chan struct{}
+}
+
+// Serve starts a server; Close ends it.
+func Serve(handler http.Handler) *Server {
+	s := &Server{
+		server:   http.Server{Handler: handler},
+		listener: &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})},
+		done:     make(chan struct{}),
+	}
+	go func() {
+		defer close(s.done)
+		s.server.Serve(s.listener)
+	}()
+	return s
+}
+
+// Client returns a client all of whose connections lead to the server, whatever
+// address it asks for.
+func (s *Server) Client() *http.Client {
+	return &http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return s.listener.dial(ctx) },
+	}}
+}
+
+// Close cuts every connection, as the death of a server does.
+func (s *Server) Close() {
+	s.server.Close()
+	<-s.done
+}
+
+type pipeListener struct {
+	conns  chan net.Conn
+	once   sync.Once
+	closed chan struct{}
+}
+
+func (l *pipeListener) dial(ctx context.Context) (net.Conn, error) {
+	client, server := net.Pipe()
+	select {
+	case l.conns <- server:
+		return client, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (l *pipeListener) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *pipeListener) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return nil
+}
+
+func (l *pipeListener) Addr() net.Addr { return pipeAddr{} }
+
+type pipeAddr struct{}
+
+func (pipeAddr) Network() string { return "pipe" }
+func (pipeAddr) String() string  { return "pipe" }
