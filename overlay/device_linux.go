@@ -56,14 +56,14 @@ func sameTunnel(link netlink.Link, want *netlink.Vxlan) bool {
 func createDevice(want *netlink.Vxlan) error {
 	err := netlink.LinkAdd(want)
 	switch {
+	case err == nil:
+		return nil
 	case errors.Is(err, unix.EOPNOTSUPP):
 		return fmt.Errorf("%w: create %s: %w", ErrNoVXLAN, Device, err)
 	case errors.Is(err, unix.EEXIST), errors.Is(err, unix.EADDRINUSE):
 		return fmt.Errorf("%w: create %s (VNI %d, port %d): %w", ErrPortInUse, Device, want.VxlanId, want.Port, err)
-	case err != nil:
-		return fmt.Errorf("create %s: %w", Device, err)
 	}
-	return nil
+	return fmt.Errorf("create %s: %w", Device, err)
 }
 
 func adjustDevice(have netlink.Link, want *netlink.Vxlan) error {
