@@ -3,7 +3,9 @@ package local
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"path/filepath"
 	"time"
@@ -113,7 +115,7 @@ func (a *agent) Run(ctx context.Context, master masterPort) error {
 		select {
 		case <-ctx.Done():
 			a.depart()
-			return a.group.Wait()
+			return errors.Join(a.group.Wait(), a.closeDocker())
 		case <-a.inbox.ready:
 			for _, m := range a.inbox.take() {
 				a.handle(ctx, m)
@@ -124,6 +126,13 @@ func (a *agent) Run(ctx context.Context, master masterPort) error {
 			}
 		}
 	}
+}
+
+func (a *agent) closeDocker() error {
+	if c, ok := a.docker.(io.Closer); ok {
+		return c.Close()
+	}
+	return nil
 }
 
 // recover takes over the tasks of an earlier agent.

@@ -31,7 +31,8 @@ type dockerEngine struct {
 }
 
 // NewDocker returns the Docker of the Engine at host (unix:///…); "" is the
-// machine's own. It does not connect.
+// machine's own. It does not connect. It is an io.Closer, too: Close drops idle
+// connections.
 func NewDocker(host string) (Docker, error) {
 	opts := []client.Opt{client.FromEnv}
 	if host != "" {
@@ -43,6 +44,8 @@ func NewDocker(host string) (Docker, error) {
 	}
 	return &dockerEngine{host: host, api: api}, nil
 }
+
+func (e *dockerEngine) Close() error { return e.api.Close() }
 
 func (e *dockerEngine) Machine(ctx context.Context) (Machine, error) {
 	ctx, cancel := context.WithTimeout(ctx, engineWait)
