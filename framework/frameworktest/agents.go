@@ -1,0 +1,182 @@
+package frameworktest
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"time"
+
+	mesos "github.com/mesos/mesos-go/api/v1/lib"
+	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
+
+	"tombolo/linker/record"
+)
+
+// run starts a task's life.
+func (c *Cluster) run(t *task) {
+	b := t.behaviour
+	if b.Pull != "" {
+		c.after(b.Start, func() {
+			c.ended(t, mesos.TASK_FAILED, fmt.Sprintf("Failed to launch container: Failed to run 'docker pull %s': exited with status 1; stderr='%s\n'", t.info.Container.Docker.Image, b.Pull))
+		})
+		return
+	}
+	c.after(10*time.Millisecond, func() { c.moved(t, mesos.TASK_STARTING, "") })
+	c.after(10*time.Millisecond+b.Start, func() {
+		if terminal(t.state) || !t.host.alive {
+			return
+		}
+		t.running, t.started, t.checked, t.healthy = true, time.Now(), b.Healthy > 0, b.Healthy == 0
+		c.moved(t, mesos.TASK_RUNNING, "")
+		c.gossip()
+		if b.Healthy > 0 {
+			c.after(b.Healthy, func() {
+				t.healthy = t.running
+				c.gossip()
+			})
+		}
+		if b.Run > 0 {
+			c.after(b.Run, func() {
+				state := mesos.TASK_FAILED
+				if b.Exit == 0 {
+					state = mesos.TASK_FINISHED
+				}
+				c.ended(t, state, fmt.Sprintf("Container exited with status %d", b.Exit))
+			})
+		}
+	})
+}
+
+func (c *Cluster) ended(t *task, state mesos.TaskState, message string) {
+	if terminal(t.state) || !t.host.alive {
+		return
+	}
+	t.running = false
+	c.moved(t, state, message)
+	c.gossip()
+}
+
+// moved makes an update that comes again until it is acknowledged.
+func (c *Cluster) moved(t *task, state mesos.TaskState, message string) {
+	if terminal(t.state) {
+		return
+	}
+	t.state = state
+	status := mesos.TaskStatus{
+		TaskID: t.info.TaskID, State: &state, AgentID: &mesos.AgentID{Value: t.host.agent},
+		UUID:            fmt.Appendf(nil, "%016d", c.next()),
+		ContainerStatus: &mesos.ContainerStatus{ContainerID: &mesos.ContainerID{Value: t.container}},
+	}
+	if message != "" {
+		status.Message = &message
+	}
+	t.pending = append(t.pending, status)
+	if len(t.pending) == 1 {
+		c.push(t)
+	}
+}
+
+// push sends a task's oldest update, and again later.
+func (c *Cluster) push(t *task) {
+	if len(t.pending) == 0 || !t.host.joined {
+		return
+	}
+	status := t.pending[0]
+	event := scheduler.Event{Type: scheduler.Event_UPDATE, Update: &scheduler.Event_Update{Status: status}}
+	c.send(event)
+	if c.random.Float64() < c.options.Repeat {
+		c.send(event)
+	}
+	c.after(10*time.Second, func() {
+		if len(t.pending) > 0 && bytes.Equal(t.pending[0].UUID, status.UUID) {
+			c.push(t)
+		}
+	})
+}
+
+func (c *Cluster) acknowledged(a *scheduler.Call_Acknowledge) {
+	h := c.byAgent(a.AgentID.Value)
+	if h == nil || h.tasks[a.TaskID.Value] == nil {
+		return
+	}
+	t := h.tasks[a.TaskID.Value]
+	if len(t.pending) == 0 || !bytes.Equal(t.pending[0].UUID, a.UUID) {
+		return
+	}
+	t.pending = t.pending[1:]
+	if len(t.pending) == 0 && terminal(t.state) {
+		delete(h.tasks, a.TaskID.Value)
+		c.offer()
+		return
+	}
+	c.push(t)
+}
+
+func (c *Cluster) kill(id, agent string) {
+	for _, h := range c.hosts {
+		t := h.tasks[id]
+		if t == nil || terminal(t.state) {
+			continue
+		}
+		if !h.joined {
+			return
+		}
+		c.after(t.behaviour.Stop, func() { c.ended(t, mesos.TASK_KILLED, "Container exited with status 137") })
+		return
+	}
+	state := mesos.TASK_UNKNOWN
+	if h := c.byAgent(agent); h != nil && h.lost {
+		state = mesos.TASK_UNREACHABLE
+	}
+	c.tell(id, agent, state, mesos.REASON_RECONCILIATION)
+}
+
+// observe checks what a launch must not do.
+func (c *Cluster) observe(info mesos.TaskInfo) {
+	slot, app := slotOf(info.TaskID.Value)
+	if c.forbidden[app] {
+		c.violate("%s launched after its app was removed", info.TaskID.Value)
+	}
+	for _, h := range c.hosts {
+		for id, t := range h.tasks {
+			// A task that ended and whose end is not acknowledged holds its slot no
+			// more; one on a host that counts as lost cannot be helped.
+			if other, _ := slotOf(id); other == slot && !terminal(t.state) && h.alive && !h.lost {
+				c.violate("%s launched while %s is alive on %s", info.TaskID.Value, id, h.name)
+			}
+		}
+	}
+}
+
+func slotOf(id string) (slot, app string) {
+	cut := strings.LastIndex(id, ".g")
+	app, _, _ = strings.Cut(id, ".")
+	return id[:cut], app
+}
+
+func (c *Cluster) violate(format string, args ...any) {
+	c.violations = append(c.violations, fmt.Sprintf(format, args...))
+}
+
+// endpoint is a task's record in the catalog.
+func (t *task) endpoint() *record.Endpoint {
+	labels := map[string]string{}
+	for _, p := range t.info.Container.Docker.Parameters {
+		if name, value, ok := strings.Cut(p.Value, "="); ok && p.Key == "label" {
+			labels[name] = value
+		}
+	}
+	e, err := record.FromLabels(labels)
+	if err != nil {
+		return nil
+	}
+	e.ID, e.Host, e.Container, e.Running, e.Started = t.container, t.host.name, t.container, true, t.started
+	e.Health = record.HealthNone
+	if t.checked {
+		e.Health = record.HealthStarting
+		if t.healthy {
+			e.Health = record.HealthHealthy
+		}
+	}
+	return &e
+}

@@ -1,0 +1,261 @@
+package frameworktest
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	mesos "github.com/mesos/mesos-go/api/v1/lib"
+	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
+)
+
+// Behaviour is what a task's container does.
+type Behaviour struct {
+	Pull    string        // not empty: the image cannot be pulled, because
+	Start   time.Duration // until it runs
+	Healthy time.Duration // after that, until its health check passes; 0: it has none
+	Run     time.Duration // until it ends by itself; 0: never
+	Exit    int
+	Stop    time.Duration // how long it takes to obey a KILL
+}
+
+// Options describe a cluster.
+type Options struct {
+	Hosts     []string
+	CPUs      float64 // of each host; 0: 4
+	MemBytes  int64   // 0: 4 GiB
+	Seed      uint64
+	Partition time.Duration // until an agent that is away counts as lost; 0: 10 s
+	// Behave says what a task does; nil: it starts in 200 ms and runs for ever.
+	Behave func(mesos.TaskInfo) Behaviour
+	// Loss is the probability that a call is lost, half of the time after it has
+	// had its effect.
+	Loss float64
+	// Repeat is the probability that an update comes twice.
+	Repeat float64
+}
+
+// Cluster is a master, its agents and linkers. Its methods may be called at any
+// time by anybody.
+type Cluster struct {
+	options Options
+
+	mu         sync.Mutex
+	random     *rand.Rand
+	hosts      map[string]*host
+	offers     map[string]*offer
+	session    *session
+	framework  string
+	removed    map[string]bool
+	frameworks int
+	suppressed bool
+	masterDown bool
+	count      int // of offers, containers and updates
+	forbidden  map[string]bool
+	violations []string
+	launches   []string
+	index      uint64
+	changed    chan struct{} // closed when the catalog changes
+	apps       map[string]appRecord
+}
+
+type host struct {
+	name     string
+	agent    string
+	cpus     float64
+	memory   float64
+	tasks    map[string]*task
+	joined   bool // its agent is registered with the master
+	alive    bool
+	reach    bool // the network leads to it
+	linker   bool
+	lost     bool // the master has given it up
+	filtered time.Time
+	away     *time.Timer
+}
+
+type task struct {
+	info      mesos.TaskInfo
+	host      *host
+	container string
+	state     mesos.TaskState
+	started   time.Time
+	running   bool
+	healthy   bool
+	checked   bool // it has a health check
+	pending   []mesos.TaskStatus
+	behaviour Behaviour
+}
+
+type offer struct {
+	host   *host
+	cpus   float64
+	memory float64
+}
+
+// New returns a cluster that does nothing before a Client runs.
+func New(options Options) *Cluster {
+	if options.CPUs == 0 {
+		options.CPUs = 4
+	}
+	if options.MemBytes == 0 {
+		options.MemBytes = 4 << 30
+	}
+	if options.Partition == 0 {
+		options.Partition = 10 * time.Second
+	}
+	if options.Behave == nil {
+		options.Behave = func(mesos.TaskInfo) Behaviour { return Behaviour{Start: 200 * time.Millisecond} }
+	}
+	c := &Cluster{
+		options: options, random: rand.New(rand.NewPCG(options.Seed, 1)),
+		hosts: map[string]*host{}, offers: map[string]*offer{}, removed: map[string]bool{},
+		forbidden: map[string]bool{}, changed: make(chan struct{}), apps: map[string]appRecord{},
+	}
+	for i, name := range options.Hosts {
+		c.hosts[name] = &host{
+			name: name, agent: fmt.Sprintf("S%d", i), cpus: options.CPUs,
+			memory: float64(options.MemBytes) / (1 << 20), tasks: map[string]*task{},
+			joined: true, alive: true, reach: true, linker: true,
+		}
+	}
+	return c
+}
+
+// Violations are what the framework must never do, and did.
+func (c *Cluster) Violations() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.violations)
+}
+
+// Launches are the IDs of all tasks launched so far, in order.
+func (c *Cluster) Launches() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.launches)
+}
+
+// Forbid makes launches for the app violations, or allows them again.
+func (c *Cluster) Forbid(app string, forbid bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.forbidden[app] = forbid
+}
+
+// Running are the tasks whose containers run, as task ID -> host.
+func (c *Cluster) Running() map[string]string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	out := map[string]string{}
+	for _, h := range c.hosts {
+		for id, t := range h.tasks {
+			if h.alive && t.running {
+				out[id] = h.name
+			}
+		}
+	}
+	return out
+}
+
+func (c *Cluster) next() int {
+	c.count++
+	return c.count
+}
+
+func (c *Cluster) after(d time.Duration, fn func()) *time.Timer {
+	return time.AfterFunc(d, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		fn()
+	})
+}
+
+func (c *Cluster) sorted() []*host {
+	var list []*host
+	for _, name := range slices.Sorted(maps.Keys(c.hosts)) {
+		list = append(list, c.hosts[name])
+	}
+	return list
+}
+
+// send queues an event for the present subscription, if any.
+func (c *Cluster) send(e scheduler.Event) {
+	if c.session != nil && !c.masterDown {
+		c.session.put(e)
+	}
+}
+
+// offer sends offers of all that is free, not offered and not refused.
+func (c *Cluster) offer() {
+	if c.session == nil || c.suppressed || c.masterDown {
+		return
+	}
+	var list []mesos.Offer
+	for _, h := range c.sorted() {
+		cpus, memory := h.free()
+		if !h.joined || c.offered(h) || time.Now().Before(h.filtered) || cpus < 0.01 || memory < 32 {
+			continue
+		}
+		id := fmt.Sprintf("O%d", c.next())
+		c.offers[id] = &offer{h, cpus, memory}
+		list = append(list, mesos.Offer{
+			ID: mesos.OfferID{Value: id}, AgentID: mesos.AgentID{Value: h.agent}, Hostname: h.name,
+			FrameworkID: mesos.FrameworkID{Value: c.framework}, Resources: resources(cpus, memory),
+		})
+	}
+	if len(list) > 0 {
+		c.send(scheduler.Event{Type: scheduler.Event_OFFERS, Offers: &scheduler.Event_Offers{Offers: list}})
+	}
+}
+
+func (c *Cluster) offered(h *host) bool {
+	for _, o := range c.offers {
+		if o.host == h {
+			return true
+		}
+	}
+	return false
+}
+
+func resources(cpus, memory float64) []mesos.Resource {
+	scalar := mesos.SCALAR
+	return []mesos.Resource{
+		{Name: "cpus", Type: &scalar, Scalar: &mesos.Value_Scalar{Value: cpus}},
+		{Name: "mem", Type: &scalar, Scalar: &mesos.Value_Scalar{Value: memory}},
+	}
+}
+
+func (h *host) free() (cpus, memory float64) {
+	cpus, memory = h.cpus, h.memory
+	for _, t := range h.tasks {
+		if !terminal(t.state) {
+			used, bytes := needs(t.info)
+			cpus, memory = cpus-used, memory-bytes
+		}
+	}
+	return cpus, memory
+}
+
+func needs(info mesos.TaskInfo) (cpus, memory float64) {
+	for _, r := range info.Resources {
+		switch r.Name {
+		case "cpus":
+			cpus += r.GetScalar().GetValue()
+		case "mem":
+			memory += r.GetScalar().GetValue()
+		}
+	}
+	return cpus, memory
+}
+
+func terminal(s mesos.TaskState) bool {
+	switch s {
+	case mesos.TASK_FINISHED, mesos.TASK_FAILED, mesos.TASK_KILLED, mesos.TASK_ERROR, mesos.TASK_GONE:
+		return true
+	}
+	return false
+}

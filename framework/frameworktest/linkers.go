@@ -1,0 +1,128 @@
+package frameworktest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+
+	linker "tombolo/linker/api"
+	"tombolo/linker/record"
+)
+
+type appRecord = record.Record
+
+var errNoLinker = errors.New("connection refused")
+
+// Linker is the linker of one host, as the framework sees it.
+type Linker struct {
+	c    *Cluster
+	host *host
+}
+
+// Linker returns the linker of a host.
+func (c *Cluster) Linker(name string) *Linker { return &Linker{c, c.hosts[name]} }
+
+// AppRecord returns the newest record of an app that any linker was handed.
+func (c *Cluster) AppRecord(name string) record.Record {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.apps[name]
+}
+
+// gossip makes the present catalog known to all linkers.
+func (c *Cluster) gossip() {
+	c.index++
+	close(c.changed)
+	c.changed = make(chan struct{})
+}
+
+func (l *Linker) up() bool { return l.host.alive && l.host.reach && l.host.linker }
+
+// Watch implements framework.Catalog.
+func (l *Linker) Watch(ctx context.Context, fn func(*record.Snapshot)) error {
+	for {
+		l.c.mu.Lock()
+		up, snapshot, changed := l.up(), l.c.catalog(), l.c.changed
+		l.c.mu.Unlock()
+		if !up {
+			return errNoLinker
+		}
+		fn(snapshot)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-changed:
+		}
+	}
+}
+
+func (c *Cluster) catalog() *record.Snapshot {
+	s := &record.Snapshot{
+		Index: c.index, Hosts: map[string]*record.Host{}, Endpoints: map[string]*record.Endpoint{},
+		Apps: map[string]*record.App{}, Suspended: map[string]bool{},
+	}
+	for i, h := range c.sorted() {
+		s.Hosts[h.name] = &record.Host{
+			Name: h.name, Underlay: netip.AddrFrom4([4]byte{198, 18, 0, byte(11 + i)}),
+			Overlay4: netip.AddrFrom4([4]byte{100, 64, byte(i), 0}),
+		}
+		if !h.reach {
+			s.Suspended[h.name] = true
+		}
+		for _, t := range h.tasks {
+			if !t.running {
+				continue
+			}
+			if e := t.endpoint(); e != nil {
+				e.Addr4 = netip.AddrFrom4([4]byte{100, 64, byte(i), 2})
+				s.Endpoints[e.ID] = e
+			}
+		}
+	}
+	for name, r := range c.apps {
+		if !r.Deleted {
+			s.Apps[name] = r.App
+		}
+	}
+	return s
+}
+
+// PutApp implements framework.Recorder.
+func (l *Linker) PutApp(_ context.Context, r record.Record) error { return l.take(r) }
+
+// DeleteApp implements framework.Recorder.
+func (l *Linker) DeleteApp(_ context.Context, r record.Record) error { return l.take(r) }
+
+func (l *Linker) take(r record.Record) error {
+	l.c.mu.Lock()
+	defer l.c.mu.Unlock()
+	if !l.up() {
+		return errNoLinker
+	}
+	if err := r.Check(); err != nil {
+		l.c.violate("app record: %v", err)
+	}
+	if known, ok := l.c.apps[r.Name]; ok && r.Version.Less(known.Version) {
+		return fmt.Errorf("%s: %w", r.Name, linker.ErrStale)
+	}
+	l.c.apps[r.Name] = r
+	l.c.gossip()
+	return nil
+}
+
+// Logs implements framework.Logs: a container says its own name and that it ends.
+func (l *Linker) Logs(_ context.Context, container string, _ linker.LogOptions, fn func(linker.LogLine) error) error {
+	l.c.mu.Lock()
+	up := l.up()
+	l.c.mu.Unlock()
+	if !up {
+		return errNoLinker
+	}
+	for _, text := range []string{"I am " + container, "something is wrong"} {
+		if err := fn(linker.LogLine{Stream: "stderr", Line: text}); err != nil {
+			return err
+		}
+	}
+	return nil
+}

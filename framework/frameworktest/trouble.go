@@ -1,0 +1,156 @@
+package frameworktest
+
+import (
+	"time"
+
+	mesos "github.com/mesos/mesos-go/api/v1/lib"
+	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
+
+	mesosclient "tombolo/framework/mesos"
+)
+
+// KillHost ends a host with all that runs on it.
+func (c *Cluster) KillHost(name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	h := c.hosts[name]
+	h.alive, h.reach = false, false
+	for _, t := range h.tasks {
+		t.running = false
+	}
+	c.away(h)
+}
+
+// Partition cuts a host off: what runs there runs on.
+func (c *Cluster) Partition(name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.hosts[name].reach = false
+	c.away(c.hosts[name])
+}
+
+// away is what the rest of the cluster sees of a host that is gone.
+func (c *Cluster) away(h *host) {
+	if !h.joined {
+		return
+	}
+	h.joined = false
+	for id, o := range c.offers {
+		if o.host == h {
+			delete(c.offers, id)
+			c.send(scheduler.Event{Type: scheduler.Event_RESCIND, Rescind: &scheduler.Event_Rescind{OfferID: mesos.OfferID{Value: id}}})
+		}
+	}
+	c.gossip()
+	h.away = c.after(c.options.Partition, func() {
+		h.lost = true
+		c.send(scheduler.Event{Type: scheduler.Event_FAILURE, Failure: &scheduler.Event_Failure{AgentID: &mesos.AgentID{Value: h.agent}}})
+		for id, t := range h.tasks {
+			if !terminal(t.state) {
+				c.tell(id, h.agent, mesos.TASK_UNREACHABLE, mesos.REASON_AGENT_REMOVED)
+			}
+		}
+	})
+}
+
+// Return brings a host back, from death or from a partition. Containers that died
+// with it are reported as failed.
+func (c *Cluster) Return(name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	h := c.hosts[name]
+	dead := !h.alive
+	h.alive, h.reach, h.joined, h.linker = true, true, !c.masterDown, true
+	lost := h.lost
+	h.lost = false
+	if h.away != nil {
+		h.away.Stop()
+	}
+	for id, t := range h.tasks {
+		switch {
+		case dead && !terminal(t.state):
+			c.moved(t, mesos.TASK_FAILED, "Container terminated")
+		case lost && !terminal(t.state):
+			c.tell(id, h.agent, t.state, mesos.REASON_AGENT_REREGISTERED)
+		}
+		if len(t.pending) > 0 {
+			c.push(t)
+		}
+	}
+	c.gossip()
+	c.offer()
+}
+
+// StopLinker and StartLinker end and start the linker of a host.
+func (c *Cluster) StopLinker(name string) { c.linker(name, false) }
+
+// StartLinker starts it again.
+func (c *Cluster) StartLinker(name string) { c.linker(name, true) }
+
+func (c *Cluster) linker(name string, up bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.hosts[name].linker = up
+	c.gossip()
+}
+
+// RestartMaster ends the master for a while. The next one knows nothing of agents
+// and tasks before the agents are back, some at a time.
+func (c *Cluster) RestartMaster(down time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.masterDown = true
+	clear(c.offers)
+	for _, h := range c.hosts {
+		h.joined = false
+	}
+	if c.session != nil {
+		c.session.end(errMasterLost)
+		c.session = nil
+	}
+	c.after(down, func() { c.masterDown = false })
+	for i, h := range c.sorted() {
+		c.after(down+time.Duration(i+1)*2*time.Second, func() { c.rejoin(h) })
+	}
+}
+
+func (c *Cluster) rejoin(h *host) {
+	if !h.reach || !h.alive || c.masterDown {
+		return
+	}
+	h.joined = true
+	for _, t := range h.tasks {
+		if len(t.pending) > 0 {
+			c.push(t)
+		}
+	}
+	c.offer()
+}
+
+// RemoveFramework is what the master does when the failover timeout has passed:
+// the framework's id is void and its tasks end.
+func (c *Cluster) RemoveFramework() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.removed[c.framework] = true
+	for _, h := range c.hosts {
+		clear(h.tasks)
+	}
+	if c.session != nil {
+		c.session.end(mesosclient.ErrRemoved)
+		c.session = nil
+	}
+	clear(c.offers)
+	c.gossip()
+}
+
+// EndTask ends a task's container as if by itself.
+func (c *Cluster) EndTask(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, h := range c.hosts {
+		if t := h.tasks[id]; t != nil {
+			c.ended(t, mesos.TASK_FAILED, "Container exited with status 1")
+		}
+	}
+}

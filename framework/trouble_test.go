@@ -1,0 +1,266 @@
+package framework_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tombolo/framework/api"
+	"tombolo/framework/app"
+	"tombolo/framework/frameworktest"
+)
+
+func TestImageMissing(t *testing.T) {
+	options := frameworktest.Options{Behave: behave(map[string]frameworktest.Behaviour{
+		"db:1": {Start: time.Second, Pull: "Error response from daemon: manifest unknown"},
+	})}
+	in(t, options, func(b *bed) {
+		b.put(shop())
+		s := b.await("shop", "failed", 10*time.Second, func(s api.Status) bool { return s.Failed != "" })
+		if want := "db.1: image db:1 cannot be pulled: manifest unknown"; s.Failed != want {
+			t.Errorf("failed %q, want %q", s.Failed, want)
+		}
+		b.remove("shop")
+		b.awaitGone("shop")
+	})
+}
+
+func TestContainerExitsAtOnce(t *testing.T) {
+	options := frameworktest.Options{Behave: behave(map[string]frameworktest.Behaviour{
+		"cache:1": {Start: 100 * time.Millisecond, Run: 50 * time.Millisecond, Exit: 3},
+	})}
+	in(t, options, func(b *bed) {
+		b.put(shop())
+		s := b.await("shop", "failed", 10*time.Second, func(s api.Status) bool { return s.Failed != "" })
+		i := find(s, "cache", 1)
+		if i.ExitCode != 3 || !slices.Contains(i.Log, "something is wrong") || !strings.Contains(s.Failed, "exited with status 3") {
+			t.Errorf("failed %q, instance %+v", s.Failed, i)
+		}
+		// It goes on trying, less and less often.
+		time.Sleep(10 * time.Minute)
+		if n := len(b.cluster.Launches()); n < 10 || n > 22 {
+			t.Errorf("%d launches in 10 minutes", n)
+		}
+	})
+}
+
+func TestHostLostAndBack(t *testing.T) {
+	in(t, frameworktest.Options{}, func(b *bed) {
+		shop := edit(shop(), "db", func(s *app.Service) {
+			s.Mounts = []app.Mount{{Type: app.MountVolume, Source: "shop_data", Target: "/data"}}
+		})
+		b.put(shop)
+		home := find(b.awaitUp("shop"), "db", 1).Host
+		b.cluster.KillHost(home)
+		s := b.await("shop", "whole but for db", time.Minute, func(s api.Status) bool {
+			for _, i := range s.Instances {
+				if i.Service != "db" && (i.State != api.StateUp || i.Host == home) {
+					return false
+				}
+			}
+			i := find(s, "db", 1)
+			return i.State == api.StateLost && strings.Contains(i.Reason, "volume shop_data is on "+home)
+		})
+		t.Log(find(s, "db", 1).Reason)
+		b.cluster.Return(home)
+		s = b.awaitUp("shop")
+		if i := find(s, "db", 1); i.Host != home {
+			t.Errorf("db came up on %s, its volume is on %s", i.Host, home)
+		}
+	})
+}
+
+func TestPartitionHeals(t *testing.T) {
+	in(t, frameworktest.Options{}, func(b *bed) {
+		b.put(shop())
+		b.awaitUp("shop")
+		b.cluster.Partition("h1")
+		b.await("shop", "whole elsewhere", time.Minute, func(s api.Status) bool { return s.Up && nobodyOn(s, "h1") })
+		if len(b.cluster.Running()) <= 5 {
+			t.Error("nothing runs on the other side: the test tests nothing")
+		}
+		b.cluster.Return("h1")
+		time.Sleep(10 * time.Second)
+		if running := b.cluster.Running(); len(running) != 5 {
+			t.Errorf("after healing %v", running)
+		}
+		b.awaitUp("shop")
+	})
+}
+
+func TestNeverReplaced(t *testing.T) {
+	in(t, frameworktest.Options{}, func(b *bed) {
+		b.put(edit(shop(), "db", func(s *app.Service) { s.NeverReplace = true }))
+		home := find(b.awaitUp("shop"), "db", 1).Host
+		b.cluster.Partition(home)
+		time.Sleep(time.Minute)
+		i := find(b.status("shop"), "db", 1)
+		if i.State != api.StateLost || i.Generation != 1 || !strings.Contains(i.Reason, "never replaced") {
+			t.Errorf("db %+v", i)
+		}
+		b.cluster.Return(home)
+		if i := find(b.awaitUp("shop"), "db", 1); i.Generation != 1 {
+			t.Errorf("db after healing %+v", i)
+		}
+	})
+}
+
+func TestFrameworkRemoved(t *testing.T) {
+	in(t, frameworktest.Options{}, func(b *bed) {
+		b.put(shop())
+		b.awaitUp("shop")
+		b.cluster.RemoveFramework()
+		b.await("shop", "down", time.Minute, func(s api.Status) bool { return !s.Up })
+		s := b.awaitUp("shop")
+		for _, i := range s.Instances {
+			if i.Generation != 2 {
+				t.Errorf("instance %+v", i)
+			}
+		}
+		if snapshot, _ := b.f.Snapshot(); snapshot.Info.Framework != "F2" {
+			t.Errorf("framework %s", snapshot.Info.Framework)
+		}
+	})
+}
+
+func TestMasterRestarts(t *testing.T) {
+	in(t, frameworktest.Options{}, func(b *bed) {
+		b.put(shop())
+		b.awaitUp("shop")
+		b.cluster.RestartMaster(5 * time.Second)
+		time.Sleep(time.Minute)
+		b.awaitUp("shop")
+		if n := len(b.cluster.Launches()); n != 5 {
+			t.Errorf("%d launches: %v", n, b.cluster.Launches())
+		}
+	})
+}
+
+func TestRollingUpdate(t *testing.T) {
+	in(t, frameworktest.Options{}, func(b *bed) {
+		b.put(shop())
+		b.awaitUp("shop")
+		if r := b.put(edit(shop(), "web", func(s *app.Service) { s.Image = "web:2" })); r != 2 {
+			t.Errorf("revision %d", r)
+		}
+		synctest.Wait()
+		least := 3
+		for s := b.status("shop"); !s.Up; s = b.status("shop") {
+			up := 0
+			for _, i := range s.Instances {
+				if i.Service == "web" && i.State == api.StateUp {
+					up++
+				}
+			}
+			least = min(least, up)
+			time.Sleep(10 * time.Millisecond)
+		}
+		if least != 2 {
+			t.Errorf("%d web instances were up at the least", least)
+		}
+		s := b.status("shop")
+		for n := 1; n <= 3; n++ {
+			if i := find(s, "web", n); i.Generation != 2 {
+				t.Errorf("instance %+v", i)
+			}
+		}
+		if i := find(s, "db", 1); i.Generation != 1 {
+			t.Errorf("db was replaced: %+v", i)
+		}
+	})
+}
+
+func TestScale(t *testing.T) {
+	in(t, frameworktest.Options{}, func(b *bed) {
+		for _, replicas := range []int{3, 7, 2, 0, 4} {
+			b.put(edit(shop(), "web", func(s *app.Service) { s.Replicas = replicas }))
+			synctest.Wait()
+			s := b.awaitUp("shop")
+			if len(s.Instances) != replicas+2 || len(b.cluster.Running()) != replicas+2 {
+				t.Errorf("scaled to %d: %s%v", replicas, show(s), b.cluster.Running())
+			}
+		}
+	})
+}
+
+func TestPortTakenEverywhere(t *testing.T) {
+	in(t, frameworktest.Options{}, func(b *bed) {
+		b.put(edit(shop(), "web", func(s *app.Service) {
+			s.Replicas, s.Ports = 4, []app.Port{{Host: 8080, Target: 80, Proto: "tcp"}}
+		}))
+		s := b.await("shop", "failed", time.Minute, func(s api.Status) bool { return s.Failed != "" })
+		if want := "host port 8080/tcp taken by shop/web."; !strings.Contains(s.Failed, want) {
+			t.Errorf("failed %q", s.Failed)
+		}
+		b.put(edit(shop(), "web", func(s *app.Service) {
+			s.Ports = []app.Port{{Host: 8080, Target: 80, Proto: "tcp"}}
+		}))
+		b.awaitUp("shop")
+	})
+}
+
+func TestLinkerDown(t *testing.T) {
+	in(t, frameworktest.Options{}, func(b *bed) {
+		b.cluster.StopLinker("h2")
+		time.Sleep(time.Second)
+		b.put(shop())
+		if s := b.awaitUp("shop"); !nobodyOn(s, "h2") {
+			t.Error(show(s))
+		}
+		b.put(edit(shop(), "web", func(s *app.Service) {
+			s.Constraints = []app.Constraint{{Attribute: "hostname", Op: "==", Value: "h2"}}
+		}))
+		b.await("shop", "waiting for a linker", time.Minute, func(s api.Status) bool {
+			return strings.Contains(find(s, "web", 1).Reason, "linker of h2 is down")
+		})
+		b.cluster.StartLinker("h2")
+		b.awaitUp("shop")
+	})
+}
+
+func TestGlobalService(t *testing.T) {
+	in(t, frameworktest.Options{}, func(b *bed) {
+		b.put(edit(shop(), "cache", func(s *app.Service) { s.Global, s.Replicas = true, 0 }))
+		b.await("shop", "everywhere", time.Minute, func(s api.Status) bool {
+			on := map[string]bool{}
+			for _, i := range s.Instances {
+				if i.Service == "cache" && i.State == api.StateUp {
+					on[i.Host] = true
+				}
+			}
+			return len(on) == 3 && s.Up
+		})
+	})
+}
+
+func TestCompletedDependency(t *testing.T) {
+	options := frameworktest.Options{Behave: behave(map[string]frameworktest.Behaviour{
+		"db:1": {Start: time.Second, Run: 5 * time.Second},
+	})}
+	in(t, options, func(b *bed) {
+		a := edit(shop(), "db", func(s *app.Service) { s.Restart.Condition = app.RestartNone })
+		a = edit(a, "web", func(s *app.Service) {
+			s.DependsOn = map[string]app.Dependency{"db": {Condition: app.Completed}}
+		})
+		b.put(a)
+		s := b.awaitUp("shop")
+		if i := find(s, "db", 1); i.State != api.StateDone {
+			t.Errorf("db %+v", i)
+		}
+	})
+}
+
+func find(s api.Status, service string, slot int) api.Instance {
+	for _, i := range s.Instances {
+		if i.Service == service && i.Slot == slot {
+			return i
+		}
+	}
+	return api.Instance{}
+}
+
+func nobodyOn(s api.Status, host string) bool {
+	return !slices.ContainsFunc(s.Instances, func(i api.Instance) bool { return i.Host == host })
+}
