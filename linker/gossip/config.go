@@ -36,10 +36,10 @@ type Config struct {
 	// of their own will are not dialled.
 	Known map[string]netip.AddrPort
 
-	Fanout    int                  // peers that Broadcast sends to at once; default 16
-	Timing    Timing               // zero fields take DefaultTiming's
-	Log       *slog.Logger         // default: discard
-	Transport memberlist.Transport // instead of sockets on Bind, for simulations
+	Fanout    int                           // peers that Broadcast sends to at once; default 16
+	Timing    Timing                        // zero fields take DefaultTiming's
+	Log       *slog.Logger                  // default: discard
+	Transport memberlist.NodeAwareTransport // instead of sockets on Bind, for simulations
 }
 
 // Timing tunes failure detection and repair. With n members a dead one is found

@@ -34,13 +34,8 @@ func (r *Relation) Names(from string) record.View {
 	}
 	v.hosts()
 	for of := range r.inReach(a) {
-		svc := r.services[of]
-		if svc.terms != nil {
-			v.add(a, sight{svc: svc, terms: svc.terms, members: svc.members})
-			continue
-		}
-		for _, m := range svc.members {
-			v.add(a, sight{svc: svc, terms: m.terms, members: []*member{m}})
+		for _, s := range r.services[of].sights() {
+			v.add(a, s)
 		}
 	}
 	v.instance(a)
@@ -56,8 +51,9 @@ func (r *Relation) HostView() record.View {
 		if svc.app == "" {
 			continue
 		}
-		ports := v.ports(svc.allTerms())
-		v.zone(sight{svc: svc, terms: &terms{ports: ports}, members: svc.members})
+		for _, s := range svc.sights() {
+			v.zone(s)
+		}
 	}
 	return v.view()
 }
@@ -84,6 +80,17 @@ type sight struct {
 	svc     *service
 	terms   *terms
 	members []*member
+}
+
+func (svc *service) sights() []sight {
+	if svc.terms != nil {
+		return []sight{{svc: svc, terms: svc.terms, members: svc.members}}
+	}
+	all := make([]sight, len(svc.members))
+	for i, m := range svc.members {
+		all[i] = sight{svc: svc, terms: m.terms, members: svc.members[i : i+1]}
+	}
+	return all
 }
 
 // view collects names.
@@ -177,11 +184,12 @@ func (v *view) zone(s sight) {
 	}
 }
 
-// instance adds the name of one endpoint, and its addresses.
+// instance adds the name of one endpoint, and its addresses. Where the record of
+// an endpoint that is gone still holds its address, the running one has it.
 func (v *view) instance(m *member) {
 	v.claim(m.name(), rankZone, m.terms, m)
 	for _, addr := range []netip.Addr{m.e.Addr4, m.e.Addr6} {
-		if addr.IsValid() {
+		if addr.IsValid() && (m.e.Running || v.ptr[addr] == "") {
 			v.ptr[addr] = record.Normal(m.name())
 		}
 	}
@@ -203,18 +211,6 @@ func (v *view) hosts() {
 		}
 		c.targets[t] = true
 	}
-}
-
-func (v *view) ports(all []*terms) []record.Port {
-	var ports []record.Port
-	for _, t := range all {
-		for _, p := range t.ports {
-			if !slices.Contains(ports, p) {
-				ports = append(ports, p)
-			}
-		}
-	}
-	return ports
 }
 
 func (v *view) view() record.View {

@@ -92,10 +92,12 @@ func grant(a, b *member) (ports []record.Port, ok bool) {
 		return nil, false
 	case len(shared(a.terms, b.terms)) > 0:
 		return nil, true
-	case len(links(a, b.of.id, b.terms)) > 0:
-		return b.ports, true
+	case len(links(a, b.of.id, b.terms)) == 0:
+		return nil, false
+	case len(b.ports) == 0:
+		return nil, true
 	}
-	return nil, false
+	return b.ports, true
 }
 
 // shared returns the networks by which the holders of a and b see each other.

@@ -138,26 +138,14 @@ func (r *Relation) offer(svc *service) {
 		return
 	}
 	on := map[string]bool{}
-	for _, t := range svc.allTerms() {
-		for n := range t.networks {
+	for _, s := range svc.sights() {
+		for n := range s.terms.networks {
 			on[n] = true
 		}
 	}
 	for n := range on {
 		r.offers[n] = append(r.offers[n], svc.id)
 	}
-}
-
-// allTerms returns the one that the app record gives, or those of each member.
-func (svc *service) allTerms() []*terms {
-	if svc.terms != nil {
-		return []*terms{svc.terms}
-	}
-	all := make([]*terms, len(svc.members))
-	for i, m := range svc.members {
-		all[i] = m.terms
-	}
-	return all
 }
 
 // answers reports whether names may lead to m now.

@@ -1,0 +1,165 @@
+// Package gossiptest holds an in-memory network for linker/gossip, with loss and
+// partitions, and a Delegate that keeps a small versioned table. It never opens a
+// socket.
+package gossiptest
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/memberlist"
+)
+
+// Network joins the transports that it makes.
+type Network struct {
+	mu    sync.Mutex
+	rng   *rand.Rand
+	loss  float64
+	group map[string]int // address -> side of the split; the same for all: no split
+	nodes map[string]*Transport
+}
+
+// NewNetwork returns a network that loses packets as seed decides.
+func NewNetwork(seed uint64) *Network {
+	return &Network{
+		rng: rand.New(rand.NewPCG(seed, 0)), group: map[string]int{}, nodes: map[string]*Transport{},
+	}
+}
+
+// Lose makes the network lose this share of all packets; streams are not lost.
+func (n *Network) Lose(share float64) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.loss = share
+}
+
+// Split parts the addresses (host:port) named from all others. None heals.
+func (n *Network) Split(away ...string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	clear(n.group)
+	for _, a := range away {
+		n.group[a] = 1
+	}
+}
+
+// Transport returns one that listens on addr (host:port), in place of an earlier
+// one that was shut down.
+func (n *Network) Transport(addr string) *Transport {
+	udp, err := net.ResolveUDPAddr("udp", addr)
+	if err != nil {
+		panic(err) // the test's own mistake
+	}
+	t := &Transport{
+		net: n, addr: udp,
+		// As deep as a socket's buffer, about: what comes beyond is lost.
+		packets: make(chan *memberlist.Packet, 512),
+		streams: make(chan net.Conn),
+		done:    make(chan struct{}),
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.nodes[addr] = t
+	return t
+}
+
+func (n *Network) route(from *Transport, to string, lossy bool) (*Transport, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	t := n.nodes[to]
+	if t == nil || n.group[from.addr.String()] != n.group[to] || lossy && n.rng.Float64() < n.loss {
+		return nil, fmt.Errorf("no route to %s", to)
+	}
+	return t, nil
+}
+
+// Transport is one member's end: a memberlist.NodeAwareTransport.
+type Transport struct {
+	net     *Network
+	addr    *net.UDPAddr
+	packets chan *memberlist.Packet
+	streams chan net.Conn
+	done    chan struct{}
+	once    sync.Once
+}
+
+// FinalAdvertiseAddr implements memberlist.Transport.
+func (t *Transport) FinalAdvertiseAddr(string, int) (net.IP, int, error) {
+	return t.addr.IP, t.addr.Port, nil
+}
+
+// WriteTo implements memberlist.Transport.
+func (t *Transport) WriteTo(b []byte, addr string) (time.Time, error) {
+	return t.WriteToAddress(b, memberlist.Address{Addr: addr})
+}
+
+// WriteToAddress implements memberlist.NodeAwareTransport. A lost packet is no
+// error, as with UDP.
+func (t *Transport) WriteToAddress(b []byte, a memberlist.Address) (time.Time, error) {
+	now := time.Now()
+	if to, err := t.net.route(t, a.Addr, true); err == nil {
+		select {
+		case to.packets <- &memberlist.Packet{Buf: slices.Clone(b), From: t.addr, Timestamp: now}:
+		default:
+		}
+	}
+	return now, nil
+}
+
+// PacketCh implements memberlist.Transport.
+func (t *Transport) PacketCh() <-chan *memberlist.Packet { return t.packets }
+
+// DialTimeout implements memberlist.Transport.
+func (t *Transport) DialTimeout(addr string, timeout time.Duration) (net.Conn, error) {
+	return t.DialAddressTimeout(memberlist.Address{Addr: addr}, timeout)
+}
+
+// DialAddressTimeout implements memberlist.NodeAwareTransport.
+func (t *Transport) DialAddressTimeout(a memberlist.Address, timeout time.Duration) (net.Conn, error) {
+	to, err := t.net.route(t, a.Addr, false)
+	if err != nil {
+		return nil, err
+	}
+	here, there := net.Pipe()
+	select {
+	case to.streams <- there:
+		return here, nil
+	case <-to.done:
+		err = fmt.Errorf("dial %s: refused", a.Addr)
+	case <-t.done:
+		err = fmt.Errorf("dial %s: shut down", a.Addr)
+	case <-time.After(timeout):
+		err = fmt.Errorf("dial %s: timeout", a.Addr)
+	}
+	here.Close()
+	there.Close()
+	return nil, err
+}
+
+// StreamCh implements memberlist.Transport.
+func (t *Transport) StreamCh() <-chan net.Conn { return t.streams }
+
+// Shutdown implements memberlist.Transport.
+func (t *Transport) Shutdown() error {
+	t.once.Do(func() {
+		close(t.done)
+		t.net.mu.Lock()
+		defer t.net.mu.Unlock()
+		if t.net.nodes[t.addr.String()] == t {
+			delete(t.net.nodes, t.addr.String())
+		}
+	})
+	return nil
+}
+
+// IngestPacket implements memberlist.NodeAwareTransport's older form; nothing
+// calls it.
+func (t *Transport) IngestPacket(c net.Conn, _ net.Addr, _ time.Time, _ bool) error { return c.Close() }
+
+// IngestStream implements memberlist.NodeAwareTransport's older form; nothing
+// calls it.
+func (t *Transport) IngestStream(c net.Conn) error { return c.Close() }

@@ -1,0 +1,110 @@
+package gossiptest
+
+import (
+	"encoding/json"
+	"errors"
+	"maps"
+	"sync"
+)
+
+// Table is a gossip.Delegate: the larger value of a key wins.
+type Table struct {
+	mu      sync.Mutex
+	rows    map[string]string
+	changed chan struct{}
+}
+
+// NewTable returns an empty table.
+func NewTable() *Table {
+	return &Table{rows: map[string]string{}, changed: make(chan struct{})}
+}
+
+// Packet is the packet that tells of one row.
+func Packet(key, value string) []byte {
+	b, err := json.Marshal([2]string{key, value})
+	if err != nil {
+		panic(err) // two strings always marshal
+	}
+	return b
+}
+
+// Put sets a row and returns the packet to broadcast.
+func (t *Table) Put(key, value string) []byte {
+	t.set(key, value)
+	return Packet(key, value)
+}
+
+// Merge implements gossip.Delegate.
+func (t *Table) Merge(packet []byte) (news string, err error) {
+	var row [2]string
+	if err := json.Unmarshal(packet, &row); err != nil {
+		return "", err
+	}
+	if row[0] == "" {
+		return "", errors.New("no key")
+	}
+	if !t.set(row[0], row[1]) {
+		return "", nil
+	}
+	return row[0], nil
+}
+
+func (t *Table) set(key, value string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if value <= t.rows[key] {
+		return false
+	}
+	t.rows[key] = value
+	close(t.changed)
+	t.changed = make(chan struct{})
+	return true
+}
+
+// Digest implements gossip.Delegate: here, simply everything.
+func (t *Table) Digest() []byte {
+	b, err := json.Marshal(t.Rows())
+	if err != nil {
+		panic(err) // strings always marshal
+	}
+	return b
+}
+
+// Missing implements gossip.Delegate.
+func (t *Table) Missing(digest []byte) ([][]byte, error) {
+	var theirs map[string]string
+	if err := json.Unmarshal(digest, &theirs); err != nil {
+		return nil, err
+	}
+	var packets [][]byte
+	for key, value := range t.Rows() {
+		if value > theirs[key] {
+			packets = append(packets, Packet(key, value))
+		}
+	}
+	return packets, nil
+}
+
+// Rows returns a copy of all rows.
+func (t *Table) Rows() map[string]string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return maps.Clone(t.rows)
+}
+
+// Wait returns once ok holds of the rows, or returns false when done is closed.
+func (t *Table) Wait(done <-chan struct{}, ok func(map[string]string) bool) bool {
+	for {
+		t.mu.Lock()
+		changed := t.changed
+		t.mu.Unlock()
+		if ok(t.Rows()) {
+			return true
+		}
+		select {
+		case <-changed:
+		case <-done:
+			return ok(t.Rows())
+		}
+	}
+}

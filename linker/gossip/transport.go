@@ -1,0 +1,187 @@
+package gossip
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/memberlist"
+)
+
+// streamTimeout is how long one exchange over TCP may take.
+const streamTimeout = 5 * time.Second
+
+// transport stands between memberlist and the sockets. It drops what no member
+// can have sent before memberlist trusts the sizes that it names (see guard), and
+// it ends every connection when it shuts down, so that no goroutine of
+// memberlist's lingers in one.
+type transport struct {
+	memberlist.NodeAwareTransport
+	guard   guard
+	counts  *counters
+	dial    func(memberlist.Address, time.Duration) (net.Conn, error)
+	packets chan *memberlist.Packet
+	streams chan net.Conn
+	stop    context.CancelFunc
+	done    <-chan struct{}
+	pumps   sync.WaitGroup
+
+	mu    sync.Mutex
+	conns map[net.Conn]bool // nil after Shutdown
+}
+
+// newTransport listens on cfg.Bind, or takes cfg.Transport.
+func newTransport(cfg Config, counts *counters) (*transport, error) {
+	ctx, stop := context.WithCancel(context.Background())
+	t := &transport{
+		NodeAwareTransport: cfg.Transport,
+		guard:              guard{label: cfg.Cluster, encrypted: len(cfg.Keys) > 0},
+		counts:             counts,
+		packets:            make(chan *memberlist.Packet),
+		streams:            make(chan net.Conn),
+		stop:               stop,
+		done:               ctx.Done(),
+		conns:              map[net.Conn]bool{},
+	}
+	if cfg.Transport == nil {
+		sockets, err := memberlist.NewNetTransport(&memberlist.NetTransportConfig{
+			BindAddrs: []string{cfg.Bind.Addr().String()},
+			BindPort:  int(cfg.Bind.Port()),
+			Logger:    newLogger(cfg.Log, counts),
+		})
+		if err != nil {
+			stop()
+			return nil, fmt.Errorf("listen on %s: %w", cfg.Bind, err)
+		}
+		t.NodeAwareTransport = sockets
+		t.dial = func(a memberlist.Address, _ time.Duration) (net.Conn, error) {
+			d := net.Dialer{Timeout: cfg.Timing.Dial}
+			return d.DialContext(ctx, "tcp", a.Addr)
+		}
+	} else {
+		t.dial = cfg.Transport.DialAddressTimeout
+	}
+	t.pumps.Go(t.pumpPackets)
+	t.pumps.Go(t.pumpStreams)
+	return t, nil
+}
+
+func (t *transport) pumpPackets() {
+	for {
+		select {
+		case <-t.done:
+			return
+		case p := <-t.NodeAwareTransport.PacketCh():
+			if err := t.guard.packet(p.Buf); err != nil {
+				t.counts.malformed.Add(1)
+				continue
+			}
+			select {
+			case t.packets <- p:
+			case <-t.done:
+				return
+			}
+		}
+	}
+}
+
+func (t *transport) pumpStreams() {
+	for {
+		select {
+		case <-t.done:
+			return
+		case c := <-t.NodeAwareTransport.StreamCh():
+			conn := t.track(c, t.guard.stream)
+			select {
+			case t.streams <- conn:
+			case <-t.done:
+				conn.Close()
+				return
+			}
+		}
+	}
+}
+
+// PacketCh implements memberlist.Transport.
+func (t *transport) PacketCh() <-chan *memberlist.Packet { return t.packets }
+
+// StreamCh implements memberlist.Transport.
+func (t *transport) StreamCh() <-chan net.Conn { return t.streams }
+
+// DialTimeout implements memberlist.Transport.
+func (t *transport) DialTimeout(addr string, timeout time.Duration) (net.Conn, error) {
+	return t.DialAddressTimeout(memberlist.Address{Addr: addr}, timeout)
+}
+
+// DialAddressTimeout implements memberlist.NodeAwareTransport. The connection has
+// a deadline: memberlist sets none where it sends a user message.
+func (t *transport) DialAddressTimeout(a memberlist.Address, timeout time.Duration) (net.Conn, error) {
+	c, err := t.dial(a, timeout)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.SetDeadline(time.Now().Add(streamTimeout)); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return t.track(c, t.guard.reply), nil
+}
+
+// Shutdown implements memberlist.Transport.
+func (t *transport) Shutdown() error {
+	err := t.NodeAwareTransport.Shutdown()
+	t.stop()
+	t.pumps.Wait()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for c := range t.conns {
+		c.Close()
+	}
+	t.conns = nil
+	return err
+}
+
+// track wraps a connection that is checked at its first read and closed at
+// Shutdown.
+func (t *transport) track(c net.Conn, check func(*bufio.Reader) error) net.Conn {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.conns == nil {
+		c.Close()
+	} else {
+		t.conns[c] = true
+	}
+	return &conn{Conn: c, in: bufio.NewReaderSize(c, guardPeek), check: check, owner: t}
+}
+
+// conn is a tracked connection.
+type conn struct {
+	net.Conn
+	in    *bufio.Reader
+	check func(*bufio.Reader) error // nil once passed
+	owner *transport
+}
+
+// Read implements io.Reader. The first call looks at the header; memberlist makes
+// it with a deadline set, in a goroutine of the connection's own.
+func (c *conn) Read(p []byte) (int, error) {
+	if c.check != nil {
+		if err := c.check(c.in); err != nil {
+			c.owner.counts.malformed.Add(1)
+			return 0, err
+		}
+		c.check = nil
+	}
+	return c.in.Read(p)
+}
+
+// Close implements io.Closer.
+func (c *conn) Close() error {
+	c.owner.mu.Lock()
+	delete(c.owner.conns, c.Conn)
+	c.owner.mu.Unlock()
+	return c.Conn.Close()
+}
