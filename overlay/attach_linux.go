@@ -43,8 +43,7 @@ func (o *Overlay) attach(ctx context.Context, e Endpoint) error {
 func (o *Overlay) bind(ctx context.Context, e Endpoint) error {
 	elements := contents{}
 	elements.bind(e)
-	_, missing := elements.within(o.table.have)
-	if o.table.change(nil, missing) == nil {
+	if o.table.change(nil, elements.without(o.table.have)) == nil {
 		return nil
 	}
 	// Somebody flushed the table: restore all of it.
@@ -90,7 +89,7 @@ func (o *Overlay) detach(ctx context.Context, id string) error {
 		delete(o.attached, id)
 		elements := contents{}
 		elements.bind(e)
-		standing, _ := elements.within(o.table.have)
+		standing := elements.without(elements.without(o.table.have))
 		if err := inside(o.ns, func() error { return errors.Join(o.table.change(standing, nil), forgetAddr(e)) }); err != nil {
 			o.log.Debug("detach left traces for the next Set", "endpoint", id, "err", err)
 		}

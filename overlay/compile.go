@@ -24,7 +24,7 @@ func compile(c Config) ruleset {
 	// A container that could send VXLAN to a member would be that member's peer.
 	for _, b := range append([]HostPort{{c.Port, "udp"}}, c.Blocked...) {
 		if protoNumbers[b.Proto] != 0 {
-			r.sets.add("blocked", concat(protoPart(b.Proto), portPart(b.Port)))
+			r.sets.add("blocked", protoField(b.Proto)+portField(b.Port), "")
 		}
 	}
 	// Of several publications of one port the smallest stays, whatever the order.
@@ -78,12 +78,12 @@ func (c Config) unmapped() Config {
 
 // bind adds what must be in force before the endpoint may send.
 func (c contents) bind(e Endpoint) {
-	name := ifnamePart(HostSide(e.ID))
+	name := ifnameField(HostSide(e.ID))
 	for _, addr := range []netip.Addr{e.Addr4, e.Addr6} {
 		if !addr.IsValid() {
 			continue
 		}
-		c.add(family("bound", addr), concat(name, addrPart(addr)))
+		c.add(family("bound", addr), name+addrField(addr), "")
 		if e.Internal {
 			c.addAddr("internal", addr)
 		}
@@ -95,11 +95,11 @@ func (c contents) allow(a Allow) {
 		return // nothing can be sent from one family to the other
 	}
 	if len(a.Ports) == 0 {
-		c.add(family("pairs", a.To), concat(addrPart(a.From), addrPart(a.To)))
+		c.add(family("pairs", a.To), addrField(a.From)+addrField(a.To), "")
 	}
 	for _, p := range a.Ports {
 		if protoNumbers[p.Proto] != 0 {
-			c.add(family("ports", a.To), concat(addrPart(a.From), addrPart(a.To), protoPart(p.Proto), portPart(p.Port)))
+			c.add(family("ports", a.To), addrField(a.From)+addrField(a.To)+protoField(p.Proto)+portField(p.Port), "")
 		}
 	}
 }
@@ -109,19 +109,19 @@ func (c contents) publish(p Publish) {
 	if !p.To.IsValid() || protoNumbers[p.Proto] == 0 || !everywhere && p.HostIP.Is4() != p.To.Is4() {
 		return
 	}
-	set, key := "publish_any", concat(protoPart(p.Proto), portPart(p.HostPort))
+	set, key := "publish_any", protoField(p.Proto)+portField(p.HostPort)
 	if !everywhere {
-		set, key = "publish_at", concat(addrPart(p.HostIP), protoPart(p.Proto), portPart(p.HostPort))
+		set, key = "publish_at", addrField(p.HostIP)+key
 	}
-	if !c.add(family(set, p.To), key.to(addrPart(p.To), portPart(p.Port))) {
+	if !c.add(family(set, p.To), key, addrField(p.To)+portField(p.Port)) {
 		return
 	}
-	c.add(family("published", p.To), concat(addrPart(p.To), protoPart(p.Proto), portPart(p.Port)))
+	c.add(family("published", p.To), addrField(p.To)+protoField(p.Proto)+portField(p.Port), "")
 }
 
 func (c contents) addAddr(set string, addr netip.Addr) {
 	if addr.IsValid() {
-		c.add(family(set, addr), concat(addrPart(addr)))
+		c.add(family(set, addr), addrField(addr), "")
 	}
 }
 

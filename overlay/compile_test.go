@@ -118,9 +118,9 @@ func TestDifference(t *testing.T) {
 			}
 		}
 		for set, members := range come {
-			for _, e := range members {
-				if !have.add(set, e) {
-					t.Fatalf("%s is added over another", e.text)
+			for key, value := range members {
+				if !have.add(set, key, value) {
+					t.Fatalf("%x is added over another", key)
 				}
 			}
 		}

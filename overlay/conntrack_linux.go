@@ -34,14 +34,14 @@ func forgetAddr(e Endpoint) error {
 func forgetPublished(come contents) error {
 	targets := map[string]string{} // protocol and port of the host, per family -> target
 	for set, members := range come {
-		for key, e := range members {
+		for key, target := range members {
 			switch set {
 			case "publish_any4", "publish_any6":
-				targets[set[len(set)-1:]+key] = e.value
+				targets[set[len(set)-1:]+key] = target
 			case "publish_at4":
-				targets["4"+key[4:]] = e.value
+				targets["4"+key[4:]] = target
 			case "publish_at6":
-				targets["6"+key[16:]] = e.value
+				targets["6"+key[16:]] = target
 			}
 		}
 	}
@@ -53,10 +53,10 @@ func forgetPublished(come contents) error {
 		if entered == answers || !answers.IsValid() {
 			return false // not translated
 		}
-		port := portPart(flow.Forward.DstPort).raw
+		port := portField(flow.Forward.DstPort)
 		proto := string([]byte{flow.Forward.Protocol, 0, 0, 0})
 		target, ok := targets[family("", entered)+proto+port]
-		return ok && target != concat(addrPart(answers), portPart(flow.Reverse.SrcPort)).key
+		return ok && target != addrField(answers)+portField(flow.Reverse.SrcPort)
 	})
 }
 

@@ -12,8 +12,8 @@ import (
 // leaves to others: Docker's FORWARD policy is DROP, and no accept in a table of
 // ours would outweigh it. Where the chain is missing nothing is done.
 type dockerUser struct {
-	gen    uint32 // of nftables when the rules were last seen
-	legacy bool   // some iptables of this host does not count in nftables' generation
+	seen   int  // the table's count of foreign changes when the rules last stood
+	legacy bool // some iptables of this host is none of nftables' business
 }
 
 const dockerChain = "DOCKER-USER"
@@ -25,22 +25,22 @@ var dockerRules = []string{
 	"-o " + Device + " -j ACCEPT",
 }
 
-// accept asserts the rules, unless nothing in nftables changed since they stood.
-func (d *dockerUser) accept(ctx context.Context, gen uint32) error {
-	if d.gen == gen && gen != 0 && !d.legacy {
+// accept asserts the rules, unless they stood and nobody else changed anything in
+// nftables since.
+func (d *dockerUser) accept(ctx context.Context, foreign int) error {
+	if d.seen == foreign && foreign != 0 && !d.legacy {
 		return nil
 	}
 	if err := d.each(ctx, assertRules); err != nil {
 		return err
 	}
-	now, err := generation()
-	d.gen = now
-	return err
+	d.seen = foreign
+	return nil
 }
 
 // remove takes the rules out again.
 func (d *dockerUser) remove(ctx context.Context) error {
-	d.gen = 0
+	d.seen = 0
 	return d.each(ctx, deleteRules)
 }
 

@@ -51,7 +51,7 @@ func (b *batch) elements(message, flags int, c contents) {
 			for _, key := range keys {
 				item := list.AddRtAttr(unix.NFTA_LIST_ELEM|unix.NLA_F_NESTED, nil)
 				addData(item, unix.NFTA_SET_ELEM_KEY, key)
-				if value := c[set][key].value; value != "" && message == unix.NFT_MSG_NEWSETELEM {
+				if value := c[set][key]; value != "" && message == unix.NFT_MSG_NEWSETELEM {
 					addData(item, unix.NFTA_SET_ELEM_DATA, value)
 				}
 			}

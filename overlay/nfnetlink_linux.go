@@ -67,16 +67,16 @@ func addElements(c contents, set string, message []byte) {
 			continue
 		}
 		for _, item := range attributes(list.value) {
-			var e element
+			var key, value string
 			for _, field := range attributes(item.value) {
 				switch field.kind {
 				case unix.NFTA_SET_ELEM_KEY:
-					e.key = dataValue(field.value)
+					key = dataValue(field.value)
 				case unix.NFTA_SET_ELEM_DATA:
-					e.value = dataValue(field.value)
+					value = dataValue(field.value)
 				}
 			}
-			c.add(set, e)
+			c.add(set, key, value)
 		}
 	}
 }

@@ -93,7 +93,7 @@ func (o *Overlay) set(ctx context.Context) error {
 		setNeighbours(c, device),
 		setRoutes(c, device, veths),
 		setLoopbackRoutes(c, device, veths),
-		o.docker.accept(ctx, o.table.gen))
+		o.docker.accept(ctx, o.table.foreign))
 }
 
 // merged is the Config with the endpoints that were attached since it was made.

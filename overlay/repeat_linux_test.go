@@ -269,4 +269,3 @@ func attrsOf(t *testing.T, ns netns.NsHandle, name string) (attrs *netlink.LinkA
 	})
 	return attrs
 }
-

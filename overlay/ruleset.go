@@ -42,19 +42,20 @@ var setSpecs = []setSpec{
 	{"publish_at6", "map", "ipv6_addr . inet_proto . inet_service : ipv6_addr . inet_service"},
 }
 
-// contents holds the elements of every set: set name -> key bytes -> element.
-type contents map[string]map[string]element
+// contents holds the elements of every set: set -> key -> value, which only a
+// map's elements have.
+type contents map[string]map[string]string
 
-// add puts e into a set and reports true, unless its key is there: the first
-// one stays.
-func (c contents) add(set string, e element) bool {
+// add puts an element into a set and reports true, unless its key is there: the
+// first one stays.
+func (c contents) add(set, key, value string) bool {
 	if c[set] == nil {
-		c[set] = map[string]element{}
+		c[set] = map[string]string{}
 	}
-	if _, ok := c[set][e.key]; ok {
+	if _, ok := c[set][key]; ok {
 		return false
 	}
-	c[set][e.key] = e
+	c[set][key] = value
 	return true
 }
 
@@ -85,7 +86,7 @@ func (r ruleset) text() string {
 		Sets []setText
 	}{tableFacts: r.facts}
 	for _, s := range setSpecs {
-		data.Sets = append(data.Sets, setText{s.name, s.kind, s.typ, texts(r.sets[s.name])})
+		data.Sets = append(data.Sets, setText{s.name, s.kind, s.typ, s.texts(r.sets[s.name])})
 	}
 	var b strings.Builder
 	if err := tableTemplate.Execute(&b, data); err != nil {
@@ -94,26 +95,37 @@ func (r ruleset) text() string {
 	return b.String()
 }
 
-// difference is what to delete from have and then to add to make it want.
-func difference(have, want contents) (gone, come contents) {
-	_, gone = have.within(want)
-	_, come = want.within(have)
-	return gone, come
+// texts are a set's elements as nft writes them.
+func (s setSpec) texts(elements map[string]string) []string {
+	keyType, valueType, isMap := strings.Cut(s.typ, " : ")
+	var out []string
+	for _, key := range slices.Sorted(maps.Keys(elements)) {
+		text := fieldsText(keyType, key)
+		if isMap {
+			text += " : " + fieldsText(valueType, elements[key])
+		}
+		out = append(out, text)
+	}
+	return out
 }
 
-// within splits c into what other holds already and what it lacks.
-func (c contents) within(other contents) (standing, missing contents) {
-	standing, missing = contents{}, contents{}
+// difference is what to delete from have and then to add to make it want.
+func difference(have, want contents) (gone, come contents) {
+	return have.without(want), want.without(have)
+}
+
+// without is what of c is not in other, or with another value.
+func (c contents) without(other contents) contents {
+	rest := contents{}
 	for set, members := range c {
-		for key, e := range members {
-			if h, ok := other[set][key]; ok && h.value == e.value {
-				standing.add(set, e)
-			} else {
-				missing.add(set, e)
+		against := other[set]
+		for key, value := range members {
+			if v, ok := against[key]; !ok || v != value {
+				rest.add(set, key, value)
 			}
 		}
 	}
-	return standing, missing
+	return rest
 }
 
 // size counts elements.
@@ -123,13 +135,4 @@ func (c contents) size() int {
 		n += len(members)
 	}
 	return n
-}
-
-func texts(elements map[string]element) []string {
-	keys := slices.Sorted(maps.Keys(elements))
-	out := make([]string, len(keys))
-	for i, key := range keys {
-		out[i] = elements[key].text
-	}
-	return out
 }

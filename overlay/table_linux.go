@@ -21,6 +21,7 @@ type table struct {
 	have    contents
 	digest  [sha256.Size]byte // of the rules
 	gen     uint32
+	foreign int // how often somebody else's changes were noticed
 }
 
 // apply makes the kernel's table match want: by element where the rules stand,
@@ -62,8 +63,8 @@ func (t *table) change(gone, come contents) error {
 		}
 	}
 	for set, members := range come {
-		for _, e := range members {
-			t.have.add(set, e)
+		for key, value := range members {
+			t.have.add(set, key, value)
 		}
 	}
 	return t.follow()
@@ -77,6 +78,7 @@ func (t *table) refresh() (intact bool, err error) {
 	if err != nil || !t.written || gen == t.gen {
 		return t.written, err
 	}
+	t.foreign++
 	digest, err := rulesDigest()
 	if errors.Is(err, unix.ENOENT) || err == nil && digest != t.digest {
 		return false, nil
@@ -108,7 +110,7 @@ func (t *table) replace(ctx context.Context, want ruleset) error {
 	if err != nil {
 		return err
 	}
-	*t = table{written: true, facts: want.facts, have: want.sets, digest: digest, gen: gen}
+	*t = table{written: true, facts: want.facts, have: want.sets, digest: digest, gen: gen, foreign: t.foreign + 1}
 	return nil
 }
 

@@ -1,0 +1,65 @@
+package overlay
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// The key of an element of an nft set is its fields, each as the bytes that the
+// kernel stores, one after another. Fields are padded to 32 bits.
+
+func ifnameField(name string) string {
+	raw := make([]byte, 16) // IFNAMSIZ
+	copy(raw, name)
+	return string(raw)
+}
+
+func addrField(a netip.Addr) string { return string(a.AsSlice()) }
+
+// protoNumbers are the transports that have ports.
+var protoNumbers = map[string]byte{"tcp": 6, "udp": 17, "sctp": 132}
+
+func protoField(proto string) string { return string([]byte{protoNumbers[proto], 0, 0, 0}) }
+
+func portField(port uint16) string {
+	raw := make([]byte, 4)
+	binary.BigEndian.PutUint16(raw, port)
+	return string(raw)
+}
+
+var fieldSizes = map[string]int{"ifname": 16, "ipv4_addr": 4, "ipv6_addr": 16, "inet_proto": 4, "inet_service": 4}
+
+// fieldsText is the nft text of a concatenation of the given type.
+func fieldsText(typ, raw string) string {
+	var texts []string
+	for _, field := range strings.Split(typ, " . ") {
+		size := fieldSizes[field]
+		if len(raw) < size {
+			panic(fmt.Sprintf("overlay: %d bytes left for a %s of %s", len(raw), field, typ))
+		}
+		texts = append(texts, fieldText(field, raw[:size]))
+		raw = raw[size:]
+	}
+	return strings.Join(texts, " . ")
+}
+
+func fieldText(field, raw string) string {
+	switch field {
+	case "ifname":
+		return strconv.Quote(strings.TrimRight(raw, "\x00"))
+	case "inet_proto":
+		for name, number := range protoNumbers {
+			if raw[0] == number {
+				return name
+			}
+		}
+		return strconv.Itoa(int(raw[0]))
+	case "inet_service":
+		return strconv.Itoa(int(binary.BigEndian.Uint16([]byte(raw))))
+	}
+	addr, _ := netip.AddrFromSlice([]byte(raw))
+	return addr.String()
+}
