@@ -46,11 +46,7 @@ func (b *bed) start() {
 		l := b.cluster.Linker(name)
 		linkers[name] = framework.Linker{Catalog: l, Recorder: l, Logs: l}
 	}
-	log := slog.New(slog.DiscardHandler)
-	if os.Getenv("TOMBOLO_TEST_LOG") != "" {
-		log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	}
-	b.f = framework.New(framework.Config{Master: client, Store: store.New(b.memory), Linkers: linkers, Log: log})
+	b.f = framework.New(framework.Config{Master: client, Store: store.New(b.memory), Linkers: linkers, Log: testLog()})
 	client.Disconnected = b.f.Disconnected
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -59,6 +55,13 @@ func (b *bed) start() {
 		cancel()
 		return <-done
 	}
+}
+
+func testLog() *slog.Logger {
+	if os.Getenv("TOMBOLO_TEST_LOG") == "" {
+		return slog.New(slog.DiscardHandler)
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
 // in runs a test in a bubble with a started framework, and checks at its end that
@@ -111,7 +114,7 @@ func (b *bed) await(name, what string, within time.Duration, ok func(api.Status)
 		select {
 		case <-changed:
 		case <-time.After(time.Until(end)):
-			b.t.Fatalf("%s is not %s after %v:\n%s\ncluster: %v", name, what, within, show(b.status(name)), b.cluster.Running())
+			b.t.Fatalf("%s is not %s after %v:\n%s", name, what, within, show(b.status(name)))
 		}
 	}
 }
