@@ -50,6 +50,10 @@ type Config struct {
 	Keys     [][]byte           // of gossip, see gossip.Config
 	Blocked  []overlay.HostPort // ports of this host that containers may not reach, besides the linker's own
 
+	// DNSFiles are the sockets of ListenDNS, where somebody keeps them open. The
+	// linker closes them. None: it opens its own.
+	DNSFiles []*os.File
+
 	StateDir   string // default /var/lib/tombolo/linker
 	RunDir     string // holds the API's socket; default /run/tombolo
 	PluginDir  string // where Docker looks for plugins; default /run/docker/plugins

@@ -40,7 +40,7 @@ type Linker struct {
 	saved     *saved
 	catalog   *catalog.Catalog
 	gossip    *gossip.Gossip
-	members   members
+	members   *members
 	addresses *ipam.Allocator
 	table     *attach.Table
 	docker    *docker.Engine
@@ -99,6 +99,7 @@ func (l *Linker) Run(ctx context.Context) error {
 		"gossip":   l.runGossip,
 		"members":  l.members.run,
 		"spread":   l.spread,
+		"memory":   l.remember,
 		"block":    l.own,
 		"docker":   l.docker.Run,
 		"plugin":   l.plugin.Run,
@@ -134,7 +135,10 @@ func (l *Linker) assemble(ctx context.Context) error {
 	}
 	l.catalog = catalog.New(cfg.Host, l.saved.get().Epoch)
 	l.views = &views{l: l}
-	l.members = members{l: l, change: make(chan gossip.Member)}
+	l.members = newMembers(l)
+	if err := l.recall(); err != nil {
+		return err
+	}
 	if l.addresses, err = ipam.Open(filepath.Join(cfg.StateDir, "addresses.json"), cfg.Log); err != nil {
 		return err
 	}
@@ -180,12 +184,11 @@ func (l *Linker) forgetNetwork() {
 }
 
 func (l *Linker) assembleDNS(ctx context.Context) error {
-	want := netip.AddrPortFrom(overlay.Gateway4, 53)
-	sockets, err := dns.Listen(ctx, want)
+	sockets, err := l.dnsSockets(ctx)
 	if err != nil {
 		return err
 	}
-	if got := sockets.Addr(); got != want {
+	if got := sockets.Addr(); got != dnsAddr {
 		l.problems.set("dns", fmt.Errorf("another program holds port 53: listening on %s, where containers do not ask", got))
 	}
 	pools := []netip.Prefix{l.cfg.Pool4}
@@ -197,6 +200,27 @@ func (l *Linker) assembleDNS(ctx context.Context) error {
 		Upstream: dns.NewForwarder(dns.ForwarderConfig{Own: []netip.Addr{overlay.Gateway4}}),
 	})
 	return nil
+}
+
+// dnsAddr is where containers ask.
+var dnsAddr = netip.AddrPortFrom(overlay.Gateway4, 53)
+
+// ListenDNS opens the sockets on which a linker answers, for whoever keeps them
+// open over its restarts: questions then wait for it instead of being refused.
+func ListenDNS(ctx context.Context) ([]*os.File, error) {
+	sockets, err := dns.Listen(ctx, dnsAddr)
+	if err != nil {
+		return nil, err
+	}
+	defer sockets.Close() // the files are duplicates
+	return sockets.Files()
+}
+
+func (l *Linker) dnsSockets(ctx context.Context) (*dns.Sockets, error) {
+	if len(l.cfg.DNSFiles) > 0 {
+		return dns.FromFiles(l.cfg.DNSFiles)
+	}
+	return dns.Listen(ctx, dnsAddr)
 }
 
 func (l *Linker) assembleAPI() error {

@@ -5,34 +5,44 @@ import (
 	"time"
 
 	"tombolo/linker/gossip"
+	"tombolo/linker/record"
 )
+
+// metWithin is how long a host that this linker knows by its record alone, from
+// before a restart or from another's catalog, has to show that it lives.
+const metWithin = 5 * time.Second
 
 // members turns gossip's view of who is there into suspensions.
 type members struct {
 	l      *Linker
 	change chan gossip.Member // unbuffered: events come one at a time, in order
+	met    map[string]bool    // hosts that were alive during this run
+	silent map[string]time.Time
+}
+
+func newMembers(l *Linker) *members {
+	return &members{l: l, change: make(chan gossip.Member), met: map[string]bool{}, silent: map[string]time.Time{}}
 }
 
 // Alive implements gossip.Events.
-func (m members) Alive(g gossip.Member) { m.tell(g) }
+func (m *members) Alive(g gossip.Member) { m.tell(g) }
 
 // Dead implements gossip.Events.
-func (m members) Dead(g gossip.Member) { m.tell(g) }
+func (m *members) Dead(g gossip.Member) { m.tell(g) }
 
 // Left implements gossip.Events.
-func (m members) Left(g gossip.Member) { m.tell(g) }
+func (m *members) Left(g gossip.Member) { m.tell(g) }
 
-func (m members) tell(g gossip.Member) {
+func (m *members) tell(g gossip.Member) {
 	select {
 	case m.change <- g:
 	case <-m.l.ended:
 	}
 }
 
-// run suspends the records of hosts that are dead, and resumes those of hosts that
-// came back. A host that said that it restarts has until its record's Restart.
-func (m members) run(ctx context.Context) error {
-	awaited := map[string]time.Time{} // silent hosts that have time left
+// run suspends the records of hosts that do not answer, and resumes those of hosts
+// that do.
+func (m *members) run(ctx context.Context) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
@@ -40,39 +50,54 @@ func (m members) run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case g := <-m.change:
-			delete(awaited, g.Name)
-			switch g.State {
-			case gossip.StateAlive:
-				m.alive(g)
-			case gossip.StateDead:
-				if h := m.l.catalog.Snapshot().Hosts[g.Name]; h != nil && time.Now().Before(h.Restart) {
-					awaited[g.Name] = h.Restart
-					continue
-				}
-				m.suspend(g.Name, "dead")
-			case gossip.StateLeft:
-				m.suspend(g.Name, "left")
+			if g.State == gossip.StateAlive {
+				m.remember(g)
 			}
-		case now := <-tick.C:
-			for name, until := range awaited {
-				if now.After(until) {
-					delete(awaited, name)
-					m.suspend(name, "not back from its restart")
-				}
-			}
+		case <-tick.C:
 		}
+		m.review(time.Now())
 	}
 }
 
-func (m members) alive(g gossip.Member) {
+func (m *members) remember(g gossip.Member) {
+	m.met[g.Name] = true
 	m.l.log.Info("host alive", "host", g.Name, "addr", g.Addr)
-	m.l.catalog.Resume(g.Name)
 	if err := m.l.saved.member(g.Name, g.Addr); err != nil {
 		m.l.log.Warn("cannot remember a host", "host", g.Name, "err", err)
 	}
 }
 
-func (m members) suspend(name, why string) {
-	m.l.log.Warn("host suspended", "host", name, "why", why)
-	m.l.catalog.Suspend(name)
+// review compares the hosts of the catalog with who is there.
+func (m *members) review(now time.Time) {
+	states := map[string]gossip.State{}
+	for _, g := range m.l.gossip.Members() {
+		states[g.Name] = g.State
+	}
+	s := m.l.catalog.Snapshot()
+	for name, h := range s.Hosts {
+		switch {
+		case name == m.l.cfg.Host:
+		case states[name] == gossip.StateAlive:
+			delete(m.silent, name)
+			m.l.catalog.Resume(name)
+		case s.Suspended[name]:
+		case m.overdue(h, states[name], now):
+			m.l.log.Warn("host suspended", "host", name, "state", string(states[name]))
+			m.l.catalog.Suspend(name)
+		}
+	}
+}
+
+// overdue reports whether a host that is not alive is to be suspended now. One
+// that announced a restart has until then, and one not met yet has metWithin.
+func (m *members) overdue(h *record.Host, state gossip.State, now time.Time) bool {
+	if state == gossip.StateLeft {
+		return true
+	}
+	since, ok := m.silent[h.Name]
+	if !ok {
+		since = now
+		m.silent[h.Name] = now
+	}
+	return now.After(h.Restart) && (m.met[h.Name] || now.Sub(since) >= metWithin)
 }

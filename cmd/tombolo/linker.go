@@ -58,6 +58,7 @@ func runLinker(cmd *cobra.Command, raw *linkerFlags) error {
 	if !supervise.Supervised() {
 		return superviseLinker(cmd.Context(), cfg.Log)
 	}
+	cfg.DNSFiles = supervise.Files()
 	l, err := linker.New(cfg)
 	if err != nil {
 		return err
@@ -73,7 +74,11 @@ func superviseLinker(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	err = supervise.Run(ctx, supervise.Config{Args: append([]string{self}, os.Args[1:]...), Log: log})
+	dns, err := linker.ListenDNS(ctx)
+	if err != nil {
+		return err
+	}
+	err = supervise.Run(ctx, supervise.Config{Args: append([]string{self}, os.Args[1:]...), Files: dns, Log: log})
 	var exit supervise.ExitError
 	if errors.As(err, &exit) {
 		return exitError(exit.Code) // the child has said why

@@ -3,6 +3,7 @@ package plugin
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 )
 
@@ -45,10 +46,16 @@ func (s *Server) table() map[string]call {
 func on[T any](f func(context.Context, T) (any, error)) call {
 	return func(ctx context.Context, body []byte) (any, error) {
 		var req T
-		if len(body) > 0 { // Activate and the capabilities come without a body
-			if err := json.Unmarshal(body, &req); err != nil {
-				return nil, fmt.Errorf("decode request: %w", err)
-			}
+		if _, none := any(req).(struct{}); none {
+			return f(ctx, req)
+		}
+		if len(body) == 0 {
+			// The Engine's plugin client has used the body up when the connection
+			// breaks half way, and repeats the call all the same.
+			return nil, errors.New("the linker was restarted during the call: try again")
+		}
+		if err := json.Unmarshal(body, &req); err != nil {
+			return nil, fmt.Errorf("decode request: %w", err)
 		}
 		return f(ctx, req)
 	}

@@ -3,11 +3,29 @@ package supervise
 import (
 	"context"
 	"os"
+	"strconv"
+	"syscall"
 	"time"
 )
 
 // Supervised reports whether this process is the child of a Run.
 func Supervised() bool { return os.Getenv(beatEnv) != "" }
+
+// Files are those of the parent's Config, in a child's first call; later ones give
+// files that share their descriptors, which the first caller may have closed.
+func Files() []*os.File {
+	n, err := strconv.Atoi(os.Getenv(beatEnv))
+	if err != nil {
+		return nil
+	}
+	var files []*os.File
+	for i := range n {
+		fd := beatFD + 1 + i
+		syscall.CloseOnExec(fd) // not for the child's own children
+		files = append(files, os.NewFile(uintptr(fd), "inherited"))
+	}
+	return files
+}
 
 // Beat sends a heartbeat whenever check passes, every interval, until ctx ends. In
 // a process that is nobody's child it only waits.
@@ -16,6 +34,7 @@ func Beat(ctx context.Context, interval time.Duration, check func(context.Contex
 		<-ctx.Done()
 		return nil
 	}
+	syscall.CloseOnExec(beatFD)
 	pipe := os.NewFile(beatFD, "heartbeat")
 	defer pipe.Close()
 	tick := time.NewTicker(interval)

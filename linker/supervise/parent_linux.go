@@ -13,7 +13,7 @@ import (
 )
 
 // beatFD is the child's end of the pipe that carries heartbeats; beatEnv tells it
-// that there is one.
+// that there is one, and how many files follow it.
 const (
 	beatFD  = 3
 	beatEnv = "TOMBOLO_SUPERVISED"
@@ -22,6 +22,7 @@ const (
 // Config says what to keep running. Zero times take the defaults.
 type Config struct {
 	Args     []string      // the program and its arguments
+	Files    []*os.File    // stay open over the child's restarts; the child has them by Files
 	Start    time.Duration // until the first heartbeat; default 30 s
 	Patience time.Duration // between two heartbeats; default 5 s
 	Grace    time.Duration // between SIGTERM and SIGKILL when Run ends; default 10 s
@@ -92,8 +93,8 @@ func runOnce(ctx context.Context, cfg Config) error {
 	defer r.Close()
 	cmd := exec.Command(cfg.Args[0], cfg.Args[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.Env = append(os.Environ(), beatEnv+"=1")
-	cmd.ExtraFiles = []*os.File{w} // becomes beatFD
+	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d", beatEnv, len(cfg.Files)))
+	cmd.ExtraFiles = append([]*os.File{w}, cfg.Files...) // from beatFD on
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	err = cmd.Start()
 	w.Close()
