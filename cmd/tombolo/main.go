@@ -66,12 +66,25 @@ only if the file says so.`,
 		Version:       version(),
 		Args:          unknownCommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+
+		TraverseChildren: true, // project flags stand before the command's name, as with docker compose
 	}
+	var project projectFlags
+	project.register(root.Flags())
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w (see: %s --help)", err, cmd.CommandPath())}
 	})
 	root.AddCommand(newLabCommand(), newLinkerCommand(), newVersionCommand())
 	return root
+}
+
+// acceptProjectFlags lets commands take the project flags behind their name too:
+// `tombolo up -f FILE` means `tombolo -f FILE up`.
+func acceptProjectFlags(project *projectFlags, cmds ...*cobra.Command) []*cobra.Command {
+	for _, cmd := range cmds {
+		project.register(cmd.Flags())
+	}
+	return cmds
 }
 
 // unknownCommand refuses words that are no command, with cobra's suggestions.
