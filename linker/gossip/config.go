@@ -13,8 +13,9 @@ import (
 // DefaultPort is gossip's UDP and TCP port (none of Swarm's).
 const DefaultPort = 7980
 
-// MaxMeta is the size that a member's Meta may have (memberlist's bound).
-const MaxMeta = memberlist.MetaMaxSize
+// MaxMeta is the size that a member's Meta may have: memberlist's bound, less the
+// number of the member's run.
+const MaxMeta = memberlist.MetaMaxSize - 8
 
 // Config says who this member is and whom it knows. The zero Config but for Name
 // works on one machine.

@@ -2,8 +2,10 @@ package gossip
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"net"
 	"slices"
@@ -42,6 +44,7 @@ type Gossip struct {
 	roster   *roster
 	repairs  *repairs
 	counts   counters
+	run      uint64 // tells this run of the member from earlier and later ones
 	ready    chan struct{}
 	metaSet  chan struct{} // one token: meta has changed since peers were told
 
@@ -62,6 +65,7 @@ func New(cfg Config, d Delegate, ev Events) (*Gossip, error) {
 		delegate: d,
 		roster:   newRoster(cfg, ev),
 		repairs:  newRepairs(),
+		run:      rand.Uint64(),
 		ready:    make(chan struct{}),
 		metaSet:  make(chan struct{}, 1),
 		meta:     slices.Clone(cfg.Meta),
@@ -226,8 +230,8 @@ func (g *Gossip) announce(ctx context.Context) error {
 // Members returns every other member ever known, sorted by name.
 func (g *Gossip) Members() []Member { return g.roster.members() }
 
-// Leave tells peers that this member goes for good, and waits until one of them
-// was told or ctx is done (at most 5 s). Cancel Run's context after it.
+// Leave tells peers that this member goes for good, and waits until some of them
+// were told or ctx is done (at most 5 s). Cancel Run's context after it.
 func (g *Gossip) Leave(ctx context.Context) error {
 	g.life.Lock()
 	defer g.life.Unlock()
@@ -239,6 +243,13 @@ func (g *Gossip) Leave(ctx context.Context) error {
 	if deadline, ok := ctx.Deadline(); ok {
 		wait = min(wait, max(time.Until(deadline), time.Millisecond))
 	}
+	bye := byeFrame(g.cfg.Name, g.run)
+	g.queue.QueueBroadcast(broadcast{key: byeKey(g.cfg.Name), frame: bye})
+	for _, p := range g.roster.pick(math.MaxInt) {
+		if err := list.SendBestEffort(p, bye); err != nil {
+			g.cfg.Log.Debug("goodbye", "host", p.Name, "err", err)
+		}
+	}
 	if err := list.Leave(wait); err != nil {
 		return fmt.Errorf("gossip: leave: %w", err)
 	}
@@ -248,11 +259,11 @@ func (g *Gossip) Leave(ctx context.Context) error {
 // listener is what memberlist calls.
 type listener struct{ g *Gossip }
 
-// NodeMeta implements memberlist.Delegate.
+// NodeMeta implements memberlist.Delegate: the run, then the user's.
 func (l listener) NodeMeta(int) []byte {
 	l.g.mu.Lock()
 	defer l.g.mu.Unlock()
-	return l.g.meta
+	return append(binary.BigEndian.AppendUint64(nil, l.g.run), l.g.meta...)
 }
 
 // NotifyMsg implements memberlist.Delegate.

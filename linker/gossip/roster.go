@@ -2,6 +2,7 @@ package gossip
 
 import (
 	"context"
+	"encoding/binary"
 	"log/slog"
 	"maps"
 	"math/rand/v2"
@@ -63,6 +64,8 @@ type roster struct {
 type person struct {
 	Member
 	node   *memberlist.Node // for memberlist's send methods; nil until met
+	run    uint64           // of the member, that it was last seen in
+	bye    uint64           // the run that it said goodbye for
 	untold bool
 }
 
@@ -86,14 +89,9 @@ func (r *roster) NotifyJoin(n *memberlist.Node) { r.note(n, StateAlive) }
 // NotifyUpdate implements memberlist.EventDelegate.
 func (r *roster) NotifyUpdate(n *memberlist.Node) { r.note(n, StateAlive) }
 
-// NotifyLeave implements memberlist.EventDelegate.
-func (r *roster) NotifyLeave(n *memberlist.Node) {
-	if n.State == memberlist.StateLeft {
-		r.note(n, StateLeft)
-		return
-	}
-	r.note(n, StateDead)
-}
+// NotifyLeave implements memberlist.EventDelegate. It does not say whether the
+// member died or left; see bye.
+func (r *roster) NotifyLeave(n *memberlist.Node) { r.note(n, StateDead) }
 
 // NotifyConflict implements memberlist.ConflictDelegate: two machines claim one
 // name, and the one that was there first keeps it.
@@ -109,8 +107,10 @@ func (r *roster) note(n *memberlist.Node, s State) {
 	if n.Name == r.self {
 		return
 	}
+	if len(n.Meta) < 8 {
+		return // no member of ours
+	}
 	node := *n
-	node.Meta = slices.Clone(n.Meta)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	p := r.known[n.Name]
@@ -118,29 +118,49 @@ func (r *roster) note(n *memberlist.Node, s State) {
 		p = &person{Member: Member{Name: n.Name}}
 		r.known[n.Name] = p
 	}
-	if was := p.State; was != s {
-		r.turn(n.Name, was, s)
-	}
 	addr, _ := netip.AddrFromSlice(n.Addr)
-	p.Member = Member{Name: n.Name, Addr: netip.AddrPortFrom(addr.Unmap(), n.Port), Meta: node.Meta, State: s}
-	p.node = &node
-	if !p.untold {
-		p.untold = true
-		r.untold = append(r.untold, n.Name)
+	p.Addr, p.Meta = netip.AddrPortFrom(addr.Unmap(), n.Port), slices.Clone(n.Meta[8:])
+	p.run, p.node = binary.BigEndian.Uint64(n.Meta), &node
+	if s == StateDead && p.bye == p.run {
+		s = StateLeft
 	}
-	token(r.wake)
+	r.turn(p, s)
 }
 
-func (r *roster) turn(name string, was, is State) {
-	switch {
+// bye notes that a run of a member ends with a goodbye, which may come before or
+// after memberlist finds it gone. It reports whether that is news.
+func (r *roster) bye(name string, run uint64) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p := r.known[name]
+	if p == nil || p.bye == run {
+		return false
+	}
+	p.bye = run
+	if p.State == StateDead && p.run == run {
+		r.turn(p, StateLeft)
+	}
+	return true
+}
+
+// turn gives p a state, and has it told.
+func (r *roster) turn(p *person, is State) {
+	switch was := p.State; {
+	case was == is:
 	case is == StateAlive:
 		r.living++
-		r.back = append(r.back, name)
+		r.back = append(r.back, p.Name)
 		token(r.returned)
 	case was == StateAlive:
 		r.living--
 		token(r.lost)
 	}
+	p.State = is
+	if !p.untold {
+		p.untold = true
+		r.untold = append(r.untold, p.Name)
+	}
+	token(r.wake)
 }
 
 // tell calls Events until ctx is done.

@@ -1,0 +1,157 @@
+package gossip_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"tombolo/linker/gossip"
+	"tombolo/linker/gossip/gossiptest"
+)
+
+// member runs on real sockets until the test ends.
+type member struct {
+	*gossip.Gossip
+	table *gossiptest.Table
+	addr  string
+}
+
+// freePort is a port that is free on all of 127.0.0.0/8 now.
+func freePort(t *testing.T) uint16 {
+	t.Helper()
+	l, err := net.Listen("tcp", "0.0.0.0:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return netip.MustParseAddrPort(l.Addr().String()).Port()
+}
+
+func run(t *testing.T, n int, port uint16) *member {
+	t.Helper()
+	bind := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, byte(n)}), port)
+	m := &member{table: gossiptest.NewTable(), addr: bind.String()}
+	g, err := gossip.New(gossip.Config{
+		Name: nameOf(n), Bind: bind, Seeds: []string{fmt.Sprintf("127.0.0.1:%d", port)},
+		Timing: gossip.Timing{Gossip: 20 * time.Millisecond, PushPull: 500 * time.Millisecond, Reconnect: 100 * time.Millisecond},
+	}, m.table, newEvents())
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Gossip = g
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- g.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	select {
+	case <-g.Ready():
+	case err := <-done:
+		t.Fatal(err)
+	}
+	return m
+}
+
+func (m *member) await(t *testing.T, what string, ok func(map[string]string) bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if !m.table.Wait(ctx.Done(), ok) {
+		t.Fatalf("%s: no %s; rows %v, members %v", m.addr, what, m.table.Rows(), m.Members())
+	}
+}
+
+// Garbage on the port changes nothing, is counted, and holds nothing up.
+func TestGarbage(t *testing.T) {
+	t.Cleanup(func() { goleak.VerifyNone(t) })
+	port := freePort(t)
+	members := []*member{run(t, 1, port), run(t, 2, port), run(t, 3, port)}
+	members[0].Broadcast("before", members[0].table.Put("before", "1"))
+	for _, m := range members {
+		m.await(t, "row before", func(rows map[string]string) bool { return rows["before"] == "1" })
+	}
+
+	target := members[1]
+	spray(t, target.addr)
+	idle, err := net.Dial("tcp", target.addr) // a connection that says nothing ends with Run
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { idle.Close() })
+
+	members[2].Broadcast("after", members[2].table.Put("after", "1"))
+	for _, m := range members {
+		m.await(t, "row after", func(rows map[string]string) bool { return rows["after"] == "1" })
+		if rows := m.table.Rows(); len(rows) != 2 {
+			t.Errorf("%s: rows %v", m.addr, rows)
+		}
+		if others := m.Members(); len(others) != 2 {
+			t.Errorf("%s: members %v", m.addr, others)
+		}
+	}
+	if n := target.Stats().Malformed; n < 100 {
+		t.Errorf("%d malformed messages counted, want most of 240", n)
+	}
+}
+
+// spray sends what no member would, some of it almost right.
+func spray(t *testing.T, addr string) {
+	t.Helper()
+	rng := rand.New(rand.NewPCG(1, 2))
+	label := "\xf4\x07tombolo"
+	heads := []string{
+		"", label, label + "\x08", label + "\x08\x01", label + "\x07\xff", label + "\x09", label + "\x0c\x00\x00\x00\x00",
+		label + "\x04", label + "\x06\x81\xa5Nodes\xd3\x7f\xff\xff\xff\xff\xff\xff\xff",
+		label + "\x08\x81\xaaUserMsgLen\xd3\x7f\xff\xff\xff\xff\xff\xff\xff",
+	}
+	udp, err := net.Dial("udp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer udp.Close()
+	for i := range 200 {
+		b := []byte(heads[i%len(heads)])
+		for range rng.IntN(600) {
+			b = append(b, byte(rng.Uint32()))
+		}
+		if _, err := udp.Write(b); err != nil {
+			t.Fatal(err)
+		}
+		if i%5 != 0 {
+			continue
+		}
+		tcp, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = tcp.Write(b) // it may be closed in our face already
+		tcp.Close()
+	}
+}
+
+func TestPortTaken(t *testing.T) {
+	t.Cleanup(func() { goleak.VerifyNone(t) })
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	g, err := gossip.New(gossip.Config{Name: "h1", Bind: netip.MustParseAddrPort(l.Addr().String())}, gossiptest.NewTable(), newEvents())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := g.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "address already in use") {
+		t.Errorf("error %v", err)
+	}
+}
