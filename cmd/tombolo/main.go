@@ -74,7 +74,10 @@ only if the file says so.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w (see: %s --help)", err, cmd.CommandPath())}
 	})
-	root.AddCommand(newLabCommand(), newLinkerCommand(), newVersionCommand())
+	root.AddCommand(acceptProjectFlags(&project,
+		newConfigCommand(&project),
+	)...)
+	root.AddCommand(newLinkerCommand(), newResolveCommand(), newLabCommand(), newVersionCommand())
 	return root
 }
 
