@@ -115,6 +115,7 @@ func TestPoolSourceFromOutside(t *testing.T) {
 		addAddr(t, "eth0", netip.MustParsePrefix("100.64.7.7/32"))
 		must(t, netlink.RouteAdd(&netlink.Route{Dst: ipNet(h.Block4), Gw: h.Underlay.AsSlice()}))
 	})
+	_, _ = ask(t, l.outside, "tcp", at(h.Underlay, 1), patience) // the neighbours meet honestly
 	_, _ = askFrom(t, l.outside, netip.MustParseAddr("100.64.7.7"), at(e.Addr4, 80))
 	if count(t, h, "forged") == 0 {
 		t.Error("nothing counted as forged")

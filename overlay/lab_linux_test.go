@@ -70,6 +70,7 @@ func (l *lab) newHost(i int) *labHost {
 		Overlay6: netip.MustParseAddr(fmt.Sprintf("fd42:1:2:0:%x::1", i)), MAC: HardwareAddr(overlay4),
 	}}
 	h.ns = l.plug(h.Name, h.Underlay)
+	enter(l.t, h.ns, func() { must(l.t, setSysctl("ipv4/conf/all/rp_filter", "1")) }) // as strict as hosts come
 	h.config = Config{
 		Self: h.Peer, Pool4: netip.MustParsePrefix("100.64.0.0/10"), Pool6: netip.MustParsePrefix("fd42:1:2::/48"),
 		VNI: DefaultVNI, Port: DefaultPort,

@@ -1,0 +1,37 @@
+package overlay
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/vishvananda/netns"
+	"go.uber.org/goleak"
+)
+
+// What another tool flushes comes back by itself. Not parallel: it looks for
+// goroutines that stay.
+func TestRunMendsAtOnce(t *testing.T) {
+	h := newLab(t, 1).hosts[0]
+	h.set()
+	runIn(t, h.ns, "iptables -N DOCKER-USER")
+	leak := goleak.IgnoreCurrent()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- h.overlay.Run(ctx) }()
+	for _, damage := range []string{"nft flush ruleset; iptables -N DOCKER-USER", "nft flush chain inet tombolo source", "iptables -F DOCKER-USER"} {
+		for range 2 {
+			runIn(t, h.ns, damage)
+			waitFor(t, func() bool { return whole(t, h.ns) })
+		}
+	}
+	cancel()
+	must(t, <-ended)
+	goleak.VerifyNone(t, leak)
+}
+
+func whole(t *testing.T, ns netns.NsHandle) bool {
+	t.Helper()
+	table := string(runIn(t, ns, "nft list ruleset"))
+	return strings.Contains(table, "goto source_container") && strings.Contains(string(runIn(t, ns, "iptables -S DOCKER-USER")), Device)
+}
