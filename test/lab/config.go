@@ -32,10 +32,11 @@ var (
 
 // Config says what a lab shall be.
 type Config struct {
-	Hosts    int    // how many virtual hosts, 1 to 50
-	Binary   string // path of the tombolo binary that the hosts run
-	NoLinker bool   // hosts with an Engine only: for comparisons with other overlays
-	Log      *slog.Logger
+	Hosts     int    // how many virtual hosts, 1 to 50
+	Binary    string // path of the tombolo binary that the hosts run
+	NoLinker  bool   // hosts with an Engine only: for comparisons with other overlays
+	NoControl bool   // linkers, but no control daemon: containers are the user's to start
+	Log       *slog.Logger
 }
 
 // Validate reports every problem at once.

@@ -90,7 +90,7 @@ func (l *Lab) up(ctx context.Context, cfg Config) error {
 	if err := l.waitHosts(ctx); err != nil {
 		return err
 	}
-	if l.NoLinker {
+	if cfg.NoLinker || cfg.NoControl {
 		return nil
 	}
 	return l.StartControl(ctx)
