@@ -25,7 +25,7 @@ func ensureDevice(c Config, log *slog.Logger) (netlink.Link, error) {
 		err = unix.ENODEV
 	}
 	if err != nil {
-		if err := createDevice(want); err != nil {
+		if err := deviceError(netlink.LinkAdd(want), want); err != nil {
 			return nil, err
 		}
 		if have, err = netlink.LinkByName(Device); err != nil {
@@ -53,8 +53,8 @@ func sameTunnel(link netlink.Link, want *netlink.Vxlan) bool {
 		!have.Learning && have.VtepDevIndex == 0 && len(have.Group) == 0
 }
 
-func createDevice(want *netlink.Vxlan) error {
-	err := netlink.LinkAdd(want)
+// deviceError names what kept the device from being made.
+func deviceError(err error, want *netlink.Vxlan) error {
 	switch {
 	case err == nil:
 		return nil

@@ -44,7 +44,6 @@ func TestCheckPool(t *testing.T) {
 func TestPortTaken(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, 1)
-	listen(t, l.outside, ":4000")
 	for _, c := range []struct {
 		name, proto, listens string
 		ip                   string // asked for; "" is every address
@@ -84,6 +83,12 @@ func TestPortTaken(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestPortNotTaken(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, 1)
+	listen(t, l.outside, ":4000")
 	enter(t, l.hosts[0].ns, func() {
 		// A connection that merely left from the port.
 		d := net.Dialer{LocalAddr: &net.TCPAddr{Port: 80}}

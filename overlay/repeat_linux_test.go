@@ -143,11 +143,33 @@ func watchKernel(t *testing.T, ns netns.NsHandle) func() []string {
 func TestSetMendsWhatIsBroken(t *testing.T) {
 	t.Parallel()
 	a, b, box, target, l := pair(t)
+	for _, breakage := range breakages(a, b) {
+		runIn(t, breakage.on.ns, breakage.command)
+		a.set()
+		b.set()
+		for _, target := range []string{at(target.Addr4, 80), at(target.Addr6, 80)} {
+			if _, err := ask(t, box, "tcp", target, 2*time.Second); err != nil {
+				t.Errorf("after %q: %s: %v", breakage.command, target, err)
+			}
+		}
+		if _, err := ask(t, l.outside, "tcp", at(a.Underlay, 8001), 2*time.Second); err != nil {
+			t.Errorf("after %q: published port: %v", breakage.command, err)
+		}
+		if mtu := linkMTU(t, a.ns, Device); mtu != 1450 {
+			t.Errorf("after %q: MTU %d", breakage.command, mtu)
+		}
+	}
+	cannotReach(t, box, "tcp", at(b.Overlay4, 80))
+}
+
+type breakage struct {
+	on      *labHost
+	command string
+}
+
+func breakages(a, b *labHost) []breakage {
 	veth := HostSide(a.endpoint(5).ID)
-	for _, breakage := range []struct {
-		on      *labHost
-		command string
-	}{
+	return []breakage{
 		{a, "nft flush ruleset"},
 		{b, "nft flush table inet tombolo"},
 		{b, "nft flush chain inet tombolo to_container"},
@@ -173,23 +195,7 @@ func TestSetMendsWhatIsBroken(t *testing.T) {
 		{a, "ip -6 addr flush dev " + veth},
 		{a, "sysctl -qw net.ipv4.ip_forward=0"},
 		{a, "sysctl -qw net.ipv6.conf.all.forwarding=0"},
-	} {
-		runIn(t, breakage.on.ns, breakage.command)
-		a.set()
-		b.set()
-		for _, target := range []string{at(target.Addr4, 80), at(target.Addr6, 80)} {
-			if _, err := ask(t, box, "tcp", target, 2*time.Second); err != nil {
-				t.Errorf("after %q: %s: %v", breakage.command, target, err)
-			}
-		}
-		if _, err := ask(t, l.outside, "tcp", at(a.Underlay, 8001), 2*time.Second); err != nil {
-			t.Errorf("after %q: published port: %v", breakage.command, err)
-		}
-		if mtu := linkMTU(t, a.ns, Device); mtu != 1450 {
-			t.Errorf("after %q: MTU %d", breakage.command, mtu)
-		}
 	}
-	cannotReach(t, box, "tcp", at(b.Overlay4, 80))
 }
 
 // A peer that leaves takes its entries along, and nobody else's.
