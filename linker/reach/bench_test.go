@@ -1,0 +1,91 @@
+package reach_test
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"tombolo/linker/reach"
+	"tombolo/linker/record"
+)
+
+// large is 1,000 apps of 5 services with 10 endpoints each, on 1,000 hosts.
+func large() *record.Snapshot {
+	s := newWorld().s
+	for a := range 1000 {
+		app := fmt.Sprint("app", a)
+		services := map[string]record.Service{}
+		for v := range 5 {
+			services[fmt.Sprint("s", v)] = record.Service{
+				Networks: nets(app + "_default:alias"), Links: []record.Link{{Service: "s0", Alias: "first"}}, Replicas: 10, Ports: tcp(80),
+			}
+			for i := range 10 {
+				n := a*50 + v*10 + i
+				id := fmt.Sprint("e", n)
+				s.Endpoints[id] = &record.Endpoint{
+					ID: id, Host: fmt.Sprint("h", (n*7)%1000), Container: fmt.Sprintf("%064x", n), App: app, Service: fmt.Sprint("s", v), Slot: i + 1,
+					Addr4:   netip.AddrFrom4([4]byte{100, 64 + byte(n>>16), byte(n >> 8), byte(n)}),
+					Running: true, Health: record.HealthHealthy, Generation: 1,
+				}
+			}
+		}
+		s.Apps[app] = &record.App{Name: app, Services: services}
+		h := fmt.Sprint("h", a)
+		s.Hosts[h] = &record.Host{Name: h, Underlay: netip.AddrFrom4([4]byte{198, 18, byte(a >> 8), byte(a)})}
+	}
+	return s
+}
+
+// Every view of one host of 1,000, and what its endpoints may receive, in a time
+// that a change can wait for.
+func TestLarge(t *testing.T) {
+	s := large()
+	start := time.Now()
+	r := reach.Of(s)
+	views, granted := 0, len(r.Grants("h1"))
+	for id, e := range s.Endpoints {
+		if e.Host == "h1" {
+			views++
+			if n := len(r.Names(id).Names); n < 1000 {
+				t.Fatalf("%s sees %d names", id, n)
+			}
+		}
+	}
+	if views != 50 || granted < 50*49 {
+		t.Errorf("%d views, %d grants", views, granted)
+	}
+	took := time.Since(start)
+	t.Logf("50 views and %d grants of 50,000 endpoints: %v", granted, took)
+	if took > 5*time.Second {
+		t.Errorf("it took %v", took)
+	}
+}
+
+func BenchmarkOf(b *testing.B) {
+	s := large()
+	for b.Loop() {
+		reach.Of(s)
+	}
+}
+
+func BenchmarkNames(b *testing.B) {
+	r := reach.Of(large())
+	for b.Loop() {
+		r.Names("e1")
+	}
+}
+
+func BenchmarkGrants(b *testing.B) {
+	r := reach.Of(large())
+	for b.Loop() {
+		r.Grants("h1")
+	}
+}
+
+func BenchmarkAllowed(b *testing.B) {
+	r := reach.Of(large())
+	for b.Loop() {
+		r.Allowed("e1", "e2", record.Port{Number: 80, Proto: "tcp"})
+	}
+}

@@ -1,0 +1,216 @@
+package reach_test
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"tombolo/linker/reach"
+	"tombolo/linker/record"
+)
+
+// In every case endpoint a asks; the names without a dot are shown.
+func TestShortNames(t *testing.T) {
+	spec := func(s record.Service) map[string]record.Service {
+		if s.Networks == nil {
+			s.Networks = nets("shop_default")
+		}
+		return map[string]record.Service{"web": {Networks: nets("shop_default")}, "db": s}
+	}
+	tests := map[string]struct {
+		world world
+		want  []string
+	}{
+		"services of the app": {
+			newWorld().add("a", "shop/web/1").add("b1", "shop/db/1").add("b2", "shop/db/2"),
+			[]string{"db -> b1 b2", "web -> a"}},
+		"another app's are not there": {
+			newWorld().add("a", "shop/web/1").add("b", "blog/db/1"), []string{"web -> a"}},
+		"aliases on a shared network": {
+			newWorld().add("a", "shop/web/1", on("n")).add("b", "shop/db/1", on("n:Store,sql", "m:secret")),
+			[]string{"db -> b", "sql -> b", "store -> b", "web -> a"}},
+		"services share an alias": {
+			newWorld().add("a", "shop/web/1").add("b", "shop/db-a/1", on("shop_default:db")).add("c", "shop/db-b/1", on("shop_default:db")),
+			[]string{"db -> b c", "db-a -> b", "db-b -> c", "web -> a"}},
+		"an alias joins a service of that name": {
+			newWorld().add("a", "shop/web/1").add("b", "shop/db/1").add("c", "shop/new/1", on("shop_default:db")),
+			[]string{"db -> b c", "new -> c", "web -> a"}},
+		"link with an alias": {
+			newWorld().add("a", "shop/web/1", on("x"), links("db:store")).add("b", "shop/db/1", on("y:sql")),
+			[]string{"db -> b", "store -> b", "web -> a"}},
+		"the alias of a link hides a service": {
+			newWorld().add("a", "shop/web/1", links("db:cache")).add("b", "shop/db/1").add("c", "shop/cache/1"),
+			[]string{"cache -> b", "db -> b", "web -> a"}},
+		"two links, one alias": {
+			newWorld().add("a", "shop/web/1", links("db:x", "cache:x")).add("b", "shop/db/1").add("c", "shop/cache/1"),
+			[]string{"cache -> c", "db -> b", "web -> a", "x -> c b"}},
+		"strict: links alone, and itself not by its service": {
+			newWorld().add("a", "shop/web/1", strict, links("db")).add("b", "shop/db/1", strict).add("c", "shop/web/2", strict).add("d", "shop/cache/1", strict),
+			[]string{"db -> b"}},
+		"container_name and hostname": {
+			newWorld().add("a", "shop/web/1").add("b", "shop/db/1", named("The_DB"), hostname("sql")),
+			[]string{"db -> b", "sql -> b", "the_db -> b", "web -> a"}},
+		"a hostname does not take a service's name": {
+			newWorld().add("a", "shop/web/1").add("b", "shop/db/1", hostname("web")),
+			[]string{"db -> b", "web -> a"}},
+		"one-off": {
+			newWorld().add("a", "shop", named("tool")).add("b", "shop/db/1"),
+			[]string{"db -> b", "tool -> a"}},
+
+		"across apps by network": {
+			newWorld().add("a", "shop/web/1", on("ext")).add("b", "blog/db/1", on("ext:posts")),
+			[]string{"db -> b", "posts -> b", "web -> a"}},
+		"the own app's service first": {
+			newWorld().add("a", "shop/web/1", on("ext")).add("b", "blog/db/1", on("ext")).add("c", "shop/db/1", on("ext")),
+			[]string{"db -> c", "web -> a"}},
+		"an own service without instance first too": {
+			newWorld().add("a", "shop/web/1", on("ext")).add("b", "blog/db/1", on("ext")).
+				app("shop", false, map[string]record.Service{"web": {Networks: nets("ext")}, "db": {Networks: nets("ext")}}),
+			[]string{"db ->", "web -> a"}},
+		"across apps by link": {
+			newWorld().add("a", "shop/web/1", links("blog.db:posts")).add("b", "blog/db/1", export()),
+			[]string{"db -> b", "posts -> b", "web -> a"}},
+		"across apps by link, not exported": {
+			newWorld().add("a", "shop/web/1", links("blog.db:posts")).add("b", "blog/db/1"),
+			[]string{"web -> a"}},
+		"across apps by link, exported, no instance": {
+			newWorld().add("a", "shop/web/1", links("blog.db:posts")).
+				app("blog", false, map[string]record.Service{"db": {Networks: nets("blog_default"), Export: &record.Export{}}}),
+			[]string{"db ->", "posts ->", "web -> a"}},
+
+		"no instance": {
+			newWorld().add("a", "shop/web/1").app("shop", false, spec(record.Service{Networks: nets("shop_default:sql"), ContainerName: "the_db", Hostname: "H"})),
+			[]string{"db ->", "h ->", "sql ->", "the_db ->", "web -> a"}},
+		"a link to no instance": {
+			newWorld().add("a", "shop/web/1").app("shop", false, map[string]record.Service{
+				"web": {Networks: nets("n"), Links: []record.Link{link("db:store")}}, "db": {Networks: nets("m")}}),
+			[]string{"db ->", "store ->", "web -> a"}},
+		"a link to nothing": {
+			newWorld().add("a", "shop/web/1", links("nothing:x")), []string{"web -> a"}},
+		"not healthy": {
+			newWorld().add("a", "shop/web/1").add("b", "shop/db/1", unhealthy).add("c", "shop/db/2", starting).add("d", "shop/db/3", stopped),
+			[]string{"db ->", "web -> a"}},
+		"healthy": {
+			newWorld().add("a", "shop/web/1").add("b", "shop/db/1", healthy), []string{"db -> b", "web -> a"}},
+		"the asker itself is unhealthy": {
+			newWorld().add("a", "shop/web/1", unhealthy).add("b", "shop/db/1"), []string{"db -> b", "web ->"}},
+		"suspended": {
+			newWorld().add("a", "shop/web/1").add("b", "shop/db/1", host("h2")).add("c", "shop/db/2").suspend("h2"),
+			[]string{"db -> c", "web -> a"}},
+		"drained": {
+			newWorld().add("a", "shop/web/1").add("b", "shop/db/1").add("c", "shop/db/2").app("shop", false, spec(record.Service{Drained: []int{1}})),
+			[]string{"db -> c", "web -> a"}},
+		"the highest generation": {
+			newWorld().add("a", "shop/web/1").add("b", "shop/db/1", gen(1)).add("c", "shop/db/1", gen(2)).add("d", "shop/db/2", gen(1)),
+			[]string{"db -> c d", "web -> a"}},
+		"the highest generation is dead": {
+			newWorld().add("a", "shop/web/1").add("b", "shop/db/1", gen(1)).add("c", "shop/db/1", gen(2), host("h2")).suspend("h2"),
+			[]string{"db ->", "web -> a"}},
+		"the generation that counts": {
+			newWorld().add("a", "shop/web/1").add("b", "shop/db/1", gen(1)).add("c", "shop/db/1", gen(2)).add("d", "shop/db/1", gen(3)).
+				app("shop", false, spec(record.Service{Generations: map[int]uint64{1: 2}})),
+			[]string{"db -> c", "web -> a"}},
+		"the generation that counts is not there": {
+			newWorld().add("a", "shop/web/1").add("b", "shop/db/1", gen(1)).app("shop", false, spec(record.Service{Generations: map[int]uint64{1: 2}})),
+			[]string{"db ->", "web -> a"}},
+		"a slot that the app record does not count": {
+			newWorld().add("a", "shop/web/1").add("b", "shop/db/2", gen(1)).add("c", "shop/db/2", gen(5)).
+				app("shop", false, spec(record.Service{Generations: map[int]uint64{1: 2}})),
+			[]string{"db -> c", "web -> a"}},
+		"without slots all answer": {
+			newWorld().add("a", "shop/web").add("b", "shop/db").add("c", "shop/db"), []string{"db -> b c", "web -> a"}},
+		"labels differ among a service's containers": {
+			newWorld().add("a", "shop/web/1", on("n")).add("b", "shop/db/1", on("n:x")).add("c", "shop/db/2", on("m:y")),
+			[]string{"db -> b", "web -> a", "x -> b"}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			got := short(show(tt.world.s, reach.Names(tt.world.s, "a")))
+			if d := cmp.Diff(tt.want, got); d != "" {
+				t.Errorf("want -, got +:\n%s", d)
+			}
+		})
+	}
+}
+
+// All names of a view, those relative to the zone too.
+func TestZoneNames(t *testing.T) {
+	w := newWorld().add("a", "shop/web/1", links("blog.api"), named("h1.host"), hostname("db.pay")).
+		add("b", "shop/db/1", on("shop_default:db.pay,tasks.db.shop")).
+		add("c", "shop/db", ports(5432)).
+		add("d", "blog/api/3", export(), host("h2")).
+		add("p", "pay/db/1").
+		app("shop", false, map[string]record.Service{
+			"web": {Networks: nets("shop_default"), Replicas: 2, Links: []record.Link{link("blog.api")}},
+			"db":  {Networks: nets("shop_default:db.pay,tasks.db.shop"), Replicas: 1, Ports: tcp(5432)},
+		}).suspend("h2")
+	w.s.Hosts["h1"] = &record.Host{Name: "h1", Underlay: netip.MustParseAddr("198.18.0.11")}
+	w.s.Hosts["h2"] = &record.Host{Name: "h2", Underlay: netip.MustParseAddr("198.18.0.12")}
+	v := reach.Names(w.s, "a")
+	want := []string{
+		"1.db.shop -> b", "1.web.shop -> a", "2.web.shop ->", "3.api.blog ->",
+		"api ->", "api.blog ->", "c-c.db.shop -> c", "db -> b c", "db.pay -> b c", "db.shop -> b c",
+		"h1.host -> 198.18.0.11", "h2.host ->", "tasks.api.blog ->", "tasks.db.shop -> b c", "tasks.web.shop -> a",
+		"web -> a", "web.shop -> a",
+	}
+	got := show(w.s, v)
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("want -, got +:\n%s", d)
+	}
+	if d := cmp.Diff([]record.Port{{Number: 5432, Proto: "tcp"}}, v.Names["db"].Ports); d != "" {
+		t.Error(d)
+	}
+	ptr := map[string]string{}
+	for addr, name := range v.PTR {
+		ptr[addr.String()] = name
+	}
+	wantPTR := map[string]string{
+		"100.64.0.2": "1.web.shop", "100.64.0.3": "1.db.shop", "100.64.0.4": "c-c.db.shop", "100.64.0.5": "3.api.blog",
+	}
+	if d := cmp.Diff(wantPTR, ptr); d != "" {
+		t.Errorf("PTR: want -, got +:\n%s", d)
+	}
+}
+
+func TestHostView(t *testing.T) {
+	w := newWorld().add("a", "shop/web/1", strict).add("b", "blog/db/1", named("x")).add("f", "").
+		app("shop", true, map[string]record.Service{"web": {Replicas: 1}, "later": {Replicas: 1}})
+	w.s.Hosts["h1"] = &record.Host{Name: "h1", Underlay: netip.MustParseAddr("fd00::1")}
+	v := reach.HostView(w.s)
+	want := []string{
+		"1.db.blog -> b", "1.later.shop ->", "1.web.shop -> a", "db.blog -> b", "h1.host -> invalid IP",
+		"later.shop ->", "tasks.db.blog -> b", "tasks.later.shop ->", "tasks.web.shop -> a", "web.shop -> a",
+	}
+	if d := cmp.Diff(want, show(w.s, v)); d != "" {
+		t.Errorf("want -, got +:\n%s", d)
+	}
+	if got := v.Names["h1.host"].Targets[0].Addr6.String(); got != "fd00::1" {
+		t.Errorf("h1.host: %s", got)
+	}
+	if len(v.PTR) != 2 {
+		t.Errorf("PTR %v", v.PTR)
+	}
+}
+
+// An address that the record of a dead container still holds names the living one.
+func TestAddressReused(t *testing.T) {
+	w := newWorld().add("a", "shop/web/1").add("b", "shop/db/1", stopped).add("c", "shop/cache/1")
+	w.s.Endpoints["b"].Addr4 = w.s.Endpoints["c"].Addr4
+	for range 20 { // whatever the order of maps
+		if got := reach.Names(w.s, "a").PTR[w.s.Endpoints["c"].Addr4]; got != "1.cache.shop" {
+			t.Fatalf("the address names %s", got)
+		}
+	}
+}
+
+func TestViewIsStable(t *testing.T) {
+	w := newWorld().add("a", "shop/web/1", on("n", "m"), links("db:x")).add("b", "shop/db/1", on("m:q", "n:q")).add("c", "shop/db/2", on("n"))
+	first := reach.Names(w.s, "a")
+	for range 20 {
+		if d := cmp.Diff(first, reach.Names(w.s, "a"), cmpopts.EquateComparable(netip.Addr{})); d != "" {
+			t.Fatal(d)
+		}
+	}
+}

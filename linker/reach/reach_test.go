@@ -1,0 +1,250 @@
+package reach_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"tombolo/linker/reach"
+	"tombolo/linker/record"
+)
+
+// In every case endpoint a asks for endpoint b.
+func TestAllowed(t *testing.T) {
+	port := func(n uint16) record.Port { return record.Port{Number: n, Proto: "tcp"} }
+	udp := record.Port{Number: 80, Proto: "udp"}
+	service := func(networks map[string][]string, change func(*record.Service)) record.Service {
+		s := record.Service{Networks: networks}
+		if change != nil {
+			change(&s)
+		}
+		return s
+	}
+	tests := map[string]struct {
+		world world
+		port  record.Port
+		want  bool
+	}{
+		"same app, same network": {
+			newWorld().add("a", "shop/web/1").add("b", "shop/db/1"), port(80), true},
+		"any port of a shared network, whatever it listens on": {
+			newWorld().add("a", "shop/web/1").add("b", "shop/db/1", ports(5432)), port(80), true},
+		"any protocol": {
+			newWorld().add("a", "shop/web/1").add("b", "shop/db/1"), udp, true},
+		"same app, other network": {
+			newWorld().add("a", "shop/web/1", on("shop_front")).add("b", "shop/db/1", on("shop_back")), port(80), false},
+		"one of several networks": {
+			newWorld().add("a", "shop/web/1", on("shop_front", "shop_mid")).add("b", "shop/db/1", on("shop_mid", "shop_back")), port(80), true},
+		"same service": {
+			newWorld().add("a", "shop/web/1").add("b", "shop/web/2"), port(80), true},
+		"no network": {
+			newWorld().add("a", "shop/web/1", on()).add("b", "shop/db/1", on()), port(80), false},
+		"one-off of the app": {
+			newWorld().add("a", "shop").add("b", "shop/db/1"), port(80), true},
+
+		"link across networks": {
+			newWorld().add("a", "shop/web/1", on("shop_front"), links("db:store")).add("b", "shop/db/1", on("shop_back")), port(80), true},
+		"link is directed": {
+			newWorld().add("b", "shop/web/1", on("shop_front"), links("db")).add("a", "shop/db/1", on("shop_back")), port(80), false},
+		"link to another service": {
+			newWorld().add("a", "shop/web/1", on("x"), links("cache")).add("b", "shop/db/1", on("y")), port(80), false},
+		"link reaches a port listened on": {
+			newWorld().add("a", "shop/web/1", on("x"), links("db")).add("b", "shop/db/1", on("y"), ports(5432)), port(5432), true},
+		"link does not reach another port": {
+			newWorld().add("a", "shop/web/1", on("x"), links("db")).add("b", "shop/db/1", on("y"), ports(5432)), port(22), false},
+		"link does not reach another protocol": {
+			newWorld().add("a", "shop/web/1", on("x"), links("db")).add("b", "shop/db/1", on("y"), ports(80)), udp, false},
+		"an unset protocol is tcp": {
+			newWorld().add("a", "shop/web/1", on("x"), links("db")).add("b", "shop/db/1", on("y"), ports(80)), record.Port{Number: 80}, true},
+		"any port at all": {
+			newWorld().add("a", "shop/web/1", on("x"), links("db")).add("b", "shop/db/1", on("y"), ports(80)), record.Port{}, true},
+		"link of upper case": {
+			newWorld().add("a", "shop/web/1", on("x"), links("DB")).add("b", "shop/db/1", on("y")), port(80), true},
+		"link names its own app": {
+			newWorld().add("a", "shop/web/1", on("x"), links("shop.db")).add("b", "shop/db/1", on("y")), port(80), true},
+
+		"strict: a network is not enough": {
+			newWorld().add("a", "shop/web/1", strict).add("b", "shop/db/1", strict), port(80), false},
+		"strict: the target alone": {
+			newWorld().add("a", "shop/web/1").add("b", "shop/db/1", strict), port(80), false},
+		"strict: the asker alone": {
+			newWorld().add("a", "shop/web/1", strict).add("b", "shop/db/1"), port(80), false},
+		"strict: a link is": {
+			newWorld().add("a", "shop/web/1", strict, links("db")).add("b", "shop/db/1", strict), port(80), true},
+		"strict: replicas do not see each other": {
+			newWorld().add("a", "shop/web/1", strict).add("b", "shop/web/2", strict), port(80), false},
+		"strict: unless the service links to itself": {
+			newWorld().add("a", "shop/web/1", strict, links("web")).add("b", "shop/web/2", strict), port(80), true},
+
+		"other app": {
+			newWorld().add("a", "blog/web/1").add("b", "shop/db/1"), port(80), false},
+		"other app, shared external network": {
+			newWorld().add("a", "blog/web/1", on("metrics")).add("b", "shop/db/1", on("metrics", "shop_default")), port(80), true},
+		"other app, shared external network, strict target": {
+			newWorld().add("a", "blog/web/1", on("metrics")).add("b", "shop/db/1", on("metrics"), strict), port(80), false},
+		"other app, link without export": {
+			newWorld().add("a", "blog/web/1", links("shop.db")).add("b", "shop/db/1"), port(80), false},
+		"other app, export without link": {
+			newWorld().add("a", "blog/web/1").add("b", "shop/db/1", export()), port(80), false},
+		"other app, link and export": {
+			newWorld().add("a", "blog/web/1", links("shop.db")).add("b", "shop/db/1", export()), port(80), true},
+		"other app, link and export to it": {
+			newWorld().add("a", "blog/web/1", links("shop.db")).add("b", "shop/db/1", export("x", "Blog")), port(80), true},
+		"other app, link and export to another": {
+			newWorld().add("a", "blog/web/1", links("shop.db")).add("b", "shop/db/1", export("x")), port(80), false},
+		"other app, strict, link and export": {
+			newWorld().add("a", "blog/web/1", strict, links("shop.db")).add("b", "shop/db/1", strict, export()), port(80), true},
+		"other app, link and export, other port": {
+			newWorld().add("a", "blog/web/1", links("shop.db")).add("b", "shop/db/1", export(), ports(5432)), port(22), false},
+		"a link without app does not leave it": {
+			newWorld().add("a", "blog/web/1", links("db")).add("b", "shop/db/1", export()), port(80), false},
+
+		"foreign asker":            {newWorld().add("a", "").add("b", "shop/db/1"), port(80), false},
+		"foreign target":           {newWorld().add("a", "shop/web/1").add("b", ""), port(80), false},
+		"foreign both":             {newWorld().add("a", "").add("b", ""), port(80), false},
+		"foreign on our network":   {newWorld().add("a", "", on("shop_default")).add("b", "shop/db/1"), port(80), false},
+		"foreign with a link":      {newWorld().add("a", "", links("shop.db")).add("b", "shop/db/1", export()), port(80), false},
+		"unknown target":           {newWorld().add("a", "shop/web/1"), port(80), false},
+		"drained, still reached":   {newWorld().add("a", "shop/web/1").add("b", "shop/db/1").app("shop", false, map[string]record.Service{"web": service(nets("n"), nil), "db": service(nets("n"), func(s *record.Service) { s.Drained = []int{1} })}), port(80), true},
+		"stopped, still reached":   {newWorld().add("a", "shop/web/1").add("b", "shop/db/1", stopped), port(80), true},
+		"suspended, still reached": {newWorld().add("a", "shop/web/1").add("b", "shop/db/1", host("h2")).suspend("h2"), port(80), true},
+		"superseded, still reached": {
+			newWorld().add("a", "shop/web/1").add("b", "shop/db/1", gen(1)).add("c", "shop/db/1", gen(2)), port(80), true},
+
+		"app record adds a network": {
+			newWorld().add("a", "shop/web/1", on()).add("b", "shop/db/1", on()).
+				app("shop", false, map[string]record.Service{"web": service(nets("n"), nil), "db": service(nets("n"), nil)}), port(80), true},
+		"app record takes a network away": {
+			newWorld().add("a", "shop/web/1").add("b", "shop/db/1").
+				app("shop", false, map[string]record.Service{"web": service(nets("n"), nil), "db": service(nets("m"), nil)}), port(80), false},
+		"app record takes a link away": {
+			newWorld().add("a", "shop/web/1", on("x"), links("db")).add("b", "shop/db/1", on("y")).
+				app("shop", false, map[string]record.Service{"web": service(nets("x"), nil), "db": service(nets("y"), nil)}), port(80), false},
+		"app record adds a link": {
+			newWorld().add("a", "shop/web/1", on("x")).add("b", "shop/db/1", on("y")).
+				app("shop", false, map[string]record.Service{"web": service(nets("x"), func(s *record.Service) { s.Links = []record.Link{link("db")} }), "db": service(nets("y"), nil)}), port(80), true},
+		"app record takes an export away": {
+			newWorld().add("a", "blog/web/1", links("shop.db")).add("b", "shop/db/1", export()).
+				app("shop", false, map[string]record.Service{"db": service(nets("y"), nil)}), port(80), false},
+		"app record bounds the ports of a link": {
+			newWorld().add("a", "shop/web/1", on("x"), links("db")).add("b", "shop/db/1", on("y")).
+				app("shop", false, map[string]record.Service{"db": service(nets("y"), func(s *record.Service) { s.Ports = tcp(1) })}), port(80), false},
+		"app record makes it strict": {
+			newWorld().add("a", "shop/web/1").add("b", "shop/db/1").
+				app("shop", true, map[string]record.Service{"web": service(nets("n"), nil), "db": service(nets("n"), nil)}), port(80), false},
+		"app record makes it strict for those it does not name": {
+			newWorld().add("a", "shop/web/1").add("b", "shop/db/1").app("shop", true, nil), port(80), false},
+		"labels hold where the app record is silent": {
+			newWorld().add("a", "shop/web/1").add("b", "shop/old/1").
+				app("shop", false, map[string]record.Service{"web": service(nets("shop_default"), nil)}), port(80), true},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			if got := reach.Allowed(tt.world.s, "a", "b", tt.port); got != tt.want {
+				t.Errorf("allowed %v, want %v", got, tt.want)
+			}
+			if !reach.Allowed(tt.world.s, "a", "a", tt.port) {
+				t.Error("it does not reach itself")
+			}
+		})
+	}
+}
+
+func grants(t *testing.T, w world, host string) []string {
+	t.Helper()
+	lines := []string{}
+	for _, g := range reach.Grants(w.s, host) {
+		line := g.From.ID + " > " + g.To.ID
+		for _, p := range g.Ports {
+			line += fmt.Sprintf(" %d/%s", p.Number, p.Proto)
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+func TestGrants(t *testing.T) {
+	w := newWorld().
+		add("web1", "shop/web/1", host("h1"), on("shop_front"), links("db")).
+		add("web2", "shop/web/2", host("h2"), on("shop_front"), links("db")).
+		add("db1", "shop/db/1", host("h1"), on("shop_back"), ports(5432)).
+		add("db0", "shop/db/1", host("h2"), on("shop_back"), ports(5432), stopped, gen(0)).
+		add("blog", "blog/web/1", host("h2"), links("shop.db:store")).
+		add("alien", "", host("h1")).
+		suspend("h2")
+	tests := map[string][]string{
+		"h1": {"db0 > db1", "web1 > db1 5432/tcp", "web2 > db1 5432/tcp", "web2 > web1"},
+		"h2": {"db1 > db0", "web1 > db0 5432/tcp", "web2 > db0 5432/tcp", "web1 > web2"},
+		"h3": {},
+	}
+	for host, want := range tests {
+		if d := cmp.Diff(want, grants(t, w, host)); d != "" {
+			t.Errorf("%s: want -, got +:\n%s", host, d)
+		}
+	}
+	w.s.Endpoints["db1"].Export = &record.Export{To: []string{"blog"}}
+	want := []string{"blog > db1 5432/tcp", "db0 > db1", "web1 > db1 5432/tcp", "web2 > db1 5432/tcp", "web2 > web1"}
+	if d := cmp.Diff(want, grants(t, w, "h1")); d != "" {
+		t.Errorf("exported: want -, got +:\n%s", d)
+	}
+}
+
+// What Grants says of two endpoints and what Allowed says is the same.
+func TestGrantsAgreeWithAllowed(t *testing.T) {
+	w := newWorld().
+		add("a", "shop/web/1", links("db", "blog.api")).add("b", "shop/db/1", on("x"), ports(1)).add("c", "shop/web/2", strict).
+		add("d", "blog/api/1", export("shop")).add("e", "blog/web/1", on("x")).add("f", "").add("g", "shop")
+	granted := map[string]bool{}
+	for _, g := range reach.Grants(w.s, "h1") {
+		granted[g.From.ID+g.To.ID] = true
+	}
+	for from := range w.s.Endpoints {
+		for to := range w.s.Endpoints {
+			if from == to {
+				continue
+			}
+			if want := reach.Allowed(w.s, from, to, record.Port{}); granted[from+to] != want {
+				t.Errorf("%s > %s: granted %v, allowed %v", from, to, granted[from+to], want)
+			}
+		}
+	}
+}
+
+// What a name leads to can be reached, for any asker.
+func TestNamesAreReachable(t *testing.T) {
+	w := newWorld().
+		add("a", "shop/web/1", links("db:store", "blog.api:posts"), named("front"), hostname("www")).
+		add("b", "shop/db/1", on("x:sql"), ports(1)).add("c", "shop/web/2", strict).
+		add("d", "blog/api/1", export("shop"), on("blog_default:api2", "x")).add("e", "blog/web/1", on("x")).add("f", "").add("g", "shop", named("tool"))
+	r := reach.Of(w.s)
+	for from := range w.s.Endpoints {
+		v := r.Names(from)
+		for name, a := range v.Names {
+			for _, target := range a.Targets {
+				for to, e := range w.s.Endpoints {
+					if e.Addr4 == target.Addr4 && !r.Allowed(from, to, record.Port{}) {
+						t.Errorf("%s sees %s -> %s, and may not reach it", from, name, to)
+					}
+				}
+			}
+		}
+		for to, e := range w.s.Endpoints {
+			if _, visible := v.PTR[e.Addr4]; visible != (e.App != "" && r.Allowed(from, to, record.Port{})) {
+				t.Errorf("%s sees the address of %s: %v", from, to, visible)
+			}
+		}
+	}
+}
+
+func TestUnknownAsker(t *testing.T) {
+	w := newWorld().add("b", "shop/db/1").add("f", "")
+	w.s.Hosts["h1"] = &record.Host{Name: "h1"}
+	for _, from := range []string{"nobody", "f"} {
+		v := reach.Names(w.s, from)
+		if d := cmp.Diff(record.View{Index: 7}, v, cmpopts.EquateEmpty()); d != "" {
+			t.Errorf("%s sees something:\n%s", from, d)
+		}
+	}
+}
