@@ -227,7 +227,7 @@ func TestClearLeavesNothing(t *testing.T) {
 	l := newLab(t, 2)
 	h := l.hosts[0]
 	list := func() (out string) {
-		for _, command := range []string{"ip -br link", "ip -br addr show", "ip route", "ip -6 route", "nft list ruleset"} {
+		for _, command := range []string{"ip -br link", "ip -br addr show scope global", "ip route", "ip -6 route | sed /^fe80:/d", "nft list ruleset"} {
 			out += string(runIn(t, h.ns, command))
 		}
 		return out
