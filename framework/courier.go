@@ -2,27 +2,43 @@ package framework
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
+	"github.com/mesos/mesos-go/api/v1/lib/scheduler/calls"
+
+	mesosclient "tombolo/framework/mesos"
 )
 
 // courier makes calls to the master in their order, so that nobody who decides
-// waits for the network. A call that fails is lost: every one of them is repeated
-// by whoever still needs it (kills, reconciliation) or answered by the master
-// (offers that were not used are rescinded, updates not acknowledged come again).
+// waits for the network.
+//
+// A call that fails is made again: all but ACCEPT may come twice. What became of
+// a failed ACCEPT is not known, so its offers are declined first, which makes sure
+// that it has no effect from then on, and then its tasks are asked for. A call
+// that fails because the subscription is gone is dropped: after the next one every
+// task is asked for and every kill repeated, and the offers are void anyway.
 type courier struct {
 	master Master
 	log    *slog.Logger
-	ready  chan struct{}
+	doubt  func(tasks []string) // asks for tasks of which nothing is known
+	ready  chan struct{}        // of one: the queue is not empty
 
 	mu    sync.Mutex
 	queue []*scheduler.Call
 }
 
-func newCourier(master Master, log *slog.Logger) *courier {
-	return &courier{master: master, log: log, ready: make(chan struct{}, 1)}
+// The pause before a call is made again; it doubles.
+const (
+	callAgain    = 200 * time.Millisecond
+	callAgainMax = 5 * time.Second
+)
+
+func newCourier(f *Framework) *courier {
+	return &courier{master: f.Master, log: f.Log, doubt: f.doubt, ready: make(chan struct{}, 1)}
 }
 
 func (c *courier) put(call *scheduler.Call) {
@@ -47,15 +63,56 @@ func (c *courier) run(ctx context.Context) error {
 		c.queue = nil
 		c.mu.Unlock()
 		for _, call := range queue {
-			c.make(ctx, call)
+			c.deliver(ctx, call)
 		}
 	}
 }
 
-func (c *courier) make(ctx context.Context, call *scheduler.Call) {
+func (c *courier) deliver(ctx context.Context, call *scheduler.Call) {
+	var tasks []string
+	for pause := callAgain; ; pause = min(2*pause, callAgainMax) {
+		err := c.attempt(ctx, call)
+		if err == nil || ctx.Err() != nil {
+			break
+		}
+		c.log.Warn("call to the master failed", "call", call.Type.String(), "err", err)
+		if call.Type == scheduler.Call_ACCEPT {
+			tasks = launched(call.Accept)
+			call = calls.Decline(call.Accept.OfferIDs...).With(calls.RefuseSeconds(0))
+		}
+		if hopeless(err) || !sleep(ctx, pause) {
+			break
+		}
+	}
+	if len(tasks) > 0 {
+		c.doubt(tasks)
+	}
+}
+
+func (c *courier) attempt(ctx context.Context, call *scheduler.Call) error {
 	bounded, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	if err := c.master.Call(bounded, call); err != nil && ctx.Err() == nil {
-		c.log.Warn("call to the master failed", "call", call.Type.String(), "err", err)
+	return c.master.Call(bounded, call)
+}
+
+// hopeless says whether the same call cannot succeed in this subscription.
+func hopeless(err error) bool {
+	for _, kind := range []error{
+		mesosclient.ErrDisconnected, mesosclient.ErrNotSubscribed, mesosclient.ErrUnknownFramework,
+		mesosclient.ErrStreamID, mesosclient.ErrNotLeader, mesosclient.ErrInvalid, mesosclient.ErrUnauthorized,
+	} {
+		if errors.Is(err, kind) {
+			return true
+		}
 	}
+	return false
+}
+
+func launched(a *scheduler.Call_Accept) (ids []string) {
+	for _, op := range a.Operations {
+		for _, info := range op.GetLaunch().GetTaskInfos() {
+			ids = append(ids, info.TaskID.Value)
+		}
+	}
+	return ids
 }

@@ -77,7 +77,7 @@ func New(config Config) *Framework {
 		hosts: map[string]*host{}, offers: map[string]*offer{}, linkers: map[string]*watcher{},
 		graves: map[string]record.Record{}, changed: make(chan struct{}),
 	}
-	f.courier = newCourier(f.Master, f.Log)
+	f.courier = newCourier(f)
 	f.snapshot = &api.Snapshot{Info: f.Config.Info, Apps: map[string]api.Status{}, Spec: map[string]app.App{}}
 	return f
 }

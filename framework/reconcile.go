@@ -26,6 +26,19 @@ func (r *reconciliation) start(tasks map[string]*task, now time.Time) {
 
 func (r *reconciliation) answered(task string) { delete(r.open, task) }
 
+// doubt asks for tasks of which it is not known whether the master has them.
+func (f *Framework) doubt(tasks []string) {
+	f.inbox.put(func() {
+		r := &f.reconcile
+		for _, id := range tasks {
+			if r.open != nil && f.tasks[id] != nil {
+				r.open[id] = true
+			}
+		}
+		r.next, r.pause = time.Now(), reconcileWait
+	})
+}
+
 // ask makes the calls that are due.
 func (f *Framework) ask(now time.Time) {
 	r := &f.reconcile

@@ -140,8 +140,9 @@ func (c *Cluster) observe(info mesos.TaskInfo) {
 	for _, h := range c.hosts {
 		for id, t := range h.tasks {
 			// A task that ended and whose end is not acknowledged holds its slot no
-			// more; one on a host that counts as lost cannot be helped.
-			if other, _ := slotOf(id); other == slot && !terminal(t.state) && h.alive && !h.lost {
+			// more. One that was given up as lost has been replaced already: it is
+			// killed when it is seen again, and until then nobody waits for it.
+			if other, _ := slotOf(id); other == slot && !terminal(t.state) && h.alive && !t.lost {
 				c.violate("%s launched while %s is alive on %s", info.TaskID.Value, id, h.name)
 			}
 		}

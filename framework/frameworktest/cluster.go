@@ -86,6 +86,7 @@ type task struct {
 	running   bool
 	healthy   bool
 	checked   bool // it has a health check
+	lost      bool // it was given up with its host once
 	pending   []mesos.TaskStatus
 	behaviour Behaviour
 }

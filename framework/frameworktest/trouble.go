@@ -47,6 +47,7 @@ func (c *Cluster) away(h *host) {
 		c.send(scheduler.Event{Type: scheduler.Event_FAILURE, Failure: &scheduler.Event_Failure{AgentID: &mesos.AgentID{Value: h.agent}}})
 		for id, t := range h.tasks {
 			if !terminal(t.state) {
+				t.lost = true
 				c.tell(id, h.agent, mesos.TASK_UNREACHABLE, mesos.REASON_AGENT_REMOVED)
 			}
 		}

@@ -46,6 +46,13 @@ func (m *Memory) Reopen() {
 	m.dead, m.until = false, -1
 }
 
+// Crashed reports whether it has crashed and was not reopened.
+func (m *Memory) Crashed() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.dead
+}
+
 // Load implements store.Backend.
 func (m *Memory) Load(fn func(string, []byte) error) error {
 	m.mu.Lock()
