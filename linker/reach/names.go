@@ -15,8 +15,7 @@ import (
 type rank int
 
 const (
-	rankHost      rank = iota // h1.host
-	rankZone                  // db.shop and the like: nobody can take another's
+	rankZone      rank = iota // db.shop and the like: nobody can take another's
 	rankLink                  // the alias of a link
 	rankOwn                   // service, alias, container_name in the asker's app
 	rankOwnHost               // hostname in the asker's app
@@ -27,12 +26,11 @@ const (
 // Names returns what endpoint from (by ID) sees: nothing when it is unknown or of
 // no app. What it sees it can reach, on one port at least.
 func (r *Relation) Names(from string) record.View {
-	v := r.newView()
 	a := r.members[from]
 	if a == nil || a.of.app == "" {
-		return v.view()
+		return record.View{Index: r.s.Index, Names: map[string]record.Answers{}, PTR: map[netip.Addr]string{}}
 	}
-	v.hosts()
+	v := r.newView()
 	for of := range r.inReach(a) {
 		for _, s := range r.services[of].sights() {
 			v.add(a, s)
@@ -46,7 +44,6 @@ func (r *Relation) Names(from string) record.View {
 // relative to the zone (db.shop), every host, every address of an app.
 func (r *Relation) HostView() record.View {
 	v := r.newView()
-	v.hosts()
 	for _, svc := range r.services {
 		if svc.app == "" {
 			continue
@@ -98,17 +95,18 @@ type view struct {
 	r     *Relation
 	names map[string]*claim
 	ptr   map[netip.Addr]string
+	known map[*member]record.Target // of members that answer; unset for the others
 }
 
 // claim is who has a name so far.
 type claim struct {
 	rank    rank
-	targets map[record.Target]bool
+	targets []record.Target // some of them twice
 	ports   []record.Port
 }
 
 func (r *Relation) newView() *view {
-	return &view{r: r, names: map[string]*claim{}, ptr: map[netip.Addr]string{}}
+	return &view{r: r, names: map[string]*claim{}, ptr: map[netip.Addr]string{}, known: map[*member]record.Target{}}
 }
 
 // claim makes name exist, and lead to whichever of members answer, unless someone
@@ -120,15 +118,15 @@ func (v *view) claim(name string, by rank, t *terms, members ...*member) {
 	}
 	c := v.names[name]
 	if c == nil || by < c.rank {
-		c = &claim{rank: by, targets: map[record.Target]bool{}}
+		c = &claim{rank: by}
 		v.names[name] = c
 	}
 	if by > c.rank {
 		return
 	}
 	for _, m := range members {
-		if v.r.answers(m) {
-			c.targets[record.Target{Name: m.name(), Addr4: m.e.Addr4, Addr6: m.e.Addr6}] = true
+		if target := v.target(m); target.Name != "" {
+			c.targets = append(c.targets, target)
 		}
 	}
 	for _, p := range t.ports {
@@ -136,6 +134,18 @@ func (v *view) claim(name string, by rank, t *terms, members ...*member) {
 			c.ports = append(c.ports, p)
 		}
 	}
+}
+
+// target is where names lead to for m: nowhere unless it answers.
+func (v *view) target(m *member) record.Target {
+	target, known := v.known[m]
+	if !known {
+		if v.r.answers(m) {
+			target = record.Target{Name: m.name(), Addr4: m.e.Addr4, Addr6: m.e.Addr6}
+		}
+		v.known[m] = target
+	}
+	return target
 }
 
 // add shows a what of s is in its reach.
@@ -195,33 +205,37 @@ func (v *view) instance(m *member) {
 	}
 }
 
-// hosts adds every host by its underlay address. A suspended one has none.
-func (v *view) hosts() {
-	for name, h := range v.r.s.Hosts {
-		c := &claim{rank: rankHost, targets: map[record.Target]bool{}}
-		v.names[name+".host"] = c
-		if !h.Underlay.IsValid() || v.r.s.Suspended[name] {
-			continue
+// hostAnswers is every host by its underlay address. A suspended one has none.
+// Every view of the snapshot shares them.
+func hostAnswers(s *record.Snapshot) map[string]record.Answers {
+	all := make(map[string]record.Answers, len(s.Hosts))
+	for host, h := range s.Hosts {
+		name := host + ".host"
+		var a record.Answers
+		if h.Underlay.IsValid() && !s.Suspended[host] {
+			t := record.Target{Name: name}
+			if h.Underlay.Is4() {
+				t.Addr4 = h.Underlay
+			} else {
+				t.Addr6 = h.Underlay
+			}
+			a.Targets = []record.Target{t}
 		}
-		t := record.Target{Name: name + ".host"}
-		if h.Underlay.Is4() {
-			t.Addr4 = h.Underlay
-		} else {
-			t.Addr6 = h.Underlay
-		}
-		c.targets[t] = true
+		all[name] = a
 	}
+	return all
 }
 
+// view is what was collected, and the hosts, whose names nobody can take.
 func (v *view) view() record.View {
-	out := record.View{Index: v.r.s.Index, Names: make(map[string]record.Answers, len(v.names)), PTR: v.ptr}
+	hosts := v.r.hosts()
+	names := make(map[string]record.Answers, len(v.names)+len(hosts))
 	for name, c := range v.names {
-		out.Names[name] = record.Answers{
-			Targets: slices.SortedFunc(maps.Keys(c.targets), byName),
-			Ports:   slices.Clone(c.ports),
-		}
+		slices.SortFunc(c.targets, byName)
+		names[name] = record.Answers{Targets: slices.Compact(c.targets), Ports: c.ports}
 	}
-	return out
+	maps.Copy(names, hosts)
+	return record.View{Index: v.r.s.Index, Names: names, PTR: v.ptr}
 }
 
 func byName(a, b record.Target) int {

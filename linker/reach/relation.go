@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"sync"
 
 	"tombolo/linker/record"
 )
@@ -18,6 +19,7 @@ type Relation struct {
 	networks map[string][]*member // full network name -> who is on it
 	offers   map[string][]id      // full network name -> services on it
 	linkers  map[id][]*member     // service -> who links to it
+	hosts    func() map[string]record.Answers
 }
 
 // id names a service. Service is "" for an app's endpoints of no service.
@@ -58,6 +60,7 @@ func Of(s *record.Snapshot) *Relation {
 		networks: map[string][]*member{},
 		offers:   map[string][]id{},
 		linkers:  map[id][]*member{},
+		hosts:    sync.OnceValue(func() map[string]record.Answers { return hostAnswers(s) }),
 	}
 	for name, a := range s.Apps {
 		for n, spec := range a.Services {
