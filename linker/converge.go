@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"reflect"
 	"slices"
 	"time"
 
@@ -30,36 +31,55 @@ func (l *Linker) converge(ctx context.Context) error {
 	defer stop()
 	fromTable, stop := l.table.Watch()
 	defer stop()
+	var done overlay.Config // what the kernel matches
+	var until time.Time     // when that is to be checked anew
 	for {
-		wait := reassertEvery
 		if c := l.claimed.Load(); c != nil {
-			err := l.plane.Set(ctx, l.compile(*c))
-			switch {
-			case ctx.Err() != nil:
-				return nil
-			case errors.Is(err, overlay.ErrNoVXLAN), errors.Is(err, overlay.ErrPoolOverlap), errors.Is(err, overlay.ErrPortInUse):
-				return err // waiting mends none of these
-			case err != nil:
-				wait = retryAfter
-			default:
-				l.setOnce.Do(func() { close(l.isSet) })
-			}
-			if l.problems.set("overlay", err) && err != nil {
-				l.log.Warn("the kernel does not match yet", "err", err)
+			want := l.compile(*c)
+			if now := time.Now(); !now.Before(until) || !reflect.DeepEqual(want, done) {
+				err := l.set(ctx, want)
+				if ctx.Err() != nil || isFinal(err) {
+					return err
+				}
+				done, until = want, now.Add(reassertEvery)
+				if err != nil {
+					until = now.Add(retryAfter)
+				}
 			}
 		}
-		again := time.NewTimer(wait)
+		again := time.NewTimer(max(time.Until(until), retryAfter))
 		select {
 		case <-ctx.Done():
 			again.Stop()
 			return nil
 		case <-fromCatalog:
 		case <-fromTable:
-		case <-l.block: // the first block is ours
+		case <-l.block: // the block is another
 		case <-again.C:
 		}
 		again.Stop()
 	}
+}
+
+// set makes the kernel match c. Most changes of the catalog never come here: they
+// leave the Config as it was.
+func (l *Linker) set(ctx context.Context, c overlay.Config) error {
+	err := l.plane.Set(ctx, c)
+	if ctx.Err() != nil {
+		return nil
+	}
+	if err == nil {
+		l.setOnce.Do(func() { close(l.isSet) })
+	}
+	if l.problems.set("overlay", err) && err != nil {
+		l.log.Warn("the kernel does not match yet", "err", err)
+	}
+	return err
+}
+
+// isFinal reports whether err is one that waiting does not mend.
+func isFinal(err error) bool {
+	return errors.Is(err, overlay.ErrNoVXLAN) || errors.Is(err, overlay.ErrPoolOverlap) || errors.Is(err, overlay.ErrPortInUse)
 }
 
 // compile is the whole wanted state of this host's data plane.

@@ -36,7 +36,7 @@ type Endpoint struct {
 	Addr4     netip.Addr       `json:"addr4"`
 	Addr6     netip.Addr       `json:"addr6,omitzero"`
 	MAC       string           `json:"mac,omitempty"`
-	Joined    bool             `json:"joined,omitempty"` // its interface exists, or is being made
+	Joined    bool             `json:"joined,omitempty"` // its interface exists
 	Published []record.Publish `json:"published,omitempty"`
 	Exposed   []record.Port    `json:"exposed,omitempty"`
 	Created   time.Time        `json:"created"`
@@ -125,18 +125,15 @@ func (t *Table) Create(ctx context.Context, ep Endpoint) error {
 func (t *Table) Join(ctx context.Context, id string) (overlay.Interface, error) {
 	var iface overlay.Interface
 	err := t.alone(ctx, id, func() error {
-		// Joined goes first: whoever makes the kernel match the table meanwhile must
-		// not take the new interface for a leftover.
-		ep, err := t.update(id, func(ep *Endpoint) { ep.Joined = true })
-		if err != nil {
-			return err
+		ep, ok := t.endpoint(id)
+		if !ok {
+			return unknown(id)
 		}
-		iface, err = t.cfg.Interfaces.Attach(ctx, ep.wanted())
-		if err != nil {
-			_, undo := t.update(id, func(ep *Endpoint) { ep.Joined = false })
-			return errors.Join(fmt.Errorf("attach endpoint %s: %w", Short(id), err), undo)
+		var err error
+		if iface, err = t.cfg.Interfaces.Attach(ctx, ep.wanted()); err != nil {
+			return fmt.Errorf("attach endpoint %s: %w", Short(id), err)
 		}
-		return nil
+		return t.update(id, func(ep *Endpoint) { ep.Joined = true })
 	})
 	return iface, err
 }
@@ -162,8 +159,7 @@ func (t *Table) Publish(ctx context.Context, id string, ports []record.Publish) 
 // Unpublish gives an endpoint's ports of the host back.
 func (t *Table) Unpublish(ctx context.Context, id string) error {
 	return t.alone(ctx, id, func() error {
-		_, err := t.update(id, func(ep *Endpoint) { ep.Published = nil })
-		return ignoreUnknown(err)
+		return ignoreUnknown(t.update(id, func(ep *Endpoint) { ep.Published = nil }))
 	})
 }
 
@@ -222,20 +218,28 @@ func (t *Table) leave(ctx context.Context, id string) error {
 	if err := t.cfg.Interfaces.Detach(ctx, id); err != nil {
 		return fmt.Errorf("detach endpoint %s: %w", Short(id), err)
 	}
-	_, err := t.update(id, func(ep *Endpoint) { ep.Joined = false })
-	return ignoreUnknown(err)
+	return ignoreUnknown(t.update(id, func(ep *Endpoint) { ep.Joined = false }))
+}
+
+func (t *Table) endpoint(id string) (_ Endpoint, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if ep := t.doc.Endpoints[id]; ep != nil {
+		return *ep, true
+	}
+	return Endpoint{}, false
 }
 
 // update changes one endpoint and tells whoever watches.
-func (t *Table) update(id string, change func(*Endpoint)) (Endpoint, error) {
+func (t *Table) update(id string, change func(*Endpoint)) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	ep := t.doc.Endpoints[id]
 	if ep == nil {
-		return Endpoint{}, unknown(id)
+		return unknown(id)
 	}
 	change(ep)
-	return *ep, t.changed()
+	return t.changed()
 }
 
 // changed writes the table and wakes the watchers. t.mu is held.

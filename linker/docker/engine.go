@@ -110,7 +110,7 @@ func (e *Engine) Run(ctx context.Context) error {
 			wait = minWait
 		}
 		e.publish(&Snapshot{
-			Err:   fmt.Errorf("docker at %s: %w", e.cfg.Host, err),
+			Err:   err,
 			Syncs: after.Syncs, NetworkID: after.NetworkID, Endpoints: after.Endpoints, Containers: after.Containers,
 		})
 		e.cfg.Log.Warn("no connection to Docker", "err", err, "retry", wait)
