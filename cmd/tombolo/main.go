@@ -75,9 +75,10 @@ only if the file says so.`,
 		return usageError{fmt.Errorf("%w (see: %s --help)", err, cmd.CommandPath())}
 	})
 	root.AddCommand(acceptProjectFlags(&project,
-		newConfigCommand(&project),
+		newUpCommand(&project), newDownCommand(&project), newPsCommand(&project), newConfigCommand(&project),
 	)...)
-	root.AddCommand(newLinkerCommand(), newResolveCommand(), newLabCommand(), newVersionCommand())
+	root.AddCommand(newLogsCommand(&project), newDaemonCommand(), newFrameworkCommand(),
+		newLinkerCommand(), newResolveCommand(), newLabCommand(), newVersionCommand())
 	return root
 }
 

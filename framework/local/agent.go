@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	defaultRemoveDelay = 15 * time.Second
+	defaultRemoveDelay = 5 * time.Second
 	engineRetry        = 250 * time.Millisecond
 	// What an executor gets when its framework is gone (recorded: stop -t 3).
 	shutdownGrace = 3 * time.Second

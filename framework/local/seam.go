@@ -33,6 +33,11 @@ type Config struct {
 	// AgentTimeout is how long an agent may be disconnected before its tasks are
 	// declared lost or unreachable (75 s).
 	AgentTimeout time.Duration
+	// AllocationInterval is how long resources that came back wait for others to
+	// go out in one OFFERS event (100 ms; a real master's is 1 s).
+	AllocationInterval time.Duration
+	// OfferTimeout is how long a framework may sit on an offer (0: for ever).
+	OfferTimeout time.Duration
 	// MaxFailover bounds the failover_timeout that frameworks may ask for
 	// (no bound but that of time.Duration).
 	MaxFailover time.Duration
@@ -58,7 +63,7 @@ type AgentConfig struct {
 	Attributes []mesos.Attribute
 
 	// RemoveDelay is how long the container and the sandbox of a task that ended
-	// by itself outlive the acknowledgement (15 s; negative: not at all), so that
+	// by itself outlive the acknowledgement (5 s; negative: not at all), so that
 	// its output can be read. Those of a killed task go at once.
 	RemoveDelay time.Duration
 	// Docker overrides the Docker at DockerHost (see localtest).

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"tombolo/framework/api"
+	"tombolo/framework/app"
+)
+
+// imageBuilder makes the images of services with build: on this machine's Docker,
+// and hands them to the cluster's registry where it has one.
+type imageBuilder struct {
+	out      io.Writer // for docker's own words
+	registry *api.Registry
+	noBuild  bool
+}
+
+// build builds and replaces each image by exactly what was built, so that a
+// changed image is a changed service.
+func (b *imageBuilder) build(ctx context.Context, a *app.App) error {
+	done := map[string]string{} // two services may name one image
+	for _, name := range slices.Sorted(maps.Keys(a.Services)) {
+		s := a.Services[name]
+		if s.Build == nil {
+			continue
+		}
+		exact, ok := done[s.Image]
+		if !ok {
+			var err error
+			if exact, err = b.image(ctx, a.Name, s); err != nil {
+				return fmt.Errorf("service %s: %w", name, err)
+			}
+			done[s.Image] = exact
+		}
+		s.Image, s.Build = exact, nil
+		a.Services[name] = s
+	}
+	return nil
+}
+
+func (b *imageBuilder) image(ctx context.Context, appName string, s app.Service) (string, error) {
+	if !b.noBuild {
+		fmt.Fprintf(b.out, "building %s\n", s.Image)
+		if _, err := b.docker(ctx, s.Build.Inline, buildArgs(s.Image, s.Build)...); err != nil {
+			return "", fmt.Errorf("build: %w", err)
+		}
+	}
+	if b.registry != nil {
+		return b.push(ctx, appName, s)
+	}
+	id, err := b.docker(ctx, "", "image", "inspect", "--format", "{{.Id}}", s.Image)
+	if err != nil {
+		return "", fmt.Errorf("image %s is not here: %w", s.Image, err)
+	}
+	return strings.TrimSpace(id), nil
+}
+
+// digest is in the last line that docker push prints.
+var digest = regexp.MustCompile(`digest: (sha256:[0-9a-f]{64})`)
+
+// push hands the image to the registry and returns how the hosts call it.
+func (b *imageBuilder) push(ctx context.Context, appName string, s app.Service) (string, error) {
+	repository := appName + "/" + s.Name
+	target := b.registry.Push + "/" + repository + ":latest"
+	if _, err := b.docker(ctx, "", "tag", s.Image, target); err != nil {
+		return "", fmt.Errorf("image %s is not here: %w", s.Image, err)
+	}
+	fmt.Fprintf(b.out, "pushing %s\n", s.Image)
+	said, err := b.docker(ctx, "", "push", target)
+	if err != nil {
+		return "", fmt.Errorf("push: %w", err)
+	}
+	m := digest.FindStringSubmatch(said)
+	if m == nil {
+		return "", fmt.Errorf("push %s: docker named no digest", target)
+	}
+	return b.registry.Pull + "/" + repository + "@" + m[1], nil
+}
+
+// buildArgs are the arguments of docker build, which the classic builder knows too.
+func buildArgs(image string, b *app.Build) []string {
+	args := []string{"build", "-t", image}
+	switch {
+	case b.Inline != "":
+		args = append(args, "-f", "-")
+	case b.Dockerfile != "" && filepath.IsAbs(b.Dockerfile):
+		args = append(args, "-f", b.Dockerfile)
+	case b.Dockerfile != "":
+		args = append(args, "-f", filepath.Join(b.Context, b.Dockerfile))
+	}
+	if b.Target != "" {
+		args = append(args, "--target", b.Target)
+	}
+	if b.NoCache {
+		args = append(args, "--no-cache")
+	}
+	if b.Network != "" {
+		args = append(args, "--network", b.Network)
+	}
+	for _, key := range slices.Sorted(maps.Keys(b.Args)) {
+		args = append(args, "--build-arg", key+"="+b.Args[key])
+	}
+	for _, key := range slices.Sorted(maps.Keys(b.Labels)) {
+		args = append(args, "--label", key+"="+b.Labels[key])
+	}
+	for _, f := range b.Flags {
+		args = append(args, "--"+f.Name+"="+f.Value)
+	}
+	return append(args, b.Context)
+}
+
+// docker runs this machine's docker and returns its standard output; what it says
+// is shown when it fails.
+func (b *imageBuilder) docker(ctx context.Context, stdin string, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, "docker", args...)
+	cmd.Env = append(os.Environ(), "DOCKER_CLI_HINTS=false")
+	cmd.Stdin = strings.NewReader(stdin)
+	var out, said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = io.MultiWriter(&out, &said), &said
+	if err := cmd.Run(); err != nil {
+		if ctx.Err() != nil {
+			return "", ctx.Err()
+		}
+		return "", fmt.Errorf("docker %s: %w\n%s", args[0], err, strings.TrimRight(said.String(), "\n"))
+	}
+	return out.String(), nil
+}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+
+	"tombolo/framework/api"
+	"tombolo/framework/local"
+	"tombolo/test/lab"
+)
+
+// A linker that has to wait for others, and a slow machine, need some time.
+const startWait = time.Minute
+
+// startDaemon starts the daemon of this machine, detached, and waits until its API
+// answers. It checks first what a newcomer's machine lacks.
+func startDaemon(ctx context.Context, stderr io.Writer) error {
+	if err := needRoot("up starts containers and makes network interfaces"); err != nil {
+		return err
+	}
+	if _, err := lab.Load(); !errors.Is(err, lab.ErrNone) {
+		return errors.New("a lab is here, but its control daemon does not answer (again: tombolo lab down, tombolo lab up)")
+	}
+	if err := checkDocker(ctx); err != nil {
+		return err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(defaultStateDir, 0o755); err != nil {
+		return err
+	}
+	log, err := os.Create(daemonLog(defaultStateDir))
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	fmt.Fprintln(stderr, "starting tombolo daemon on this machine")
+	daemon := exec.Command(self, "daemon", "run")
+	daemon.Stdout, daemon.Stderr = log, log
+	daemon.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := daemon.Start(); err != nil {
+		return fmt.Errorf("start the daemon: %w", err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- daemon.Wait() }()
+	return awaitDaemon(ctx, ended)
+}
+
+func awaitDaemon(ctx context.Context, ended <-chan error) error {
+	client := api.NewClient(defaultAPI)
+	defer client.Close()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for late := time.After(startWait); ; {
+		if info, err := client.Info(ctx); err == nil && info.Connected {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-late:
+			return fmt.Errorf("the daemon does not get ready; its log (%s) ends with:\n%s", daemonLog(defaultStateDir), logEnd())
+		case err := <-ended:
+			if _, running := daemonPID(defaultRunDir); running == nil {
+				ended = nil // somebody else's was faster
+				continue
+			}
+			return fmt.Errorf("the daemon ended (%v); its log (%s) ends with:\n%s", err, daemonLog(defaultStateDir), logEnd())
+		case <-tick.C:
+		}
+	}
+}
+
+// logEnd returns the last lines of the daemon's log.
+func logEnd() string {
+	data, err := os.ReadFile(daemonLog(defaultStateDir))
+	if err != nil {
+		return err.Error()
+	}
+	lines := strings.Split(strings.TrimRight(string(data), "\n"), "\n")
+	return strings.Join(lines[max(0, len(lines)-15):], "\n")
+}
+
+// checkDocker says what to do where there is no Docker.
+func checkDocker(ctx context.Context) error {
+	const install = "(Debian and Ubuntu: apt-get install docker.io)"
+	if _, err := exec.LookPath("docker"); err != nil {
+		return errors.New("no docker command here: tombolo needs the Docker Engine " + install)
+	}
+	host := machineDocker()
+	docker, err := local.NewDocker(host)
+	if err != nil {
+		return err
+	}
+	if c, ok := docker.(io.Closer); ok {
+		defer c.Close()
+	}
+	if _, err := docker.Machine(ctx); err != nil {
+		return fmt.Errorf("no Docker Engine answers at %s: install it %s or start it (systemctl start docker): %w", host, install, err)
+	}
+	return nil
+}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tombolo/framework/api"
+)
+
+// psFlags are the flags of `tombolo ps`.
+type psFlags struct {
+	apiFlags
+	all    bool
+	format string
+}
+
+func newPsCommand(project *projectFlags) *cobra.Command {
+	var f psFlags
+	cmd := &cobra.Command{
+		Use:   "ps",
+		Short: "List the app's instances: where each runs, and how it is",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return f.run(cmd, project) },
+	}
+	f.register(cmd.Flags())
+	cmd.Flags().BoolVarP(&f.all, "all", "a", false, "of every app")
+	cmd.Flags().StringVar(&f.format, "format", "table", "table or json")
+	return cmd
+}
+
+func (f *psFlags) run(cmd *cobra.Command, project *projectFlags) error {
+	if f.format != "table" && f.format != "json" {
+		return usageError{fmt.Errorf("--format %q is neither table nor json", f.format)}
+	}
+	ctx := cmd.Context()
+	client := f.client()
+	defer client.Close()
+	var apps []api.Status
+	if f.all {
+		var err error
+		if apps, err = client.Apps(ctx); err != nil {
+			return f.explain(err)
+		}
+	} else {
+		name, err := project.name(ctx)
+		if err != nil {
+			return fmt.Errorf("%w\n(every app: tombolo ps -a)", err)
+		}
+		one, err := client.App(ctx, name)
+		if err != nil {
+			return f.explain(err)
+		}
+		apps = []api.Status{one}
+	}
+	if f.format == "json" {
+		return printInstancesJSON(cmd.OutOrStdout(), apps)
+	}
+	return printInstances(cmd.OutOrStdout(), apps, time.Now())
+}
+
+func printInstancesJSON(out io.Writer, apps []api.Status) error {
+	all := []api.Instance{}
+	for _, a := range apps {
+		all = append(all, a.Instances...)
+	}
+	e := json.NewEncoder(out)
+	e.SetIndent("", "  ")
+	return e.Encode(all)
+}
+
+func printInstances(out io.Writer, apps []api.Status, now time.Time) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "APP\tSERVICE\tINSTANCE\tHOST\tADDRESS\tSTATE\tHEALTH\tAGE\tREASON")
+	for _, a := range apps {
+		for _, i := range a.Instances {
+			fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\n", i.App, i.Service, i.Slot,
+				dash(i.Host), dash(i.Address), i.State, dash(i.Health), age(i, now), oneLine(i.Reason))
+		}
+	}
+	return w.Flush()
+}
+
+func dash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+// age is that of the container, or else of the state.
+func age(i api.Instance, now time.Time) string {
+	since := i.Started
+	if since.IsZero() {
+		since = i.Since
+	}
+	if since.IsZero() {
+		return "-"
+	}
+	switch d := now.Sub(since); {
+	case d < time.Second:
+		return "0s"
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%ds", int(d.Seconds()))
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%dm", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh", int(d.Hours()))
+	default:
+		return fmt.Sprintf("%dd", int(d.Hours()/24))
+	}
+}

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tombolo/framework/api"
+)
+
+// upFlags are the flags of `tombolo up`.
+type upFlags struct {
+	apiFlags
+	detach, noBuild bool
+	timeout         time.Duration
+}
+
+func newUpCommand(project *projectFlags) *cobra.Command {
+	var f upFlags
+	cmd := &cobra.Command{
+		Use:   "up",
+		Short: "Bring the app up, or make it what its file says now",
+		Long: `Bring the app up and wait until every instance is healthy and its dependents can
+resolve it. Instances that the file did not change run on.
+
+Where no framework answers, one is started on this machine: its Docker Engine is
+then the cluster. Ctrl-C ends the waiting, not the app.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd, project) },
+	}
+	flags := cmd.Flags()
+	f.register(flags)
+	flags.BoolVarP(&f.detach, "detach", "d", false, "do not wait")
+	flags.BoolVar(&f.noBuild, "no-build", false, "take images as they are instead of building those with build:")
+	flags.DurationVar(&f.timeout, "wait-timeout", 0, "how long to wait at most (default: as long as there is hope)")
+	return cmd
+}
+
+func (f *upFlags) run(cmd *cobra.Command, project *projectFlags) error {
+	ctx, out := cmd.Context(), cmd.OutOrStdout()
+	wanted, err := project.loadTo(ctx, cmd.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	client := f.client()
+	defer client.Close()
+	info, err := client.Info(ctx)
+	if absent(err) && f.target == defaultAPI {
+		if err := startDaemon(ctx, cmd.ErrOrStderr()); err != nil {
+			return err
+		}
+		info, err = client.Info(ctx)
+	}
+	if err != nil {
+		return f.explain(err)
+	}
+	builder := imageBuilder{out: cmd.ErrOrStderr(), registry: info.Registry, noBuild: f.noBuild}
+	if err := builder.build(ctx, wanted); err != nil {
+		return err
+	}
+	revision, err := client.PutApp(ctx, *wanted)
+	if err != nil {
+		return f.explain(err)
+	}
+	if f.detach {
+		fmt.Fprintf(out, "%s is on its way (see: tombolo -p %s ps)\n", wanted.Name, wanted.Name)
+		return nil
+	}
+	return f.wait(ctx, out, client, wanted.Name, revision)
+}
+
+// errSettled ends following: the app is up, or will not be.
+var errSettled = errors.New("settled")
+
+// wait follows the app until it is up or has no hope.
+func (f *upFlags) wait(ctx context.Context, out io.Writer, client *api.Client, name string, revision uint64) error {
+	if f.timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, f.timeout, fmt.Errorf("%s is not up after %v", name, f.timeout))
+		defer cancel()
+	}
+	show := newProgress(out, name)
+	var last api.Status
+	again := func(err error) { show.note(fmt.Sprintf("lost the framework (%v); looking for it", err)) }
+	err := follow(ctx, client, name, again, func(s api.Status) error {
+		last = s
+		show.status(s)
+		if s.Revision >= revision && (s.Up || s.Failed != "" || s.Removing) {
+			return errSettled
+		}
+		return nil
+	})
+	show.end()
+	switch {
+	case err == nil || errors.Is(err, errSettled) && last.Removing:
+		return fmt.Errorf("%s was taken down meanwhile", name)
+	case errors.Is(err, errSettled) && last.Up:
+		return nil
+	case errors.Is(err, errSettled):
+		printFailures(out, last)
+		return fmt.Errorf("%s cannot come up: %s", name, last.Failed)
+	case errors.Is(context.Cause(ctx), context.Canceled):
+		fmt.Fprintf(out, "\n%s goes on coming up without you: tombolo -p %[1]s ps shows how, tombolo -p %[1]s down ends it\n", name)
+		return exitError(130)
+	case ctx.Err() != nil:
+		printFailures(out, last)
+		return context.Cause(ctx)
+	}
+	return f.explain(err)
+}
+
+// printFailures shows the end of what the instances said that are not up.
+func printFailures(out io.Writer, s api.Status) {
+	for _, i := range s.Instances {
+		if i.State == api.StateUp || i.State == api.StateDone {
+			continue
+		}
+		fmt.Fprintf(out, "%s\n", describe(i))
+		for _, line := range i.Log {
+			fmt.Fprintf(out, "    | %s\n", line)
+		}
+	}
+}
