@@ -1,0 +1,141 @@
+#!/bin/sh
+# Builds the images of the examples on this machine's Docker (DOCKER_HOST), from
+# Debian or Ubuntu packages, without a registry:
+#
+#   tombolo-example/postgres:debian   tombolo-example/redis:debian
+#
+# The root file systems are kept in /var/cache/tombolo (TOMBOLO_CACHE): the first
+# run takes about two minutes, later ones a second. Root and debootstrap are needed
+# for the first run only. MIRROR and SUITE choose other packages.
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+cache=${TOMBOLO_CACHE:-/var/cache/tombolo}
+. /etc/os-release
+suite=${SUITE:-${VERSION_CODENAME:-bookworm}}
+arch=$(dpkg --print-architecture)
+case ${ID:-debian} in
+ubuntu)
+	components=main,universe
+	mirror=$MIRROR
+	[ "$arch" = amd64 ] || mirror=$MIRROR
+	;;
+*)
+	components=main
+	mirror=$MIRROR
+	;;
+esac
+mirror=${MIRROR:-$mirror}
+
+say() { printf 'images: %s\n' "$*" >&2; }
+die() {
+	say "$@"
+	exit 1
+}
+
+work=
+cleanup() {
+	[ -z "$work" ] || rm -rf --one-file-system "$work"
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+
+# lock keeps two runs apart, and clears away what a killed one left.
+lock() {
+	[ -z "${locked:-}" ] || return 0
+	mkdir -p "$cache"
+	exec 9>"$cache/images.lock"
+	flock 9
+	rm -rf --one-file-system "$cache"/build.*
+	locked=1
+}
+
+# rootfs NAME PACKAGES...: the path of a tarball of a minimal system with them.
+# Only a whole tarball gets its name, so that an interrupted run leaves none.
+rootfs() {
+	name=$1
+	shift
+	tar=$cache/rootfs-$name-$suite-$arch.tar
+	if [ ! -s "$tar" ]; then
+		[ "$(id -u)" = 0 ] || die "root is needed to build $name from packages (try with sudo)"
+		command -v debootstrap >/dev/null || die "debootstrap is missing: apt-get install debootstrap"
+		work=$(mktemp -d "$cache/build.XXXXXX")
+		if [ "$name" = base ]; then
+			say "building a minimal $suite"
+			debootstrap --variant=minbase --components="$components" "$suite" "$work" "$mirror" >"$cache/$name.log" 2>&1 ||
+				die "debootstrap did not succeed, see $cache/$name.log"
+			prepare
+		else
+			say "installing $* into a minimal $suite"
+			base_tar=$(rootfs base) || exit 1
+			tar -C "$work" -xf "$base_tar"
+			install "$@" >"$cache/$name.log" 2>&1 || die "apt-get did not succeed, see $cache/$name.log"
+		fi
+		slim
+		tar -C "$work" --numeric-owner --one-file-system --exclude=./dev/* -cf "$tar.new" .
+		mv "$tar.new" "$tar"
+		cleanup
+		work=
+	fi
+	echo "$tar"
+}
+
+# prepare keeps services from starting in the chroot, and documentation out of it.
+prepare() {
+	printf '#!/bin/sh\nexit 101\n' >"$work/usr/sbin/policy-rc.d"
+	chmod +x "$work/usr/sbin/policy-rc.d"
+	printf 'path-exclude=/usr/share/%s/*\n' doc man locale info lintian >"$work/etc/dpkg/dpkg.cfg.d/slim"
+	mkdir -p "$work/etc/postgresql-common"
+	echo 'create_main_cluster = false' >"$work/etc/postgresql-common/createcluster.conf"
+}
+
+# install installs packages into the chroot, through the same proxy as the machine.
+install() {
+	cp /etc/resolv.conf "$work/etc/resolv.conf"
+	apt-config dump Acquire::http::Proxy >"$work/etc/apt/apt.conf.d/proxy"
+	in_chroot apt-get -q update
+	in_chroot apt-get -q -y --no-install-recommends install "$@"
+	rm -f "$work/etc/apt/apt.conf.d/proxy" "$work/etc/resolv.conf"
+}
+
+in_chroot() {
+	DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot "$work" "$@"
+}
+
+# slim removes what only building needed, and LLVM: PostgreSQL uses it to compile
+# queries just in time, which the example switches off.
+slim() {
+	rm -rf "$work"/var/cache/apt/* "$work"/var/lib/apt/lists/* "$work"/var/log/* "$work"/tmp/* \
+		"$work"/usr/share/doc/* "$work"/usr/share/man/* "$work"/usr/share/locale/* \
+		"$work"/usr/lib/*/libLLVM* "$work"/usr/lib/*/libz3.so* "$work"/usr/lib/llvm-* "$work"/usr/lib/postgresql/*/lib/bitcode
+}
+
+have() { docker image inspect "$1" >/dev/null 2>&1; }
+
+# image NAME PACKAGES...: tombolo-example/NAME:debian, from the packages and the
+# Dockerfile in images/NAME.
+image() {
+	name=$1
+	shift
+	base=tombolo-example/$name:rootfs
+	sum=$({
+		printf '%s %s %s' "$suite" "$arch" "$*"
+		find "$here/images/$name" -type f -exec cat {} +
+		cat "$here/images.sh"
+	} | sha256sum | cut -c1-16)
+	if have "tombolo-example/$name:debian" &&
+		[ "$(docker image inspect -f '{{index .Config.Labels "tombolo.example"}}' "tombolo-example/$name:debian")" = "$sum" ]; then
+		return
+	fi
+	lock
+	tar=$(rootfs "$name" "$@")
+	say "importing $name"
+	docker import "$tar" "$base" >/dev/null
+	DOCKER_BUILDKIT=0 docker build -q --label "tombolo.example=$sum" -t "tombolo-example/$name:debian" "$here/images/$name" 2>/dev/null >/dev/null ||
+		die "docker build of $here/images/$name did not succeed"
+}
+
+docker version >/dev/null 2>&1 || die "Docker does not answer at ${DOCKER_HOST:-its usual socket}"
+image redis redis-server
+image postgres postgresql
+say "ready: tombolo-example/redis:debian tombolo-example/postgres:debian"
