@@ -13,6 +13,7 @@ import (
 // same interface; the same ID with other addresses is an ErrExists. Before the
 // first Set it is an ErrNotSet.
 func (o *Overlay) Attach(ctx context.Context, e Endpoint) (Interface, error) {
+	e.Addr4 = e.Addr4.Unmap()
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.config == nil || o.mtu == 0 {
@@ -26,7 +27,7 @@ func (o *Overlay) Attach(ctx context.Context, e Endpoint) (Interface, error) {
 	}
 	o.attached[e.ID] = e
 	if err := o.attach(ctx, e); err != nil {
-		return Interface{}, errors.Join(fmt.Errorf("attach %s: %w", e.ID, err), o.detach(ctx, e.ID))
+		return Interface{}, errors.Join(fmt.Errorf("attach %s: %w", e.ID, err), o.detach(e.ID))
 	}
 	return Interface{Host: HostSide(e.ID), Container: ContainerSide(e.ID), MAC: HardwareAddr(e.Addr4), MTU: o.mtu}, nil
 }
@@ -71,30 +72,35 @@ func (o *Overlay) checkSame(e Endpoint) error {
 	return nil
 }
 
-// Detach removes an endpoint's interface and forgets it. An ID that is not
-// attached is no error.
-func (o *Overlay) Detach(ctx context.Context, id string) error {
+// Detach removes an endpoint's interface and forgets it and its connections. An
+// ID that is not attached is no error.
+func (o *Overlay) Detach(_ context.Context, id string) error {
 	o.mu.Lock()
-	defer o.mu.Unlock()
-	if err := o.detach(ctx, id); err != nil {
+	e, known := o.known(id)
+	err := o.detach(id)
+	o.mu.Unlock()
+	if err != nil {
 		return fmt.Errorf("detach %s: %w", id, err)
+	}
+	if !known {
+		return nil
+	}
+	// On a busy host this takes a while, in which others may attach.
+	if err := inside(o.ns, func() error { return forgetAddr(e) }); err != nil {
+		o.log.Warn("connections of a detached endpoint stay tracked", "endpoint", id, "err", err)
 	}
 	return nil
 }
 
-// detach takes the elements away too: the next holder of the address may be
-// another interface, and not internal.
-func (o *Overlay) detach(ctx context.Context, id string) error {
-	if e, ok := o.attached[id]; ok {
-		delete(o.attached, id)
-		elements := contents{}
-		elements.bind(e)
-		standing := elements.without(elements.without(o.table.have))
-		if err := inside(o.ns, func() error { return errors.Join(o.table.change(standing, nil), forgetAddr(e)) }); err != nil {
-			o.log.Debug("detach left traces for the next Set", "endpoint", id, "err", err)
-		}
-	}
+// detach takes the endpoint's elements away too: the next holder of the address
+// may be another interface, and not internal.
+func (o *Overlay) detach(id string) error {
+	e, known := o.known(id)
+	delete(o.attached, id)
 	return inside(o.ns, func() error {
+		if known {
+			o.unbind(e)
+		}
 		link, err := netlink.LinkByName(HostSide(id))
 		if errors.As(err, &netlink.LinkNotFoundError{}) {
 			return nil
@@ -104,4 +110,30 @@ func (o *Overlay) detach(ctx context.Context, id string) error {
 		}
 		return removeLink(link)
 	})
+}
+
+func (o *Overlay) unbind(e Endpoint) {
+	elements := contents{}
+	elements.bind(e)
+	elements.addAddr("internal", e.Addr4) // whatever e says by now
+	elements.addAddr("internal", e.Addr6)
+	standing := elements.without(elements.without(o.table.have))
+	if err := o.table.change(standing, nil); err != nil {
+		o.log.Debug("elements of a detached endpoint stay until the next Set", "endpoint", e.ID, "err", err)
+	}
+}
+
+// known finds an endpoint in the attached set or the last Config.
+func (o *Overlay) known(id string) (Endpoint, bool) {
+	if e, ok := o.attached[id]; ok {
+		return e, true
+	}
+	if o.config != nil {
+		for _, e := range o.config.Endpoints {
+			if e.ID == id {
+				return e, true
+			}
+		}
+	}
+	return Endpoint{}, false
 }

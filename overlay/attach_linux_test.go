@@ -154,3 +154,36 @@ func TestDeviceErrors(t *testing.T) {
 	})
 	h.set() // and freed
 }
+
+// An address may be given to another as soon as Detach returns: nothing of its
+// last holder stays, whoever attached it.
+func TestDetachLeavesNoTrace(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, 1)
+	h := l.hosts[0]
+	h.set()
+	listen(t, l.outside, ":80")
+	for _, restarted := range []bool{false, true} {
+		first := h.endpoint(5)
+		first.Internal = true
+		h.run(first)
+		if restarted {
+			h.restart()
+			h.set()
+		}
+		must(t, h.overlay.Detach(t.Context(), first.ID))
+		h.config.Endpoints = nil
+		second := h.endpoint(5)
+		second.ID = fmt.Sprint("second", restarted)
+		reaches(t, h.run(second), "tcp", at(outsideAddr, 80), h.Underlay.String())
+		if got := string(runIn(t, h.ns, "nft list set inet tombolo bound4")); strings.Contains(got, HostSide(first.ID)) {
+			t.Errorf("restarted %t: %s", restarted, got)
+		}
+		must(t, h.overlay.Detach(t.Context(), second.ID))
+		if got := string(runIn(t, h.ns, "cat /proc/net/nf_conntrack")); strings.Contains(got, second.Addr4.String()) {
+			t.Errorf("restarted %t: still tracked: %s", restarted, got)
+		}
+		h.config.Endpoints = nil
+		h.set()
+	}
+}
