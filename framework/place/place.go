@@ -9,7 +9,7 @@ import (
 // Host is a host as it can be used now.
 type Host struct {
 	Name       string
-	Offered    bool // it has an outstanding offer; the next three say of what
+	Offered    bool // it has an outstanding offer; the next say of what, or of what it had one
 	CPUs       float64
 	MemBytes   int64
 	Ports      []PortRange
@@ -70,8 +70,8 @@ const (
 	Constraint             // a constraint forbids the host
 	Problem                // the host takes nothing now
 	Port                   // a host port is taken
+	Resources              // too little is left, or was with its last offer
 	NoOffer                // the host offers nothing now
-	Resources              // too little is left
 )
 
 // Refusal says why a host cannot take a request.
@@ -92,7 +92,7 @@ type Result struct {
 // fewest instances of its service, then of its app, then most CPU left, then most
 // memory, then the first by name. Earlier assignments count for later requests.
 func Place(situation Situation, requests []Request) Result {
-	room := newRoom(situation)
+	room := newRoom(situation, requests)
 	result := Result{Refused: map[int][]Refusal{}}
 	hopeless := map[kin][]Refusal{}
 	for i := range requests {

@@ -13,33 +13,34 @@ import (
 type room struct {
 	hosts []*space
 	pins  map[string]string
+	ids   map[[2]string]int // app, service -> index into space.count; ("app", "") is the app's
 }
 
 // space is one host's room.
 type space struct {
 	Host
-	cpus     int64 // thousandths
-	memory   int64
-	services map[[2]string]int
-	apps     map[string]int
-	taken    []Taken
+	cpus   int64 // thousandths
+	memory int64
+	count  []int // instances, by room.ids
+	taken  []Taken
 }
 
-func newRoom(s Situation) *room {
-	r := &room{pins: map[string]string{}}
+func newRoom(s Situation, requests []Request) *room {
+	r := &room{pins: map[string]string{}, ids: map[[2]string]int{}}
+	for i := range requests {
+		r.id(requests[i].App, requests[i].Service)
+		r.id(requests[i].App, "")
+	}
 	byName := map[string]*space{}
 	for _, h := range s.Hosts {
-		sp := &space{
-			Host: h, cpus: milli(h.CPUs), memory: h.MemBytes,
-			services: map[[2]string]int{}, apps: map[string]int{},
-		}
+		sp := &space{Host: h, cpus: milli(h.CPUs), memory: h.MemBytes, count: make([]int, len(r.ids))}
 		byName[h.Name] = sp
 		r.hosts = append(r.hosts, sp)
 	}
 	slices.SortFunc(r.hosts, func(a, b *space) int { return cmp.Compare(a.Name, b.Name) })
 	for _, in := range s.Residents {
 		if sp := byName[in.Host]; sp != nil {
-			sp.count(in.App, in.Service)
+			r.add(sp, in.App, in.Service)
 		}
 	}
 	for _, t := range s.Taken {
@@ -53,30 +54,48 @@ func newRoom(s Situation) *room {
 	return r
 }
 
-func (s *space) count(app, service string) {
-	s.services[[2]string{app, service}]++
-	s.apps[app]++
+// id numbers a service, or with service "" an app.
+func (r *room) id(app, service string) int {
+	key := [2]string{app, service}
+	id, ok := r.ids[key]
+	if !ok {
+		id = len(r.ids)
+		r.ids[key] = id
+	}
+	return id
+}
+
+// add counts an instance, where anybody asks for its like.
+func (r *room) add(s *space, app, service string) {
+	for _, name := range []string{service, ""} {
+		if id, ok := r.ids[[2]string{app, name}]; ok {
+			s.count[id]++
+		}
+	}
 }
 
 // best returns the host to use, or nil.
 func (r *room) best(request *Request) *space {
 	var best *space
+	service, app := r.id(request.App, request.Service), r.id(request.App, "")
 	for _, sp := range r.hosts {
-		if (best == nil || sp.before(best, request)) && r.refuse(sp, request) == nil {
+		if (best == nil || sp.before(best, service, app)) && r.refuse(sp, request) == nil {
 			best = sp
 		}
 	}
 	return best
 }
 
-func (s *space) before(o *space, request *Request) bool {
-	service := [2]string{request.App, request.Service}
-	return cmp.Or(
-		cmp.Compare(s.services[service], o.services[service]),
-		cmp.Compare(s.apps[request.App], o.apps[request.App]),
-		-cmp.Compare(s.cpus, o.cpus),
-		-cmp.Compare(s.memory, o.memory),
-	) < 0
+func (s *space) before(o *space, service, app int) bool {
+	switch {
+	case s.count[service] != o.count[service]:
+		return s.count[service] < o.count[service]
+	case s.count[app] != o.count[app]:
+		return s.count[app] < o.count[app]
+	case s.cpus != o.cpus:
+		return s.cpus > o.cpus
+	}
+	return s.memory > o.memory
 }
 
 func (r *room) explain(request *Request) []Refusal {
@@ -114,13 +133,15 @@ func (r *room) refuse(s *space, request *Request) func() Refusal {
 			return no(Port, "host port %d/%s taken by %s", port.Host, port.Proto, by)
 		}
 	}
-	switch {
-	case !s.Offered:
-		return no(NoOffer, "no offer from %s now", s.Name)
+	switch unknown := !s.Offered && s.cpus == 0 && s.memory == 0; {
+	case unknown:
+		return no(NoOffer, "no offer from %s yet", s.Name)
 	case milli(request.CPUs) > s.cpus:
 		return no(Resources, "cpus %s of %s left", thousandths(milli(request.CPUs)), thousandths(s.cpus))
 	case request.MemBytes > s.memory:
 		return no(Resources, "memory %s of %s left", mebibytes(request.MemBytes), mebibytes(s.memory))
+	case !s.Offered:
+		return no(NoOffer, "no offer from %s now", s.Name)
 	}
 	return nil
 }
@@ -150,7 +171,7 @@ func everywhere(ip string) bool { return ip == "" || ip == "0.0.0.0" || ip == ":
 func (r *room) take(s *space, request *Request) (ports []app.Port, offered []uint16) {
 	s.cpus -= milli(request.CPUs)
 	s.memory -= request.MemBytes
-	s.count(request.App, request.Service)
+	r.add(s, request.App, request.Service)
 	for _, volume := range request.Volumes {
 		r.pins[volume] = s.Name
 	}

@@ -1,0 +1,225 @@
+package place
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tombolo/framework/app"
+)
+
+func hosts(names ...string) (list []Host) {
+	for _, name := range names {
+		list = append(list, Host{Name: name, Offered: true, CPUs: 2, MemBytes: 1 << 30})
+	}
+	return list
+}
+
+func requests(n int) (list []Request) {
+	for slot := 1; slot <= n; slot++ {
+		list = append(list, Request{App: "shop", Service: "web", Slot: slot, CPUs: 0.1, MemBytes: 64 << 20})
+	}
+	return list
+}
+
+func where(r Result) (list []string) {
+	for _, a := range r.Assigned {
+		list = append(list, a.Host)
+	}
+	return list
+}
+
+func TestSpread(t *testing.T) {
+	big := hosts("a", "b", "c")
+	big[1].CPUs = 4
+	tests := []struct {
+		name      string
+		situation Situation
+		requests  []Request
+		want      []string
+	}{
+		{"by name where all are equal", Situation{Hosts: hosts("c", "a", "b")}, requests(4), []string{"a", "b", "c", "a"}},
+		{"most CPU left", Situation{Hosts: big}, requests(1), []string{"b"}},
+		{"fewest of the service", Situation{
+			Hosts:     hosts("a", "b", "c"),
+			Residents: []Resident{{"shop", "web", "a"}, {"shop", "web", "b"}},
+		}, requests(1), []string{"c"}},
+		{"then fewest of the app", Situation{
+			Hosts:     hosts("a", "b", "c"),
+			Residents: []Resident{{"shop", "db", "a"}, {"shop", "db", "b"}},
+		}, requests(1), []string{"c"}},
+		{"other apps do not count", Situation{
+			Hosts:     hosts("a", "b"),
+			Residents: []Resident{{"blog", "web", "a"}},
+		}, requests(1), []string{"a"}},
+		{"the service counts before free room", Situation{
+			Hosts: big, Residents: []Resident{{"shop", "web", "b"}},
+		}, requests(1), []string{"a"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if diff := cmp.Diff(tt.want, where(Place(tt.situation, tt.requests))); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	port := app.Port{Host: 8080, Target: 80, Proto: "tcp"}
+	tests := []struct {
+		name   string
+		change func(*Host, *Situation, *Request)
+		want   Refusal
+	}{
+		{"cpus", func(h *Host, _ *Situation, _ *Request) { h.CPUs = 0.05 },
+			Refusal{"h1", Resources, "cpus 0.1 of 0.05 left"}},
+		{"memory", func(h *Host, _ *Situation, _ *Request) { h.MemBytes = 32 << 20 },
+			Refusal{"h1", Resources, "memory 64 MiB of 32 MiB left"}},
+		{"port", func(_ *Host, s *Situation, r *Request) {
+			r.Ports = []app.Port{port}
+			s.Taken = []Taken{{"h1", port, "shop/web.2"}}
+		}, Refusal{"h1", Port, "host port 8080/tcp taken by shop/web.2"}},
+		{"port on one address", func(_ *Host, s *Situation, r *Request) {
+			r.Ports = []app.Port{{Host: 8080, Target: 80, Proto: "tcp", HostIP: "127.0.0.1"}}
+			s.Taken = []Taken{{"h1", port, "shop/web.2"}}
+		}, Refusal{"h1", Port, "host port 8080/tcp taken by shop/web.2"}},
+		{"volume", func(_ *Host, s *Situation, r *Request) {
+			r.Volumes = []string{"shop_data"}
+			s.Pins = map[string]string{"shop_data": "h2"}
+		}, Refusal{"h1", Volume, "volume shop_data is on h2"}},
+		{"constraint", func(_ *Host, _ *Situation, r *Request) {
+			r.Constraints = []app.Constraint{{Attribute: "hostname", Op: "!=", Value: "h1"}}
+		}, Refusal{"h1", Constraint, "constraint hostname != h1"}},
+		{"attribute that is not there", func(_ *Host, _ *Situation, r *Request) {
+			r.Constraints = []app.Constraint{{Attribute: "zone", Op: "==", Value: "b"}}
+		}, Refusal{"h1", Constraint, "constraint zone == b"}},
+		{"linker", func(h *Host, _ *Situation, _ *Request) { h.Problem = "linker of h1 is down" },
+			Refusal{"h1", Problem, "linker of h1 is down"}},
+		{"no offer", func(h *Host, _ *Situation, _ *Request) { h.Offered = false },
+			Refusal{"h1", NoOffer, "no offer from h1 now"}},
+		{"no offer, and the last was too small", func(h *Host, _ *Situation, _ *Request) { h.Offered, h.CPUs = false, 0 },
+			Refusal{"h1", Resources, "cpus 0.1 of 0 left"}},
+		{"bound to another", func(_ *Host, _ *Situation, r *Request) { r.Host = "h9" },
+			Refusal{"h1", Elsewhere, "this instance is for h9"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := Situation{Hosts: hosts("h1")}
+			r := requests(1)
+			tt.change(&s.Hosts[0], &s, &r[0])
+			result := Place(s, r)
+			if diff := cmp.Diff([]Refusal{tt.want}, result.Refused[0]); diff != "" || len(result.Assigned) > 0 {
+				t.Errorf("assigned %v; refused: %s", result.Assigned, diff)
+			}
+		})
+	}
+}
+
+func TestFits(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(*Situation, *Request)
+	}{
+		{"the last thousandth", func(s *Situation, r *Request) { s.Hosts[0].CPUs, r.CPUs = 0.1+0.2, 0.3 }},
+		{"another protocol", func(s *Situation, r *Request) {
+			r.Ports = []app.Port{{Host: 53, Proto: "udp"}}
+			s.Taken = []Taken{{"h1", app.Port{Host: 53, Proto: "tcp"}, "x"}}
+		}},
+		{"another address", func(s *Situation, r *Request) {
+			r.Ports = []app.Port{{Host: 53, Proto: "udp", HostIP: "127.0.0.1"}}
+			s.Taken = []Taken{{"h1", app.Port{Host: 53, Proto: "udp", HostIP: "127.0.0.2"}, "x"}}
+		}},
+		{"the volume's host", func(s *Situation, r *Request) {
+			r.Volumes, s.Pins = []string{"v"}, map[string]string{"v": "h1"}
+		}},
+		{"attribute that is not there", func(_ *Situation, r *Request) {
+			r.Constraints = []app.Constraint{{Attribute: "zone", Op: "!=", Value: "b"}}
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := Situation{Hosts: hosts("h1")}
+			r := requests(1)
+			tt.change(&s, &r[0])
+			if result := Place(s, r); len(result.Assigned) != 1 {
+				t.Errorf("refused: %v", result.Refused)
+			}
+		})
+	}
+}
+
+func TestLaterRequestsSeeEarlierOnes(t *testing.T) {
+	r := requests(3)
+	for i := range r {
+		r[i].Ports = []app.Port{{Host: 8080, Target: 80, Proto: "tcp"}}
+	}
+	result := Place(Situation{Hosts: hosts("h1", "h2")}, r)
+	if diff := cmp.Diff([]string{"h1", "h2"}, where(result)); diff != "" {
+		t.Error(diff)
+	}
+	want := []Refusal{
+		{"h1", Port, "host port 8080/tcp taken by shop/web.1"}, {"h2", Port, "host port 8080/tcp taken by shop/web.2"},
+	}
+	if diff := cmp.Diff(map[int][]Refusal{2: want}, result.Refused); diff != "" {
+		t.Error(diff)
+	}
+	two := []Request{{App: "a", Service: "x", Volumes: []string{"v"}}, {App: "a", Service: "y", Volumes: []string{"v"}}}
+	if got := where(Place(Situation{Hosts: hosts("h1", "h2")}, two)); got[0] != got[1] {
+		t.Errorf("two services with one volume on %v", got)
+	}
+}
+
+func TestChosenPorts(t *testing.T) {
+	s := Situation{Hosts: hosts("h1")}
+	s.Hosts[0].Ports = []PortRange{{31000, 31001}}
+	r := Request{App: "shop", Service: "web", Ports: []app.Port{
+		{Host: 8080, Target: 80, Proto: "tcp"}, {Target: 81, Proto: "tcp"}, {Target: 82, Proto: "tcp"}, {Target: 83, Proto: "tcp"},
+	}}
+	want := []Assignment{{Host: "h1", Offered: []uint16{31000, 31001}, Ports: []app.Port{
+		{Host: 8080, Target: 80, Proto: "tcp"}, {Host: 31000, Target: 81, Proto: "tcp"},
+		{Host: 31001, Target: 82, Proto: "tcp"}, {Host: fallback.First, Target: 83, Proto: "tcp"},
+	}}}
+	if diff := cmp.Diff(want, Place(s, []Request{r}).Assigned); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestSummary(t *testing.T) {
+	tests := []struct {
+		name     string
+		refusals []Refusal
+		want     string
+		lasting  bool
+	}{
+		{"no host", nil, "no host has joined the cluster", false},
+		{"one reason", []Refusal{{"h1", Resources, "cpus 1 of 0 left"}, {"h2", Resources, "cpus 1 of 0 left"}}, "h1, h2: cpus 1 of 0 left", true},
+		{"two reasons", []Refusal{{"h1", Resources, "cpus 1 of 0 left"}, {"h2", Problem, "linker of h2 is down"}}, "h1: cpus 1 of 0 left; h2: linker of h2 is down", false},
+		{"volume's host refuses", []Refusal{{"h1", Volume, "volume v is on h2"}, {"h2", NoOffer, "no offer from h2 now"}}, "volume v is on h2; h2: no offer from h2 now", false},
+		{"volume's host is gone", []Refusal{{"h1", Volume, "volume v is on h2"}}, "volume v is on h2, which is away", false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := Summary(tt.refusals); got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+			if got := Lasting(tt.refusals); got != tt.lasting {
+				t.Errorf("lasting %v", got)
+			}
+		})
+	}
+}
+
+// BenchmarkPlace is DESIGN's 10,000 instances on 1,000 hosts.
+func BenchmarkPlace(b *testing.B) {
+	s := Situation{}
+	for i := range 1000 {
+		s.Hosts = append(s.Hosts, Host{Name: "h" + string(rune('a'+i%26)) + string(rune('a'+i/26)), Offered: true, CPUs: 8, MemBytes: 16 << 30})
+	}
+	r := requests(10_000)
+	for b.Loop() {
+		if got := Place(s, r); len(got.Assigned) != len(r) {
+			b.Fatal(len(got.Assigned))
+		}
+	}
+}
