@@ -1,0 +1,171 @@
+package gossip_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tombolo/linker/gossip"
+	"tombolo/linker/gossip/gossiptest"
+)
+
+// events records who is in which state.
+type events struct {
+	mu     sync.Mutex
+	states map[string]gossip.State
+	metas  map[string]string
+	calls  int
+}
+
+func newEvents() *events {
+	return &events{states: map[string]gossip.State{}, metas: map[string]string{}}
+}
+
+func (e *events) note(m gossip.Member, s gossip.State) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.states[m.Name], e.metas[m.Name] = s, string(m.Meta)
+	e.calls++
+}
+
+func (e *events) Alive(m gossip.Member) { e.note(m, gossip.StateAlive) }
+func (e *events) Dead(m gossip.Member)  { e.note(m, gossip.StateDead) }
+func (e *events) Left(m gossip.Member)  { e.note(m, gossip.StateLeft) }
+
+func (e *events) now() map[string]gossip.State {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return maps.Clone(e.states)
+}
+
+// node is one running member.
+type node struct {
+	*gossip.Gossip
+	name  string
+	table *gossiptest.Table
+	ev    *events
+	stop  func()
+}
+
+// cluster is some members on one in-memory network. It lives in a synctest bubble:
+// time passes as fast as there is nothing to do.
+type cluster struct {
+	t     *testing.T
+	net   *gossiptest.Network
+	nodes map[string]*node // those that are to agree
+	all   []*node
+	keys  [][]byte
+}
+
+func addr(i int) string        { return fmt.Sprintf("198.18.0.%d:7980", i) }
+func nameOf(i int) string      { return fmt.Sprintf("h%d", i) }
+func secs(n int) time.Duration { return time.Duration(n) * time.Second }
+
+func newCluster(t *testing.T, n int) *cluster {
+	c := &cluster{t: t, net: gossiptest.NewNetwork(1), nodes: map[string]*node{}}
+	t.Cleanup(c.stop)
+	for i := 1; i <= n; i++ {
+		c.start(i)
+	}
+	return c
+}
+
+// stop ends all, and gives memberlist's last probes the time to notice: its
+// Shutdown does not wait for them.
+func (c *cluster) stop() {
+	for _, n := range c.all {
+		n.stop()
+	}
+	time.Sleep(time.Minute)
+}
+
+// start starts member i, which knows member 1 as seed, with an empty table.
+func (c *cluster) start(i int, change ...func(*gossip.Config)) *node {
+	c.t.Helper()
+	cfg := gossip.Config{
+		Name: nameOf(i), Meta: []byte("m" + fmt.Sprint(i)), Seeds: []string{addr(1)}, Keys: c.keys,
+		Bind: netip.MustParseAddrPort(addr(i)), Transport: c.net.Transport(addr(i)),
+	}
+	for _, f := range change {
+		f(&cfg)
+	}
+	n := &node{name: cfg.Name, table: gossiptest.NewTable(), ev: newEvents()}
+	g, err := gossip.New(cfg, n.table, n.ev)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	n.Gossip = g
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- g.Run(ctx) }()
+	n.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			c.t.Errorf("%s: %v", n.name, err)
+		}
+	})
+	<-g.Ready()
+	c.nodes[n.name] = n
+	c.all = append(c.all, n)
+	return n
+}
+
+// within lets time pass until ok holds of every running member, and returns how
+// long that took.
+func (c *cluster) within(limit time.Duration, what string, ok func(*node) bool) time.Duration {
+	c.t.Helper()
+	start := time.Now()
+	for {
+		synctest.Wait()
+		bad := ""
+		for _, name := range slices.Sorted(maps.Keys(c.nodes)) {
+			if n := c.nodes[name]; !ok(n) {
+				bad = name
+				break
+			}
+		}
+		if bad == "" {
+			return time.Since(start)
+		}
+		if time.Since(start) > limit {
+			n := c.nodes[bad]
+			c.t.Fatalf("after %v: %s: not on %s: rows %v, states %v", limit, what, bad, n.table.Rows(), n.ev.now())
+		}
+		time.Sleep(time.Millisecond) // fake time
+	}
+}
+
+func sees(want map[string]gossip.State) func(*node) bool {
+	return func(n *node) bool {
+		w := maps.Clone(want)
+		delete(w, n.name)
+		return maps.Equal(w, n.ev.now())
+	}
+}
+
+func alive(n int) map[string]gossip.State {
+	m := map[string]gossip.State{}
+	for i := 1; i <= n; i++ {
+		m[nameOf(i)] = gossip.StateAlive
+	}
+	return m
+}
+
+func holds(key, value string) func(*node) bool {
+	return func(n *node) bool { return n.table.Rows()[key] == value }
+}
+
+func bubble(t *testing.T, n int, f func(*testing.T, *cluster)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, n)
+		c.within(secs(5), "all alive", sees(alive(n)))
+		f(t, c)
+	})
+}

@@ -1,0 +1,114 @@
+package gossip_test
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"tombolo/linker/gossip"
+)
+
+func TestDeadHost(t *testing.T) {
+	bubble(t, 5, func(t *testing.T, c *cluster) {
+		c.nodes["h4"].stop()
+		delete(c.nodes, "h4")
+		want := alive(5)
+		want["h4"] = gossip.StateDead
+		took := c.within(secs(10), "h4 dead", sees(want))
+		t.Logf("found dead after %v", took)
+		if took > 6*time.Second {
+			t.Errorf("found dead after %v", took)
+		}
+		for _, m := range c.nodes["h1"].Members() {
+			if (m.Name == "h4") != (m.State == gossip.StateDead) {
+				t.Errorf("member %+v", m)
+			}
+		}
+	})
+}
+
+// Both sides of a split change rows, and one loses a row's broadcast; healing
+// makes all the same without anybody's help, although memberlist has long
+// forgotten the dead.
+func TestSplitAndHeal(t *testing.T) {
+	for _, length := range []time.Duration{secs(10), 10 * time.Minute} {
+		t.Run(fmt.Sprint(length), func(t *testing.T) {
+			bubble(t, 5, func(t *testing.T, c *cluster) {
+				c.net.Split(addr(4), addr(5))
+				time.Sleep(length) // fake time
+				c.within(secs(1), "split", func(n *node) bool {
+					away := n.name == "h4" || n.name == "h5"
+					for name, s := range n.ev.now() {
+						if other := name == "h4" || name == "h5"; (s == gossip.StateDead) != (away != other) {
+							return false
+						}
+					}
+					return true
+				})
+				for _, name := range []string{"h1", "h4"} {
+					n := c.nodes[name]
+					for i := range 100 {
+						key := fmt.Sprint(name, "-", i)
+						n.Broadcast(key, n.table.Put(key, "1"))
+					}
+				}
+				c.nodes["h5"].table.Put("lost", "1")
+				time.Sleep(secs(10))
+				c.net.Split()
+				took := c.within(secs(20), "healed", func(n *node) bool {
+					return len(n.table.Rows()) == 201 && sees(alive(5))(n)
+				})
+				t.Logf("healed after %v", took)
+			})
+		})
+	}
+}
+
+// A member that comes back with an empty disk and another meta gets everything.
+func TestRestartWithLostDisk(t *testing.T) {
+	bubble(t, 5, func(t *testing.T, c *cluster) {
+		for i := range 50 {
+			n := c.nodes[nameOf(i%5+1)]
+			key := fmt.Sprint("k", i)
+			n.Broadcast(key, n.table.Put(key, "1"))
+		}
+		c.within(secs(1), "50 rows", func(n *node) bool { return len(n.table.Rows()) == 50 })
+		for _, pause := range []time.Duration{0, secs(20)} {
+			c.nodes["h2"].stop()
+			time.Sleep(pause)
+			c.start(2, func(cfg *gossip.Config) { cfg.Meta = []byte("again after " + pause.String()) })
+			took := c.within(secs(5), "50 rows again", func(n *node) bool {
+				n.ev.mu.Lock()
+				defer n.ev.mu.Unlock()
+				return len(n.table.Rows()) == 50 && (n.name == "h2" || n.ev.metas["h2"] == "again after "+pause.String())
+			})
+			t.Logf("pause %v: whole again after %v", pause, took)
+			c.within(secs(5), "all alive", sees(alive(5)))
+		}
+	})
+}
+
+// The seed restarts on an empty disk: it finds the others by what it stored, and
+// where it stored nothing they find it.
+func TestSeedRestarts(t *testing.T) {
+	bubble(t, 3, func(t *testing.T, c *cluster) {
+		c.nodes["h2"].table.Put("k", "1")
+		c.nodes["h1"].stop()
+		delete(c.nodes, "h1")
+		time.Sleep(10 * time.Minute)
+		c.start(1)
+		took := c.within(secs(20), "k", func(n *node) bool { return holds("k", "1")(n) && sees(alive(3))(n) })
+		t.Logf("found after %v", took)
+	})
+}
+
+func TestKnownIsDialled(t *testing.T) {
+	bubble(t, 2, func(t *testing.T, c *cluster) {
+		c.start(3, func(cfg *gossip.Config) {
+			cfg.Seeds = nil
+			cfg.Known = map[string]netip.AddrPort{"h2": netip.MustParseAddrPort(addr(2)), "h3": netip.MustParseAddrPort(addr(3))}
+		})
+		c.within(secs(2), "all alive", sees(alive(3)))
+	})
+}

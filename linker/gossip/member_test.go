@@ -1,0 +1,127 @@
+package gossip_test
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tombolo/linker/gossip"
+	"tombolo/linker/gossip/gossiptest"
+)
+
+func TestLeave(t *testing.T) {
+	bubble(t, 3, func(t *testing.T, c *cluster) {
+		n := c.nodes["h3"]
+		if err := n.Leave(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		want := alive(3)
+		want["h3"] = gossip.StateLeft
+		delete(c.nodes, "h3")
+		c.within(secs(3), "h3 left", sees(want))
+		n.stop()
+		if err := n.Leave(t.Context()); err != nil {
+			t.Errorf("after the end: %v", err)
+		}
+		time.Sleep(time.Minute)
+		c.within(0, "h3 is still gone", sees(want))
+	})
+}
+
+func TestSetMeta(t *testing.T) {
+	bubble(t, 3, func(t *testing.T, c *cluster) {
+		if err := c.nodes["h1"].SetMeta([]byte("new")); err != nil {
+			t.Fatal(err)
+		}
+		c.within(secs(3), "new meta", func(n *node) bool {
+			n.ev.mu.Lock()
+			defer n.ev.mu.Unlock()
+			return n.name == "h1" || n.ev.metas["h1"] == "new"
+		})
+		if err := c.nodes["h1"].SetMeta(make([]byte, gossip.MaxMeta+1)); err == nil {
+			t.Error("a meta too large is taken")
+		}
+	})
+}
+
+// A second machine with a name that is taken is not let in, and does no harm.
+func TestNameConflict(t *testing.T) {
+	bubble(t, 3, func(t *testing.T, c *cluster) {
+		twin := c.start(9, func(cfg *gossip.Config) { cfg.Name = "h2" })
+		time.Sleep(secs(5))
+		if twin.Stats().Conflicts+c.nodes["h1"].Stats().Conflicts == 0 {
+			t.Error("nobody noticed")
+		}
+		for _, m := range c.nodes["h1"].Members() {
+			if m.Name == "h2" && m.Addr.String() != addr(2) {
+				t.Errorf("h2 is now at %v", m.Addr)
+			}
+		}
+	})
+}
+
+func TestEncrypted(t *testing.T) {
+	key, other := []byte(strings.Repeat("k", 32)), []byte(strings.Repeat("o", 32))
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, 0)
+		c.keys = [][]byte{key}
+		for i := 1; i <= 3; i++ {
+			c.start(i)
+		}
+		c.within(secs(5), "all alive", sees(alive(3)))
+		n := c.nodes["h1"]
+		large := strings.Repeat("x", 100_000)
+		n.Broadcast("small", n.table.Put("small", "1"))
+		n.Broadcast("large", n.table.Put("large", large))
+		c.within(secs(2), "both", func(n *node) bool { return holds("small", "1")(n) && holds("large", large)(n) })
+
+		for i, keys := range [][][]byte{{other}, nil} {
+			stranger := c.start(4+i, func(cfg *gossip.Config) { cfg.Keys = keys })
+			time.Sleep(secs(10))
+			synctest.Wait()
+			if got := stranger.table.Rows(); len(got) != 0 {
+				t.Errorf("keys %d: a stranger got %d rows", i, len(got))
+			}
+			delete(c.nodes, stranger.name)
+			stranger.stop()
+		}
+		c.within(0, "nobody else", sees(alive(3)))
+	})
+}
+
+func TestAnotherCluster(t *testing.T) {
+	bubble(t, 2, func(t *testing.T, c *cluster) {
+		c.start(3, func(cfg *gossip.Config) { cfg.Cluster = "another" })
+		delete(c.nodes, "h3")
+		time.Sleep(secs(10))
+		c.within(0, "still two", sees(alive(2)))
+		if c.nodes["h1"].Stats().Malformed == 0 {
+			t.Error("not counted")
+		}
+	})
+}
+
+func TestConfigRefuses(t *testing.T) {
+	_, err := gossip.New(gossip.Config{
+		Meta: make([]byte, 513), Keys: [][]byte{{1}}, Fanout: -1, Cluster: strings.Repeat("c", 256),
+		Timing: gossip.Timing{Probe: -1},
+	}, gossiptest.NewTable(), newEvents())
+	var got []string
+	for line := range strings.Lines(err.Error()) {
+		got = append(got, strings.TrimSpace(line))
+	}
+	want := []string{
+		"gossip config: no name",
+		"meta of 513 bytes: at most 504",
+		"cluster name of 256 bytes: at most 255",
+		"key 1: key size must be 16, 24 or 32 bytes",
+		"fanout -1",
+		"negative timing",
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("want -, got +:\n%s", d)
+	}
+}
