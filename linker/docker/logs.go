@@ -74,18 +74,17 @@ type lineWriter struct {
 func (w *lineWriter) Write(p []byte) (int, error) {
 	w.rest = append(w.rest, p...)
 	for {
-		i := bytes.IndexByte(w.rest, '\n')
-		if i < 0 && len(w.rest) < maxLine {
-			return len(p), nil
+		end, newline := bytes.IndexByte(w.rest, '\n'), 1
+		if len(w.rest) > maxLine && (end < 0 || end > maxLine) {
+			end, newline = maxLine, 0
 		}
-		end := i
-		if i < 0 {
-			i, end = maxLine-1, maxLine
+		if end < 0 {
+			return len(p), nil
 		}
 		if err := w.send(w.rest[:end]); err != nil {
 			return 0, err
 		}
-		w.rest = w.rest[i+1:]
+		w.rest = w.rest[end+newline:]
 	}
 }
 

@@ -1,0 +1,261 @@
+// Package dockertest is a Docker Engine without containers: it speaks the part of
+// the Engine's API that linker/docker reads, over a unix socket, and holds what it
+// is told to.
+package dockertest
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Container is one of the Engine's containers.
+type Container struct {
+	ID, Name, Hostname string
+	Labels             map[string]string
+	EndpointID         string
+	Addr4, MAC         string
+	State              string // "created", "running", "paused" or "exited"
+	Health             string // "" without a health check
+	Started            time.Time
+	Output             string // what its logs hold, as the Engine multiplexes it
+	TTY                bool
+}
+
+// Engine is the fake. Its methods are safe for concurrent use.
+type Engine struct {
+	socket string
+
+	mu         sync.Mutex
+	server     *http.Server
+	containers map[string]*Container
+	network    map[string]any // as created; nil while there is none
+	made       int
+	streams    map[chan []byte]bool
+}
+
+// New makes an Engine that listens on the unix socket at path once Start is called.
+func New(path string) *Engine {
+	return &Engine{socket: path, containers: map[string]*Container{}, streams: map[chan []byte]bool{}}
+}
+
+// Host is the Engine's address for clients.
+func (e *Engine) Host() string { return "unix://" + e.socket }
+
+// Start listens, again after Stop. What the Engine holds stays.
+func (e *Engine) Start() error {
+	os.Remove(e.socket) // of the run before
+	l, err := net.Listen("unix", e.socket)
+	if err != nil {
+		return err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.server = &http.Server{Handler: e.routes()}
+	go e.server.Serve(l)
+	return nil
+}
+
+// Stop hangs up on everybody.
+func (e *Engine) Stop() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.server.Close()
+	for c := range e.streams {
+		delete(e.streams, c)
+		close(c)
+	}
+}
+
+// Put sets a container without an event, as one that came while nobody listened.
+func (e *Engine) Put(c Container) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.containers[c.ID] = &c
+}
+
+// Remove takes a container away without an event.
+func (e *Engine) Remove(id string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.containers, id)
+}
+
+// Run goes through what `docker run` makes an Engine say: create, network connect,
+// start.
+func (e *Engine) Run(c Container) {
+	connected := c.EndpointID
+	c.State, c.EndpointID = "created", ""
+	e.Put(c)
+	e.Event("container", "create", c.ID)
+	c.EndpointID = connected
+	e.Put(c)
+	e.Event("network", "connect", c.ID)
+	c.State = "running"
+	e.Put(c)
+	e.Event("container", "start", c.ID)
+}
+
+// Networks is how many times a network was made.
+func (e *Engine) Networks() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.made
+}
+
+// Event tells whoever listens of a container; kind is "container" or "network".
+func (e *Engine) Event(kind, action, id string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	attributes, actor := map[string]string{}, id
+	if c := e.containers[id]; c != nil && kind == "container" {
+		attributes = map[string]string{"name": c.Name, "image": "app"}
+		for k, v := range c.Labels {
+			attributes[k] = v
+		}
+	}
+	if kind == "network" {
+		actor = networkID
+		attributes = map[string]string{"name": "tombolo", "container": id, "type": "tombolo"}
+	}
+	raw := encode(map[string]any{
+		"Type": kind, "Action": action, "Actor": map[string]any{"ID": actor, "Attributes": attributes},
+		"timeNano": time.Now().UnixNano(),
+	})
+	for c := range e.streams {
+		c <- raw
+	}
+}
+
+const networkID = "net1"
+
+func (e *Engine) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/_ping", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Api-Version", "1.41") })
+	for path, handler := range map[string]http.HandlerFunc{
+		"GET /events":               e.events,
+		"GET /networks":             e.listNetworks,
+		"POST /networks/create":     e.createNetwork,
+		"GET /networks/{id}":        e.inspectNetwork,
+		"GET /containers/json":      e.list,
+		"GET /containers/{id}/json": e.inspect,
+		"GET /containers/{id}/logs": e.logs,
+	} {
+		mux.HandleFunc(path, handler)
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if rest, ok := strings.CutPrefix(r.URL.Path, "/v1.41"); ok {
+			r.URL.Path = rest
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+func (e *Engine) events(w http.ResponseWriter, r *http.Request) {
+	c := make(chan []byte, 100) // more than any test lets wait
+	e.mu.Lock()
+	e.streams[c] = true
+	e.mu.Unlock()
+	defer func() {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		delete(e.streams, c)
+	}()
+	w.WriteHeader(http.StatusOK)
+	w.(http.Flusher).Flush()
+	for {
+		select {
+		case raw, ok := <-c:
+			if !ok {
+				return
+			}
+			w.Write(raw)
+			w.(http.Flusher).Flush()
+		case <-r.Context().Done():
+			return
+		}
+	}
+}
+
+func (e *Engine) listNetworks(w http.ResponseWriter, _ *http.Request) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	list := []any{}
+	if e.network != nil {
+		list = append(list, e.network)
+	}
+	w.Write(encode(list))
+}
+
+func (e *Engine) createNetwork(w http.ResponseWriter, r *http.Request) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	json.NewDecoder(r.Body).Decode(&e.network) // our own client sent it
+	e.network["Id"] = networkID
+	e.made++
+	w.WriteHeader(http.StatusCreated)
+	w.Write(encode(map[string]string{"Id": networkID}))
+}
+
+func (e *Engine) inspectNetwork(w http.ResponseWriter, _ *http.Request) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	inside := map[string]any{}
+	for _, c := range e.containers {
+		if c.EndpointID != "" {
+			inside[c.ID] = map[string]string{"Name": c.Name, "EndpointID": c.EndpointID, "MacAddress": c.MAC, "IPv4Address": c.Addr4 + "/32", "IPv6Address": ""}
+		}
+	}
+	w.Write(encode(map[string]any{"Id": networkID, "Name": "tombolo", "Containers": inside}))
+}
+
+func (e *Engine) list(w http.ResponseWriter, _ *http.Request) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	list := []any{}
+	for _, c := range e.containers {
+		status := "Up 2 minutes"
+		if c.Health != "" {
+			status += " (" + strings.Replace(c.Health, "starting", "health: starting", 1) + ")"
+		}
+		list = append(list, map[string]any{"Id": c.ID, "Names": []string{"/" + c.Name}, "Labels": c.Labels, "State": c.State, "Status": status})
+	}
+	w.Write(encode(list))
+}
+
+func (e *Engine) inspect(w http.ResponseWriter, r *http.Request) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	c := e.containers[r.PathValue("id")]
+	if c == nil {
+		http.Error(w, `{"message":"No such container"}`, http.StatusNotFound)
+		return
+	}
+	state := map[string]any{"Running": c.State == "running" || c.State == "paused", "Paused": c.State == "paused", "StartedAt": c.Started.Format(time.RFC3339Nano)}
+	if c.Health != "" {
+		state["Health"] = map[string]string{"Status": c.Health}
+	}
+	w.Write(encode(map[string]any{
+		"Id": c.ID, "Name": "/" + c.Name, "State": state,
+		"Config": map[string]any{"Hostname": c.Hostname, "Labels": c.Labels, "Tty": c.TTY},
+	}))
+}
+
+func (e *Engine) logs(w http.ResponseWriter, r *http.Request) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	fmt.Fprint(w, e.containers[r.PathValue("id")].Output)
+}
+
+func encode(v any) []byte {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // maps and strings always marshal
+	}
+	return append(raw, '\n')
+}

@@ -1,0 +1,212 @@
+package docker_test
+
+import (
+	"context"
+	"encoding/binary"
+	"log/slog"
+	"net/netip"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"go.uber.org/goleak"
+
+	"tombolo/linker/docker"
+	"tombolo/linker/docker/dockertest"
+)
+
+// watched is a watcher that runs, on a fake Engine.
+type watched struct {
+	*docker.Engine
+	fake *dockertest.Engine
+	gone int
+}
+
+func newWatched(t *testing.T) *watched {
+	t.Helper()
+	w := &watched{fake: dockertest.New(filepath.Join(t.TempDir(), "docker.sock"))}
+	var err error
+	w.Engine, err = docker.New(docker.Config{
+		Host:        w.fake.Host(),
+		Network:     docker.Network{Name: "tombolo", Driver: "tombolo", Subnets: []netip.Prefix{netip.MustParsePrefix("100.64.0.0/10")}},
+		NetworkGone: func() { w.gone++ },
+		Log:         slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// run starts the watcher and stops both when the test ends.
+func (w *watched) run(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- w.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run = %v", err)
+		}
+		w.fake.Stop()
+		goleak.VerifyNone(t)
+	})
+}
+
+// until waits for a snapshot that satisfies ok.
+func (w *watched) until(t *testing.T, what string, ok func(*docker.Snapshot) bool) *docker.Snapshot {
+	t.Helper()
+	changes, stop := w.Watch()
+	defer stop()
+	late := time.After(20 * time.Second)
+	for {
+		if s := w.Snapshot(); ok(s) {
+			return s
+		}
+		select {
+		case <-changes:
+		case <-late:
+			t.Fatalf("never: %s; last: %+v", what, w.Snapshot())
+		}
+	}
+}
+
+func synced(s *docker.Snapshot) bool { return s.Err == nil && s.Syncs > 0 }
+
+var web = dockertest.Container{
+	ID: "c1", Name: "web", Hostname: "webhost", Labels: map[string]string{"tombolo.app": "shop"},
+	EndpointID: "ep1", Addr4: "100.64.7.2", MAC: "02:42:00:00:00:01",
+	State: "running", Started: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+}
+
+func TestFirstListing(t *testing.T) {
+	w := newWatched(t)
+	if err := w.fake.Start(); err != nil {
+		t.Fatal(err)
+	}
+	sick := web
+	sick.ID, sick.Name, sick.EndpointID, sick.Health = "c2", "sick", "", "unhealthy"
+	dead := web
+	dead.ID, dead.Name, dead.EndpointID, dead.State = "c3", "dead", "", "exited"
+	w.fake.Put(web)
+	w.fake.Put(sick)
+	w.fake.Put(dead)
+	w.run(t)
+	got := w.until(t, "first listing", synced)
+	want := map[string]*docker.Container{
+		"c1": {ID: "c1", Name: "web", Hostname: "webhost", Labels: web.Labels, EndpointID: "ep1", Running: true, Health: "none", Started: web.Started},
+		"c2": {ID: "c2", Name: "sick", Hostname: "webhost", Labels: web.Labels, Running: true, Health: "unhealthy", Started: web.Started},
+		"c3": {ID: "c3", Name: "dead", Labels: web.Labels, Health: "none", Started: time.Unix(0, 0)},
+	}
+	if diff := cmp.Diff(want, got.Containers); diff != "" {
+		t.Error(diff)
+	}
+	ends := map[string]docker.Endpoint{"ep1": {ID: "ep1", Container: "c1", Addr4: netip.MustParseAddr("100.64.7.2"), MAC: web.MAC}}
+	if diff := cmp.Diff(ends, got.Endpoints, cmpopts.EquateComparable(netip.Addr{})); diff != "" {
+		t.Error(diff)
+	}
+	if w.fake.Networks() != 1 || w.gone != 1 || got.NetworkID != "net1" {
+		t.Errorf("networks made %d, gone %d, ID %q; want the missing one made once", w.fake.Networks(), w.gone, got.NetworkID)
+	}
+}
+
+func TestLifeByEvents(t *testing.T) {
+	w := newWatched(t)
+	if err := w.fake.Start(); err != nil {
+		t.Fatal(err)
+	}
+	w.run(t)
+	w.until(t, "first listing", synced)
+	ill := web
+	ill.Health = "starting"
+	w.fake.Run(ill)
+	w.until(t, "started, known by its endpoint", func(s *docker.Snapshot) bool {
+		c := s.Containers["c1"]
+		return c != nil && c.Running && c.EndpointID == "ep1" && c.Hostname == "webhost" && c.Health == "starting" && c.Labels["tombolo.app"] == "shop"
+	})
+	ill.Health, ill.State = "healthy", "running"
+	w.fake.Put(ill)
+	w.fake.Event("container", "health_status: healthy", "c1")
+	w.until(t, "healthy", func(s *docker.Snapshot) bool { return s.Containers["c1"].Health == "healthy" })
+	w.fake.Event("container", "pause", "c1")
+	w.until(t, "paused", func(s *docker.Snapshot) bool { return !s.Containers["c1"].Running })
+	w.fake.Event("container", "unpause", "c1")
+	w.until(t, "running again", func(s *docker.Snapshot) bool { return s.Containers["c1"].Running })
+	ill.State = "exited"
+	w.fake.Put(ill)
+	w.fake.Event("container", "die", "c1")
+	w.until(t, "dead", func(s *docker.Snapshot) bool { return !s.Containers["c1"].Running })
+	w.fake.Event("network", "disconnect", "c1")
+	w.until(t, "no endpoint", func(s *docker.Snapshot) bool { return s.Containers["c1"].EndpointID == "" })
+	w.fake.Event("container", "destroy", "c1")
+	w.until(t, "gone", func(s *docker.Snapshot) bool { return s.Containers["c1"] == nil })
+}
+
+func TestEngineStopsAndReturns(t *testing.T) {
+	w := newWatched(t)
+	w.run(t)
+	w.until(t, "no Docker", func(s *docker.Snapshot) bool { return s.Err != nil && strings.Contains(s.Err.Error(), "docker.sock") })
+	if err := w.fake.Start(); err != nil {
+		t.Fatal(err)
+	}
+	w.fake.Put(web)
+	first := w.until(t, "connected", synced)
+	w.fake.Stop()
+	down := w.until(t, "disconnected", func(s *docker.Snapshot) bool { return s.Err != nil })
+	if down.Containers["c1"] == nil || !down.Containers["c1"].Running {
+		t.Error("what was known is forgotten while the Engine is away")
+	}
+	w.fake.Remove("c1") // nobody hears of it
+	if err := w.fake.Start(); err != nil {
+		t.Fatal(err)
+	}
+	back := w.until(t, "connected again", func(s *docker.Snapshot) bool { return s.Err == nil && s.Syncs > first.Syncs })
+	if len(back.Containers) != 0 {
+		t.Errorf("containers = %v, want none", back.Containers)
+	}
+}
+
+func TestLogs(t *testing.T) {
+	frame := func(stream byte, text string) string {
+		head := []byte{stream, 0, 0, 0, 0, 0, 0, 0}
+		binary.BigEndian.PutUint32(head[4:], uint32(len(text)))
+		return string(head) + text
+	}
+	at := time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)
+	stamp := at.Format(time.RFC3339Nano) + " "
+	for _, tt := range []struct {
+		name, output string
+		tty          bool
+		want         []docker.Line
+	}{
+		{"two streams", frame(1, stamp+"out\n") + frame(2, stamp+"err 1\n"), false,
+			[]docker.Line{{"stdout", at, "out"}, {"stderr", at, "err 1"}}},
+		{"a line in two frames, the last without end", frame(1, stamp+"ou") + frame(1, "t\n"+stamp+"last"), false,
+			[]docker.Line{{"stdout", at, "out"}, {"stdout", at, "last"}}},
+		{"terminal", stamp + "out\r\n", true, []docker.Line{{"stdout", at, "out"}}},
+		{"no time", frame(1, "plain text\n"), false, []docker.Line{{"stdout", time.Time{}, "plain text"}}},
+		{"a very long line is cut", frame(1, strings.Repeat("x", 64<<10)+"y\n"), false,
+			[]docker.Line{{"stdout", time.Time{}, strings.Repeat("x", 64<<10)}, {"stdout", time.Time{}, "y"}}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWatched(t)
+			if err := w.fake.Start(); err != nil {
+				t.Fatal(err)
+			}
+			w.run(t)
+			w.until(t, "first listing", synced)
+			c := web
+			c.Output, c.TTY = tt.output, tt.tty
+			w.fake.Put(c)
+			var got []docker.Line
+			err := w.Logs(t.Context(), "c1", docker.LogOptions{Tail: -1}, func(l docker.Line) error { got = append(got, l); return nil })
+			if diff := cmp.Diff(tt.want, got); err != nil || diff != "" {
+				t.Errorf("%v\n%s", err, diff)
+			}
+		})
+	}
+}
