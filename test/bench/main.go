@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -14,18 +15,12 @@ import (
 
 func main() { os.Exit(run(os.Args[1:])) }
 
-// servers are what the benches start as processes of their own: `bench serve-echo`.
-var servers = map[string]func(context.Context) error{
-	"serve-dns":  serveDNS,
-	"serve-echo": serveEcho,
-}
-
 func run(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	var err error
-	if len(args) > 0 && servers[args[0]] != nil {
-		err = servers[args[0]](ctx)
+	if len(args) > 0 && tools[args[0]] != nil {
+		err = tools[args[0]](ctx, args[1:])
 	} else {
 		err = benches(ctx, args, os.Stdout)
 	}
@@ -36,18 +31,43 @@ func run(args []string) int {
 	return 0
 }
 
-// benches runs the parts that are asked for, in order.
-func benches(ctx context.Context, args []string, out io.Writer) error {
+// parts are the benches, in order; all but dns need the bed.
+var parts = []struct {
+	name string
+	run  func(ctx context.Context, b *bed, out io.Writer) error
+}{
+	{"throughput", benchThroughput},
+	{"attach", benchAttach},
+	{"resolve", benchResolve},
+}
+
+// benches runs the parts that are asked for.
+func benches(ctx context.Context, args []string, out io.Writer) (err error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	only := flags.String("only", "dns", "the parts to run, comma separated")
-	flags.String("binary", "bin/tombolo", "the tombolo binary")
+	only := flags.String("only", "dns,throughput,attach,resolve", "the parts to run, comma separated")
+	binary := flags.String("binary", "bin/tombolo", "the tombolo binary")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	parts := strings.Split(*only, ",")
-	if slices.Contains(parts, "dns") {
+	wanted := strings.Split(*only, ",")
+	if slices.Contains(wanted, "dns") {
 		if err := benchDNS(ctx, out); err != nil {
 			return fmt.Errorf("dns: %w", err)
+		}
+	}
+	var b *bed
+	for _, p := range parts {
+		if !slices.Contains(wanted, p.name) {
+			continue
+		}
+		if b == nil {
+			if b, err = newBed(ctx, *binary); err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, b.close()) }()
+		}
+		if err := p.run(ctx, b, out); err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
 		}
 	}
 	return nil

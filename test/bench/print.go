@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"text/tabwriter"
 
 	"tombolo/test/bench/load"
@@ -40,6 +41,44 @@ func printDNS(out io.Writer, servers []*dnsServer) {
 		for _, s := range servers {
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\n", s.name, figure(s.cpu, "us"), against(s.cpu, echo.cpu),
 				against(s.cpu, coredns.cpu), figure(s.rate, ""), figure(s.p50, "us"), figure(s.p99, "us"), s.lost)
+		}
+	})
+}
+
+func printThroughput(out io.Writer, paths []*path) {
+	title := fmt.Sprintf("TCP between two hosts (%d rounds of %s each; median [quartiles]; ratios paired by round)", throughputRounds, throughputSlice)
+	table(out, title, func(w io.Writer) {
+		fmt.Fprintln(w, "PATH\tSTREAM\tx HAND-MADE\tx UNDERLAY\tROUND TRIPS/S\tx HAND-MADE\tP50\tP99")
+		under, made := paths[0], paths[1]
+		for _, p := range paths {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", p.name, figure(p.rate, "Gbit/s"), against(p.rate, made.rate),
+				against(p.rate, under.rate), figure(p.trips, ""), against(p.trips, made.trips), figure(p.p50, "us"), figure(p.p99, "us"))
+		}
+	})
+}
+
+func printAttach(out io.Writer, took map[string][]float64) {
+	title := fmt.Sprintf("Attach: docker run less the same with --network none (%d interleaved pairs; median [quartiles])", attachPairs)
+	table(out, title, func(w io.Writer) {
+		fmt.Fprintln(w, "NETWORK\tCOST\tWHOLE RUN")
+		for _, network := range attachNetworks {
+			cost := make([]float64, len(took[network]))
+			for i, ms := range took[network] {
+				cost[i] = ms - took["none"][i]
+			}
+			fmt.Fprintf(w, "%s\t%s\t%s\n", network, figure(cost, "ms"), figure(took[network], "ms"))
+		}
+	})
+}
+
+func printResolve(out io.Writer, networks []string, took map[string][]float64) {
+	title := fmt.Sprintf("Container started -> its name resolves on all %d other hosts (%d each, interleaved)", bedHosts-1, resolveRounds)
+	table(out, title, func(w io.Writer) {
+		fmt.Fprintln(w, "NETWORK\tP50\tP99\tMIN..MAX")
+		for _, network := range networks {
+			s := load.SpreadOf(took[network])
+			p99 := load.Quantile(slices.Sorted(slices.Values(took[network])), 0.99)
+			fmt.Fprintf(w, "%s\t%.4g ms\t%.4g ms\t%.4g..%.4g ms\n", network, s.Median, p99, s.Min, s.Max)
 		}
 	})
 }

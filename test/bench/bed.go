@@ -1,0 +1,163 @@
+package main
+
+import (
+	"archive/tar"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"tombolo/test/lab"
+)
+
+const (
+	bedHosts = 3
+	image    = "tombolo-bench"
+
+	// netTombolo and netSwarm are networks that containers of the bench join.
+	netTombolo = "tombolo"
+	netSwarm   = "bench-swarm"
+)
+
+// bed is the lab with this program as an image on every host and a Swarm beside
+// the linkers.
+type bed struct {
+	self    string
+	lab     *lab.Lab
+	engines []engine
+}
+
+// newBed makes the lab; close removes it.
+func newBed(ctx context.Context, binary string) (*bed, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	if binary, err = filepath.Abs(binary); err != nil {
+		return nil, err
+	}
+	l, err := lab.Up(ctx, lab.Config{Hosts: bedHosts, Binary: binary, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return nil, fmt.Errorf("lab: %w", err)
+	}
+	b := &bed{self: self, lab: l}
+	for _, h := range l.Hosts {
+		b.engines = append(b.engines, engine{h})
+	}
+	if err := b.furnish(ctx); err != nil {
+		return nil, errors.Join(err, b.close())
+	}
+	return b, nil
+}
+
+func (b *bed) close() error { return lab.Down() }
+
+func (b *bed) furnish(ctx context.Context) error {
+	for _, e := range b.engines {
+		if err := e.importSelf(ctx, b.self); err != nil {
+			return err
+		}
+	}
+	return b.startSwarm(ctx)
+}
+
+// startSwarm joins the hosts' Engines and gives them an attachable overlay.
+func (b *bed) startSwarm(ctx context.Context) error {
+	first := b.engines[0]
+	addr := first.host.Underlay.String()
+	if _, err := first.docker(ctx, "swarm", "init", "--advertise-addr", addr, "--default-addr-pool", "10.99.0.0/16"); err != nil {
+		return err
+	}
+	token, err := first.docker(ctx, "swarm", "join-token", "-q", "worker")
+	if err != nil {
+		return err
+	}
+	for _, e := range b.engines[1:] {
+		if _, err := e.docker(ctx, "swarm", "join", "--advertise-addr", e.host.Underlay.String(), "--token", token, addr+":2377"); err != nil {
+			return err
+		}
+	}
+	_, err = first.docker(ctx, "network", "create", "-d", "overlay", "--attachable", netSwarm)
+	return err
+}
+
+// engine is one host's Docker.
+type engine struct{ host lab.Host }
+
+// docker runs the docker command against the host's Engine and returns what it
+// wrote to standard output.
+func (e engine) docker(ctx context.Context, args ...string) (string, error) {
+	return output(e.command(ctx, args...))
+}
+
+func (e engine) command(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "docker", args...)
+	cmd.Env = append(os.Environ(), "DOCKER_HOST="+e.host.DockerHost())
+	return cmd
+}
+
+func output(cmd *exec.Cmd) (string, error) {
+	out, err := cmd.Output()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		err = fmt.Errorf("%w: %s", err, strings.TrimSpace(string(exit.Stderr)))
+	}
+	if err != nil {
+		err = fmt.Errorf("%s: %w", strings.Join(cmd.Args, " "), err)
+	}
+	return strings.TrimSpace(string(out)), err
+}
+
+// importSelf makes an image that holds nothing but this program, which is linked
+// statically.
+func (e engine) importSelf(ctx context.Context, self string) error {
+	program, err := os.ReadFile(self)
+	if err != nil {
+		return err
+	}
+	r, w := io.Pipe()
+	go func() {
+		t := tar.NewWriter(w)
+		err := t.WriteHeader(&tar.Header{Name: "bench", Mode: 0o755, Size: int64(len(program))})
+		if err == nil {
+			_, err = t.Write(program)
+		}
+		w.CloseWithError(errors.Join(err, t.Close()))
+	}()
+	cmd := e.command(ctx, "import", "-c", `ENTRYPOINT ["/bench"]`, "-", image)
+	cmd.Stdin = r
+	_, err = output(cmd)
+	return err
+}
+
+// member are the docker run flags that put a container on a network as a member of
+// the app bench. A container on tombolo gets the resolv.conf that the framework
+// gives, one on Swarm's overlay forwards nowhere, so that "no" is as fast as "yes".
+func member(network, service string) []string {
+	flags := []string{"--network", network, "--name", service}
+	switch network {
+	case netTombolo:
+		return append(flags, "--label", "tombolo.app=bench", "--label", "tombolo.service="+service,
+			"--volume", "/var/lib/tombolo/resolv.conf:/etc/resolv.conf:ro")
+	case netSwarm:
+		return append(flags, "--dns", "127.0.0.1")
+	}
+	return flags
+}
+
+// run starts a container in the background.
+func (e engine) run(ctx context.Context, network, service string, args ...string) error {
+	argv := append([]string{"run", "-d"}, member(network, service)...)
+	_, err := e.docker(ctx, append(append(argv, image), args...)...)
+	return err
+}
+
+func (e engine) remove(ctx context.Context, service string) error {
+	_, err := e.docker(ctx, "rm", "-f", service)
+	return err
+}

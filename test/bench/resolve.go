@@ -1,0 +1,113 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+)
+
+const resolveRounds = 40
+
+// observer is a container on another host that watches for names.
+type observer struct {
+	engine engine
+	name   string
+	stdin  io.WriteCloser
+	lines  *bufio.Scanner
+}
+
+// benchResolve starts containers on the first host, on each network in turn, and
+// sees when the others' containers can resolve them.
+func benchResolve(ctx context.Context, b *bed, out io.Writer) error {
+	networks := []string{netTombolo, netSwarm}
+	observers := make(map[string][]*observer)
+	for _, network := range networks {
+		for i, e := range b.engines[1:] {
+			o, err := startObserver(ctx, e, network, fmt.Sprintf("observer-%d-%s", i, network))
+			if err != nil {
+				return err
+			}
+			defer o.close(ctx)
+			observers[network] = append(observers[network], o)
+		}
+	}
+	took := make(map[string][]float64)
+	for round := -1; round < resolveRounds; round++ { // one to warm up
+		for _, network := range networks {
+			ms, err := b.timeResolve(ctx, network, fmt.Sprintf("s%d-%s", round+1, network), observers[network])
+			if err != nil {
+				return fmt.Errorf("resolve on %s: %w", network, err)
+			}
+			if round >= 0 {
+				took[network] = append(took[network], ms)
+			}
+		}
+	}
+	printResolve(out, networks, took)
+	return nil
+}
+
+func startObserver(ctx context.Context, e engine, network, name string) (*observer, error) {
+	if err := e.run(ctx, network, name, "stamp"); err != nil {
+		return nil, err
+	}
+	cmd := e.command(ctx, "exec", "-i", name, "/bench", "observe")
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	return &observer{engine: e, name: name, stdin: stdin, lines: bufio.NewScanner(stdout)}, cmd.Start()
+}
+
+func (o *observer) close(ctx context.Context) {
+	_ = o.stdin.Close()
+	_ = o.engine.remove(context.WithoutCancel(ctx), o.name) // the lab goes soon, with all in it
+}
+
+// timeResolve returns milliseconds from the container's first instruction to the
+// last observer's first answer.
+func (b *bed) timeResolve(ctx context.Context, network, name string, observers []*observer) (float64, error) {
+	for _, o := range observers {
+		if _, err := fmt.Fprintln(o.stdin, name); err != nil {
+			return 0, err
+		}
+	}
+	if err := b.engines[0].run(ctx, network, name, "stamp"); err != nil {
+		return 0, err
+	}
+	var last int64
+	for _, o := range observers {
+		at, err := o.next()
+		if err != nil {
+			return 0, err
+		}
+		if at == 0 {
+			return 0, fmt.Errorf("%s does not resolve %s in %s", o.name, name, observeWait)
+		}
+		last = max(last, at)
+	}
+	text, err := b.engines[0].docker(ctx, "logs", name)
+	if err != nil {
+		return 0, err
+	}
+	began, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return 0, err
+	}
+	return float64(last-began) / float64(time.Millisecond), b.engines[0].remove(ctx, name)
+}
+
+func (o *observer) next() (int64, error) {
+	if !o.lines.Scan() {
+		return 0, errors.Join(fmt.Errorf("%s ended", o.name), o.lines.Err())
+	}
+	return strconv.ParseInt(o.lines.Text(), 10, 64)
+}
