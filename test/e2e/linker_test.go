@@ -1,0 +1,268 @@
+package e2e
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"tombolo/linker/api"
+	"tombolo/test/lab"
+)
+
+func TestLinkedByNameAcrossHosts(t *testing.T) {
+	start(t, 0, spec{app: "shop", service: "db", networks: map[string][]string{"shop_default": {"database"}}, args: []string{"serve", "5432"}})
+	web := start(t, 1, spec{app: "shop", service: "web", args: []string{"serve", "80"}})
+	for _, name := range []string{"db", "database", "db.shop.tombolo.internal", "1.db.shop.tombolo.internal", "DB"} {
+		if out := web.reaches(t, name+":5432"); !strings.Contains(out, "shop-db-0: hello") {
+			t.Errorf("%s answered %q", name, out)
+		}
+	}
+}
+
+func TestStrangersDoNotExistForEachOther(t *testing.T) {
+	db := start(t, 0, spec{app: "shop", service: "db", args: []string{"serve", "5432"}})
+	web := start(t, 1, spec{app: "shop", service: "web", args: []string{"serve", "80"}})
+	web.reaches(t, "db:5432")
+	for host := range testLab.Hosts {
+		stranger := start(t, host, spec{app: "stranger", service: "tool", args: []string{"serve", "80"}})
+		stranger.reaches(t, "tool:80") // it has a view of its own
+		stranger.refuses(t, "db:5432")
+		stranger.refuses(t, "db.shop.tombolo.internal:5432")
+		stranger.refuses(t, db.address(t)+":5432")
+	}
+}
+
+func TestForgedSourceReachesNobody(t *testing.T) {
+	db := start(t, 0, spec{app: "shop", service: "db", args: []string{"catch", "9999"}})
+	web := start(t, 1, spec{app: "shop", service: "web", args: []string{"serve", "80"}})
+	stranger := start(t, 1, spec{app: "stranger", service: "tool", flags: []string{"--cap-add", "NET_RAW", "--cap-add", "NET_ADMIN"}, args: []string{"serve", "80"}})
+
+	// The same packet from its rightful owner arrives.
+	within(t, func(ctx context.Context) error {
+		if out, err := web.exec(ctx, "forge", web.address(t), db.address(t), "9999"); err != nil {
+			return fmt.Errorf("%w: %s", err, out)
+		}
+		if !strings.Contains(db.logs(t), web.address(t)) {
+			return fmt.Errorf("db has seen nothing of web's")
+		}
+		return nil
+	})
+	before := db.logs(t)
+	if out, err := stranger.exec(t.Context(), "forge", web.address(t), db.address(t), "9999"); err != nil {
+		t.Fatalf("forge: %v: %s", err, out)
+	}
+	if after := db.logs(t); after != before {
+		t.Errorf("forged datagrams arrived: %q", strings.TrimPrefix(after, before))
+	}
+}
+
+func TestLinkerKilledWhileTrafficFlows(t *testing.T) {
+	start(t, 0, spec{app: "shop", service: "db", args: []string{"serve", "5432"}})
+	web := start(t, 1, spec{app: "shop", service: "web", args: []string{"serve", "80"}})
+	web.reaches(t, "db:5432")
+	holder := start(t, 2, spec{app: "shop", service: "holder", args: []string{"hold", "db:5432"}})
+	within(t, func(ctx context.Context) error { return moved(t, holder) })
+	for _, h := range testLab.Hosts {
+		killLinker(t, h)
+	}
+	for _, h := range testLab.Hosts {
+		waitReady(t, h)
+	}
+	if err := moved(t, holder); err != nil {
+		t.Error(err)
+	}
+	if err := holder.running(t.Context()); err != nil {
+		t.Errorf("the connection broke: %v: %s", err, holder.logs(t))
+	}
+	web.reaches(t, "db:5432") // and new ones work
+}
+
+// moved waits for a line more from a holder.
+func moved(t *testing.T, holder container) error {
+	t.Helper()
+	before := len(holder.logs(t))
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for len(holder.logs(t)) == before {
+		if err := holder.running(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// A stuck linker is killed by its supervisor. The start that was under way may
+// fail, since the Engine's plugin client repeats a broken call without its body, but
+// then soon and with a reason; the next one succeeds.
+func TestLinkerStoppedWhileContainersStart(t *testing.T) {
+	start(t, 0, spec{app: "shop", service: "db", args: []string{"serve", "5432"}})
+	h := testLab.Hosts[1]
+	pids := linkerProcesses(t, h)
+	inHost(t, h, "kill", "-STOP", pids[len(pids)-1]) // the child, which serves Docker
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	out, err := docker(ctx, h, "run", "--rm", "--net", "tombolo", image, "dial", "localhost:1")
+	if ctx.Err() != nil {
+		t.Fatalf("docker run hangs: %v", err)
+	}
+	if !strings.Contains(out, "linker was restarted") && !strings.Contains(out, "refused") { // refused: the probe ran
+		t.Errorf("docker run says %q", out)
+	}
+	waitReady(t, h)
+	web := start(t, 1, spec{app: "shop", service: "web", args: []string{"serve", "80"}})
+	web.reaches(t, "db:5432")
+}
+
+func TestSecondNetworkOnTheDriver(t *testing.T) {
+	h := testLab.Hosts[0]
+	start(t, 0, spec{app: "shop", service: "db", args: []string{"serve", "5432"}})
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for _, args := range [][]string{
+		{"network", "create", "-d", "tombolo", "second"},
+		{"network", "create", "-d", "tombolo", "--ipam-driver", "tombolo", "second"},
+		{"network", "create", "-d", "tombolo", "--ipam-driver", "tombolo", "--ipv6", "second"},
+	} {
+		out, err := docker(ctx, h, args...)
+		if err == nil {
+			t.Errorf("docker %v was accepted", args)
+			docker(ctx, h, "network", "rm", "second")
+		}
+		if ctx.Err() != nil {
+			t.Fatalf("docker %v hangs", args)
+		}
+		if !strings.Contains(out, "tombolo") {
+			t.Errorf("docker %v says only %q", args, out)
+		}
+	}
+	web := start(t, 1, spec{app: "shop", service: "web", args: []string{"serve", "80"}})
+	web.reaches(t, "db:5432")
+}
+
+func TestGarbageChangesNothing(t *testing.T) {
+	start(t, 0, spec{app: "shop", service: "db", args: []string{"serve", "5432"}})
+	web := start(t, 1, spec{app: "shop", service: "web", args: []string{"serve", "80"}})
+	web.reaches(t, "db:5432")
+	h := testLab.Hosts[0]
+	before := linkerProcesses(t, h)
+
+	junk := make([]byte, 1200)
+	for range 50 {
+		rand.Read(junk)
+		send(t, "udp", h.Underlay.String()+":7980", junk)
+		send(t, "tcp", h.Underlay.String()+":7980", junk)
+		sendUnix(t, h.RunDir()+"/docker/plugins/tombolo.sock", junk)
+		sendUnix(t, h.RunDir()+"/tombolo/linker.sock", junk)
+	}
+	sendUnix(t, h.RunDir()+"/docker/plugins/tombolo.sock", []byte("POST /NetworkDriver.Join HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{\"a\":[[[["))
+	junkDNS(t, h, junk)
+
+	if after := linkerProcesses(t, h); strings.Join(after, " ") != strings.Join(before, " ") {
+		t.Errorf("the linker was restarted: %v, then %v", before, after)
+	}
+	web.reaches(t, "db:5432")
+	if out, err := docker(t.Context(), h, "network", "inspect", "tombolo"); err != nil {
+		t.Errorf("docker network inspect: %v: %s", err, out)
+	}
+}
+
+// send writes junk from the underlay's namespace, where members and others live.
+func send(t *testing.T, network, addr string, junk []byte) {
+	t.Helper()
+	err := lab.InUnderlay(func() error {
+		c, err := net.DialTimeout(network, addr, time.Second)
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		_, err = c.Write(junk)
+		return err
+	})
+	if err != nil {
+		t.Errorf("send to %s %s: %v", network, addr, err)
+	}
+}
+
+func sendUnix(t *testing.T, path string, junk []byte) {
+	t.Helper()
+	c, err := net.DialTimeout("unix", path, time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := c.Write(junk); err != nil {
+		t.Error(err)
+	}
+}
+
+// junkDNS throws junk at the DNS server from the host itself.
+func junkDNS(t *testing.T, h lab.Host, junk []byte) {
+	t.Helper()
+	file := t.TempDir() + "/junk"
+	if err := os.WriteFile(file, junk, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	inHost(t, h, "bash", "-c", fmt.Sprintf("for p in udp tcp; do for i in $(seq 20); do cat %s >/dev/$p/169.254.1.1/53; done; done", file))
+}
+
+// inHost runs a command inside a host.
+func inHost(t *testing.T, h lab.Host, argv ...string) string {
+	t.Helper()
+	b, err := h.Command(argv...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v in %s: %v: %s", argv, h.Name, err, b)
+	}
+	return strings.TrimSpace(string(b))
+}
+
+// linkerProcesses lists the linker's processes of a host by their number inside
+// it, oldest first: the supervisor, then the one that works.
+func linkerProcesses(t *testing.T, h lab.Host) []string {
+	t.Helper()
+	b, err := h.Command("pgrep", "-f", "tombolo linker").Output()
+	if err != nil {
+		t.Fatalf("find the linker of %s: %v", h.Name, err)
+	}
+	return strings.Fields(string(b))
+}
+
+// killLinker ends the linker of a host, supervisor and all, with kill -9; the
+// host's init starts it again.
+func killLinker(t *testing.T, h lab.Host) {
+	t.Helper()
+	// The child ends with its supervisor, perhaps before kill comes to it.
+	_ = h.Command(append([]string{"kill", "-9"}, linkerProcesses(t, h)...)...).Run()
+}
+
+// waitReady waits until a host's linker says that it is ready.
+func waitReady(t *testing.T, h lab.Host) {
+	t.Helper()
+	client := api.NewClient(h.LinkerSocket())
+	within(t, func(ctx context.Context) error {
+		s, err := client.Status(ctx)
+		if err == nil && !s.Ready {
+			err = fmt.Errorf("linker of %s is not ready: %v", h.Name, s.Problems)
+		}
+		return err
+	})
+}
+
+func TestForeignContainersAreReachedByNobody(t *testing.T) {
+	h := testLab.Hosts[0]
+	out, err := docker(t.Context(), h, "run", "-d", "--name", "foreign", "--net", "tombolo", image, "serve", "80")
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	t.Cleanup(func() { exec.Command("docker", "-H", h.DockerHost(), "rm", "-f", "foreign").Run() })
+	foreign := container{host: h, name: "foreign"}
+	web := start(t, 1, spec{app: "shop", service: "web", args: []string{"serve", "80"}})
+	web.reaches(t, "web:80")
+	web.refuses(t, foreign.address(t)+":80")
+	foreign.refuses(t, web.address(t)+":80")
+}

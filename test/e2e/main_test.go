@@ -1,0 +1,104 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"tombolo/test/cli"
+	"tombolo/test/lab"
+)
+
+// The lab that the tests share, and the binary that they drive.
+var (
+	testLab *lab.Lab
+	tombolo cli.CLI
+)
+
+// hosts is the size of the lab.
+const hosts = 3
+
+// image is the probe's name as the hosts pull it; imageTag as this machine has it.
+const imageTag = "tombolo-e2e/probe:latest"
+
+var image string
+
+func TestMain(m *testing.M) { os.Exit(runAll(m)) }
+
+func runAll(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "tombolo-e2e")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	defer func() {
+		if err := lab.Down(); err != nil {
+			fmt.Fprintln(os.Stderr, "lab down:", err)
+		}
+	}()
+	if err := prepare(dir); err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		return 1
+	}
+	return m.Run()
+}
+
+func prepare(dir string) error {
+	tombolo.Binary = os.Getenv("TOMBOLO_BINARY")
+	if tombolo.Binary == "" {
+		tombolo.Binary = filepath.Join(dir, "tombolo")
+		if err := goBuild(tombolo.Binary, "tombolo/cmd/tombolo"); err != nil {
+			return err
+		}
+	}
+	if err := goBuild(filepath.Join(dir, "probe"), "tombolo/test/e2e/probe"); err != nil {
+		return err
+	}
+	if err := lab.Down(); err != nil { // left by a run that was killed
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	var err error
+	testLab, err = lab.Up(ctx, lab.Config{Hosts: hosts, Binary: tombolo.Binary, NoControl: true, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return err
+	}
+	return publishImage(ctx, dir)
+}
+
+func goBuild(out, pkg string) error {
+	cmd := exec.Command("go", "build", "-o", out, pkg)
+	cmd.Env = append(cmd.Environ(), "CGO_ENABLED=0")
+	if b, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("build %s: %w: %s", pkg, err, b)
+	}
+	return nil
+}
+
+// publishImage builds the probe's image on this machine's Engine and pushes it to
+// the lab's registry.
+func publishImage(ctx context.Context, dir string) error {
+	if err := os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte("FROM scratch\nCOPY probe /probe\nENTRYPOINT [\"/probe\"]\n"), 0o600); err != nil {
+		return err
+	}
+	push := testLab.RegistryPush + "/" + imageTag
+	image = fmt.Sprintf("%s:%d/%s", lab.Gateway, lab.RegistryPort, imageTag)
+	for _, args := range [][]string{{"build", "-q", "-t", imageTag, dir}, {"tag", imageTag, push}, {"push", "-q", push}, {"rmi", push}} {
+		if b, err := exec.CommandContext(ctx, "docker", args...).CombinedOutput(); err != nil {
+			return fmt.Errorf("docker %v: %w: %s", args, err, b)
+		}
+	}
+	for _, h := range testLab.Hosts {
+		if out, err := docker(ctx, h, "pull", "-q", image); err != nil {
+			return fmt.Errorf("pull on %s: %w: %s", h.Name, err, out)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,165 @@
+// Command probe is what the end-to-end tests run inside containers.
+//
+//	probe serve PORT            answers each line with "HOSTNAME: line"
+//	probe dial HOST:PORT        one line there and back; exit code 1 when it cannot
+//	probe hold HOST:PORT        keeps one connection busy, prints "lost" and exits 1 when it breaks
+//	probe forge SRC DST PORT    sends UDP datagrams with source address SRC by a raw socket
+//	probe catch PORT            prints the source of every UDP datagram that arrives
+package main
+
+import (
+	"bufio"
+	"encoding/binary"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+func run(args []string) int {
+	verbs := map[string]struct {
+		operands int
+		run      func([]string) error
+	}{
+		"serve": {1, serve}, "dial": {1, dial}, "hold": {1, hold}, "forge": {3, forge}, "catch": {1, catch},
+	}
+	if len(args) > 0 {
+		if v, ok := verbs[args[0]]; ok && len(args) == v.operands+1 {
+			if err := v.run(args[1:]); err != nil {
+				fmt.Println("probe:", err)
+				return 1
+			}
+			return 0
+		}
+	}
+	fmt.Println("usage: probe serve|dial|hold|forge|catch ...")
+	return 2
+}
+
+func serve(args []string) error {
+	l, err := net.Listen("tcp", ":"+args[0])
+	if err != nil {
+		return err
+	}
+	name, err := os.Hostname()
+	if err != nil {
+		return err
+	}
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return err
+		}
+		go func() {
+			defer c.Close()
+			for in := bufio.NewScanner(c); in.Scan(); {
+				fmt.Fprintf(c, "%s: %s\n", name, in.Text())
+			}
+		}()
+	}
+}
+
+const dialTimeout = 2 * time.Second
+
+func dial(args []string) error {
+	c, err := net.DialTimeout("tcp", args[0], dialTimeout)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := exchange(c, bufio.NewReader(c), "hello"); err != nil {
+		return err
+	}
+	fmt.Println(c.RemoteAddr())
+	return nil
+}
+
+// exchange sends a line and waits for the answer.
+func exchange(c net.Conn, r *bufio.Reader, line string) error {
+	if err := c.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintln(c, line); err != nil {
+		return err
+	}
+	answer, err := r.ReadString('\n')
+	if err != nil {
+		return err
+	}
+	fmt.Print(answer)
+	return nil
+}
+
+func hold(args []string) error {
+	c, err := net.DialTimeout("tcp", args[0], dialTimeout)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	r := bufio.NewReader(c)
+	for i := 0; ; i++ {
+		if err := exchange(c, r, strconv.Itoa(i)); err != nil {
+			return fmt.Errorf("lost after %d: %w", i, err)
+		}
+		time.Sleep(20 * time.Millisecond) // the pace of the traffic
+	}
+}
+
+// forge sends a second's worth of datagrams whose IP header (RFC 791) names SRC.
+func forge(args []string) error {
+	src, dst := netip.MustParseAddr(args[0]), netip.MustParseAddr(args[1])
+	port, err := strconv.ParseUint(args[2], 10, 16)
+	if err != nil {
+		return err
+	}
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_RAW, syscall.IPPROTO_RAW)
+	if err != nil {
+		return fmt.Errorf("raw socket: %w", err)
+	}
+	defer syscall.Close(fd)
+	packet := datagram(src, dst, uint16(port), "forged")
+	for range 10 {
+		if err := syscall.Sendto(fd, packet, 0, &syscall.SockaddrInet4{Addr: dst.As4()}); err != nil {
+			return fmt.Errorf("send: %w", err)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	return nil
+}
+
+// datagram is an IPv4 packet with a UDP datagram (RFC 768) without a checksum; the
+// kernel fills in the header's checksum and identification.
+func datagram(src, dst netip.Addr, port uint16, payload string) []byte {
+	const ipLen, udpLen = 20, 8
+	p := make([]byte, ipLen+udpLen+len(payload))
+	p[0] = 4<<4 | ipLen/4
+	binary.BigEndian.PutUint16(p[2:], uint16(len(p)))
+	p[8], p[9] = 64, syscall.IPPROTO_UDP
+	copy(p[12:], src.AsSlice())
+	copy(p[16:], dst.AsSlice())
+	binary.BigEndian.PutUint16(p[20:], port)
+	binary.BigEndian.PutUint16(p[22:], port)
+	binary.BigEndian.PutUint16(p[24:], uint16(udpLen+len(payload)))
+	copy(p[28:], payload)
+	return p
+}
+
+func catch(args []string) error {
+	c, err := net.ListenPacket("udp", ":"+args[0])
+	if err != nil {
+		return err
+	}
+	buf := make([]byte, 2048)
+	for {
+		_, from, err := c.ReadFrom(buf)
+		if err != nil {
+			return err
+		}
+		fmt.Println(from.(*net.UDPAddr).IP)
+	}
+}
