@@ -188,7 +188,7 @@ func (l *Linker) assembleDNS(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if got := sockets.Addr(); got != dnsAddr {
+	if got := sockets.Addr(); got.Port() != dnsAddr.Port() {
 		l.problems.set("dns", fmt.Errorf("another program holds port 53: listening on %s, where containers do not ask", got))
 	}
 	pools := []netip.Prefix{l.cfg.Pool4}

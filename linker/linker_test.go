@@ -1,0 +1,259 @@
+package linker
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"tombolo/dns"
+	"tombolo/linker/api"
+	"tombolo/linker/attach"
+	"tombolo/linker/docker/dockertest"
+	"tombolo/linker/ipam"
+	"tombolo/linker/record"
+	"tombolo/overlay"
+)
+
+// plane is a kernel that remembers what it was told last.
+type plane struct {
+	set chan overlay.Config // holds the newest
+}
+
+func newPlane() *plane { return &plane{set: make(chan overlay.Config, 1)} }
+
+func (p *plane) Set(_ context.Context, c overlay.Config) error {
+	select {
+	case <-p.set:
+	default:
+	}
+	p.set <- c
+	return nil
+}
+
+func (p *plane) Attach(_ context.Context, ep overlay.Endpoint) (overlay.Interface, error) {
+	return overlay.Interface{Host: overlay.HostSide(ep.ID), Container: overlay.ContainerSide(ep.ID)}, nil
+}
+
+func (p *plane) Detach(context.Context, string) error { return nil }
+
+// testHost is a linker with a real gossip on its own loopback address, a fake
+// Engine and a fake kernel.
+type testHost struct {
+	cfg    Config
+	engine *dockertest.Engine
+	*Linker
+	plane *plane
+	stop  func()
+}
+
+func newTestHost(t *testing.T, n int) *testHost {
+	t.Helper()
+	dir := t.TempDir()
+	h := &testHost{engine: dockertest.New(filepath.Join(dir, "docker.sock"))}
+	if err := h.engine.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(h.engine.Stop)
+	h.cfg = Config{
+		Host: fmt.Sprintf("h%d", n), Underlay: netip.AddrFrom4([4]byte{127, 77, 0, byte(n)}),
+		Docker: h.engine.Host(), StateDir: filepath.Join(dir, "state"), RunDir: filepath.Join(dir, "run"),
+		PluginDir: filepath.Join(dir, "plugins"), ResolvConf: filepath.Join(dir, "resolv.conf"),
+		Settle: 50 * time.Millisecond, Log: slog.New(slog.DiscardHandler),
+	}
+	return h
+}
+
+func (h *testHost) start(t *testing.T) {
+	t.Helper()
+	sockets, err := dns.Listen(t.Context(), netip.AddrPortFrom(h.cfg.Underlay, 53))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := h.cfg
+	if cfg.DNSFiles, err = sockets.Files(); err != nil {
+		t.Fatal(err)
+	}
+	sockets.Close()
+	if h.Linker, err = New(cfg); err != nil {
+		t.Fatal(err)
+	}
+	h.plane = newPlane()
+	h.Linker.plane = h.plane
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- h.Run(ctx) }()
+	h.stop = func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("%s: Run = %v", cfg.Host, err)
+		}
+	}
+}
+
+// client waits until the linker's API answers.
+func (h *testHost) client(t *testing.T) *api.Client {
+	t.Helper()
+	eventually(t, h.cfg.Host+" serves its API", func() bool {
+		c, err := net.Dial("unix", h.cfg.APISocket())
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	})
+	return api.NewClient(h.cfg.APISocket())
+}
+
+// run attaches a container as Docker would: the plugin's calls, then the events.
+func (h *testHost) run(t *testing.T, name string, labels map[string]string) string {
+	t.Helper()
+	id := strings.Repeat(fmt.Sprintf("%02x", len(name)+int(h.cfg.Underlay.As4()[3])), 32)
+	addr, err := h.table.Reserve(t.Context(), ipam.Request{Key: name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.table.Create(t.Context(), attach.Endpoint{ID: id, Addr4: addr, MAC: "02:42:00:00:00:01"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.table.Join(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	h.engine.Run(dockertest.Container{ID: name + "-id", Name: name, Hostname: name, Labels: labels, EndpointID: id,
+		Addr4: addr.String(), MAC: "02:42:00:00:00:01", Started: time.Now()})
+	return id
+}
+
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for late := time.Now().Add(30 * time.Second); time.Now().Before(late); time.Sleep(5 * time.Millisecond) { // several processes' worth of goroutines and sockets
+		if ok() {
+			return
+		}
+	}
+	t.Fatalf("never: %s", what)
+}
+
+func labels(service string) map[string]string {
+	return map[string]string{record.LabelApp: "shop", record.LabelService: service, record.LabelSlot: "1"}
+}
+
+func TestTwoHosts(t *testing.T) {
+	a, b := newTestHost(t, 1), newTestHost(t, 2)
+	b.cfg.Join = []string{a.cfg.Underlay.String()}
+	a.start(t)
+	b.start(t)
+	ca, cb := a.client(t), b.client(t)
+	for _, c := range []*api.Client{ca, cb} {
+		eventually(t, "ready, with a peer", func() bool {
+			st, err := c.Status(t.Context())
+			return err == nil && st.Ready && len(st.Peers) == 1 && st.Peers[0].State == "alive"
+		})
+	}
+	web, db := a.run(t, "web", labels("web")), b.run(t, "database", labels("db"))
+	for _, h := range []*testHost{a, b} {
+		eventually(t, "both endpoints known on "+h.cfg.Host, func() bool {
+			s := h.catalog.Snapshot()
+			return s.Endpoints[web] != nil && s.Endpoints[web].Running && s.Endpoints[db] != nil && s.Endpoints[db].Running
+		})
+	}
+	s := a.catalog.Snapshot()
+	if x, y := s.Hosts["h1"].Block4, s.Hosts["h2"].Block4; x.Overlaps(y) {
+		t.Errorf("blocks %s and %s overlap", x, y)
+	}
+	view, ok := a.views.View(s.Endpoints[web].Addr4)
+	if !ok || len(view.Names["db"].Targets) != 1 || view.Names["db"].Targets[0].Addr4 != s.Endpoints[db].Addr4 {
+		t.Errorf("web sees db as %+v", view.Names["db"])
+	}
+	if again, _ := a.views.View(s.Endpoints[web].Addr4); again != view {
+		t.Error("the view was computed twice without a change")
+	}
+	if _, ok := a.views.View(s.Endpoints[db].Addr4); ok {
+		t.Error("an address of another host's container was answered")
+	}
+	if r, err := ca.Resolve(t.Context(), "db", "web"); err != nil || !r.Exists || len(r.Targets) != 1 {
+		t.Errorf("resolve = %+v, %v", r, err)
+	}
+	eventually(t, "policy lets db reach web", func() bool {
+		c := <-a.plane.set
+		a.plane.set <- c
+		for _, allow := range c.Allow {
+			if allow.From == s.Endpoints[db].Addr4 && allow.To == s.Endpoints[web].Addr4 {
+				return len(c.Peers) == 1 && len(c.Endpoints) == 1
+			}
+		}
+		return false
+	})
+	b.stop()
+	eventually(t, "the host that left for a restart is not suspended", func() bool {
+		h := a.catalog.Snapshot().Hosts["h2"]
+		return h != nil && h.Restart.After(time.Now())
+	})
+	a.stop()
+	a.engine.Stop()
+	b.engine.Stop()
+	goleak.VerifyNone(t)
+}
+
+// A linker that comes back holds all that it held, before anybody tells it.
+func TestRestartAdopts(t *testing.T) {
+	h := newTestHost(t, 3)
+	h.start(t)
+	h.client(t)
+	eventually(t, "block claimed", func() bool { return h.claimed.Load() != nil })
+	block := h.claimed.Load().Block4
+	id := h.run(t, "web", labels("web"))
+	eventually(t, "endpoint known", func() bool {
+		e := h.catalog.Snapshot().Endpoints[id]
+		return e != nil && e.Running
+	})
+	h.stop()
+	epoch := h.saved.get().Epoch
+	h.engine.Stop() // even with Docker away
+	h.start(t)
+	first := <-h.plane.set
+	if first.Self.Block4 != block || len(first.Endpoints) != 1 {
+		t.Errorf("first state after the restart: block %s, endpoints %v", first.Self.Block4, first.Endpoints)
+	}
+	eventually(t, "endpoint still answers", func() bool {
+		e := h.catalog.Snapshot().Endpoints[id]
+		return e != nil && e.Running
+	})
+	if now := h.saved.get().Epoch; now <= epoch {
+		t.Errorf("epoch %d after %d", now, epoch)
+	}
+	if err := h.engine.Start(); err != nil {
+		t.Fatal(err)
+	}
+	st := api.Status{}
+	eventually(t, "ready again", func() bool {
+		var err error
+		st, err = h.client(t).Status(t.Context())
+		return err == nil && st.Ready
+	})
+	h.stop()
+}
+
+func TestOneLinkerAHost(t *testing.T) {
+	h := newTestHost(t, 4)
+	h.start(t)
+	h.client(t)
+	second, err := New(h.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := second.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "another linker runs") {
+		t.Errorf("second linker: %v", err)
+	}
+	h.stop()
+	if raw, err := os.ReadFile(h.cfg.ResolvConf); err != nil || !strings.Contains(string(raw), "nameserver 169.254.1.1") {
+		t.Errorf("resolv.conf: %q, %v", raw, err)
+	}
+}
