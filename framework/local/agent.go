@@ -15,8 +15,7 @@ import (
 )
 
 const (
-	defaultRemoveDelay = 5 * time.Second
-	engineRetry        = 250 * time.Millisecond
+	engineRetry = 250 * time.Millisecond
 	// What an executor gets when its framework is gone (recorded: stop -t 3).
 	shutdownGrace = 3 * time.Second
 )
@@ -79,7 +78,6 @@ func (taskChanged) toAgentItself()      {}
 func newAgent(cfg AgentConfig, log *slog.Logger) (*agent, error) {
 	cfg.IP = cmp.Or(cfg.IP, "127.0.0.1")
 	cfg.Port = cmp.Or(cfg.Port, 5051)
-	cfg.RemoveDelay = cmp.Or(cfg.RemoveDelay, defaultRemoveDelay)
 	if cfg.Hostname == "" || !filepath.IsAbs(cfg.WorkDir) {
 		return nil, fmt.Errorf("agent %q: needs a hostname and an absolute work folder, not %q", cfg.Hostname, cfg.WorkDir)
 	}

@@ -173,6 +173,12 @@ func (r *runner) step(ctx context.Context) bool {
 	case doRun:
 		return r.startContainer(ctx)
 	case doEnd:
+		if r.seen.killed && c.Name != "" {
+			// Whoever waits for the end of what they killed finds nothing left of it.
+			if err := removeContainer(ctx, r.Docker, r.Host, c.Name); err != nil {
+				r.Log.Warn("container stays for now", "err", err)
+			}
+		}
 		r.end(c, next)
 		return true
 	}
@@ -212,7 +218,9 @@ func (r *runner) begin(ctx context.Context, k kind, do func(context.Context) act
 // and could not start is in the way of a new one.
 func (r *runner) launch(ctx context.Context, c Container) {
 	if c.Name != "" {
-		r.docker(ctx, io.Discard, "rm", "-f", "-v", c.Name)
+		if err := removeContainer(ctx, r.Docker, r.Host, c.Name); err != nil {
+			r.Log.Warn("container is in the way", "err", err)
+		}
 	}
 	r.begin(ctx, pull, r.pullImage)
 }

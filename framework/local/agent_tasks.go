@@ -10,6 +10,9 @@ import (
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 )
 
+// removeWait bounds docker rm.
+const removeWait = 10 * time.Second
+
 func (a *agent) launch(ctx context.Context, m Launch) {
 	t := &agentTask{savedTask: savedTask{
 		AgentID: a.id, ContainerID: uuid.NewString(), Framework: m.Framework, Task: m.Task,
@@ -153,12 +156,10 @@ func (a *agent) forget(ctx context.Context, t *agentTask, delay time.Duration) {
 	}
 	name, dir := t.name(), sandboxDir(a.cfg.WorkDir, t.savedTask)
 	a.group.Go(func() error {
-		// When this is cut short, the next agent finds an orphan.
-		if sleep(ctx, delay) {
-			a.remove(ctx, name)
-			if err := removeSandbox(dir); err != nil {
-				a.log.Warn("sandbox stays", "err", err)
-			}
+		sleep(ctx, delay) // an agent that stops does it now
+		a.remove(ctx, name)
+		if err := removeSandbox(dir); err != nil {
+			a.log.Warn("sandbox stays", "err", err)
 		}
 		return nil
 	})
@@ -180,11 +181,19 @@ func (a *agent) removeOrphans(ctx context.Context, containers []Container) {
 	}
 }
 
+// remove removes a container if it is there, even while the agent stops. What it
+// cannot remove, the next agent finds as an orphan.
 func (a *agent) remove(ctx context.Context, name string) {
-	args := append(hostArgs(a.cfg.DockerHost), "rm", "-f", "-v", name)
-	if _, err := a.docker.Run(ctx, Command{Args: args}); err != nil && ctx.Err() == nil {
+	if err := removeContainer(ctx, a.docker, a.cfg.DockerHost, name); err != nil {
 		a.log.Warn("container stays", "container", name, "err", err)
 	}
+}
+
+func removeContainer(ctx context.Context, docker Docker, host, name string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeWait)
+	defer cancel()
+	_, err := docker.Run(ctx, Command{Args: append(hostArgs(host), "rm", "-f", "-v", name)})
+	return err
 }
 
 func (a *agent) save(t *agentTask) {

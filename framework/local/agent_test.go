@@ -196,6 +196,9 @@ func TestTaskIsLaunchedAndKilled(t *testing.T) {
 		b.wantStates("STARTING", "RUNNING")
 		b.kill(ref)
 		b.wantStates("STARTING", "RUNNING", "KILLING", "KILLED: Container exited with status 143")
+		if names := b.docker.Names(); len(names) > 0 {
+			t.Errorf("left when the end was reported: %v", names)
+		}
 
 		running := b.updates[1].Status
 		if !strings.HasPrefix(string(running.Data), "[\n    {") {

@@ -142,7 +142,7 @@ func newRealBench(t *testing.T, e *realEngine) *realBench {
 func (b *realBench) start() {
 	b.t.Helper()
 	agent, err := local.NewAgent(local.AgentConfig{
-		Hostname: "h1", WorkDir: b.dir, DockerHost: b.engine.host, RemoveDelay: -1,
+		Hostname: "h1", WorkDir: b.dir, DockerHost: b.engine.host,
 	}, slog.New(slog.NewTextHandler(b.t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})))
 	if err != nil {
 		b.t.Fatal(err)

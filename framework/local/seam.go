@@ -63,8 +63,8 @@ type AgentConfig struct {
 	Attributes []mesos.Attribute
 
 	// RemoveDelay is how long the container and the sandbox of a task that ended
-	// by itself outlive the acknowledgement (5 s; negative: not at all), so that
-	// its output can be read. Those of a killed task go at once.
+	// by itself outlive the acknowledgement of its end; until that they are there.
+	// Those of a killed task go before its end is reported.
 	RemoveDelay time.Duration
 	// Docker overrides the Docker at DockerHost (see localtest).
 	Docker Docker
