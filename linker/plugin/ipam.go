@@ -6,8 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 
-	"tombolo/linker/ipam"
-	"tombolo/overlay"
+	"tombolo/linker/attach"
 )
 
 // addressSpace is local: every host's linker answers for its own block alone.
@@ -32,9 +31,9 @@ const (
 // ever, unless the user named a subnet or the pool is 0.0.0.0/0. So an unnamed pool
 // is that one. ::/0 does not help: IPv6 must be named.
 func (s *Server) requestPool(_ context.Context, r poolRequest) (any, error) {
-	own, id, gateway := s.cfg.Pool4, pool4ID, netip.PrefixFrom(overlay.Gateway4, 32)
+	own, id, gateway := s.cfg.Pool4, pool4ID, netip.PrefixFrom(attach.Gateway4, 32)
 	if r.V6 {
-		own, id, gateway = s.cfg.Pool6, pool6ID, netip.PrefixFrom(overlay.Gateway6, 128)
+		own, id, gateway = s.cfg.Pool6, pool6ID, netip.PrefixFrom(attach.Gateway6, 128)
 	}
 	switch {
 	case r.V6 && !own.IsValid():
@@ -74,7 +73,7 @@ func (s *Server) requestAddress(ctx context.Context, r addressRequest) (any, err
 	if r.Options[optRequestType] == optGateway {
 		return s.gateway(want, v6)
 	}
-	addr, err := s.cfg.Addresses.Reserve(ctx, ipam.Request{Key: r.Options[optMAC], V6: v6, Want: want})
+	addr, err := s.cfg.Addresses.Reserve(ctx, attach.Request{Key: r.Options[optMAC], V6: v6, Want: want})
 	if err != nil {
 		return nil, err
 	}
@@ -84,9 +83,9 @@ func (s *Server) requestAddress(ctx context.Context, r addressRequest) (any, err
 // gateway answers a network made with --gateway. There is one gateway, and no
 // block has it.
 func (s *Server) gateway(want netip.Addr, v6 bool) (any, error) {
-	own := overlay.Gateway4
+	own := attach.Gateway4
 	if v6 {
-		own = overlay.Gateway6
+		own = attach.Gateway6
 	}
 	if want.IsValid() && want != own {
 		return nil, fmt.Errorf("gateway %s: containers leave by %s, name no other", want, own)

@@ -8,8 +8,6 @@ import (
 	"slices"
 
 	"tombolo/linker/attach"
-	"tombolo/linker/record"
-	"tombolo/overlay"
 )
 
 // containerPrefix is the beginning of the interface's name inside the container;
@@ -63,11 +61,11 @@ func (s *Server) join(ctx context.Context, r endpointRequest) (any, error) {
 	}
 	reply := joinReply{
 		InterfaceName: interfaceName{SrcName: iface.Container, DstPrefix: containerPrefix},
-		Gateway:       overlay.Gateway4.String(),
-		StaticRoutes:  []staticRoute{{Destination: overlay.Gateway4.String() + "/32", RouteType: 1}},
+		Gateway:       attach.Gateway4.String(),
+		StaticRoutes:  []staticRoute{{Destination: attach.Gateway4.String() + "/32", RouteType: 1}},
 	}
 	if s.cfg.Pool6.IsValid() {
-		reply.GatewayIPv6 = overlay.Gateway6.String()
+		reply.GatewayIPv6 = attach.Gateway6.String()
 	}
 	return reply, nil
 }
@@ -109,8 +107,8 @@ func checkID(r endpointRequest) error {
 // protocols are IANA's numbers of those that have ports.
 var protocols = map[uint8]string{6: "tcp", 17: "udp", 132: "sctp"}
 
-func publications(bindings []portBinding) ([]record.Publish, error) {
-	var out []record.Publish
+func publications(bindings []portBinding) ([]attach.Publication, error) {
+	var out []attach.Publication
 	for _, b := range bindings {
 		host, err := parseAddr(b.HostIP)
 		if err != nil {
@@ -126,7 +124,7 @@ func publications(bindings []portBinding) ([]record.Publish, error) {
 		if b.HostPortEnd > b.HostPort {
 			return nil, fmt.Errorf("publish port %d on one of %d-%d: name one port", b.Port, b.HostPort, b.HostPortEnd)
 		}
-		p := record.Publish{HostIP: host, HostPort: b.HostPort, Port: b.Port, Proto: proto}
+		p := attach.Publication{HostIP: host, HostPort: b.HostPort, Port: b.Port, Proto: proto}
 		if !slices.Contains(out, p) { // some Engines name a port once for each family
 			out = append(out, p)
 		}
@@ -134,11 +132,11 @@ func publications(bindings []portBinding) ([]record.Publish, error) {
 	return out, nil
 }
 
-func exposed(ports []transportPort) []record.Port {
-	var out []record.Port
+func exposed(ports []transportPort) []attach.Port {
+	var out []attach.Port
 	for _, p := range ports {
 		if proto := protocols[p.Proto]; proto != "" {
-			out = append(out, record.Port{Number: p.Port, Proto: proto})
+			out = append(out, attach.Port{Number: p.Port, Proto: proto})
 		}
 	}
 	return out

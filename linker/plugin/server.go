@@ -15,9 +15,6 @@ import (
 	"time"
 
 	"tombolo/linker/attach"
-	"tombolo/linker/ipam"
-	"tombolo/linker/record"
-	"tombolo/overlay"
 )
 
 // Deadline bounds every call. Docker has none of its own.
@@ -28,7 +25,7 @@ const maxBody = 1 << 20
 
 // Addresses is the IPAM half of attach.Table.
 type Addresses interface {
-	Reserve(ctx context.Context, r ipam.Request) (netip.Addr, error)
+	Reserve(ctx context.Context, r attach.Request) (netip.Addr, error)
 	Release(addr netip.Addr) error
 }
 
@@ -42,8 +39,8 @@ type Networks interface {
 // calls one to one, which is why it has more than three methods.
 type Endpoints interface {
 	Create(ctx context.Context, ep attach.Endpoint) error
-	Join(ctx context.Context, id string) (overlay.Interface, error)
-	Publish(ctx context.Context, id string, ports []record.Publish) error
+	Join(ctx context.Context, id string) (attach.Interface, error)
+	Publish(ctx context.Context, id string, ports []attach.Publication) error
 	Unpublish(ctx context.Context, id string) error
 	Leave(ctx context.Context, id string) error
 	Delete(ctx context.Context, id string) error
