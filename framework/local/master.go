@@ -21,9 +21,7 @@ const (
 	defaultHeartbeat    = 15 * time.Second
 	defaultAgentTimeout = 75 * time.Second
 	defaultMasterAddr   = "127.0.0.1:5050"
-	// batchDelay is how long returned resources wait for others to go out in one
-	// OFFERS event.
-	batchDelay = 100 * time.Millisecond
+	defaultAllocation   = 100 * time.Millisecond
 )
 
 // master answers schedulers and directs agents. Run's goroutine owns every field
@@ -45,7 +43,7 @@ type master struct {
 	frameworks map[string]*framework
 	removed    map[string]bool // ids of frameworks that are gone
 	agents     map[string]*knownAgent
-	gone       map[string]bool // ids of agents that left for good
+	gone       map[string]bool // ids of agents that left for good; true: by an operator's word
 	offers     map[string]*offer
 	dirty      map[*knownAgent]bool // have resources to offer in the next batch
 	batch      *timer
@@ -86,6 +84,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.AgentTimeout == 0 {
 		c.AgentTimeout = defaultAgentTimeout
+	}
+	if c.AllocationInterval == 0 {
+		c.AllocationInterval = defaultAllocation
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

@@ -22,6 +22,7 @@ type knownAgent struct {
 	info        mesos.AgentInfo
 	port        agentPort // nil unless connected
 	registered  bool      // in this life of the master
+	inactive    bool      // an operator wants nothing new on it
 	unreachable *mesos.TimeInfo
 	timeout     *timer
 	tasks       map[TaskRef]*task
@@ -68,9 +69,9 @@ func (m *master) agentAt(port agentPort) *knownAgent {
 // register takes an agent in, new or back.
 func (m *master) register(from agentPort, r Registration) {
 	id := r.Info.GetID().GetValue()
-	renamed := id != "" && m.gone[id]
-	a := m.agents[id]
-	if a == nil {
+	_, renamed := m.gone[id]
+	a, known := m.agents[id]
+	if !known {
 		a = m.addAgent(id)
 	}
 	m.timers.stop(a.timeout)
@@ -86,11 +87,15 @@ func (m *master) register(from agentPort, r Registration) {
 	a.tell(Registered{AgentID: a.agentID(), Unknown: unknown})
 	m.missing(a, r.Tasks)
 	m.resend(a)
+	if known {
+		m.freed(a) // updates of its tasks are about to come
+		return
+	}
 	m.allocate([]*knownAgent{a})
 }
 
 func (m *master) addAgent(id string) *knownAgent {
-	if id == "" || m.gone[id] {
+	if _, gone := m.gone[id]; gone || id == "" {
 		id = fmt.Sprintf("%s-S%d", m.info.ID, m.nextName)
 		m.nextName++
 	}
@@ -190,7 +195,7 @@ func (m *master) dropAgent(a *knownAgent, why string) {
 	}
 	m.rescindOn(a)
 	delete(m.agents, a.id)
-	m.gone[a.id] = true
+	m.gone[a.id] = false
 	m.save()
 	m.fail(a)
 }

@@ -27,6 +27,7 @@ type framework struct {
 	suppressed map[string]bool
 	filters    map[*knownAgent][]filter
 	tasks      map[string]*task
+	served     int // offers made to it so far
 }
 
 func (f *framework) send(event *scheduler.Event) {

@@ -41,6 +41,7 @@ func (m *master) routes() *http.ServeMux {
 	for _, prefix := range []string{"", "/master"} {
 		mux.HandleFunc(prefix+"/api/v1/scheduler", m.serveScheduler)
 		mux.HandleFunc(prefix+"/api/v1/scheduler/{$}", m.serveScheduler)
+		mux.HandleFunc(prefix+"/api/v1", m.serveOperator)
 		mux.HandleFunc(prefix+"/health", m.serveHealth)
 		mux.HandleFunc(prefix+"/version", m.serveVersion)
 		mux.HandleFunc(prefix+"/state", m.serveState)
@@ -55,8 +56,7 @@ func (m *master) routes() *http.ServeMux {
 func (m *master) serveScheduler(w http.ResponseWriter, r *http.Request) {
 	principal, ok := m.authenticate(r)
 	if !ok {
-		w.Header().Set("WWW-Authenticate", `Basic realm="mesos-master-scheduler"`)
-		reply(w, answer{status: http.StatusUnauthorized, text: "401 Unauthorized."})
+		unauthorized(w, "mesos-master-scheduler")
 		return
 	}
 	call, refusal := readCall(r)
@@ -64,10 +64,7 @@ func (m *master) serveScheduler(w http.ResponseWriter, r *http.Request) {
 		refusal = validateCall(call, principal)
 	}
 	if refusal != nil {
-		if refusal.status == http.StatusMethodNotAllowed {
-			w.Header().Set("Allow", http.MethodPost)
-		}
-		reply(w, *refusal)
+		refuseCall(w, *refusal)
 		return
 	}
 	if call.Type == scheduler.Call_SUBSCRIBE {
@@ -95,15 +92,30 @@ func (m *master) authenticate(r *http.Request) (principal string, ok bool) {
 
 // readCall parses a request as a real master does, with its refusals.
 func readCall(r *http.Request) (*scheduler.Call, *answer) {
+	body, refusal := readBody(r)
+	if refusal != nil {
+		return nil, refusal
+	}
+	call := new(scheduler.Call)
+	if r.Header.Get("Content-Type") == protobufType {
+		if err := call.Unmarshal(body); err != nil {
+			return nil, refused(badRequest("Failed to parse body into Call protobuf"))
+		}
+		return call, nil
+	}
+	return call, jsonRefusal(wire.Unmarshal(body, call))
+}
+
+func readBody(r *http.Request) ([]byte, *answer) {
 	if r.Method != http.MethodPost {
 		return nil, &answer{status: http.StatusMethodNotAllowed, text: fmt.Sprintf(
 			"405 Method Not Allowed. Expecting one of { 'POST' }, but received '%s'.", r.Method)}
 	}
-	contentType := r.Header.Get("Content-Type")
-	if contentType == "" {
+	switch r.Header.Get("Content-Type") {
+	case "":
 		return nil, refused(badRequest("Expecting 'Content-Type' to be present"))
-	}
-	if contentType != jsonType && contentType != protobufType {
+	case jsonType, protobufType:
+	default:
 		return nil, &answer{status: http.StatusUnsupportedMediaType,
 			text: "Expecting 'Content-Type' of application/json or application/x-protobuf"}
 	}
@@ -111,14 +123,19 @@ func readCall(r *http.Request) (*scheduler.Call, *answer) {
 	if err != nil {
 		return nil, refused(badRequest("Failed to read body: %v", err))
 	}
-	call := new(scheduler.Call)
-	if contentType == protobufType {
-		if err := call.Unmarshal(body); err != nil {
-			return nil, refused(badRequest("Failed to parse body into Call protobuf"))
-		}
-		return call, nil
+	return body, nil
+}
+
+func refuseCall(w http.ResponseWriter, refusal answer) {
+	if refusal.status == http.StatusMethodNotAllowed {
+		w.Header().Set("Allow", http.MethodPost)
 	}
-	return call, jsonRefusal(wire.Unmarshal(body, call))
+	reply(w, refusal)
+}
+
+func unauthorized(w http.ResponseWriter, realm string) {
+	w.Header().Set("WWW-Authenticate", `Basic realm="`+realm+`"`)
+	reply(w, answer{status: http.StatusUnauthorized, text: "401 Unauthorized."})
 }
 
 func refused(a answer) *answer { return &a }

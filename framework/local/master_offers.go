@@ -52,6 +52,11 @@ func (m *master) free(a *knownAgent) mesos.Resources {
 			rest.Subtract(o.resources.Clone().Unallocate()...)
 		}
 	}
+	for i := range rest {
+		if x := rest[i].Scalar; x != nil {
+			x.Value = math.Round(x.Value*1000) / 1000 // Mesos counts in thousandths
+		}
+	}
 	return rest
 }
 
@@ -65,11 +70,12 @@ func worthOffering(rs mesos.Resources) bool {
 func (m *master) freed(a *knownAgent) {
 	m.dirty[a] = true
 	if m.batch == nil {
-		m.batch = m.timers.after(batchDelay, m.runBatch)
+		m.batch = m.timers.after(m.config.AllocationInterval, m.runBatch)
 	}
 }
 
 func (m *master) runBatch() {
+	m.timers.stop(m.batch)
 	m.batch = nil
 	agents := slices.Collect(maps.Keys(m.dirty))
 	clear(m.dirty)
@@ -81,13 +87,13 @@ func (m *master) allocateAll() {
 }
 
 // allocate offers what is free on agents, one framework for each agent: the one
-// that holds the least processors.
+// that holds the least processors, then the one that was served less often.
 func (m *master) allocate(agents []*knownAgent) {
 	slices.SortFunc(agents, func(a, b *knownAgent) int { return cmp.Compare(a.id, b.id) })
 	held := m.heldCPUs()
 	batches := map[*framework][]mesos.Offer{}
 	for _, a := range agents {
-		if a.port == nil {
+		if a.port == nil || a.inactive {
 			continue
 		}
 		rest := m.free(a)
@@ -102,6 +108,7 @@ func (m *master) allocate(agents []*knownAgent) {
 		batches[f] = append(batches[f], o.message())
 		cpus, _ := resources.CPUs(rest...)
 		held[f] += cpus
+		f.served++
 	}
 	for f, offers := range batches {
 		f.send(&scheduler.Event{Type: scheduler.Event_OFFERS, Offers: &scheduler.Event_Offers{Offers: offers}})
@@ -125,20 +132,23 @@ func (m *master) heldCPUs() map[*framework]float64 {
 
 // taker finds who wants rest of an agent, and in which role.
 func (m *master) taker(a *knownAgent, rest mesos.Resources, held map[*framework]float64) (*framework, string) {
-	candidates := m.sortedFrameworks()
-	slices.SortStableFunc(candidates, func(x, y *framework) int { return cmp.Compare(held[x], held[y]) })
 	now := time.Now()
-	for _, f := range candidates {
+	var best *framework
+	var bestRole string
+	for _, f := range m.sortedFrameworks() {
 		if f.stream == nil {
 			continue
 		}
 		for _, role := range f.roles() {
-			if !f.suppressed[role] && !f.refuses(a, role, rest, now) {
-				return f, role
+			if f.suppressed[role] || f.refuses(a, role, rest, now) {
+				continue
+			}
+			if best == nil || cmp.Or(cmp.Compare(held[f], held[best]), cmp.Compare(f.served, best.served), cmp.Compare(role, bestRole)) < 0 {
+				best, bestRole = f, role
 			}
 		}
 	}
-	return nil, ""
+	return best, bestRole
 }
 
 func (m *master) sortedFrameworks() []*framework {
@@ -159,6 +169,13 @@ func (m *master) newOffer(f *framework, a *knownAgent, role string, rest mesos.R
 	}
 	m.nextOffer++
 	m.offers[o.id] = o
+	if d := m.config.OfferTimeout; d > 0 {
+		m.timers.after(d, func() {
+			if m.offers[o.id] == o {
+				m.rescind(o)
+			}
+		})
+	}
 	return o
 }
 
@@ -236,6 +253,7 @@ func (m *master) refuse(o *offer, rs mesos.Resources, filters *mesos.Filters) {
 	if d == 0 || len(rs) == 0 {
 		return
 	}
+	d = max(d, m.config.AllocationInterval) // others get a chance first
 	f, a := o.framework, o.agent
 	f.filters[a] = append(f.filters[a], filter{
 		role: o.role, resources: rs.Clone().Unallocate(), until: time.Now().Add(d),

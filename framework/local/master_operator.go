@@ -60,7 +60,7 @@ type taskState struct {
 
 func (m *master) serveState(w http.ResponseWriter, r *http.Request) {
 	if _, ok := m.authenticate(r); !ok {
-		reply(w, answer{status: http.StatusUnauthorized, text: "401 Unauthorized."})
+		unauthorized(w, "mesos-master-readonly")
 		return
 	}
 	state, err := ask(r.Context(), m, m.state)
@@ -75,7 +75,7 @@ func (m *master) state() clusterState {
 	s := clusterState{Version: Version, ID: m.info.ID, Leader: m.info.GetPID()}
 	for _, a := range m.agents {
 		s.Agents = append(s.Agents, agentState{
-			ID: a.id, Hostname: a.info.Hostname, Active: a.port != nil,
+			ID: a.id, Hostname: a.info.Hostname, Active: a.port != nil && !a.inactive,
 			Resources: describe(a.info.Resources), Unused: describe(m.free(a)),
 		})
 	}

@@ -24,12 +24,14 @@ type masterState struct {
 	Frameworks []json.RawMessage `json:"frameworks"` // FrameworkInfo, with id
 	Removed    []string          `json:"removed_frameworks,omitempty"`
 	Agents     []savedAgent      `json:"agents"`
-	Gone       []string          `json:"gone_agents,omitempty"`
+	Departed   []string          `json:"departed_agents,omitempty"`
+	Gone       []string          `json:"gone_agents,omitempty"` // by an operator's word
 }
 
 type savedAgent struct {
 	ID       string `json:"id"`
 	Hostname string `json:"hostname"`
+	Inactive bool   `json:"inactive,omitempty"`
 }
 
 func (s masterStore) path() string { return filepath.Join(s.dir, "master.json") }
@@ -40,7 +42,9 @@ func (m *master) save() {
 	if m.store.dir == "" {
 		return
 	}
-	state := masterState{Removed: remembered(m.removed), Gone: remembered(m.gone)}
+	state := masterState{
+		Removed: remembered(m.removed, true), Departed: remembered(m.gone, false), Gone: remembered(m.gone, true),
+	}
 	for _, f := range m.sortedFrameworks() {
 		info, err := wire.Marshal(&f.info)
 		if err != nil { // a FrameworkInfo that came over the wire has a JSON form
@@ -49,15 +53,17 @@ func (m *master) save() {
 		state.Frameworks = append(state.Frameworks, info)
 	}
 	for _, id := range slices.Sorted(maps.Keys(m.agents)) {
-		state.Agents = append(state.Agents, savedAgent{ID: id, Hostname: m.agents[id].info.Hostname})
+		a := m.agents[id]
+		state.Agents = append(state.Agents, savedAgent{ID: id, Hostname: a.info.Hostname, Inactive: a.inactive})
 	}
 	if err := replaceJSON(m.store.path(), state); err != nil {
 		m.log.Error("master state not stored", "err", err)
 	}
 }
 
-func remembered(ids map[string]bool) []string {
-	sorted := slices.Sorted(maps.Keys(ids))
+// remembered lists the ids with a value.
+func remembered(ids map[string]bool, value bool) []string {
+	sorted := slices.DeleteFunc(slices.Sorted(maps.Keys(ids)), func(id string) bool { return ids[id] != value })
 	return sorted[max(0, len(sorted)-maxRemembered):]
 }
 
@@ -74,6 +80,9 @@ func (m *master) restore() error {
 		return err
 	}
 	m.removed, m.gone = set(state.Removed), set(state.Gone)
+	for _, id := range state.Departed {
+		m.gone[id] = false
+	}
 	for _, raw := range state.Frameworks {
 		var info mesos.FrameworkInfo
 		if err := wire.Unmarshal(raw, &info); err != nil {
@@ -84,7 +93,7 @@ func (m *master) restore() error {
 	}
 	for _, saved := range state.Agents {
 		a := m.addAgent(saved.ID)
-		a.info.Hostname = saved.Hostname
+		a.info.Hostname, a.inactive = saved.Hostname, saved.Inactive
 		a.timeout = m.timers.after(m.config.AgentTimeout, func() { m.giveUp(a) })
 	}
 	return nil

@@ -225,6 +225,8 @@ func (m *master) fate(agent *mesos.AgentID) (state mesos.TaskState, message stri
 	}
 	a := m.agents[agent.Value]
 	switch {
+	case m.gone[agent.Value]:
+		return mesos.TASK_GONE_BY_OPERATOR, "Reconciliation: Task is gone", nil, true
 	case a == nil:
 		return mesos.TASK_UNKNOWN, "Reconciliation: Task is unknown", nil, true
 	case a.unreachable != nil:

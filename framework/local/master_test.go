@@ -97,6 +97,7 @@ func TestAgentLostAndBack(t *testing.T) {
 		info := tester
 		info.ID = &lib.FrameworkID{Value: b.client.FrameworkID()}
 		a.register(AgentTask{Framework: info, Task: dockerTask("t1", o), State: lib.TASK_RUNNING})
+		time.Sleep(time.Second)
 		b.expect("UPDATE t1 TASK_RUNNING REASON_AGENT_REREGISTERED (no uuid)", "OFFERS 1")
 	})
 }
