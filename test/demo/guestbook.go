@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"tombolo/framework/api"
+	"tombolo/test/lab"
+)
+
+const (
+	guestbook = "guestbook"
+	pagePort  = "8080"
+	message   = "tied together"
+)
+
+// page is what the guestbook's /api says.
+type page struct {
+	Instance string `json:"instance"`
+	Host     string `json:"host"`
+	Hits     int64  `json:"hits"`
+	Entries  []struct{ Who, Text, Via string }
+	Error    string `json:"error"`
+}
+
+func (d *demo) instances(ctx context.Context) (map[string][]api.Instance, error) {
+	list, err := d.cli.Instances(ctx, guestbook)
+	if err != nil {
+		return nil, err
+	}
+	by := map[string][]api.Instance{}
+	for _, i := range list {
+		by[i.Service] = append(by[i.Service], i)
+	}
+	if len(by["db"]) == 0 || len(by["cache"]) == 0 || len(by["web"]) == 0 {
+		return nil, fmt.Errorf("the guestbook lacks a service: %v", by)
+	}
+	return by, nil
+}
+
+// useNames looks db and the alias counter up from a web container whose host runs
+// neither, then signs the book there and finds the entry.
+func (d *demo) useNames(ctx context.Context) error {
+	by, err := d.instances(ctx)
+	if err != nil {
+		return err
+	}
+	db, cache := by["db"][0], by["cache"][0]
+	for _, web := range by["web"] {
+		if web.Host == db.Host || web.Host == cache.Host {
+			continue
+		}
+		for name, want := range map[string]api.Instance{"db": db, "counter": cache} {
+			out, err := d.inContainer(ctx, web, "/web", "-lookup", name)
+			if err != nil {
+				return err
+			}
+			fmt.Printf("web.%d on %s looks up %s: %s, which is %s.%d on %s\n", web.Slot, web.Host, name, out, want.Service, want.Slot, want.Host)
+			if !strings.Contains(out, want.Address) {
+				return fmt.Errorf("%s is %s, not %s", name, want.Address, out)
+			}
+		}
+		return d.sign(ctx, web)
+	}
+	return errors.New("every web instance shares a host with db or cache; three hosts have room to spread")
+}
+
+func (d *demo) sign(ctx context.Context, web api.Instance) error {
+	form := url.Values{"who": {"demo"}, "text": {message}}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, d.url(web.Host)+"/", strings.NewReader(form.Encode()))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	resp, err := fromUnderlay.Do(req)
+	if err != nil {
+		return err
+	}
+	resp.Body.Close()
+	p, err := d.look(ctx, web.Host)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("signed through web.%d: db keeps %d entries, counter counts %d hits\n", web.Slot, len(p.Entries), p.Hits)
+	return p.holdsMessage()
+}
+
+func (p page) holdsMessage() error {
+	for _, e := range p.Entries {
+		if e.Text == message {
+			return nil
+		}
+	}
+	return fmt.Errorf("the entry %q is not in the book: %+v", message, p.Entries)
+}
+
+func (d *demo) askEachHost(ctx context.Context) error {
+	for _, h := range d.lab.Hosts {
+		if !h.Alive() {
+			continue
+		}
+		p, err := d.look(ctx, h.Name)
+		if err != nil {
+			return err
+		}
+		fmt.Printf("GET %s/api: answered by %s on %s, hit %d\n", d.url(h.Name), p.Instance, p.Host, p.Hits)
+		if err := p.holdsMessage(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *demo) look(ctx context.Context, host string) (page, error) {
+	var p page
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, d.url(host)+"/api", nil)
+	if err != nil {
+		return p, err
+	}
+	resp, err := fromUnderlay.Do(req)
+	if err != nil {
+		return p, err
+	}
+	defer resp.Body.Close()
+	if err := json.NewDecoder(resp.Body).Decode(&p); err != nil {
+		return p, fmt.Errorf("%s of %s: %w", req.URL, resp.Status, err)
+	}
+	if p.Error != "" {
+		return p, fmt.Errorf("%s: %s", req.URL, p.Error)
+	}
+	return p, nil
+}
+
+func (d *demo) url(host string) string {
+	h, err := d.lab.Host(host)
+	if err != nil {
+		return "http://" + host
+	}
+	return "http://" + net.JoinHostPort(h.Underlay.String(), pagePort)
+}
+
+// fromUnderlay asks as a machine on the hosts' network would.
+var fromUnderlay = &http.Client{
+	Timeout: 5 * time.Second,
+	Transport: &http.Transport{
+		DisableKeepAlives: true, // a connection each, so that each is balanced
+		DialContext: func(_ context.Context, network, addr string) (c net.Conn, err error) {
+			err = lab.InUnderlay(func() error {
+				c, err = net.DialTimeout(network, addr, 2*time.Second)
+				return err
+			})
+			return c, err
+		},
+	},
+	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+}
