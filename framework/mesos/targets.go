@@ -62,11 +62,7 @@ func (t *targets) follow(err error) bool {
 
 // next gives up on the present target.
 func (t *targets) next() {
-	t.redirects = 0
-	if t.redirect != "" {
-		t.redirect = ""
-		return
-	}
+	t.redirects, t.redirect = 0, ""
 	t.at = (t.at + 1) % len(t.masters)
 }
 

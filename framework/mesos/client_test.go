@@ -1,0 +1,328 @@
+package mesos_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	lib "github.com/mesos/mesos-go/api/v1/lib"
+	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
+	"go.uber.org/goleak"
+
+	"tombolo/framework/mesos"
+	"tombolo/framework/mesos/mesostest"
+	"tombolo/framework/mesos/wire"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// script is a master whose answers are written down.
+type script struct {
+	mu    sync.Mutex
+	calls []string // "HOST TYPE" of what came
+	// answer replies to a call; the stream of a subscription stays open until its
+	// context ends.
+	answer func(w http.ResponseWriter, r *http.Request, call *scheduler.Call)
+}
+
+func (s *script) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return
+	}
+	call := new(scheduler.Call)
+	if err := wire.Unmarshal(body, call); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	s.mu.Lock()
+	s.calls = append(s.calls, r.Host+" "+call.Type.String())
+	s.mu.Unlock()
+	s.answer(w, r, call)
+}
+
+func (s *script) seen() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.calls)
+}
+
+// subscribed writes the head of a subscription and its first event.
+func subscribed(w http.ResponseWriter, id string) {
+	w.Header().Set("Mesos-Stream-Id", "stream-1")
+	write(w, &scheduler.Event{Type: scheduler.Event_SUBSCRIBED, Subscribed: &scheduler.Event_Subscribed{
+		FrameworkID: &lib.FrameworkID{Value: id}, HeartbeatIntervalSeconds: ptr(15.0),
+	}})
+}
+
+func write(w http.ResponseWriter, event *scheduler.Event) {
+	body, err := wire.Marshal(event)
+	if err != nil {
+		panic(err)
+	}
+	w.Write(wire.AppendRecord(nil, body))
+	http.NewResponseController(w).Flush()
+}
+
+func ptr[T any](v T) *T { return &v }
+
+// bed runs a client against a script in fake time.
+type bed struct {
+	t      *testing.T
+	script *script
+	client *mesos.Client
+	mu     sync.Mutex
+	heard  []string
+	ended  chan error
+}
+
+func run(t *testing.T, config mesos.Config, answer func(http.ResponseWriter, *http.Request, *scheduler.Call), test func(*bed)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		b := &bed{t: t, script: &script{answer: answer}, ended: make(chan error, 1)}
+		server := mesostest.Serve(b.script)
+		config.HTTP = server.Client()
+		config.Framework.User, config.Framework.Name = "root", "test"
+		if config.Masters == nil {
+			config.Masters = []string{"m1:5050"}
+		}
+		config.Disconnected = func(error) { b.hear("DISCONNECTED") }
+		b.client = mesos.New(config)
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() {
+			b.ended <- b.client.Run(ctx, func(e scheduler.Event) { b.hear(e.Type.String()) })
+		}()
+		synctest.Wait()
+		test(b)
+		cancel()
+		server.Close()
+		synctest.Wait()
+	})
+}
+
+func (b *bed) hear(what string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.heard = append(b.heard, what)
+}
+
+func (b *bed) expect(want ...string) {
+	b.t.Helper()
+	synctest.Wait()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if diff := cmp.Diff(want, b.heard); diff != "" {
+		b.t.Errorf("heard (-want +got):\n%s", diff)
+	}
+}
+
+func TestReconnectsAfterSilence(t *testing.T) {
+	run(t, mesos.Config{}, func(w http.ResponseWriter, r *http.Request, c *scheduler.Call) {
+		if got := c.FrameworkID.GetValue() + c.Subscribe.FrameworkInfo.ID.GetValue(); got != "" && got != "f1f1" {
+			t.Errorf("subscribed with %q", got)
+		}
+		subscribed(w, "f1")
+		<-r.Context().Done()
+	}, func(b *bed) {
+		b.expect("SUBSCRIBED")
+		time.Sleep(74 * time.Second)
+		b.expect("SUBSCRIBED")
+		time.Sleep(2 * time.Second)
+		b.expect("SUBSCRIBED", "DISCONNECTED", "SUBSCRIBED")
+		if got := b.client.FrameworkID(); got != "f1" {
+			b.t.Errorf("framework id %q", got)
+		}
+	})
+}
+
+func TestFollowsTheLeader(t *testing.T) {
+	leader := "m2:5052"
+	run(t, mesos.Config{Masters: []string{"m1:5051"}}, func(w http.ResponseWriter, r *http.Request, c *scheduler.Call) {
+		if r.Host != leader {
+			w.Header().Set("Location", "//"+leader+"/master/api/v1/scheduler")
+			w.WriteHeader(http.StatusTemporaryRedirect)
+			return
+		}
+		if r.URL.Path != "/master/api/v1/scheduler" {
+			t.Errorf("path %s", r.URL.Path)
+		}
+		if c.Type == scheduler.Call_REVIVE {
+			w.WriteHeader(http.StatusAccepted)
+			return
+		}
+		subscribed(w, "f1")
+		<-r.Context().Done()
+	}, func(b *bed) {
+		b.expect("SUBSCRIBED")
+		if err := b.client.Revive(context.Background()); err != nil {
+			b.t.Error(err)
+		}
+		want := []string{"m1:5051 SUBSCRIBE", "m2:5052 SUBSCRIBE", "m2:5052 REVIVE"}
+		if diff := cmp.Diff(want, b.script.seen()); diff != "" {
+			b.t.Error(diff)
+		}
+	})
+}
+
+// TestTriesEveryMaster: a dead leader, a standby that points at it, a third that
+// is not ready and then leads.
+func TestTriesEveryMaster(t *testing.T) {
+	tries := 0
+	run(t, mesos.Config{Masters: []string{"m1:1", "http://m2:2", "m3:3"}}, func(w http.ResponseWriter, r *http.Request, _ *scheduler.Call) {
+		switch r.Host {
+		case "m1:1":
+			panic(http.ErrAbortHandler)
+		case "m2:2":
+			w.Header().Set("Location", "//m1:1/master/api/v1/scheduler")
+			w.WriteHeader(http.StatusTemporaryRedirect)
+		default:
+			if tries++; tries == 1 {
+				http.Error(w, "No leader elected", http.StatusServiceUnavailable)
+				return
+			}
+			subscribed(w, "f1")
+			<-r.Context().Done()
+		}
+	}, func(b *bed) {
+		time.Sleep(time.Minute)
+		b.expect("SUBSCRIBED")
+	})
+}
+
+func TestErrorsEndRun(t *testing.T) {
+	for _, c := range []struct {
+		message string
+		want    error
+	}{
+		{"Framework has been removed", mesos.ErrRemoved},
+		{"Framework failed over", mesos.ErrFailedOver},
+		{"Roles { other } are not present in the master's --roles", mesos.ErrRefused},
+	} {
+		t.Run(c.message, func(t *testing.T) {
+			run(t, mesos.Config{}, func(w http.ResponseWriter, r *http.Request, _ *scheduler.Call) {
+				write(w, &scheduler.Event{Type: scheduler.Event_ERROR, Error: &scheduler.Event_Error{Message: c.message}})
+			}, func(b *bed) {
+				if err := <-b.ended; !errors.Is(err, c.want) {
+					t.Errorf("got %v", err)
+				}
+			})
+		})
+	}
+}
+
+func TestCallErrors(t *testing.T) {
+	for _, c := range []struct {
+		status int
+		body   string
+		want   error
+		again  bool // the subscription is void
+	}{
+		{202, "", nil, false},
+		{400, "Framework cannot be found", mesos.ErrUnknownFramework, true},
+		{400, "The stream ID 'a' included in this request didn't match the stream ID currently associated with framework ID f1", mesos.ErrStreamID, true},
+		{400, "Failed to validate scheduler::Call: Expecting 'decline' to be present", mesos.ErrInvalid, false},
+		{401, "401 Unauthorized.", mesos.ErrUnauthorized, false},
+		{403, "Framework is not subscribed", mesos.ErrNotSubscribed, true},
+		{404, "404 Not Found.", mesos.ErrUnavailable, false},
+		{500, "oops", mesos.ErrUnavailable, false},
+		{503, "No leader elected", mesos.ErrUnavailable, false},
+	} {
+		t.Run(fmt.Sprint(c.status, c.body), func(t *testing.T) {
+			run(t, mesos.Config{}, func(w http.ResponseWriter, r *http.Request, call *scheduler.Call) {
+				if call.Type == scheduler.Call_SUBSCRIBE {
+					subscribed(w, "f1")
+					<-r.Context().Done()
+					return
+				}
+				if got := r.Header.Get("Mesos-Stream-Id") + call.FrameworkID.GetValue(); got != "stream-1f1" {
+					t.Errorf("sent %s", got)
+				}
+				w.WriteHeader(c.status)
+				io.WriteString(w, c.body)
+			}, func(b *bed) {
+				err := b.client.Decline(context.Background(), []lib.OfferID{{Value: "o"}}, time.Second)
+				if !errors.Is(err, c.want) {
+					t.Errorf("got %v, want %v", err, c.want)
+				}
+				var status *mesos.StatusError
+				if c.want != nil && (!errors.As(err, &status) || status.Message != c.body) {
+					t.Errorf("got %v", err)
+				}
+				time.Sleep(time.Second)
+				want := []string{"SUBSCRIBED"}
+				if c.again {
+					want = []string{"SUBSCRIBED", "DISCONNECTED", "SUBSCRIBED"}
+				}
+				b.expect(want...)
+			})
+		})
+	}
+}
+
+func TestCallsBeforeAndWithoutSubscription(t *testing.T) {
+	c := mesos.New(mesos.Config{Masters: []string{"m1:1"}})
+	if err := c.Revive(t.Context()); !errors.Is(err, mesos.ErrDisconnected) {
+		t.Errorf("got %v", err)
+	}
+	if err := c.Acknowledge(t.Context(), lib.TaskStatus{AgentID: &lib.AgentID{Value: "a"}}); err != nil {
+		t.Errorf("an update without uuid was acknowledged: %v", err)
+	}
+}
+
+// TestRecordedStreams feeds every recorded subscription to a client: it must pass
+// on every event, and end as its last event says.
+func TestRecordedStreams(t *testing.T) {
+	for _, r := range mesostest.Recordings(t) {
+		for i := range r.Exchanges {
+			e := &r.Exchanges[i]
+			if !e.Streamed() || e.Header.Get("Accept") == "application/x-protobuf" || bytes.HasPrefix(e.Response.Body, []byte("(left out")) {
+				continue
+			}
+			t.Run(r.Name+"/"+e.Name, func(t *testing.T) { playStream(t, e) })
+		}
+	}
+}
+
+func playStream(t *testing.T, e *mesostest.Exchange) {
+	var want []string
+	records := wire.NewReader(bytes.NewReader(e.Response.Body), wire.MaxRecord)
+	fatal := false
+	for body, err := records.Next(); err == nil; body, err = records.Next() {
+		var event scheduler.Event
+		if err := wire.Unmarshal(body, &event); err != nil {
+			t.Fatal(err)
+		}
+		if fatal = event.Type == scheduler.Event_ERROR; !fatal {
+			want = append(want, event.Type.String())
+		}
+	}
+	first := true
+	run(t, mesos.Config{}, func(w http.ResponseWriter, r *http.Request, _ *scheduler.Call) {
+		if first {
+			w.Header().Set("Mesos-Stream-Id", e.Response.Header.Get("Mesos-Stream-Id"))
+			w.Write(e.Response.Body)
+			http.NewResponseController(w).Flush()
+		}
+		first = false
+		<-r.Context().Done()
+	}, func(b *bed) {
+		if fatal {
+			if err := <-b.ended; err == nil {
+				t.Error("an ERROR did not end Run")
+			}
+			if len(want) > 0 {
+				want = append(want, "DISCONNECTED")
+			}
+		}
+		b.expect(want...)
+	})
+}
