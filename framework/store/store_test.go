@@ -1,0 +1,229 @@
+package store_test
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tombolo/framework/app"
+	"tombolo/framework/store"
+	"tombolo/framework/store/storetest"
+)
+
+var when = time.Date(2026, 11, 23, 13, 20, 0, 0, time.UTC)
+
+// backends opens each kind of backend, over and over on the same data.
+func backends(t *testing.T) map[string]func() store.Backend {
+	path := filepath.Join(t.TempDir(), "framework.db")
+	memory := storetest.NewMemory()
+	return map[string]func() store.Backend{
+		"bolt": func() store.Backend {
+			b, err := store.OpenBolt(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return b
+		},
+		"memory": func() store.Backend { return memory },
+	}
+}
+
+func fill(b *store.Batch) *store.State {
+	want := &store.State{
+		FrameworkID: "F1", Epoch: 7, Revision: 3, Floor: 9,
+		Apps: map[string]store.App{"shop": {
+			App:      app.App{Name: "shop", Services: map[string]app.Service{"db": {Name: "db", Image: "postgres"}}},
+			Revision: 3, Put: when, Removing: true,
+		}},
+		Tasks: map[string]store.Task{"shop.db.1.g2": {
+			ID: "shop.db.1.g2", App: "shop", Service: "db", Slot: 1, Generation: 2, Agent: "S1", Host: "h1",
+			Phase: "running", Ports: []app.Port{{Host: 80, Target: 80, Proto: "tcp"}}, Created: when, Since: when,
+		}},
+		Slots: map[store.SlotKey]store.Slot{{App: "shop", Service: "db", Slot: 1}: {
+			App: "shop", Service: "db", Slot: 1, Generation: 2, Restarts: 1, Log: []string{"bye"}, Ended: when,
+		}},
+		Pins: map[string]string{"shop_data": "h1"},
+	}
+	b.SetFrameworkID(want.FrameworkID)
+	b.SetEpoch(want.Epoch)
+	b.SetRevision(want.Revision)
+	b.SetFloor(want.Floor)
+	b.PutApp(want.Apps["shop"])
+	b.PutTask(want.Tasks["shop.db.1.g2"])
+	b.PutSlot(want.Slots[store.SlotKey{App: "shop", Service: "db", Slot: 1}])
+	b.PutPin("shop_data", "h1")
+	return want
+}
+
+func load(t *testing.T, s *store.Store) *store.State {
+	t.Helper()
+	state, err := s.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return state
+}
+
+func commit(t *testing.T, s *store.Store, b *store.Batch) {
+	t.Helper()
+	if err := s.Commit(b); err != nil {
+		t.Fatal(err)
+	}
+	if !b.Empty() {
+		t.Error("the batch is not empty after its commit")
+	}
+}
+
+func TestReopen(t *testing.T) {
+	for name, open := range backends(t) {
+		t.Run(name, func(t *testing.T) {
+			s := store.New(open())
+			var b store.Batch
+			commit(t, s, &b) // an empty one does nothing
+			want := fill(&b)
+			commit(t, s, &b)
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			s = store.New(open())
+			if diff := cmp.Diff(want, load(t, s)); diff != "" {
+				t.Error(diff)
+			}
+			b.DeleteApp("shop")
+			b.DeleteTask("shop.db.1.g2")
+			b.DeleteSlot(store.SlotKey{App: "shop", Service: "db", Slot: 1})
+			b.DeletePin("shop_data")
+			commit(t, s, &b)
+			empty := &store.State{
+				FrameworkID: "F1", Epoch: 7, Revision: 3, Floor: 9, Apps: map[string]store.App{},
+				Tasks: map[string]store.Task{}, Slots: map[store.SlotKey]store.Slot{}, Pins: map[string]string{},
+			}
+			if diff := cmp.Diff(empty, load(t, s)); diff != "" {
+				t.Error(diff)
+			}
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+func TestTheLastOfABatchWins(t *testing.T) {
+	s := store.New(storetest.NewMemory())
+	var b store.Batch
+	b.PutPin("v", "h1")
+	b.DeletePin("v")
+	b.PutPin("v", "h2")
+	commit(t, s, &b)
+	if got := load(t, s).Pins["v"]; got != "h2" {
+		t.Errorf("pin %q", got)
+	}
+}
+
+func TestCrash(t *testing.T) {
+	for _, lose := range []bool{true, false} {
+		memory := storetest.NewMemory()
+		s := store.New(memory)
+		memory.CrashAfter(1, lose)
+		var b store.Batch
+		fill(&b)
+		if err := s.Commit(&b); !errors.Is(err, storetest.ErrCrash) {
+			t.Fatalf("commit: %v", err)
+		}
+		if _, err := s.Load(); !errors.Is(err, storetest.ErrCrash) {
+			t.Fatalf("load: %v", err)
+		}
+		memory.Reopen()
+		if kept := load(t, s).FrameworkID == "F1"; kept == lose {
+			t.Errorf("lose %v: kept %v", lose, kept)
+		}
+	}
+}
+
+// TestKilled kills a process that commits one batch after another: what it leaves
+// holds every batch that it said was durable, and no half of one.
+func TestKilled(t *testing.T) {
+	if path := os.Getenv("TOMBOLO_STORE_CHILD"); path != "" {
+		commitForEver(t, path)
+	}
+	path := filepath.Join(t.TempDir(), "framework.db")
+	for round := range 5 {
+		child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestKilled$")
+		child.Env = append(os.Environ(), "TOMBOLO_STORE_CHILD="+path)
+		out, err := child.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := child.Start(); err != nil {
+			t.Fatal(err)
+		}
+		said := uint64(0)
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			if _, err := fmt.Sscan(lines.Text(), &said); err != nil {
+				t.Fatal(err)
+			}
+			if said%20 == uint64(round+10) {
+				_ = child.Process.Kill() // what it has written meanwhile is read still
+			}
+		}
+		_ = child.Wait() // killed
+		backend, err := store.OpenBolt(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := store.New(backend)
+		state := load(t, s)
+		if state.Revision < said || uint64(len(state.Pins)) != state.Revision {
+			t.Errorf("%d was durable; found %d and %d pins", said, state.Revision, len(state.Pins))
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// commitForEver goes on where an earlier process was killed.
+func commitForEver(t *testing.T, path string) {
+	backend, err := store.OpenBolt(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := store.New(backend)
+	for revision := load(t, s).Revision + 1; ; revision++ {
+		var b store.Batch
+		b.SetRevision(revision)
+		b.PutPin(fmt.Sprint("v", revision), "h1")
+		commit(t, s, &b)
+		fmt.Println(revision)
+	}
+}
+
+func TestSecondOpenIsRefused(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "framework.db")
+	first, err := store.OpenBolt(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Close()
+	if second, err := store.OpenBolt(path); err == nil {
+		second.Close()
+		t.Error("two frameworks on one store")
+	}
+}
+
+func TestUnknownKey(t *testing.T) {
+	memory := storetest.NewMemory()
+	if err := memory.Apply(map[string][]byte{"novel/x": []byte("1")}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.New(memory).Load(); err == nil {
+		t.Error("a store of a newer version was loaded")
+	}
+}
