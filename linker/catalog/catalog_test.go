@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -161,95 +162,6 @@ func TestApps(t *testing.T) {
 	}
 }
 
-// What a restarted linker does with what peers remember of it.
-func TestRestart(t *testing.T) {
-	old := record.Version{Epoch: 9, Seq: 7}
-	tests := map[string]struct {
-		put     []record.Record
-		settled bool
-		peers   []record.Record
-		settle  bool // after the peers spoke
-		want    []string
-		epoch   uint64
-	}{
-		"nothing remembered": {
-			put: []record.Record{endpoint("e1", "a")}, settled: true,
-			want: []string{"e1 5.1 a"}, epoch: 5,
-		},
-		"an older state": {
-			put: []record.Record{endpoint("e1", "a")}, settled: true,
-			peers: []record.Record{from("h1", record.Version{Epoch: 4, Seq: 100}, endpoint("e1", "b"))},
-			want:  []string{"e1 5.1 a"}, epoch: 5,
-		},
-		"the clock went back": {
-			put: []record.Record{endpoint("e1", "a")}, settled: true,
-			peers: []record.Record{from("h1", old, endpoint("e1", "b"))},
-			want:  []string{"e1 10.1 a"}, epoch: 10,
-		},
-		"deleted in the other life": {
-			put: []record.Record{endpoint("e1", "a")}, settled: true,
-			peers: []record.Record{tombstone(from("h1", old, endpoint("e1", "b")))},
-			want:  []string{"e1 10.1 a"}, epoch: 10,
-		},
-		"not looked at Docker yet": {
-			peers: []record.Record{from("h1", old, endpoint("e1", "b"))},
-			epoch: 10,
-		},
-		"looked, and gone": {
-			peers: []record.Record{from("h1", old, endpoint("e1", "b"))}, settle: true,
-			want: []string{"e1 10.1 deleted"}, epoch: 10,
-		},
-		"gone before it is told": {
-			settled: true,
-			peers:   []record.Record{from("h1", old, endpoint("e1", "b"))},
-			want:    []string{"e1 10.1 deleted"}, epoch: 10,
-		},
-		"a tombstone of its own": {
-			settled: true,
-			peers:   []record.Record{tombstone(from("h1", old, endpoint("e1", "b")))},
-			epoch:   10,
-		},
-		"same epoch, same number, other content": {
-			put: []record.Record{endpoint("e1", "a")}, settled: true,
-			peers: []record.Record{from("h1", record.Version{Epoch: 5, Seq: 1}, endpoint("e1", "zz"))},
-			want:  []string{"e1 5.2 a"}, epoch: 5,
-		},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			c := catalog.New("h1", 5)
-			for _, r := range tt.put {
-				put(t, c, r)
-			}
-			if tt.settled {
-				c.Settle()
-			}
-			for _, r := range tt.peers {
-				c.Merge(r)
-			}
-			if tt.settle {
-				c.Settle()
-			}
-			wantLines(t, c.Outbox(), tt.want...)
-			if c.Epoch() != tt.epoch {
-				t.Errorf("epoch %d, want %d", c.Epoch(), tt.epoch)
-			}
-		})
-	}
-}
-
-func TestRememberedThenPut(t *testing.T) {
-	c := catalog.New("h1", 5)
-	c.Merge(from("h1", record.Version{Epoch: 9, Seq: 7}, endpoint("e1", "a")))
-	c.Merge(from("h1", record.Version{Epoch: 9, Seq: 8}, endpoint("e2", "b")))
-	if got := len(c.Snapshot().Endpoints); got != 2 {
-		t.Fatalf("%d endpoints before Docker was looked at, want 2", got)
-	}
-	put(t, c, endpoint("e1", "a"))
-	c.Settle()
-	wantLines(t, c.Outbox(), "e2 10.1 deleted")
-}
-
 func TestSuspend(t *testing.T) {
 	c := catalog.New("h1", 5)
 	c.Merge(from("h2", record.Version{Epoch: 1, Seq: 1}, endpoint("e2", "x")))
@@ -326,22 +238,41 @@ func TestCollect(t *testing.T) {
 	}
 }
 
-// A record deleted so long ago that the tombstone is gone is deleted again when
-// it shows up.
-func TestZombie(t *testing.T) {
-	c := catalog.New("h1", 5)
-	put(t, c, endpoint("e1", "a"))
-	zombie, _ := c.Get(record.Key{Kind: record.KindEndpoint, Name: "e1"})
-	c.Settle()
-	c.Delete(zombie.Key)
-	c.Outbox()
-	now := time.Now()
-	c.Collect(now, time.Hour)
-	c.Collect(now.Add(time.Hour), time.Hour)
-	if c.Merge(zombie) {
-		t.Error("taken in")
+// Everything at once: the race detector watches, and in the end all is there.
+func TestConcurrentUse(t *testing.T) {
+	c, peer := catalog.New("h1", 5), catalog.New("h2", 5)
+	changes, cancel := c.Watch()
+	defer cancel()
+	var wg sync.WaitGroup
+	for i := range 4 {
+		wg.Go(func() {
+			for n := range 50 {
+				id := fmt.Sprintf("e%d-%d", i, n)
+				if _, err := c.Put(endpoint(id, "x")); err != nil {
+					t.Error(err)
+				}
+				c.Merge(from("h3", record.Version{Epoch: 1, Seq: uint64(n + 1)}, endpoint("of-h3", fmt.Sprint(n))))
+			}
+		})
 	}
-	wantLines(t, c.Outbox(), "e1 5.3 deleted")
+	wg.Go(func() {
+		for len(peer.Snapshot().Endpoints) < 200 {
+			<-changes
+			for _, r := range c.Outbox() {
+				peer.Merge(r)
+			}
+			c.Suspend("h3")
+			c.Snapshot()
+			c.Collect(time.Now(), 0)
+			if _, err := c.Missing(peer.Digest()); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	wg.Wait()
+	if n := len(c.Snapshot().Endpoints); n != 201 {
+		t.Errorf("%d endpoints, want 201", n)
+	}
 }
 
 func TestForget(t *testing.T) {

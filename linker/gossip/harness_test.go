@@ -137,7 +137,7 @@ func (c *cluster) within(limit time.Duration, what string, ok func(*node) bool) 
 			n := c.nodes[bad]
 			c.t.Fatalf("after %v: %s: not on %s: rows %v, states %v", limit, what, bad, n.table.Rows(), n.ev.now())
 		}
-		time.Sleep(time.Millisecond) // fake time
+		time.Sleep(max(time.Millisecond, limit/500)) // fake time
 	}
 }
 

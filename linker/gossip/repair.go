@@ -15,6 +15,9 @@ const repairWorkers = 3
 // beyond it, the next digest exchange finds missing.
 const maxWaiting = 256
 
+// maxPeers bounds the peers that work waits for; a message can name any.
+const maxPeers = 8192
+
 // job is what is to be done for one peer.
 type job struct {
 	digest  []byte   // send what the holder of this digest lacks
@@ -44,6 +47,9 @@ func (r *repairs) add(peer string, j job) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	w := r.waiting[peer]
+	if w == nil && len(r.order) >= maxPeers {
+		return false
+	}
 	if w == nil {
 		w = &job{}
 		r.waiting[peer] = w

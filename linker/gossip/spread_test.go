@@ -72,3 +72,21 @@ func TestLargePacketBeyondFanout(t *testing.T) {
 		})
 	})
 }
+
+// Forty hosts and a network that loses one packet in twenty: what a host tells is
+// everywhere within a second and a half.
+func TestManyHosts(t *testing.T) {
+	const hosts = 40
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, hosts)
+		c.within(secs(120), "all alive", sees(alive(hosts)))
+		c.net.Lose(0.05)
+		var worst time.Duration
+		for i := range 20 {
+			n, key := c.nodes[nameOf(i%hosts+1)], fmt.Sprint("k", i)
+			n.Broadcast(key, n.table.Put(key, "1"))
+			worst = max(worst, c.within(1500*time.Millisecond, key, holds(key, "1")))
+		}
+		t.Logf("everywhere within %v", worst)
+	})
+}
