@@ -60,7 +60,7 @@ func taskInfo(t *task, wanted app.App, resolver string, offered []uint16) mesos.
 		Resources: resources(reservation(s), offered),
 		Container: container(t, wanted, resolver),
 		Command: &mesos.CommandInfo{
-			Shell: &noShell, Arguments: arguments(s), Environment: environment(s.Environment),
+			Shell: &noShell, Arguments: arguments(s), Environment: environment(t, s),
 		},
 		KillPolicy: &mesos.KillPolicy{GracePeriod: &mesos.DurationInfo{Nanoseconds: grace.Nanoseconds()}},
 	}
@@ -91,10 +91,13 @@ func arguments(s app.Service) []string {
 	return s.Command
 }
 
-func environment(in map[string]string) *mesos.Environment {
-	if len(in) == 0 {
-		return nil
+// environment is the file's, and who the container is: TOMBOLO_APP, _SERVICE, _SLOT
+// and _HOST, unless the file says otherwise.
+func environment(t *task, s app.Service) *mesos.Environment {
+	in := map[string]string{
+		"TOMBOLO_APP": t.App, "TOMBOLO_SERVICE": t.Service, "TOMBOLO_SLOT": strconv.Itoa(t.Slot), "TOMBOLO_HOST": t.Host,
 	}
+	maps.Copy(in, s.Environment)
 	out := &mesos.Environment{}
 	for _, name := range slices.Sorted(maps.Keys(in)) {
 		value := in[name]
