@@ -71,14 +71,19 @@ func printAttach(out io.Writer, took map[string][]float64) {
 	})
 }
 
-func printResolve(out io.Writer, networks []string, took map[string][]float64) {
-	title := fmt.Sprintf("Container started -> its name resolves on all %d other hosts (%d each, interleaved)", bedHosts-1, resolveRounds)
+func printResolve(out io.Writer, networks []string, took map[string]*resolved) {
+	title := fmt.Sprintf("Name resolves on all %d other hosts (%d containers each, interleaved)", bedHosts-1, resolveRounds)
 	table(out, title, func(w io.Writer) {
-		fmt.Fprintln(w, "NETWORK\tP50\tP99\tMIN..MAX")
+		fmt.Fprintln(w, "NETWORK\tSINCE\tP50\tP99\tMIN..MAX")
 		for _, network := range networks {
-			s := load.SpreadOf(took[network])
-			p99 := load.Quantile(slices.Sorted(slices.Values(took[network])), 0.99)
-			fmt.Fprintf(w, "%s\t%.4g ms\t%.4g ms\t%.4g..%.4g ms\n", network, s.Median, p99, s.Min, s.Max)
+			printTail(w, network, "its first instruction", took[network].fromStart)
+			printTail(w, network, "docker run", took[network].fromRun)
 		}
 	})
+}
+
+func printTail(w io.Writer, network, since string, samples []float64) {
+	s := load.SpreadOf(samples)
+	p99 := load.Quantile(slices.Sorted(slices.Values(samples)), 0.99)
+	fmt.Fprintf(w, "%s\t%s\t%.4g ms\t%.4g ms\t%.4g..%.4g ms\n", network, since, s.Median, p99, s.Min, s.Max)
 }

@@ -12,6 +12,12 @@ import (
 
 const resolveRounds = 40
 
+// resolved are samples in milliseconds until the last observer has its first answer.
+type resolved struct {
+	fromRun   []float64 // since `docker run` was called
+	fromStart []float64 // since the container's first instruction; below zero if the name was there before
+}
+
 // observer is a container on another host that watches for names.
 type observer struct {
 	engine engine
@@ -35,16 +41,19 @@ func benchResolve(ctx context.Context, b *bed, out io.Writer) error {
 			observers[network] = append(observers[network], o)
 		}
 	}
-	took := make(map[string][]float64)
+	took := make(map[string]*resolved)
 	for round := -1; round < resolveRounds; round++ { // one to warm up
 		for _, network := range networks {
-			ms, err := b.timeResolve(ctx, network, fmt.Sprintf("s%d-%s", round+1, network), observers[network])
+			r, err := b.timeResolve(ctx, fmt.Sprintf("s%d-%s", round+1, network), network, observers[network])
 			if err != nil {
 				return fmt.Errorf("resolve on %s: %w", network, err)
 			}
-			if round >= 0 {
-				took[network] = append(took[network], ms)
+			if round < 0 {
+				took[network] = new(resolved)
+				continue
 			}
+			took[network].fromRun = append(took[network].fromRun, r.fromRun...)
+			took[network].fromStart = append(took[network].fromStart, r.fromStart...)
 		}
 	}
 	printResolve(out, networks, took)
@@ -72,37 +81,50 @@ func (o *observer) close(ctx context.Context) {
 	_ = o.engine.remove(context.WithoutCancel(ctx), o.name) // the lab goes soon, with all in it
 }
 
-// timeResolve returns milliseconds from the container's first instruction to the
-// last observer's first answer.
-func (b *bed) timeResolve(ctx context.Context, network, name string, observers []*observer) (float64, error) {
+// timeResolve starts a container and takes one sample.
+func (b *bed) timeResolve(ctx context.Context, name, network string, observers []*observer) (r resolved, err error) {
 	for _, o := range observers {
 		if _, err := fmt.Fprintln(o.stdin, name); err != nil {
-			return 0, err
+			return r, err
 		}
 	}
+	called := time.Now().UnixNano()
 	if err := b.engines[0].run(ctx, network, name, "stamp"); err != nil {
-		return 0, err
+		return r, err
 	}
 	var last int64
 	for _, o := range observers {
 		at, err := o.next()
 		if err != nil {
-			return 0, err
+			return r, err
 		}
 		if at == 0 {
-			return 0, fmt.Errorf("%s does not resolve %s in %s", o.name, name, observeWait)
+			return r, fmt.Errorf("%s does not resolve %s in %s", o.name, name, observeWait)
 		}
 		last = max(last, at)
 	}
-	text, err := b.engines[0].docker(ctx, "logs", name)
+	began, err := b.engines[0].firstInstruction(ctx, name)
 	if err != nil {
-		return 0, err
+		return r, err
 	}
-	began, err := strconv.ParseInt(text, 10, 64)
-	if err != nil {
-		return 0, err
+	r.fromRun = []float64{float64(last-called) / float64(time.Millisecond)}
+	r.fromStart = []float64{float64(last-began) / float64(time.Millisecond)}
+	return r, b.engines[0].remove(ctx, name)
+}
+
+// firstInstruction reads what stamp wrote. The name may resolve before it does.
+func (e engine) firstInstruction(ctx context.Context, name string) (int64, error) {
+	for range settleTries {
+		text, err := e.docker(ctx, "logs", name)
+		if err != nil {
+			return 0, err
+		}
+		if text != "" {
+			return strconv.ParseInt(text, 10, 64)
+		}
+		time.Sleep(settleEvery)
 	}
-	return float64(last-began) / float64(time.Millisecond), b.engines[0].remove(ctx, name)
+	return 0, fmt.Errorf("%s never started", name)
 }
 
 func (o *observer) next() (int64, error) {
