@@ -1,7 +1,6 @@
 package overlay
 
 import (
-	"cmp"
 	"net/netip"
 	"slices"
 )
@@ -27,12 +26,7 @@ func compile(c Config) ruleset {
 			r.sets.add("blocked", protoField(b.Proto)+portField(b.Port), "")
 		}
 	}
-	// Of several publications of one port the smallest stays, whatever the order.
-	publish := slices.Clone(c.Publish)
-	slices.SortFunc(publish, comparePublish)
-	for _, p := range publish {
-		r.sets.publish(p)
-	}
+	r.sets.publish(c.Publish)
 	return r
 }
 
@@ -104,21 +98,6 @@ func (c contents) allow(a Allow) {
 	}
 }
 
-func (c contents) publish(p Publish) {
-	everywhere := !p.HostIP.IsValid() || p.HostIP.IsUnspecified()
-	if !p.To.IsValid() || protoNumbers[p.Proto] == 0 || !everywhere && p.HostIP.Is4() != p.To.Is4() {
-		return
-	}
-	set, key := "publish_any", protoField(p.Proto)+portField(p.HostPort)
-	if !everywhere {
-		set, key = "publish_at", addrField(p.HostIP)+key
-	}
-	if !c.add(family(set, p.To), key, addrField(p.To)+portField(p.Port)) {
-		return
-	}
-	c.add(family("published", p.To), addrField(p.To)+protoField(p.Proto)+portField(p.Port), "")
-}
-
 func (c contents) addAddr(set string, addr netip.Addr) {
 	if addr.IsValid() {
 		c.add(family(set, addr), addrField(addr), "")
@@ -131,9 +110,4 @@ func family(set string, addr netip.Addr) string {
 		return set + "4"
 	}
 	return set + "6"
-}
-
-func comparePublish(a, b Publish) int {
-	return cmp.Or(a.HostIP.Compare(b.HostIP), cmp.Compare(a.HostPort, b.HostPort), cmp.Compare(a.Proto, b.Proto),
-		a.To.Compare(b.To), cmp.Compare(a.Port, b.Port))
 }

@@ -39,8 +39,10 @@ func goldenConfig() Config {
 		},
 		Publish: []Publish{
 			{HostPort: 8080, Proto: "tcp", To: addr("100.64.1.2"), Port: 80},
-			{HostPort: 8080, Proto: "tcp", To: addr("100.64.2.2"), Port: 80}, // a second taker of the port
 			{HostPort: 8080, Proto: "tcp", To: addr("fd42:1:2:0:1::2"), Port: 80},
+			{HostPort: 8080, Proto: "tcp", To: addr("100.64.1.2"), Port: 80}, // again: one target
+			{HostPort: 8081, Proto: "tcp", To: addr("100.64.1.2"), Port: 80}, // shared
+			{HostPort: 8081, Proto: "tcp", To: addr("100.64.2.2"), Port: 80},
 			{HostIP: addr("127.0.0.1"), HostPort: 5432, Proto: "tcp", To: addr("100.64.1.3"), Port: 5432},
 			{HostIP: addr("::ffff:198.18.0.11"), HostPort: 53, Proto: "udp", To: addr("100.64.2.2"), Port: 5353},
 			{HostIP: addr("198.18.0.11"), HostPort: 54, Proto: "udp", To: addr("fd42:1:2:0:1::2"), Port: 53}, // mixed
@@ -99,14 +101,16 @@ func TestCompileIgnoresOrder(t *testing.T) {
 func TestDifference(t *testing.T) {
 	draw := rapid.Custom(func(t *rapid.T) contents {
 		c := contents{}
+		var published []Publish
 		for range rapid.IntRange(0, 20).Draw(t, "n") {
 			p := Publish{
 				HostPort: rapid.Uint16Range(1, 5).Draw(t, "port"), Proto: "tcp",
 				To: netip.AddrFrom4([4]byte{100, 64, 1, rapid.Byte().Draw(t, "to")}), Port: 80,
 			}
-			c.publish(p)
+			published = append(published, p)
 			c.allow(Allow{From: p.To, To: netip.AddrFrom4([4]byte{100, 64, 1, 9})})
 		}
+		c.publish(published)
 		return c
 	})
 	rapid.Check(t, func(t *rapid.T) {

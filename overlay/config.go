@@ -61,7 +61,8 @@ type HostPort struct {
 }
 
 // Publish leads HostIP:HostPort (every address of the host when HostIP is unset)
-// to To:Port.
+// to To:Port. Several of one host port share it: each new connection goes to one
+// of their targets, drawn at random, and stays there.
 type Publish struct {
 	HostIP   netip.Addr
 	HostPort uint16

@@ -28,36 +28,45 @@ func forgetAddr(e Endpoint) error {
 	})
 }
 
-// forgetPublished ends the tracked connections that entered by the given new
-// publications' ports and go elsewhere. A client that never pauses, as with UDP,
-// would reach the old target for ever.
-func forgetPublished(come contents) error {
-	targets := map[string]string{} // protocol and port of the host, per family -> target
-	for set, members := range come {
-		for key, target := range members {
-			switch set {
-			case "publish_any4", "publish_any6":
-				targets[set[len(set)-1:]+key] = target
-			case "publish_at4":
-				targets["4"+key[4:]] = target
-			case "publish_at6":
-				targets["6"+key[16:]] = target
-			}
-		}
-	}
-	if len(targets) == 0 {
+// forgetPublished ends the tracked connections that entered by the ports of the
+// given new publications and go to none of the port's targets now. A client that
+// never pauses, as with UDP, would reach the old target for ever. What TCP has
+// established stays: its target may be finishing its work.
+func forgetPublished(come, now contents) error {
+	changed := come.entries()
+	if len(changed) == 0 {
 		return nil
 	}
+	all := now.entries()
 	return forget(func(flow *netlink.ConntrackFlow) bool {
 		entered, answers := addrOf(flow.Forward.DstIP), addrOf(flow.Reverse.SrcIP)
-		if entered == answers || !answers.IsValid() {
-			return false // not translated
+		if entered == answers || !answers.IsValid() || established(flow) {
+			return false // not translated, or not to be cut
 		}
-		port := portField(flow.Forward.DstPort)
-		proto := string([]byte{flow.Forward.Protocol, 0, 0, 0})
-		target, ok := targets[family("", entered)+proto+port]
-		return ok && target != addrField(answers)+portField(flow.Reverse.SrcPort)
+		at, anywhere := entryOf(flow, entered)
+		target := addrField(answers) + portField(flow.Reverse.SrcPort)
+		if all[at] != nil {
+			return changed[at] != nil && !all[at][target]
+		}
+		return changed[anywhere] != nil && !all[anywhere][target]
 	})
+}
+
+// entryOf gives the keys, as contents.entries has them, of the publications by
+// which a flow may have entered: of that address, and of every address.
+func entryOf(flow *netlink.ConntrackFlow, entered netip.Addr) (at, anywhere string) {
+	key := string([]byte{flow.Forward.Protocol, 0, 0, 0}) + portField(flow.Forward.DstPort)
+	return family("at", entered) + addrField(entered) + key, family("any", entered) + key
+}
+
+const (
+	protoTCP   = 6
+	tcpSynSent = 1 // enum tcp_conntrack
+)
+
+func established(flow *netlink.ConntrackFlow) bool {
+	tcp, ok := flow.ProtoInfo.(*netlink.ProtoInfoTCP)
+	return flow.Forward.Protocol == protoTCP && ok && tcp.State > tcpSynSent
 }
 
 type flowFilter func(flow *netlink.ConntrackFlow) bool

@@ -30,7 +30,12 @@ func portField(port uint16) string {
 	return string(raw)
 }
 
-var fieldSizes = map[string]int{"ifname": 16, "ipv4_addr": 4, "ipv6_addr": 16, "inet_proto": 4, "inet_service": 4}
+// bucketField is a number that the kernel draws, in the machine's byte order.
+func bucketField(n int) string {
+	return string(binary.NativeEndian.AppendUint32(nil, uint32(n)))
+}
+
+var fieldSizes = map[string]int{"ifname": 16, "ipv4_addr": 4, "ipv6_addr": 16, "inet_proto": 4, "inet_service": 4, "bucket": 4}
 
 // fieldsText is the nft text of a concatenation of the given type.
 func fieldsText(typ, raw string) string {
@@ -57,6 +62,8 @@ func fieldText(field, raw string) string {
 			}
 		}
 		return strconv.Itoa(int(raw[0]))
+	case "bucket":
+		return strconv.Itoa(int(binary.NativeEndian.Uint32([]byte(raw))))
 	case "inet_service":
 		return strconv.Itoa(int(binary.BigEndian.Uint16([]byte(raw))))
 	}

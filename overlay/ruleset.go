@@ -40,6 +40,23 @@ var setSpecs = []setSpec{
 	{"publish_any6", "map", "inet_proto . inet_service : ipv6_addr . inet_service"},
 	{"publish_at4", "map", "ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service"},
 	{"publish_at6", "map", "ipv6_addr . inet_proto . inet_service : ipv6_addr . inet_service"},
+	{"share_any4", "map", "inet_proto . inet_service . bucket : ipv4_addr . inet_service"}, // published ports with several targets
+	{"share_any6", "map", "inet_proto . inet_service . bucket : ipv6_addr . inet_service"},
+	{"share_at4", "map", "ipv4_addr . inet_proto . inet_service . bucket : ipv4_addr . inet_service"},
+	{"share_at6", "map", "ipv6_addr . inet_proto . inet_service . bucket : ipv6_addr . inet_service"},
+}
+
+// typeOf are the expressions of a set's fields, where one of them has no type of
+// its own.
+var typeOf = strings.NewReplacer("ipv4_addr", "ip daddr", "ipv6_addr", "ip6 daddr",
+	"inet_proto", "meta l4proto", "inet_service", "th dport", "bucket", draw)
+
+// declaration is the set's type as nft writes it.
+func (s setSpec) declaration() string {
+	if strings.Contains(s.typ, "bucket") {
+		return "typeof " + typeOf.Replace(s.typ)
+	}
+	return "type " + s.typ
 }
 
 // contents holds the elements of every set: set -> key -> value, which only a
@@ -75,18 +92,19 @@ type tableFacts struct {
 }
 
 type setText struct {
-	Name, Kind, Type string
-	Elements         []string
+	Name, Kind, Declaration string
+	Elements                []string
 }
 
 // text is the nft script that replaces the whole table, at once.
 func (r ruleset) text() string {
 	data := struct {
 		tableFacts
+		Draw string
 		Sets []setText
-	}{tableFacts: r.facts}
+	}{tableFacts: r.facts, Draw: draw}
 	for _, s := range setSpecs {
-		data.Sets = append(data.Sets, setText{s.name, s.kind, s.typ, s.texts(r.sets[s.name])})
+		data.Sets = append(data.Sets, setText{s.name, s.kind, s.declaration(), s.texts(r.sets[s.name])})
 	}
 	var b strings.Builder
 	if err := tableTemplate.Execute(&b, data); err != nil {

@@ -37,7 +37,7 @@ func (t *table) apply(ctx context.Context, want ruleset) (changed bool, err erro
 			return false, nil
 		}
 		if t.change(gone, come) == nil {
-			return true, forgetPublished(come)
+			return true, forgetPublished(come, want.sets)
 		}
 		// Too many, or somebody changed the sets meanwhile.
 	}

@@ -1,0 +1,214 @@
+package overlay
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netns"
+)
+
+// replicas are the targets of a shared port; each answers with its own name.
+type replicas struct {
+	*labHost
+	all []Endpoint
+}
+
+func newReplicas(h *labHost, n int) replicas {
+	h.t.Helper()
+	r := replicas{labHost: h}
+	for i := range n {
+		e := h.endpoint(5 + i)
+		r.all = append(r.all, e)
+		box := h.run(e)
+		for _, addr := range []netip.Addr{e.Addr4, e.Addr6} {
+			name(h.t, box, at(addr, 80), e.ID)
+		}
+	}
+	return r
+}
+
+// publish makes some of the replicas the targets of the ports.
+func (r replicas) publish(some ...Endpoint) {
+	r.t.Helper()
+	r.config.Publish = nil
+	for _, e := range some {
+		for _, proto := range []string{"tcp", "udp"} {
+			r.config.Publish = append(r.config.Publish,
+				Publish{HostPort: 8001, Proto: proto, To: e.Addr4, Port: 80},
+				Publish{HostPort: 8001, Proto: proto, To: e.Addr6, Port: 80},
+				Publish{HostIP: netip.MustParseAddr("127.0.0.1"), HostPort: 8002, Proto: proto, To: e.Addr4, Port: 80},
+				Publish{HostIP: r.Overlay6, HostPort: 8003, Proto: proto, To: e.Addr6, Port: 80})
+		}
+	}
+	r.set()
+}
+
+// name answers everything with name, on TCP and UDP.
+func name(t testing.TB, ns netns.NsHandle, addr, name string) {
+	t.Helper()
+	enter(t, ns, func() {
+		tcp, err := net.Listen("tcp", addr)
+		must(t, err)
+		udp, err := net.ListenPacket("udp", addr)
+		must(t, err)
+		t.Cleanup(func() { tcp.Close(); udp.Close() })
+		go func() {
+			for {
+				conn, err := tcp.Accept()
+				if err != nil {
+					return
+				}
+				go func() {
+					defer conn.Close()
+					for buf := make([]byte, 64); ; {
+						if _, err := conn.Read(buf); err != nil {
+							return
+						}
+						fmt.Fprint(conn, name)
+					}
+				}()
+			}
+		}()
+		go func() {
+			for buf := make([]byte, 64); ; {
+				_, from, err := udp.ReadFrom(buf)
+				if err != nil {
+					return
+				}
+				_, _ = udp.WriteTo([]byte(name), from)
+			}
+		}()
+	})
+}
+
+// draws makes 40 connections and counts who answered. That one of three gets none
+// of them happens once in ten million times.
+func draws(t *testing.T, ns netns.NsHandle, network, addr string) map[string]int {
+	t.Helper()
+	got := map[string]int{}
+	for range 40 {
+		who, err := ask(t, ns, network, addr, 3*time.Second)
+		if err != nil {
+			t.Fatalf("%s %s: %v", network, addr, err)
+		}
+		got[who]++
+	}
+	return got
+}
+
+func TestSharedPort(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, 2)
+	h, other := l.hosts[0], l.hosts[1]
+	h.set()
+	other.set()
+	r := newReplicas(h, 3)
+	bystander := h.run(h.endpoint(9))
+	r.publish(r.all...)
+	for _, tt := range []struct {
+		name, network, addr string
+		from                netns.NsHandle
+	}{
+		{"stranger", "tcp", at(h.Underlay, 8001), l.outside},
+		{"stranger, UDP", "udp", at(h.Underlay, 8001), l.outside},
+		{"another host", "tcp", at(h.Underlay, 8001), other.ns},
+		{"the host", "tcp", at(h.Underlay, 8001), h.ns},
+		{"the host, loopback", "tcp", "127.0.0.1:8001", h.ns},
+		{"the host, IPv6", "tcp", at(h.Overlay6, 8001), h.ns},
+		{"one address", "tcp", "127.0.0.1:8002", h.ns},
+		{"one IPv6 address", "udp", at(h.Overlay6, 8003), h.ns},
+		{"a container", "tcp", at(h.Underlay, 8001), bystander},
+	} {
+		if got := draws(t, tt.from, tt.network, tt.addr); len(got) != 3 {
+			t.Errorf("%s: answered by %v", tt.name, got)
+		}
+	}
+	cannotReach(t, l.outside, "tcp", at(h.Underlay, 8002))
+	cannotReach(t, bystander, "tcp", at(r.all[0].Addr4, 80)) // published is not granted
+}
+
+// What is connected stays with its replica, for as long as that lives.
+func TestSharedPortLosesReplicas(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, 1)
+	h := l.hosts[0]
+	h.set()
+	r := newReplicas(h, 3)
+	r.publish(r.all[:2]...)
+	out := r.all[1]
+	held := until(t, l.outside, "tcp", at(h.Underlay, 8001), out.ID)
+	flow := until(t, l.outside, "udp", at(h.Underlay, 8001), out.ID)
+
+	r.publish(r.all...) // one more
+	for _, conn := range []net.Conn{held, flow} {
+		if who, err := echo(conn, time.Second); who != out.ID {
+			t.Errorf("after another replica came, %s answers: %v", who, err)
+		}
+	}
+	r.publish(r.all[0], r.all[2]) // as when it is unhealthy
+	if who, err := echo(held, time.Second); who != out.ID {
+		t.Errorf("the established connection is answered by %q: %v", who, err)
+	}
+	if who, err := echo(flow, time.Second); who == out.ID || err != nil {
+		t.Errorf("datagrams still go to the replica that left: %q, %v", who, err)
+	}
+	if got := draws(t, l.outside, "tcp", at(h.Underlay, 8001)); got[out.ID] != 0 || len(got) != 2 {
+		t.Errorf("answered by %v", got)
+	}
+	r.publish(r.all[0])
+	must(t, h.overlay.Detach(t.Context(), r.all[2].ID))
+	must(t, h.overlay.Detach(t.Context(), out.ID))
+	if got := draws(t, l.outside, "tcp", at(h.Underlay, 8001)); got[r.all[0].ID] != 40 {
+		t.Errorf("answered by %v", got)
+	}
+	if who, err := echo(held, patience); err == nil {
+		t.Errorf("%q answers for the replica that is gone", who)
+	}
+}
+
+// A restarted linker finds the shared ports as it left them, and mends them.
+func TestSharedPortRestart(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, 1)
+	h := l.hosts[0]
+	h.set()
+	r := newReplicas(h, 2)
+	r.publish(r.all...)
+	enter(t, h.ns, func() {
+		must(t, runNft(t.Context(), "delete element inet tombolo share_any4 { tcp . 8001 . 0, tcp . 8001 . 1 }"))
+	})
+	foreign := h.overlay.table.foreign
+	h.set() // reads the sets back
+	if again := h.overlay.table.foreign; again != foreign+1 {
+		t.Errorf("the table was replaced: %d changes noticed, then %d", foreign, again)
+	}
+	if got := draws(t, l.outside, "tcp", at(h.Underlay, 8001)); len(got) != 2 {
+		t.Errorf("answered by %v", got)
+	}
+	h.restart()
+	h.set()
+	if got := draws(t, l.outside, "tcp", at(h.Underlay, 8001)); len(got) != 2 {
+		t.Errorf("after a restart: answered by %v", got)
+	}
+}
+
+// until connects until one replica answers, and leaves that connection open.
+func until(t *testing.T, ns netns.NsHandle, network, addr, who string) net.Conn {
+	t.Helper()
+	for range 200 {
+		conn, err := dial(t, ns, network, addr, time.Second)
+		must(t, err)
+		got, err := echo(conn, time.Second)
+		must(t, err)
+		if got == who {
+			t.Cleanup(func() { conn.Close() })
+			return conn
+		}
+		conn.Close()
+	}
+	t.Fatalf("%s never answered", who)
+	return nil
+}
