@@ -4,16 +4,19 @@
 //	probe dial HOST:PORT        one line there and back; exit code 1 when it cannot
 //	probe hold HOST:PORT        keeps one connection busy, prints "lost" and exits 1 when it breaks
 //	probe forge SRC DST PORT    sends UDP datagrams with source address SRC by a raw socket
+//	probe remember FILE         counts its starts in FILE, prints "boot N", waits
 //	probe catch PORT            prints the source of every UDP datagram that arrives
 package main
 
 import (
 	"bufio"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
+	"os/signal"
 	"strconv"
 	"syscall"
 	"time"
@@ -27,6 +30,7 @@ func run(args []string) int {
 		run      func([]string) error
 	}{
 		"serve": {1, serve}, "dial": {1, dial}, "hold": {1, hold}, "forge": {3, forge}, "catch": {1, catch},
+		"remember": {1, remember},
 	}
 	if len(args) > 0 {
 		if v, ok := verbs[args[0]]; ok && len(args) == v.operands+1 {
@@ -46,12 +50,21 @@ func serve(args []string) error {
 	if err != nil {
 		return err
 	}
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, syscall.SIGTERM) // as process 1 it would not die of it
+	go func() {
+		<-stop
+		l.Close()
+	}()
 	name, err := os.Hostname()
 	if err != nil {
 		return err
 	}
 	for {
 		c, err := l.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return nil
+		}
 		if err != nil {
 			return err
 		}
@@ -162,4 +175,20 @@ func catch(args []string) error {
 		}
 		fmt.Println(from.(*net.UDPAddr).IP)
 	}
+}
+
+func remember(args []string) error {
+	old, err := os.ReadFile(args[0])
+	if err != nil && !os.IsNotExist(err) {
+		return err
+	}
+	now := append(old, '+')
+	if err := os.WriteFile(args[0], now, 0o600); err != nil {
+		return err
+	}
+	fmt.Println("boot", len(now))
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, syscall.SIGTERM)
+	<-stop
+	return nil
 }

@@ -1,0 +1,402 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"tombolo/framework/api"
+	"tombolo/test/lab"
+)
+
+// compose writes a Compose file whose %IMAGE% is the probe's, and removes the app
+// when the test ends.
+func compose(t *testing.T, app, text string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "compose.yaml")
+	text = "name: " + app + "\nservices:\n" + strings.ReplaceAll(text, "%IMAGE%", image)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if _, err := tombolo.Must(ctx, "-p", app, "down", "-v"); err != nil && !strings.Contains(err.Error(), "not found") {
+			t.Errorf("down: %v", err)
+		}
+		if left := containers(t, app); len(left) > 0 {
+			t.Errorf("down left %v", left)
+		}
+	})
+	return file
+}
+
+// up brings an app up, which has to work.
+func up(t *testing.T, file string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
+	defer cancel()
+	if out, err := tombolo.Must(ctx, "-f", file, "up"); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}
+
+// containers lists an app's containers on all living hosts as "host service.slot".
+func containers(t *testing.T, app string) []string {
+	t.Helper()
+	var all []string
+	for _, h := range testLab.Hosts {
+		if !h.Alive() {
+			continue
+		}
+		out, err := docker(context.WithoutCancel(t.Context()), h, "ps", "-a", "--filter", "label=tombolo.app="+app,
+			"--format", `{{.Label "tombolo.service"}}.{{.Label "tombolo.slot"}}`)
+		if err != nil {
+			t.Fatalf("docker ps on %s: %v: %s", h.Name, err, out)
+		}
+		for _, line := range strings.Fields(out) {
+			all = append(all, h.Name+" "+line)
+		}
+	}
+	return all
+}
+
+func instances(t *testing.T, app string) []api.Instance {
+	t.Helper()
+	list, err := tombolo.Instances(t.Context(), app)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+// allUp waits until an app has n instances and each is up.
+func allUp(t *testing.T, app string, n int) []api.Instance {
+	t.Helper()
+	var list []api.Instance
+	within(t, func(ctx context.Context) (err error) {
+		if list, err = tombolo.Instances(ctx, app); err != nil {
+			return err
+		}
+		if len(list) != n {
+			return fmt.Errorf("%d instances of %d: %+v", len(list), n, list)
+		}
+		for _, i := range list {
+			if i.State != api.StateUp {
+				return fmt.Errorf("%s.%d is %s on %s: %s", i.Service, i.Slot, i.State, i.Host, i.Reason)
+			}
+		}
+		return nil
+	})
+	return list
+}
+
+// exec runs the probe in an instance's container.
+func inInstance(ctx context.Context, i api.Instance, args ...string) (string, error) {
+	h, err := testLab.Host(i.Host)
+	if err != nil {
+		return "", err
+	}
+	return docker(ctx, *h, append([]string{"exec", i.Container, "/probe"}, args...)...)
+}
+
+func TestUpLinksReplicasAcrossHosts(t *testing.T) {
+	file := compose(t, "linked", `
+  web:
+    image: %IMAGE%
+    command: [serve, "80"]
+    links: ["db:store"]
+    depends_on: [db]
+    deploy: {replicas: 3}
+  db:
+    image: %IMAGE%
+    command: [serve, "5432"]
+`)
+	up(t, file)
+	used := map[string]bool{}
+	for _, i := range allUp(t, "linked", 4) {
+		if i.Service != "web" {
+			continue
+		}
+		used[i.Host] = true
+		for _, name := range []string{"db", "store"} {
+			if out, err := inInstance(t.Context(), i, "dial", name+":5432"); err != nil {
+				t.Errorf("web.%d on %s cannot reach %s: %v: %s", i.Slot, i.Host, name, err, out)
+			}
+		}
+	}
+	if len(used) != hosts {
+		t.Errorf("three replicas run on %d hosts", len(used))
+	}
+	out, err := tombolo.Must(t.Context(), "resolve", "web.linked")
+	if err != nil || strings.Count(strings.TrimSpace(out), "\n") != 2 {
+		t.Errorf("resolve web.linked: %v: %q", err, out)
+	}
+}
+
+func TestTwoUpsAtOnce(t *testing.T) {
+	file := compose(t, "twice", `
+  web:
+    image: %IMAGE%
+    command: [serve, "80"]
+    deploy: {replicas: 3}
+`)
+	done := make(chan error)
+	for range 2 {
+		go func() {
+			_, err := tombolo.Must(t.Context(), "-f", file, "up")
+			done <- err
+		}()
+	}
+	for range 2 {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	if got := containers(t, "twice"); len(got) != 3 {
+		t.Errorf("three instances run in %v", got)
+	}
+}
+
+func TestFrameworkKilledMidDeploy(t *testing.T) {
+	file := compose(t, "killed", `
+  db:
+    image: %IMAGE%
+    command: [serve, "5432"]
+  web:
+    image: %IMAGE%
+    command: [serve, "80"]
+    depends_on: [db]
+    deploy: {replicas: 6}
+`)
+	if _, err := tombolo.Must(t.Context(), "-f", file, "up", "-d"); err != nil {
+		t.Fatal(err)
+	}
+	within(t, func(context.Context) error { // some are started, some are not
+		if n := len(containers(t, "killed")); n < 2 {
+			return fmt.Errorf("%d containers", n)
+		}
+		return nil
+	})
+	restartControl(t)
+	allUp(t, "killed", 7)
+	got := containers(t, "killed")
+	slots := map[string]bool{}
+	for _, c := range got {
+		_, slot, _ := strings.Cut(c, " ")
+		slots[slot] = true
+	}
+	if len(got) != 7 || len(slots) != 7 {
+		t.Errorf("seven instances run in %v", got)
+	}
+}
+
+// restartControl kills the master, the agents and the framework, which are one
+// process here, and starts them again.
+func restartControl(t *testing.T) {
+	t.Helper()
+	if err := testLab.KillControl(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := testLab.StartControl(ctx); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestFrameworkKilledKeepsContainers(t *testing.T) {
+	file := compose(t, "kept", `
+  web:
+    image: %IMAGE%
+    command: [serve, "80"]
+    deploy: {replicas: 3}
+`)
+	up(t, file)
+	ids := func() []string {
+		var out []string
+		for _, i := range allUp(t, "kept", 3) {
+			out = append(out, i.Container)
+		}
+		slices.Sort(out)
+		return out
+	}
+	before := ids()
+	restartControl(t)
+	if after := ids(); !slices.Equal(after, before) {
+		t.Errorf("containers were replaced: %v, then %v", before, after)
+	}
+}
+
+func TestInterruptedUp(t *testing.T) {
+	file := compose(t, "interrupted", `
+  db:
+    image: %IMAGE%
+    command: [serve, "5432"]
+    healthcheck: {test: "false", interval: 1s}
+  web:
+    image: %IMAGE%
+    command: [serve, "80"]
+    depends_on: {db: {condition: service_healthy}}
+`)
+	var out bytes.Buffer
+	cmd := exec.CommandContext(t.Context(), tombolo.Binary, "-f", file, "up")
+	cmd.Stderr = &out
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	first := make([]byte, 1)
+	if _, err := io.ReadFull(stdout, first); err != nil { // it waits for the app now
+		t.Fatal(err)
+	}
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	rest, err := io.ReadAll(stdout)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != 130 {
+		t.Errorf("exit code %d: %s%s", code, rest, out.String())
+	}
+	if !strings.Contains(string(rest), "down") {
+		t.Errorf("an interrupted up does not say what goes on: %s", rest)
+	}
+}
+
+func TestDataSurvivesDownAndUp(t *testing.T) {
+	file := compose(t, "kept-data", `
+  db:
+    image: %IMAGE%
+    command: [remember, /data/boots]
+    volumes: ["data:/data"]
+volumes:
+  data: {}
+`)
+	up(t, file)
+	first := allUp(t, "kept-data", 1)[0]
+	if _, err := tombolo.Must(t.Context(), "-p", "kept-data", "down"); err != nil {
+		t.Fatal(err)
+	}
+	up(t, file)
+	second := allUp(t, "kept-data", 1)[0]
+	if second.Host != first.Host {
+		t.Errorf("the volume is on %s, but db went to %s", first.Host, second.Host)
+	}
+	out, err := tombolo.Must(t.Context(), "-p", "kept-data", "logs")
+	if err != nil || !strings.Contains(out, "boot 2") {
+		t.Errorf("logs: %v: %q", err, out)
+	}
+}
+
+func TestHostKilled(t *testing.T) {
+	file := compose(t, "moved", `
+  db:
+    image: %IMAGE%
+    command: [remember, /data/boots]
+    volumes: ["data:/data"]
+  web:
+    image: %IMAGE%
+    command: [serve, "80"]
+    ports: ["8081:80"]
+    deploy: {replicas: 3}
+volumes:
+  data: {}
+`)
+	up(t, file)
+	var dbHost string
+	for _, i := range allUp(t, "moved", 4) {
+		if i.Service == "db" {
+			dbHost = i.Host
+		}
+	}
+	other := slices.IndexFunc(testLab.Hosts, func(h lab.Host) bool { return h.Name != dbHost })
+	kill(t, testLab.Hosts[other].Name)
+	within(t, func(ctx context.Context) error { return elsewhere(ctx, "moved", testLab.Hosts[other].Name) })
+	kill(t, dbHost)
+	within(t, func(ctx context.Context) error {
+		list, err := tombolo.Instances(ctx, "moved")
+		if err != nil {
+			return err
+		}
+		for _, i := range list {
+			if i.Service == "db" && strings.Contains(i.Reason, "volume") && i.State != api.StateUp {
+				return nil
+			}
+		}
+		return fmt.Errorf("nobody waits for a volume: %+v", list)
+	})
+	startHost(t, testLab.Hosts[other].Name)
+	startHost(t, dbHost)
+	for _, i := range allUp(t, "moved", 4) {
+		if i.Service == "db" && i.Host != dbHost {
+			t.Errorf("db went to %s, its volume is on %s", i.Host, dbHost)
+		}
+	}
+}
+
+// elsewhere is nil when every instance of an app is up on another host than this.
+func elsewhere(ctx context.Context, app, host string) error {
+	list, err := tombolo.Instances(ctx, app)
+	if err != nil {
+		return err
+	}
+	for _, i := range list {
+		if i.State != api.StateUp || i.Host == host {
+			return fmt.Errorf("%s.%d is %s on %s: %s", i.Service, i.Slot, i.State, i.Host, i.Reason)
+		}
+	}
+	return nil
+}
+
+func kill(t *testing.T, host string) {
+	t.Helper()
+	if err := testLab.Kill(host); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func startHost(t *testing.T, host string) {
+	t.Helper()
+	if err := testLab.Start(host); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := testLab.WaitHost(ctx, host); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestDockerStopsMidWay(t *testing.T) {
+	file := compose(t, "engine", `
+  web:
+    image: %IMAGE%
+    command: [serve, "80"]
+    deploy: {replicas: 3}
+`)
+	up(t, file)
+	inHost(t, testLab.Hosts[0], "pkill", "-x", "dockerd") // init starts it again
+	within(t, func(ctx context.Context) error {
+		if _, err := docker(ctx, testLab.Hosts[0], "version"); err != nil {
+			return err
+		}
+		return nil
+	})
+	allUp(t, "engine", 3)
+	if got := containers(t, "engine"); len(got) < 3 {
+		t.Errorf("three instances run in %v", got)
+	}
+}
