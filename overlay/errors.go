@@ -19,8 +19,6 @@ var (
 	ErrNotSet = errors.New("overlay not set yet")
 	// ErrExists says that the endpoint is attached already, with other addresses.
 	ErrExists = errors.New("endpoint exists with another address")
-	// ErrPortTaken says that a socket of the host listens on the port.
-	ErrPortTaken = errors.New("port taken")
 )
 
 // PoolOverlapError names the route that a pool overlaps. It is an ErrPoolOverlap.
@@ -42,23 +40,3 @@ func (e *PoolOverlapError) Error() string {
 
 // Is reports whether target is ErrPoolOverlap.
 func (e *PoolOverlapError) Is(target error) bool { return target == ErrPoolOverlap }
-
-// PortTakenError names the port of the host that is taken and by whom. It is an
-// ErrPortTaken.
-type PortTakenError struct {
-	Proto  string
-	Addr   netip.AddrPort
-	Holder string // "nginx (pid 12)", or "" when unknown
-}
-
-// Error implements error.
-func (e *PortTakenError) Error() string {
-	by := ""
-	if e.Holder != "" {
-		by = " by " + e.Holder
-	}
-	return fmt.Sprintf("port %d/%s on %s is taken%s", e.Addr.Port(), e.Proto, e.Addr.Addr(), by)
-}
-
-// Is reports whether target is ErrPortTaken.
-func (e *PortTakenError) Is(target error) bool { return target == ErrPortTaken }

@@ -2,12 +2,9 @@ package overlay
 
 import (
 	"errors"
-	"net"
 	"net/netip"
 	"strings"
 	"testing"
-
-	"golang.org/x/sys/unix"
 )
 
 func TestCheckPool(t *testing.T) {
@@ -39,86 +36,6 @@ func TestCheckPool(t *testing.T) {
 	if err := check(); err != nil {
 		t.Errorf("a default route in halves: %v", err)
 	}
-}
-
-func TestPortTaken(t *testing.T) {
-	t.Parallel()
-	l := newLab(t, 1)
-	for _, c := range []struct {
-		name, proto, listens string
-		ip                   string // asked for; "" is every address
-		taken                bool
-	}{
-		{"free", "tcp", "", "", false},
-		{"everywhere, asked everywhere", "tcp", "0.0.0.0:80", "", true},
-		{"everywhere, asked for one", "udp", "0.0.0.0:80", "198.18.0.11", true},
-		{"one, asked everywhere", "tcp", "127.0.0.1:80", "", true},
-		{"one, asked for another", "tcp", "127.0.0.1:80", "198.18.0.11", false},
-		{"IPv6 only, asked everywhere", "tcp", "[::1]:80", "", true},
-		{"both families, asked for IPv4", "udp", "[::]:80", "127.0.0.1", true},
-		{"other protocol", "udp", "", "", false},
-	} {
-		enter(t, l.hosts[0].ns, func() {
-			if c.listens != "" {
-				if c.proto == "tcp" {
-					s, err := net.Listen("tcp", c.listens)
-					must(t, err)
-					defer s.Close()
-				} else {
-					s, err := net.ListenPacket("udp", c.listens)
-					must(t, err)
-					defer s.Close()
-				}
-			}
-			var ip netip.Addr
-			if c.ip != "" {
-				ip = netip.MustParseAddr(c.ip)
-			}
-			err := PortTaken(c.proto, ip, 80)
-			if errors.Is(err, ErrPortTaken) != c.taken || !c.taken && err != nil {
-				t.Errorf("%s: %v", c.name, err)
-			}
-			if c.taken && !strings.Contains(err.Error(), "overlay.test (pid ") {
-				t.Errorf("%s: the holder is not named: %v", c.name, err)
-			}
-		})
-	}
-}
-
-func TestPortNotTaken(t *testing.T) {
-	t.Parallel()
-	l := newLab(t, 1)
-	listen(t, l.outside, ":4000")
-	enter(t, l.hosts[0].ns, func() {
-		// A connection that merely left from the port.
-		d := net.Dialer{LocalAddr: &net.TCPAddr{Port: 80}}
-		conn, err := d.Dial("tcp", at(outsideAddr, 4000))
-		must(t, err)
-		defer conn.Close()
-		if err := PortTaken("tcp", netip.Addr{}, 80); err != nil {
-			t.Errorf("an outgoing connection: %v", err)
-		}
-		if err := PortTaken("tcp", outsideAddr, 80); !errors.Is(err, unix.EADDRNOTAVAIL) {
-			t.Errorf("an address of somebody else: %v", err)
-		}
-		if err := PortTaken("icmp", netip.Addr{}, 80); err == nil {
-			t.Error("icmp has ports")
-		}
-		if err := PortTaken("sctp", netip.Addr{}, 80); err != nil {
-			t.Errorf("sctp: %v", err)
-		}
-	})
-}
-
-func FuzzParseListener(f *testing.F) {
-	f.Add("   0: 0100007F:0050 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 12345 1 0000000000000000 100 0 0 10 0")
-	f.Add("   1: 00000000000000000000000001000000:0016 00000000000000000000000000000000:0000 0A 0:0 0:0 0 0 0 77 1")
-	f.Add("  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode")
-	f.Fuzz(func(t *testing.T, line string) {
-		if local, inode, ok := parseListener(line); ok && (!local.Addr().IsValid() || inode == "") {
-			t.Errorf("%q: %v %q", line, local, inode)
-		}
-	})
 }
 
 func FuzzAttributes(f *testing.F) {
