@@ -65,13 +65,13 @@ func (p *projectFlags) name(ctx context.Context) (string, error) {
 }
 
 // follow is Client.Follow over streams that break off: a daemon may be restarted.
-// again is called before another try.
+// again is called once when one has.
 func follow(ctx context.Context, c *api.Client, name string, again func(error), fn func(api.Status) error) error {
-	last := time.Now()
+	last, told := time.Now(), false
 	for {
 		var mine error
 		err := c.Follow(ctx, name, func(s api.Status) error {
-			last = time.Now()
+			last, told = time.Now(), false
 			mine = fn(s)
 			return mine
 		})
@@ -81,7 +81,10 @@ func follow(ctx context.Context, c *api.Client, name string, again func(error), 
 		case time.Since(last) > followAgain:
 			return err
 		}
-		again(err)
+		if !told {
+			told = true
+			again(err)
+		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()

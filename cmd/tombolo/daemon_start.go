@@ -19,6 +19,8 @@ import (
 // A linker that has to wait for others, and a slow machine, need some time.
 const startWait = time.Minute
 
+const maxLog = 8 << 20
+
 // startDaemon starts the daemon of this machine, detached, and waits until its API
 // answers. It checks first what a newcomer's machine lacks.
 func startDaemon(ctx context.Context, stderr io.Writer) error {
@@ -38,7 +40,7 @@ func startDaemon(ctx context.Context, stderr io.Writer) error {
 	if err := os.MkdirAll(defaultStateDir, 0o755); err != nil {
 		return err
 	}
-	log, err := os.Create(daemonLog(defaultStateDir))
+	log, err := openLog(daemonLog(defaultStateDir))
 	if err != nil {
 		return err
 	}
@@ -53,6 +55,15 @@ func startDaemon(ctx context.Context, stderr io.Writer) error {
 	ended := make(chan error, 1)
 	go func() { ended <- daemon.Wait() }()
 	return awaitDaemon(ctx, ended)
+}
+
+// openLog appends to what earlier daemons said, unless that is much.
+func openLog(path string) (*os.File, error) {
+	flags := os.O_CREATE | os.O_APPEND | os.O_WRONLY
+	if info, err := os.Stat(path); err == nil && info.Size() > maxLog {
+		flags |= os.O_TRUNC
+	}
+	return os.OpenFile(path, flags, 0o640)
 }
 
 func awaitDaemon(ctx context.Context, ended <-chan error) error {

@@ -66,7 +66,7 @@ func (f *downFlags) run(cmd *cobra.Command, project *projectFlags) error {
 
 func (f *downFlags) wait(ctx context.Context, out io.Writer, client *api.Client, name string) error {
 	show := newProgress(out, name)
-	again := func(err error) { show.note(fmt.Sprintf("lost the framework (%v); looking for it", err)) }
+	again := func(error) { show.note("the framework does not answer; looking for it") }
 	err := follow(ctx, client, name, again, func(s api.Status) error {
 		show.status(s)
 		if !s.Removing {

@@ -60,6 +60,9 @@ func (f *logsFlags) run(cmd *cobra.Command, project *projectFlags, services []st
 	client := f.client()
 	defer client.Close()
 	spec, err := client.Spec(ctx, name)
+	if errors.Is(err, api.ErrNotFound) {
+		return fmt.Errorf("%s is not up (every app: tombolo ps -a)", name)
+	}
 	if err != nil {
 		return f.explain(err)
 	}

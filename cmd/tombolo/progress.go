@@ -144,8 +144,12 @@ func (p *progress) draw() {
 func (p *progress) table(n int) []string {
 	ready := 0
 	var open, done []string
+	names := 0
 	for _, i := range p.last.Instances {
-		line := p.row(i)
+		names = max(names, len(instanceName(i)))
+	}
+	for _, i := range p.last.Instances {
+		line := p.row(i, names)
 		if i.State == api.StateUp || i.State == api.StateDone {
 			ready++
 			done = append(done, line)
@@ -157,7 +161,7 @@ func (p *progress) table(n int) []string {
 	if len(rows) <= n-1 {
 		rows = rows[:0]
 		for _, i := range p.last.Instances { // all fit: in their own order
-			rows = append(rows, p.row(i))
+			rows = append(rows, p.row(i, names))
 		}
 	} else {
 		rows = append(rows[:max(n-2, 0)], fmt.Sprintf("   … and %d more", len(rows)-max(n-2, 0)))
@@ -170,7 +174,8 @@ func (p *progress) table(n int) []string {
 	return append([]string{head}, rows...)
 }
 
-func (p *progress) row(i api.Instance) string {
+// row is an instance's line; names is the width of the longest name.
+func (p *progress) row(i api.Instance, names int) string {
 	mark, colour := spinner[p.frame%len(spinner)], "\x1b[36m"
 	switch i.State {
 	case api.StateUp, api.StateDone:
@@ -180,7 +185,8 @@ func (p *progress) row(i api.Instance) string {
 	case api.StateWaiting:
 		colour = "\x1b[33m"
 	}
-	return fmt.Sprintf(" %s%s %s", colour, mark, describe(i))
+	name := instanceName(i)
+	return fmt.Sprintf(" %s%s %-*s%s", colour, mark, names, name, strings.TrimPrefix(describe(i), name))
 }
 
 // cut shortens a line to n columns; escape sequences take none.

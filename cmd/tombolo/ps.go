@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"text/tabwriter"
@@ -52,6 +53,9 @@ func (f *psFlags) run(cmd *cobra.Command, project *projectFlags) error {
 			return fmt.Errorf("%w\n(every app: tombolo ps -a)", err)
 		}
 		one, err := client.App(ctx, name)
+		if errors.Is(err, api.ErrNotFound) {
+			return fmt.Errorf("%s is not up (every app: tombolo ps -a)", name)
+		}
 		if err != nil {
 			return f.explain(err)
 		}

@@ -85,7 +85,7 @@ func (f *upFlags) wait(ctx context.Context, out io.Writer, client *api.Client, n
 	}
 	show := newProgress(out, name)
 	var last api.Status
-	again := func(err error) { show.note(fmt.Sprintf("lost the framework (%v); looking for it", err)) }
+	again := func(error) { show.note("the framework does not answer; looking for it") }
 	err := follow(ctx, client, name, again, func(s api.Status) error {
 		last = s
 		show.status(s)
