@@ -44,7 +44,7 @@ func (t *Table) claimPort(id string, p record.Publish, taken []record.Publish) (
 	}
 	for n := firstDynamic; n <= lastDynamic; n++ {
 		p.HostPort = uint16(n)
-		if t.holder(id, p, taken) == "" {
+		if !t.published(p) && t.holder(id, p, taken) == "" {
 			return p, nil
 		}
 	}
@@ -52,10 +52,12 @@ func (t *Table) claimPort(id string, p record.Publish, taken []record.Publish) (
 }
 
 // holder says who holds p's host port: another endpoint, the same one for another
-// port, or a process of the host.
+// port, or a process of the host. An endpoint that publishes the very same holds
+// it from nobody: the two may be replicas of one service, which share it.
 func (t *Table) holder(id string, p record.Publish, taken []record.Publish) string {
 	for other, ep := range t.doc.Endpoints {
-		if other != id && slices.ContainsFunc(ep.Published, func(o record.Publish) bool { return overlaps(o, p) }) {
+		held := func(o record.Publish) bool { return overlaps(o, p) && (o != p || t.private(other)) }
+		if other != id && slices.ContainsFunc(ep.Published, held) {
 			if t.cfg.Describe != nil {
 				if who := t.cfg.Describe(other); who != "" {
 					return who
@@ -68,6 +70,20 @@ func (t *Table) holder(id string, p record.Publish, taken []record.Publish) stri
 		return "the same container's other port"
 	}
 	return t.cfg.Sockets.Holder(p)
+}
+
+// private reports whether an endpoint is known to be no service's, so that nobody
+// can be its replica.
+func (t *Table) private(id string) bool { return t.cfg.Private != nil && t.cfg.Private(id) }
+
+// published reports whether any endpoint publishes exactly p.
+func (t *Table) published(p record.Publish) bool {
+	for _, ep := range t.doc.Endpoints {
+		if slices.Contains(ep.Published, p) {
+			return true
+		}
+	}
+	return false
 }
 
 // satisfies reports whether have is what a repeated call asks for by want.

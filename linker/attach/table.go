@@ -50,7 +50,10 @@ type Config struct {
 	Sockets    Sockets
 	// Describe names the container of an endpoint for error messages, or is "".
 	Describe func(id string) string
-	Log      *slog.Logger
+	// Private reports whether an endpoint is known to belong to no service, so that
+	// no other may be its replica and share its ports. Nil: none is.
+	Private func(id string) bool
+	Log     *slog.Logger
 }
 
 // Table holds this host's endpoints. Its methods may be called at the same time.
@@ -103,7 +106,8 @@ func (t *Table) Release(addr netip.Addr) error { return t.cfg.Addresses.Release(
 
 // Create enters an endpoint into the table and reserves its published ports: a
 // HostPort of 0 becomes a free one. A port that is taken is an error that names
-// the port and who holds it.
+// the port and who holds it. Endpoints may publish the very same: which of them are
+// replicas of one service is known later.
 func (t *Table) Create(ctx context.Context, ep Endpoint) error {
 	return t.alone(ctx, ep.ID, func() error {
 		t.mu.Lock()
@@ -286,8 +290,9 @@ func (t *Table) alone(ctx context.Context, id string, f func() error) error {
 	return f()
 }
 
+// wanted is the interface's as long as nobody knows whose it is: without egress.
 func (ep *Endpoint) wanted() overlay.Endpoint {
-	return overlay.Endpoint{ID: ep.ID, Addr4: ep.Addr4, Addr6: ep.Addr6}
+	return overlay.Endpoint{ID: ep.ID, Addr4: ep.Addr4, Addr6: ep.Addr6, Internal: true}
 }
 
 var errUnknown = errors.New("unknown endpoint")

@@ -41,6 +41,7 @@ func open(t *testing.T, dir string) *bench {
 		File: filepath.Join(dir, "endpoints.json"), Addresses: addrs, Interfaces: b.ifaces,
 		Sockets:  attachtest.Sockets{"22/tcp": "sshd (pid 7)", "49152/tcp": "someone"},
 		Describe: func(id string) string { return map[string]string{epB: "container web"}[id] },
+		Private:  func(id string) bool { return id == epC },
 		Log:      log,
 	})
 	if err != nil {
@@ -113,7 +114,8 @@ func TestPublishedPorts(t *testing.T) {
 	}{
 		{"free", record.Publish{HostPort: 81, Port: 80, Proto: "tcp"}, 81, ""},
 		{"other protocol", record.Publish{HostPort: 8080, Port: 80, Proto: "udp"}, 8080, ""},
-		{"another container's", record.Publish{HostPort: 8080, Port: 80, Proto: "tcp"}, 0, "port 8080/tcp of this host is taken by container web"},
+		{"a replica's", record.Publish{HostPort: 8080, Port: 80, Proto: "tcp"}, 8080, ""},
+		{"another container's", record.Publish{HostPort: 8080, Port: 81, Proto: "tcp"}, 0, "port 8080/tcp of this host is taken by container web"},
 		{"another container's, one address", record.Publish{HostIP: local, HostPort: 8080, Port: 80, Proto: "tcp"}, 0, "taken by container web"},
 		{"a process's", record.Publish{HostPort: 22, Port: 80, Proto: "tcp"}, 0, "taken by sshd (pid 7)"},
 		{"any", record.Publish{Port: 80, Proto: "tcp"}, 49153, ""},
@@ -141,6 +143,27 @@ func TestPublishedPorts(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+func TestPortsThatAreNotShared(t *testing.T) {
+	b := open(t, t.TempDir())
+	port := record.Publish{HostPort: 8080, Port: 80, Proto: "tcp"}
+	if _, err := b.make(t, epC, port); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.make(t, epA, port); err == nil || !strings.Contains(err.Error(), "taken by endpoint cccccccccccc") {
+		t.Errorf("a container of no service shares its port: %v", err)
+	}
+	wish := record.Publish{Port: 80, Proto: "tcp"}
+	for _, id := range []string{epA, epB} {
+		if _, err := b.make(t, id, wish); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eps := b.Snapshot()
+	if eps[0].Published[0] == eps[1].Published[0] {
+		t.Errorf("both got port %d, and asked for any", eps[0].Published[0].HostPort)
 	}
 }
 
