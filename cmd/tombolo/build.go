@@ -125,13 +125,14 @@ func (b *imageBuilder) docker(ctx context.Context, stdin string, args ...string)
 	cmd := exec.CommandContext(ctx, "docker", args...)
 	cmd.Env = append(os.Environ(), "DOCKER_CLI_HINTS=false")
 	cmd.Stdin = strings.NewReader(stdin)
-	var out, said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = io.MultiWriter(&out, &said), &said
+	var out, complaints bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &complaints
 	if err := cmd.Run(); err != nil {
 		if ctx.Err() != nil {
 			return "", ctx.Err()
 		}
-		return "", fmt.Errorf("docker %s: %w\n%s", args[0], err, strings.TrimRight(said.String(), "\n"))
+		said := strings.TrimRight(out.String()+complaints.String(), "\n")
+		return "", fmt.Errorf("docker %s: %w\n%s", args[0], err, said)
 	}
 	return out.String(), nil
 }
