@@ -138,8 +138,6 @@ func (s *Service) flagTree(t tree) {
 func (t tree) specialFlag(f Flag) {
 	device, amount, _ := cutLast(f.Value, ":")
 	switch f.Name {
-	case "interactive":
-		t["stdin_open"] = true
 	case "ulimit":
 		t.ulimit(f.Value)
 	case "log-driver":

@@ -37,10 +37,6 @@ func (s *serviceMapping) docker() []Flag {
 	if c.Init != nil {
 		f.text("init", strconv.FormatBool(*c.Init))
 	}
-	if c.StdinOpen {
-		// Attached to the agent's closed standard input, it would be at its end at once.
-		*f = append(*f, Flag{"interactive", "true"}, Flag{"attach", "stdout"}, Flag{"attach", "stderr"})
-	}
 	s.annotations(f)
 	s.namespaces(f)
 	s.kernel(f)

@@ -37,6 +37,7 @@ func Load(ctx context.Context, o Options) (*App, []Warning, error) {
 	if err == nil {
 		err = l.report.err()
 	}
+	slices.SortStableFunc(l.report.warnings, compareProblems)
 	if err != nil {
 		return nil, l.report.warnings, err
 	}

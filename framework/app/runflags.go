@@ -31,7 +31,6 @@ const (
 var runFlags = map[string]form{
 	"add-host":            {key: "extra_hosts", kind: kindList},
 	"annotation":          {key: "annotations", kind: kindPair},
-	"attach":              {kind: kindWord, words: []string{"stdout", "stderr"}},
 	"blkio-weight":        {kind: kindNumber},
 	"blkio-weight-device": {},
 	"cap-add":             {key: "cap_add", kind: kindList},
@@ -54,7 +53,6 @@ var runFlags = map[string]form{
 	"gpus":                {},
 	"group-add":           {key: "group_add", kind: kindList},
 	"init":                {key: "init", kind: kindTruth},
-	"interactive":         {kind: kindTruth},
 	"ipc":                 {key: "ipc", kind: kindWord, words: []string{"none", "private", "shareable", "host"}},
 	"log-driver":          {},
 	"log-opt":             {kind: kindPair},
