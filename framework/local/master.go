@@ -43,6 +43,7 @@ type master struct {
 	frameworks map[string]*framework
 	removed    map[string]bool // ids of frameworks that are gone
 	agents     map[string]*knownAgent
+	ports      map[agentPort]*knownAgent
 	gone       map[string]bool // ids of agents that left for good; true: by an operator's word
 	offers     map[string]*offer
 	dirty      map[*knownAgent]bool // have resources to offer in the next batch
@@ -67,6 +68,7 @@ func newMaster(config Config) (*master, error) {
 		frameworks: map[string]*framework{},
 		removed:    map[string]bool{},
 		agents:     map[string]*knownAgent{},
+		ports:      map[agentPort]*knownAgent{},
 		gone:       map[string]bool{},
 		offers:     map[string]*offer{},
 		dirty:      map[*knownAgent]bool{},

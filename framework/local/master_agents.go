@@ -44,7 +44,7 @@ func (m *master) fromAgent(from agentPort, message masterMessage) {
 		m.register(from, r)
 		return
 	}
-	a := m.agentAt(from)
+	a := m.ports[from]
 	if a == nil {
 		m.log.Debug("message of an unregistered agent dropped", "message", fmt.Sprintf("%T", message))
 		return
@@ -57,15 +57,6 @@ func (m *master) fromAgent(from agentPort, message masterMessage) {
 	}
 }
 
-func (m *master) agentAt(port agentPort) *knownAgent {
-	for _, a := range m.agents {
-		if a.port == port {
-			return a
-		}
-	}
-	return nil
-}
-
 // register takes an agent in, new or back.
 func (m *master) register(from agentPort, r Registration) {
 	id := r.Info.GetID().GetValue()
@@ -76,9 +67,14 @@ func (m *master) register(from agentPort, r Registration) {
 	}
 	m.timers.stop(a.timeout)
 	returned := a.unreachable != nil
+	fresh := !known || a.info.Hostname != r.Info.Hostname
+	delete(m.ports, a.port)
+	m.ports[from] = a
 	a.info, a.port, a.registered, a.unreachable = r.Info, from, true, nil
 	a.info.ID = &mesos.AgentID{Value: a.id}
-	m.save()
+	if fresh {
+		m.save()
+	}
 	m.log.Info("agent registered", "host", a.info.Hostname, "agent", a.id, "tasks", len(r.Tasks))
 	if renamed {
 		r.Tasks = nil // of the agent that was
@@ -163,6 +159,7 @@ func (m *master) missing(a *knownAgent, told []AgentTask) {
 // depart takes an agent's offers back, and its tasks at once or after a time.
 func (m *master) depart(a *knownAgent, final bool) {
 	m.log.Warn("agent disconnected", "host", a.info.Hostname, "agent", a.id, "final", final)
+	delete(m.ports, a.port)
 	a.port = nil
 	if final {
 		m.dropAgent(a, fmt.Sprintf("Agent %s removed: the agent unregistered", a.info.Hostname))
@@ -194,6 +191,7 @@ func (m *master) dropAgent(a *knownAgent, why string) {
 		m.lose(a, ref, mesos.REASON_AGENT_REMOVED, why)
 	}
 	m.rescindOn(a)
+	delete(m.ports, a.port)
 	delete(m.agents, a.id)
 	m.gone[a.id] = false
 	m.save()

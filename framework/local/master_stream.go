@@ -3,6 +3,7 @@ package local
 import (
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
@@ -13,6 +14,9 @@ import (
 // maxQueued is how many events a scheduler may leave unread before it is taken
 // for dead: minutes of a busy cluster, a few megabytes.
 const maxQueued = 10_000
+
+// writeTimeout is how long a scheduler may leave its connection full.
+const writeTimeout = 30 * time.Second
 
 // stream is one subscription: the master puts events in, an HTTP handler writes
 // them out.
@@ -62,7 +66,7 @@ func (s *stream) serve(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", protobufType)
 	}
 	w.WriteHeader(http.StatusOK)
-	flush := http.NewResponseController(w)
+	connection := http.NewResponseController(w)
 	for ended := false; !ended; {
 		select {
 		case <-r.Context().Done():
@@ -71,13 +75,15 @@ func (s *stream) serve(w http.ResponseWriter, r *http.Request) {
 			ended = true
 		case <-s.events.ready:
 		}
+		connection.SetWriteDeadline(time.Now().Add(writeTimeout))
 		for _, record := range s.events.take() {
 			if _, err := w.Write(record); err != nil {
 				return
 			}
 		}
-		if flush.Flush() != nil {
+		if connection.Flush() != nil {
 			return
 		}
+		connection.SetWriteDeadline(time.Time{})
 	}
 }

@@ -26,6 +26,7 @@ type task struct {
 	pending   []mesos.TaskStatus
 	retry     *timer
 	interval  time.Duration
+	killed    *Kill // asked for while the agent was away
 }
 
 func (t *task) ref() TaskRef {
@@ -72,11 +73,14 @@ func (m *master) adoptTask(a *knownAgent, f *framework, told AgentTask) *task {
 	return t
 }
 
-// update takes a change of a task from its agent.
+// update takes a change of a task from its agent. A task that the master gave up
+// (its launch and the agent's return may cross) must not live on.
 func (m *master) update(a *knownAgent, u TaskUpdate) {
-	t := a.tasks[TaskRef{FrameworkID: u.FrameworkID, TaskID: u.Status.TaskID}]
+	ref := TaskRef{FrameworkID: u.FrameworkID, TaskID: u.Status.TaskID}
+	t := a.tasks[ref]
 	if t == nil {
-		m.log.Debug("update of an unknown task dropped", "task", u.Status.TaskID.Value, "agent", a.id)
+		m.log.Info("unknown task ended", "task", u.Status.TaskID.Value, "agent", a.id)
+		a.tell(Registered{AgentID: a.agentID(), Unknown: []TaskRef{ref}})
 		return
 	}
 	t.state = u.Status.GetState()
@@ -106,10 +110,14 @@ func (m *master) deliver(t *task, again time.Duration) {
 	})
 }
 
-// resend delivers what is pending on an agent that has come (back).
+// resend delivers what is pending on an agent that has come (back), both ways.
 func (m *master) resend(a *knownAgent) {
 	for _, t := range a.tasks {
 		m.deliver(t, firstRetry)
+		if t.killed != nil && !isTerminal(t.state) {
+			a.tell(*t.killed)
+		}
+		t.killed = nil
 	}
 }
 
@@ -176,7 +184,12 @@ func (m *master) kill(f *framework, c *scheduler.Call_Kill) {
 		m.reconcileOne(f, c.TaskID, c.AgentID)
 		return
 	}
-	t.agent.tell(Kill{TaskRef: t.ref(), Policy: c.KillPolicy})
+	kill := Kill{TaskRef: t.ref(), Policy: c.KillPolicy}
+	if t.agent.port == nil {
+		t.killed = &kill
+		return
+	}
+	t.agent.tell(kill)
 }
 
 // shutdownExecutor ends an executor: a Docker task's has the task's id.
