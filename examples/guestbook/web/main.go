@@ -2,8 +2,9 @@
 // a hit counter in Redis and entries in PostgreSQL. It knows both by the names that
 // its Compose file gives them and nothing of the hosts they run on.
 //
-//	web           serve on LISTEN (:8080)
-//	web -health   ask the server in this container whether it is well
+//	web                serve on LISTEN (:8080)
+//	web -health        ask the server in this container whether it is well
+//	web -lookup NAME   print the addresses of a name, as this container sees it
 package main
 
 import (
@@ -16,6 +17,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -24,12 +26,16 @@ func main() { os.Exit(run()) }
 
 func run() int {
 	health := flag.Bool("health", false, "ask the server in this container whether it is well")
+	name := flag.String("lookup", "", "print the addresses of this name")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	work := serve
-	if *health {
+	switch {
+	case *health:
 		work = check
+	case *name != "":
+		work = func(ctx context.Context) error { return lookUp(ctx, *name) }
 	}
 	if err := work(ctx); err != nil {
 		slog.Error("web ends", "err", err)
@@ -70,6 +76,15 @@ func serve(ctx context.Context) error {
 	grace, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	return server.Shutdown(grace)
+}
+
+func lookUp(ctx context.Context, name string) error {
+	addrs, err := net.DefaultResolver.LookupHost(ctx, name)
+	if err != nil {
+		return err
+	}
+	fmt.Println(strings.Join(addrs, " "))
+	return nil
 }
 
 // check is the container's health check.
