@@ -1,0 +1,213 @@
+package ipam
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+var (
+	block4 = netip.MustParsePrefix("100.64.7.0/24")
+	block6 = netip.MustParsePrefix("fd00:1:2:0:7::/80")
+)
+
+func open(t testing.TB, file string) *Allocator {
+	t.Helper()
+	a, err := Open(file, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func fresh(t testing.TB) *Allocator {
+	t.Helper()
+	a := open(t, filepath.Join(t.TempDir(), "ipam.json"))
+	if err := a.Use(block4, block6); err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func request(t testing.TB, a *Allocator, r Request) netip.Addr {
+	t.Helper()
+	addr, err := a.Request(t.Context(), r)
+	if err != nil {
+		t.Fatalf("Request(%+v) = %v", r, err)
+	}
+	return addr
+}
+
+func TestBothFamiliesGoInStep(t *testing.T) {
+	a := fresh(t)
+	for i, want := range []string{"2", "3"} {
+		key := fmt.Sprint("mac", i)
+		got4 := request(t, a, Request{Key: key})
+		got6 := request(t, a, Request{Key: key, V6: true})
+		if got4.String() != "100.64.7."+want || got6.String() != "fd00:1:2:0:7::"+want {
+			t.Errorf("addresses = %s, %s; want number %s", got4, got6, want)
+		}
+		if again := request(t, a, Request{Key: key}); again != got4 {
+			t.Errorf("repeated request = %s, want %s", again, got4)
+		}
+	}
+}
+
+func TestWantedAddress(t *testing.T) {
+	a := fresh(t)
+	request(t, a, Request{Key: "taken", Want: netip.MustParseAddr("100.64.7.9")})
+	for _, tt := range []struct{ name, want, err string }{
+		{"free", "100.64.7.200", ""},
+		{"in use", "100.64.7.9", "in use"},
+		{"the host's own", "100.64.7.1", "not one of this host's"},
+		{"network address", "100.64.7.0", "not one of this host's"},
+		{"last", "100.64.7.255", "not one of this host's"},
+		{"another host's", "100.64.8.9", "not one of this host's"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := a.Request(t.Context(), Request{Key: tt.name, Want: netip.MustParseAddr(tt.want)})
+			if tt.err == "" && (err != nil || got.String() != tt.want) {
+				t.Errorf("= %s, %v", got, err)
+			}
+			if tt.err != "" && (err == nil || !strings.Contains(err.Error(), tt.err)) {
+				t.Errorf("error = %v, want %q", err, tt.err)
+			}
+		})
+	}
+}
+
+func TestExhaustedThenLongestFreeFirst(t *testing.T) {
+	a := fresh(t)
+	var all []netip.Addr
+	for i := range 253 {
+		all = append(all, request(t, a, Request{Key: fmt.Sprint(i)}))
+	}
+	_, err := a.Request(t.Context(), Request{Key: "one more"})
+	if !errors.Is(err, ErrExhausted) || !strings.Contains(err.Error(), "253 addresses") {
+		t.Fatalf("error = %v, want ErrExhausted with numbers", err)
+	}
+	for _, i := range []int{40, 7} {
+		for range 2 { // a repeated release is no error
+			if err := a.Release(all[i]); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if got := request(t, a, Request{Key: "x"}); got != all[40] {
+		t.Errorf("reused %s, want %s which was free for longer", got, all[40])
+	}
+}
+
+func TestRestartKeepsLeases(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "ipam.json")
+	a := open(t, file)
+	if err := a.Use(block4, block6); err != nil {
+		t.Fatal(err)
+	}
+	held := request(t, a, Request{Key: "a"})
+
+	b := open(t, file)
+	if err := b.Use(block4, block6); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := b.Held()[held]; !ok {
+		t.Errorf("held = %v, want %s in it", b.Held(), held)
+	}
+	if err := b.Use(netip.MustParsePrefix("100.64.9.0/24"), block6); err == nil {
+		t.Error("another block was taken while an address is in use")
+	}
+	if got := request(t, b, Request{Key: "b"}); got == held {
+		t.Errorf("%s given twice", got)
+	}
+}
+
+func TestAdoptAndRefuse(t *testing.T) {
+	a := fresh(t)
+	if err := a.Adopt("mac", netip.MustParseAddr("100.64.7.2"), netip.MustParseAddr("10.0.0.1")); err != nil {
+		t.Fatal(err)
+	}
+	if got := request(t, a, Request{Key: "b"}); got.String() != "100.64.7.3" {
+		t.Errorf("got %s, want the address after the adopted one", got)
+	}
+	a.Refuse("block quarantined")
+	if _, err := a.Request(t.Context(), Request{Key: "c"}); err == nil || err.Error() != "block quarantined" {
+		t.Errorf("error = %v, want the reason", err)
+	}
+}
+
+func TestRequestWaitsForTheBlock(t *testing.T) {
+	a := open(t, filepath.Join(t.TempDir(), "ipam.json"))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := a.Request(ctx, Request{}); err == nil || !strings.Contains(err.Error(), "no address block yet") {
+		t.Errorf("error = %v", err)
+	}
+}
+
+// Whatever the order of calls, no address has two keys at once.
+func TestNeverTwice(t *testing.T) {
+	dir := t.TempDir()
+	runs := 0
+	rapid.Check(t, func(rt *rapid.T) {
+		runs++
+		a := open(t, filepath.Join(dir, fmt.Sprint(runs)))
+		if err := a.Use(netip.MustParsePrefix("10.0.0.0/29"), netip.Prefix{}); err != nil {
+			rt.Fatal(err)
+		}
+		held := map[netip.Addr]string{}
+		for step := range rapid.IntRange(1, 30).Draw(rt, "steps") {
+			if rapid.Bool().Draw(rt, "release") {
+				for addr := range held {
+					if err := a.Release(addr); err != nil {
+						rt.Fatal(err)
+					}
+					delete(held, addr)
+					break
+				}
+				continue
+			}
+			key := fmt.Sprint(step)
+			addr, err := a.Request(context.Background(), Request{Key: key})
+			if err != nil && len(held) < 5 {
+				rt.Fatalf("refused with %d held: %v", len(held), err)
+			}
+			if err == nil {
+				if held[addr] != "" {
+					rt.Fatalf("%s given to %s and %s", addr, held[addr], key)
+				}
+				held[addr] = key
+			}
+		}
+	})
+}
+
+func TestNth(t *testing.T) {
+	for _, tt := range []struct {
+		pool string
+		bits int
+		n    uint32
+		want string // "" for past the end
+	}{
+		{"100.64.0.0/10", 24, 0, "100.64.0.0/24"},
+		{"100.64.0.0/10", 24, 16383, "100.127.255.0/24"},
+		{"100.64.0.0/10", 24, 16384, ""},
+		{"fd12:3456:789a::/48", 80, 5, "fd12:3456:789a:0:5::/80"},
+		{"fd12:3456:789a::/48", 80, 1 << 20, "fd12:3456:789a:10::/80"},
+		{"fd12:3456:789a::/48", 40, 0, ""},
+	} {
+		got, ok := Nth(netip.MustParsePrefix(tt.pool), tt.bits, tt.n)
+		if ok != (tt.want != "") || (ok && got.String() != tt.want) {
+			t.Errorf("Nth(%s, %d, %d) = %s, %v; want %q", tt.pool, tt.bits, tt.n, got, ok, tt.want)
+		}
+	}
+	if got := HostAddr(block6).String(); got != "fd00:1:2:0:7::1" {
+		t.Errorf("HostAddr = %s", got)
+	}
+}

@@ -1,0 +1,53 @@
+package state_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"tombolo/linker/state"
+)
+
+type doc struct{ Name string }
+
+func TestSaveThenLoad(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "doc.json")
+	for _, name := range []string{"one", "two"} {
+		if err := state.Save(path, doc{name}, name == "two"); err != nil {
+			t.Fatal(err)
+		}
+		var got doc
+		if err := state.Load(path, &got); err != nil || got.Name != name {
+			t.Fatalf("Load = %+v, %v; want %q", got, err, name)
+		}
+	}
+	entries, err := os.ReadDir(filepath.Dir(path))
+	if err != nil || len(entries) != 1 {
+		t.Errorf("files left: %v, %v; want the document alone", entries, err)
+	}
+}
+
+func TestLoadMissingLeavesTheValue(t *testing.T) {
+	got := doc{"default"}
+	if err := state.Load(filepath.Join(t.TempDir(), "none"), &got); err != nil || got.Name != "default" {
+		t.Errorf("Load = %+v, %v", got, err)
+	}
+}
+
+func TestLoadBrokenMovesAside(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "doc.json")
+	if err := os.WriteFile(path, []byte(`{"Name":`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var got doc
+	if err := state.Load(path, &got); !errors.Is(err, state.ErrBroken) {
+		t.Fatalf("Load = %v, want ErrBroken", err)
+	}
+	if _, err := os.Stat(path + ".broken"); err != nil {
+		t.Error(err)
+	}
+	if err := state.Load(path, &got); err != nil {
+		t.Errorf("second Load = %v, want a fresh start", err)
+	}
+}
