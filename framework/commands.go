@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"time"
 
 	"tombolo/framework/api"
@@ -37,36 +36,21 @@ func (f *Framework) PutApp(ctx context.Context, wanted app.App) (uint64, error) 
 	return revision, err
 }
 
-// DeleteApp implements api.Cluster.
+// DeleteApp implements api.Cluster. With volumes it forgets, once all is gone,
+// where the app's own volumes are; whoever asks removes them from there.
 func (f *Framework) DeleteApp(ctx context.Context, name string, volumes bool) error {
 	return f.command(ctx, func() error {
 		d := f.apps[name]
-		switch {
-		case d == nil:
+		if d == nil {
 			return fmt.Errorf("app %q: %w", name, api.ErrNotFound)
-		case volumes:
-			if kept := f.kept(d); len(kept) > 0 {
-				return fmt.Errorf("%w: volumes are not removed from here: first down without volumes, then on each host: %s",
-					api.ErrInvalid, strings.Join(kept, "; "))
-			}
 		}
-		if !d.Removing {
-			f.Log.Info("removing app", "app", name)
-			d.Removing = true
+		if !d.Removing || volumes && !d.Volumes {
+			f.Log.Info("removing app", "app", name, "volumes", volumes)
+			d.Removing, d.Volumes = true, d.Volumes || volumes
 			f.batch.PutApp(d.App)
 		}
 		return nil
 	})
-}
-
-// kept says how the volumes of an app are removed by hand.
-func (f *Framework) kept(d *deployment) (commands []string) {
-	for _, v := range d.App.App.Volumes {
-		if host := f.pins[v.Name]; host != "" && !v.External {
-			commands = append(commands, fmt.Sprintf("docker volume rm %s on %s", v.Name, host))
-		}
-	}
-	return commands
 }
 
 // command runs fn on the framework's goroutine and returns its error once what it
@@ -93,21 +77,18 @@ func (f *Framework) want(wanted app.App) {
 	f.Log.Info("app wanted", "app", wanted.Name, "revision", f.revision)
 	if d := f.apps[wanted.Name]; d != nil {
 		d.App, d.specs = stored, deploy.Specs(wanted)
-		clear(d.stuck)
+		f.encourage(d)
 		return
 	}
 	f.apps[wanted.Name] = newDeployment(stored)
 }
 
-// encourage tries again at once what has failed: whoever puts the same app again
-// may have mended what was wrong outside of it.
+// encourage tries again at once what has failed: whoever puts an app again may
+// have mended what was wrong outside of it.
 func (f *Framework) encourage(d *deployment) {
 	clear(d.stuck)
 	for id, slot := range d.slots {
-		if phase := deploy.Phase(slot.Outcome); phase == deploy.Finished && slot.Failures == 0 || slot.Outcome == "" {
-			continue
-		}
-		if f.apps[d.App.App.Name].plan.Wait[id].Kind == deploy.Complete {
+		if slot.Outcome == "" || d.plan.Wait[id].Kind == deploy.Complete {
 			continue
 		}
 		slot.Outcome, slot.Failures, slot.Fatal = "", 0, false

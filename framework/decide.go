@@ -161,6 +161,12 @@ func (f *Framework) bury(d *deployment) {
 	for _, id := range slices.Collect(maps.Keys(d.slots)) {
 		f.forget(d, id)
 	}
+	for _, v := range d.App.App.Volumes {
+		if d.Volumes && !v.External {
+			f.batch.DeletePin(v.Name)
+			delete(f.pins, v.Name)
+		}
+	}
 	f.batch.DeleteApp(name)
 	delete(f.apps, name)
 	f.entomb(name)

@@ -187,11 +187,11 @@ func (f *Framework) loop(ctx context.Context) error {
 		if err := f.Store.Commit(&f.batch); err != nil {
 			return err
 		}
+		f.publish(time.Now()) // before the replies: who gets one finds what it is about
 		for _, fn := range f.after {
 			fn()
 		}
 		f.after = nil
-		f.publish(time.Now())
 		timer.Reset(f.sleep())
 	}
 }

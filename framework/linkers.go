@@ -92,12 +92,28 @@ func (w *watcher) seen() {
 	for name := range w.snapshot.Hosts {
 		w.f.host(name)
 	}
+	for _, e := range w.snapshot.Endpoints {
+		w.f.raiseFloor(e)
+	}
 	if !w.up {
 		w.f.Log.Info("linker found", "host", w.name)
 		w.up = true
 		w.f.handAll(w)
 	}
 	w.f.sweep(w.snapshot)
+}
+
+// raiseFloor makes new slots start above a generation that is not ours, of a
+// framework whose store was lost: names answer the highest one.
+func (f *Framework) raiseFloor(e *record.Endpoint) {
+	if e.App == "" || e.Generation <= f.floor {
+		return
+	}
+	if d := f.apps[e.App]; d != nil && d.slots[deploy.SlotID{Service: e.Service, Slot: e.Slot}].Generation > 0 {
+		return
+	}
+	f.floor = e.Generation
+	f.batch.SetFloor(f.floor)
 }
 
 // put queues a record for the linker; it replaces an older one of the same app.

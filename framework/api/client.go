@@ -55,8 +55,9 @@ func (c *Client) PutApp(ctx context.Context, wanted app.App) (uint64, error) {
 	return answer.Revision, err
 }
 
-// DeleteApp ends the app, and with volumes removes its named volumes too. It
-// returns when the framework has taken note; Follow says when all is gone.
+// DeleteApp ends the app. With volumes the framework forgets which hosts hold its
+// named volumes, for a caller that then removes them. It returns when the
+// framework has taken note; Follow says when all is gone.
 func (c *Client) DeleteApp(ctx context.Context, name string, volumes bool) error {
 	path := appPath(name)
 	if volumes {

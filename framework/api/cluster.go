@@ -21,7 +21,9 @@ type Cluster interface {
 	// PutApp makes the app wanted and returns its revision. The same App again
 	// keeps its revision.
 	PutApp(ctx context.Context, wanted app.App) (revision uint64, err error)
-	// DeleteApp makes the app unwanted. It returns before everything is gone.
+	// DeleteApp makes the app unwanted. It returns before everything is gone. With
+	// volumes the hosts that hold its volumes are forgotten at the end: whoever
+	// asks removes the volumes themselves.
 	DeleteApp(ctx context.Context, name string, volumes bool) error
 	// Snapshot is the present one and a channel that is closed by the next one.
 	Snapshot() (*Snapshot, <-chan struct{})

@@ -2,7 +2,7 @@
 // server that speaks JSON and server-sent events, and the client beside it.
 //
 //	PUT    /v1/apps/{name}         an App; answers its revision
-//	DELETE /v1/apps/{name}         ends it (?volumes=1: and removes its volumes)
+//	DELETE /v1/apps/{name}         ends it (?volumes=1: and forgets where its volumes are)
 //	GET    /v1/apps                the Status of every app
 //	GET    /v1/apps/{name}         the Status of one
 //	GET    /v1/apps/{name}/spec    the App as it was last put

@@ -12,7 +12,7 @@ type App struct {
 	Revision uint64    `json:"revision"`
 	Put      time.Time `json:"put"`
 	Removing bool      `json:"removing,omitempty"`
-	Volumes  bool      `json:"volumes,omitempty"` // remove its volumes at the end
+	Volumes  bool      `json:"volumes,omitempty"` // forget where its volumes are at the end
 }
 
 // Slot is the history of one instance.

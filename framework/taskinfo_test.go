@@ -1,0 +1,200 @@
+package framework
+
+import (
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	mesos "github.com/mesos/mesos-go/api/v1/lib"
+
+	"tombolo/framework/app"
+	"tombolo/framework/mesos/wire"
+	"tombolo/framework/store"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// everything is a service with every field that a task is made of.
+func everything() (app.App, *task) {
+	s := app.Service{
+		Name: "web", Image: "nginx:1", PullPolicy: "always", Replicas: 2, ContainerName: "front", Hostname: "web-host",
+		Entrypoint: []string{"/entry", "--flag"}, Command: []string{"run", "a b"},
+		Environment: map[string]string{"B": "2", "A": "1=1"}, Labels: map[string]string{"team": "x"},
+		Networks: map[string][]string{"shop_default": {"www"}}, Links: []app.Link{{Service: "db", Alias: "database"}},
+		Export: &app.Export{To: []string{"blog"}}, Expose: []app.Expose{{Number: 80, Proto: "tcp", Name: "http"}},
+		Mounts: []app.Mount{
+			{Type: app.MountVolume, Source: "shop_data", Target: "/data", ReadOnly: true, Options: map[string]string{"volume-nocopy": "true"}},
+			{Type: app.MountBind, Source: "/srv/a", Target: "/a", Create: true, ReadOnly: true, SELinux: "z"},
+			{Type: app.MountBind, Source: "/srv/b", Target: `/b,"c"`},
+			{Type: app.MountTmpfs, Target: "/tmp", Options: map[string]string{"tmpfs-size": "1024"}},
+		},
+		Health: &app.Health{
+			Test:     []string{"CMD", "curl", "-f", "it's"},
+			Interval: 5 * time.Second, Timeout: time.Second, Retries: 3, StartPeriod: 90 * time.Second,
+		},
+		Resources:  app.Resources{CPUs: 0.5, MemBytes: 128 << 20, CPULimit: 1.5, MemLimit: 256 << 20, PIDsLimit: 100},
+		StopSignal: "SIGQUIT", StopGrace: 30 * time.Second,
+		Docker: []app.Flag{{Name: "cap-add", Value: "NET_ADMIN"}, {Name: "init", Value: "true"}},
+	}
+	wanted := app.App{Name: "shop", Strict: true, Services: map[string]app.Service{"web": s}, Volumes: map[string]app.Volume{
+		"data": {Name: "shop_data", Options: map[string]string{"type": "none"}, Labels: map[string]string{"keep": "yes"}},
+	}}
+	return wanted, &task{Task: store.Task{
+		ID: "shop.web.2.g3", App: "shop", Service: "web", Slot: 2, Generation: 3, Agent: "S1", Host: "h1",
+		Ports: []app.Port{
+			{Host: 8080, Target: 80, Proto: "tcp"}, {Host: 31005, Target: 81, Proto: "udp", HostIP: "127.0.0.1"},
+			{Host: 9090, Target: 90, Proto: "tcp", HostIP: "::1"},
+		},
+	}}
+}
+
+func TestTaskInfo(t *testing.T) {
+	plain := app.App{Name: "shop", Services: map[string]app.Service{"web": {
+		Name: "web", Image: "nginx:1", NetworkMode: networkNone, ClearEntrypoint: true,
+		Health: &app.Health{Test: []string{"NONE"}}, Resources: app.Resources{MemLimit: 16 << 20},
+	}}}
+	full, t3 := everything()
+	t1 := &task{Task: store.Task{ID: "shop.web.1.g1", App: "shop", Service: "web", Slot: 1, Generation: 1, Agent: "S1"}}
+	tests := []struct {
+		name string
+		info mesos.TaskInfo
+	}{
+		{"everything", taskInfo(t3, full, DefaultResolver, []uint16{31005})},
+		{"plain", taskInfo(t1, plain, DefaultResolver, nil)},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			golden(t, tt.name+".json", tt.info)
+		})
+	}
+}
+
+func golden(t *testing.T, name string, info mesos.TaskInfo) {
+	t.Helper()
+	raw, err := wire.Marshal(&info)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tree any
+	if err := json.Unmarshal(raw, &tree); err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(tree); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join("testdata", "task", name)
+	if *update {
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(out.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), out.String()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestReservation(t *testing.T) {
+	tests := []struct {
+		name string
+		in   app.Resources
+		want reserved
+	}{
+		{"nothing said", app.Resources{}, reserved{0.1, 64 << 20}},
+		{"reserved", app.Resources{CPUs: 2, MemBytes: 1 << 30, CPULimit: 1}, reserved{2, 1 << 30}},
+		{"limits below the defaults", app.Resources{CPULimit: 0.05, MemLimit: 48 << 20}, reserved{0.05, 48 << 20}},
+		{"less than Mesos takes", app.Resources{CPUs: 0.001, MemBytes: 1 << 20}, reserved{0.01, 32 << 20}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := reservation(app.Service{Resources: tt.in}); got != tt.want {
+				t.Errorf("%+v, want %+v", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestExplain(t *testing.T) {
+	tests := []struct {
+		name, message string
+		state         mesos.TaskState
+		reason        string
+		exit          int
+		fatal         bool
+	}{
+		{"pull", `Failed to launch container: Failed to run '/usr/bin/docker -H unix:///var/run/docker.sock pull nosuch.invalid/x:1': exited with status 1; stderr='Error response from daemon: Get "https://nosuch.invalid/v2/": no such host` + "\n'", mesos.TASK_FAILED,
+			`image nosuch.invalid/x:1 cannot be pulled: Get "https://nosuch.invalid/v2/": no such host`, 0, true},
+		{"exit", "Container exited with status 137", mesos.TASK_FAILED, "exited with status 137", 137, false},
+		{"exit 0", "Container exited with status 0", mesos.TASK_FINISHED, "exited with status 0", 0, false},
+		{"docker", "Container exited with status 125: port is already allocated", mesos.TASK_FAILED,
+			"Container exited with status 125: port is already allocated", 125, false},
+		{"invalid", "Task uses no resources", mesos.TASK_ERROR, "Task uses no resources", 0, true},
+		{"nothing", "", mesos.TASK_GONE, "gone", 0, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			reason, exit, fatal := explain(mesos.TaskStatus{State: &tt.state, Message: &tt.message})
+			if reason != tt.reason || exit != tt.exit || fatal != tt.fatal {
+				t.Errorf("got %q, %d, %v", reason, exit, fatal)
+			}
+		})
+	}
+}
+
+func TestCheck(t *testing.T) {
+	good := func() app.App {
+		return app.App{Name: "shop", Services: map[string]app.Service{
+			"db":  {Name: "db", Image: "x", Replicas: 1, Restart: app.Restart{Condition: app.RestartAny}},
+			"web": {Name: "web", Image: "x", Replicas: 1, Restart: app.Restart{Condition: app.RestartNone}, DependsOn: map[string]app.Dependency{"db": {Condition: app.Healthy}}},
+		}}
+	}
+	if err := check(good()); err != nil {
+		t.Fatal(err)
+	}
+	change := func(fn func(*app.Service)) app.App {
+		a := good()
+		s := a.Services["db"]
+		fn(&s)
+		a.Services["db"] = s
+		return a
+	}
+	tests := []struct {
+		name string
+		in   app.App
+		says string
+	}{
+		{"name", app.App{Name: "a/b", Services: good().Services}, "a/b"},
+		{"no services", app.App{Name: "shop"}, "0 services"},
+		{"key", change(func(s *app.Service) { s.Name = "other" }), `is named "other"`},
+		{"image", change(func(s *app.Service) { s.Image = "" }), "no image"},
+		{"replicas", change(func(s *app.Service) { s.Replicas = -1 }), "-1 replicas"},
+		{"network mode", change(func(s *app.Service) { s.NetworkMode = "host" }), `network mode "host"`},
+		{"restart", change(func(s *app.Service) { s.Restart.Condition = "" }), "restart condition"},
+		{"dependency", change(func(s *app.Service) { s.DependsOn = map[string]app.Dependency{"x": {Condition: app.Started}} }), "no service"},
+		{"condition", change(func(s *app.Service) { s.DependsOn = map[string]app.Dependency{"web": {}} }), "unknown condition"},
+		{"cycle", change(func(s *app.Service) { s.DependsOn = map[string]app.Dependency{"web": {Condition: app.Started}} }), "cycle"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if err := check(tt.in); err == nil || !strings.Contains(err.Error(), tt.says) {
+				t.Errorf("%v, want %q", err, tt.says)
+			}
+		})
+	}
+}
