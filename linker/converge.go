@@ -10,19 +10,14 @@ import (
 	"slices"
 	"time"
 
-	"tombolo/linker/attach"
 	"tombolo/linker/reach"
 	"tombolo/linker/record"
 	"tombolo/overlay"
 )
 
-const (
-	// reassertEvery is how often the kernel is compared anew: other tools flush
-	// tables and remove routes.
-	reassertEvery = 30 * time.Second
-	// retryAfter spaces attempts to make it match.
-	retryAfter = time.Second
-)
+// retryAfter spaces attempts to make the kernel match. Once it does, the data plane
+// itself sees to it that it stays so.
+const retryAfter = time.Second
 
 // converge makes the kernel match the catalog and the table of endpoints, whenever
 // one of them has changed. Changes that come while it works are one.
@@ -31,34 +26,42 @@ func (l *Linker) converge(ctx context.Context) error {
 	defer stop()
 	fromTable, stop := l.table.Watch()
 	defer stop()
-	var done overlay.Config // what the kernel matches
-	var until time.Time     // when that is to be checked anew
+	var done *overlay.Config // what the kernel matches; nil: it may match nothing
+	retry := time.NewTicker(retryAfter)
+	defer retry.Stop()
 	for {
 		if c := l.claimed.Load(); c != nil {
-			want := l.compile(*c)
-			if now := time.Now(); !now.Before(until) || !reflect.DeepEqual(want, done) {
+			want, conflict := l.compile(*c)
+			if l.problems.set(portsProblem, conflict) && conflict != nil {
+				l.log.Warn("published ports are in conflict", "err", conflict)
+			}
+			if done == nil || !reflect.DeepEqual(want, *done) {
 				err := l.set(ctx, want)
 				if ctx.Err() != nil || isFinal(err) {
 					return err
 				}
-				done, until = want, now.Add(reassertEvery)
-				if err != nil {
-					until = now.Add(retryAfter)
+				if done = &want; err != nil {
+					done = nil
 				}
 			}
 		}
-		again := time.NewTimer(max(time.Until(until), retryAfter))
 		select {
 		case <-ctx.Done():
-			again.Stop()
 			return nil
 		case <-fromCatalog:
 		case <-fromTable:
 		case <-l.block: // the block is another
-		case <-again.C:
+		case <-retryIf(done == nil, retry.C):
 		}
-		again.Stop()
 	}
+}
+
+// retryIf is a tick where something is to be done again, and else never comes.
+func retryIf(again bool, tick <-chan time.Time) <-chan time.Time {
+	if again {
+		return tick
+	}
+	return nil
 }
 
 // set makes the kernel match c. Most changes of the catalog never come here: they
@@ -82,13 +85,18 @@ func isFinal(err error) bool {
 	return errors.Is(err, overlay.ErrNoVXLAN) || errors.Is(err, overlay.ErrPoolOverlap) || errors.Is(err, overlay.ErrPortInUse)
 }
 
-// compile is the whole wanted state of this host's data plane.
-func (l *Linker) compile(c claim) overlay.Config {
+// compile is the whole wanted state of this host's data plane. The error says which
+// published ports it leaves out.
+func (l *Linker) compile(c claim) (overlay.Config, error) {
 	s := l.catalog.Snapshot()
+	relation := reach.Of(s)
 	own := l.host(c, time.Time{})
 	cfg := overlay.Config{
 		Self: peer(own), Pool4: l.cfg.Pool4, Pool6: l.cfg.Pool6,
 		VNI: l.cfg.VNI, Port: l.cfg.VXLANPort, Blocked: l.blocked(),
+	}
+	if !c.Block6.IsValid() {
+		cfg.Pool6 = netip.Prefix{} // the block is from before there was an IPv6 pool
 	}
 	for _, h := range s.Hosts {
 		// Of two claims of one block the first counts, so that every host sends
@@ -99,14 +107,22 @@ func (l *Linker) compile(c claim) overlay.Config {
 		}
 		cfg.Peers = append(cfg.Peers, peer(h))
 	}
-	for _, ep := range l.table.Snapshot() {
-		addEndpoint(&cfg, ep, s.Endpoints[ep.ID])
+	eps := l.table.Snapshot()
+	for _, ep := range eps {
+		if ep.Joined {
+			// Nobody can say yet of an unknown one that it may leave the pool.
+			known := s.Endpoints[ep.ID]
+			internal := known == nil || known.Internal
+			cfg.Endpoints = append(cfg.Endpoints, overlay.Endpoint{ID: ep.ID, Addr4: ep.Addr4, Addr6: ep.Addr6, Internal: internal})
+		}
 	}
-	for _, g := range reach.Grants(s, own.Name) {
+	for _, g := range relation.Grants(own.Name) {
 		cfg.Allow = append(cfg.Allow, allows(g)...)
 	}
 	slices.SortFunc(cfg.Peers, func(a, b overlay.Peer) int { return cmp.Compare(a.Name, b.Name) })
-	return cfg
+	var conflict error
+	cfg.Publish, conflict = publications(eps, s, relation)
+	return cfg, conflict
 }
 
 // blocked are the ports of the host that containers may not reach: the linker's
@@ -117,27 +133,6 @@ func (l *Linker) blocked() []overlay.HostPort {
 		ports = append(ports, overlay.HostPort{Port: p, Proto: "tcp"})
 	}
 	return append(ports, l.cfg.Blocked...)
-}
-
-func addEndpoint(cfg *overlay.Config, ep attach.Endpoint, known *record.Endpoint) {
-	if !ep.Joined {
-		return
-	}
-	cfg.Endpoints = append(cfg.Endpoints, overlay.Endpoint{
-		ID: ep.ID, Addr4: ep.Addr4, Addr6: ep.Addr6, Internal: known != nil && known.Internal,
-	})
-	for _, p := range ep.Published {
-		to := ep.Addr4
-		if p.HostIP.Is6() {
-			to = ep.Addr6
-		}
-		if to.IsValid() {
-			cfg.Publish = append(cfg.Publish, overlay.Publish{HostIP: p.HostIP, HostPort: p.HostPort, Proto: p.Proto, To: to, Port: p.Port})
-		}
-		if !p.HostIP.IsValid() && ep.Addr6.IsValid() {
-			cfg.Publish = append(cfg.Publish, overlay.Publish{HostPort: p.HostPort, Proto: p.Proto, To: ep.Addr6, Port: p.Port})
-		}
-	}
 }
 
 // allows is a grant in addresses, once for each family that both ends have.

@@ -100,8 +100,18 @@ func (l *Linker) describe(id string) string {
 	if ep == nil {
 		return ""
 	}
+	return title(ep)
+}
+
+func title(ep *record.Endpoint) string {
 	if ep.App != "" {
 		return "service " + ep.Service + " of app " + ep.App + " (container " + ep.ContainerName + ")"
 	}
 	return "container " + ep.ContainerName
+}
+
+// private reports whether an endpoint's container is known to be no service's.
+func (l *Linker) private(id string) bool {
+	ep := l.catalog.Snapshot().Endpoints[id]
+	return ep != nil && ep.App == ""
 }

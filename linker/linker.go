@@ -28,6 +28,7 @@ import (
 // DataPlane is what the linker has the kernel do: overlay.Overlay.
 type DataPlane interface {
 	Set(ctx context.Context, c overlay.Config) error
+	Run(ctx context.Context) error // keeps what Set made
 	attach.Interfaces
 }
 
@@ -45,6 +46,7 @@ type Linker struct {
 	table     *attach.Table
 	docker    *docker.Engine
 	plane     DataPlane
+	checkPool func(pools ...netip.Prefix) error
 	plugin    *plugin.Server
 	dns       *dns.Server
 	api       *api.Server
@@ -66,7 +68,7 @@ func New(cfg Config) (*Linker, error) {
 	cfg = cfg.withDefaults()
 	return &Linker{
 		cfg: cfg, log: cfg.Log, started: time.Now(),
-		plane: overlay.New(overlay.Options{Log: cfg.Log}),
+		plane: overlay.New(overlay.Options{Log: cfg.Log}), checkPool: overlay.CheckPool,
 		block: make(chan struct{}, 1), // one token stands for any number of changes
 		isSet: make(chan struct{}),
 		ended: make(chan struct{}),
@@ -81,7 +83,7 @@ func (l *Linker) Run(ctx context.Context) error {
 	if os.Geteuid() != 0 {
 		return errors.New("the linker needs root: it makes network interfaces")
 	}
-	held, err := lock(l.cfg.StateDir)
+	held, err := lock(ctx, l.cfg.StateDir)
 	if err != nil {
 		return fmt.Errorf("linker: %w", err)
 	}
@@ -105,6 +107,7 @@ func (l *Linker) Run(ctx context.Context) error {
 		"plugin":   l.plugin.Run,
 		"identity": l.identify,
 		"overlay":  l.converge,
+		"plane":    l.plane.Run,
 		"dns":      l.dns.Run,
 		"api":      func(ctx context.Context) error { return l.api.Serve(ctx, listener) },
 	} {
@@ -126,6 +129,12 @@ func (l *Linker) Run(ctx context.Context) error {
 // assemble makes the parts, from the state of an earlier run where there is one.
 func (l *Linker) assemble(ctx context.Context) error {
 	cfg := l.cfg
+	if err := l.checkPool(cfg.Pool4, cfg.Pool6); err != nil {
+		if errors.Is(err, overlay.ErrPoolOverlap) {
+			return fmt.Errorf("%w: choose another with --pool or --pool6", err)
+		}
+		return err
+	}
 	if err := writeResolvConf(cfg.ResolvConf); err != nil {
 		return err
 	}
@@ -144,7 +153,7 @@ func (l *Linker) assemble(ctx context.Context) error {
 	}
 	l.table, err = attach.Open(attach.Config{
 		File: filepath.Join(cfg.StateDir, "endpoints.json"), Addresses: l.addresses,
-		Interfaces: interfaces{l}, Sockets: attach.HostSockets{}, Describe: l.describe, Log: cfg.Log,
+		Interfaces: interfaces{l}, Sockets: attach.HostSockets{}, Describe: l.describe, Private: l.private, Log: cfg.Log,
 	})
 	if err != nil {
 		return err

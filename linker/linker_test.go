@@ -39,6 +39,11 @@ func (p *plane) Set(_ context.Context, c overlay.Config) error {
 	return nil
 }
 
+func (p *plane) Run(ctx context.Context) error {
+	<-ctx.Done()
+	return nil
+}
+
 func (p *plane) Attach(_ context.Context, ep overlay.Endpoint) (overlay.Interface, error) {
 	return overlay.Interface{Host: overlay.HostSide(ep.ID), Container: overlay.ContainerSide(ep.ID)}, nil
 }
@@ -88,6 +93,7 @@ func (h *testHost) start(t *testing.T) {
 	}
 	h.plane = newPlane()
 	h.Linker.plane = h.plane
+	h.checkPool = func(...netip.Prefix) error { return nil } // whatever this machine routes
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- h.Run(ctx) }()
@@ -239,6 +245,21 @@ func TestRestartAdopts(t *testing.T) {
 		return err == nil && st.Ready
 	})
 	h.stop()
+}
+
+func TestPoolOverlap(t *testing.T) {
+	h := newTestHost(t, 5)
+	l, err := New(h.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.checkPool = func(pools ...netip.Prefix) error {
+		return &overlay.PoolOverlapError{Pool: pools[0], Route: netip.MustParsePrefix("100.100.0.0/16"), Device: "vpn0", Table: 52}
+	}
+	err = l.Run(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "100.64.0.0/10 overlaps 100.100.0.0/16 on vpn0 (table 52): choose another with --pool") {
+		t.Errorf("Run = %v", err)
+	}
 }
 
 func TestOneLinkerAHost(t *testing.T) {

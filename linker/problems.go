@@ -6,6 +6,10 @@ import (
 	"sync"
 )
 
+// portsProblem is the part whose problems leave the linker at work: some container
+// has not the port that it asked for.
+const portsProblem = "ports"
+
 // problems holds what keeps a linker from doing its work now, by part.
 type problems struct {
 	mu  sync.Mutex
@@ -38,4 +42,16 @@ func (p *problems) list() []string {
 		out = append(out, part+": "+p.now[part])
 	}
 	return out
+}
+
+// grave reports whether a problem concerns more than single containers.
+func (p *problems) grave() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for part := range p.now {
+		if part != portsProblem {
+			return true
+		}
+	}
+	return false
 }

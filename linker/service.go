@@ -37,7 +37,7 @@ func (s service) Status(context.Context) (api.Status, error) {
 		}
 		st.Peers = append(st.Peers, p)
 	}
-	st.Ready = len(st.Problems) == 0 && s.set() && l.docker.Snapshot().NetworkID != ""
+	st.Ready = !l.problems.grave() && s.set() && l.docker.Snapshot().NetworkID != ""
 	return st, nil
 }
 

@@ -34,6 +34,12 @@ func (r *Relation) Allowed(from, to string, port record.Port) bool {
 	})
 }
 
+// Answers reports whether names lead to an endpoint (by ID) now.
+func (r *Relation) Answers(endpoint string) bool {
+	m := r.members[endpoint]
+	return m != nil && r.answers(m)
+}
+
 // Grants returns what the endpoints of host may receive from other endpoints,
 // sorted by To.ID and From.ID. Whether an endpoint answers, drains, is superseded
 // or sits on a suspended host makes no difference.

@@ -1,0 +1,121 @@
+package linker
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"tombolo/linker/attach"
+	"tombolo/linker/reach"
+	"tombolo/linker/record"
+)
+
+// ports is a host whose endpoints publish 8080.
+type ports struct {
+	eps []attach.Endpoint
+	s   record.Snapshot
+}
+
+// add makes an endpoint, younger than the ones before, with the given identity, or
+// none as yet.
+func (p *ports) add(known *record.Endpoint) {
+	n := byte(len(p.eps) + 2)
+	ep := attach.Endpoint{
+		ID: fmt.Sprintf("%02d", 90-n), Addr4: netip.AddrFrom4([4]byte{100, 64, 1, n}), Joined: true, // IDs are in no order of age
+		Published: []record.Publish{{HostPort: 8080, Port: 80, Proto: "tcp"}},
+		Created:   time.Unix(int64(n), 0),
+	}
+	p.eps = append(p.eps, ep)
+	if known != nil {
+		known.ID, known.Host = ep.ID, "h1"
+		p.s.Endpoints[ep.ID] = known
+	}
+}
+
+// replicaOf is an endpoint of shop, in the slot; what says what else it is.
+func replicaOf(service string, slot int, what ...string) *record.Endpoint {
+	e := &record.Endpoint{App: "shop", Service: service, Slot: slot, Generation: 1, Running: true, Health: record.HealthHealthy}
+	for _, w := range what {
+		switch w {
+		case "starting":
+			e.Health = record.HealthStarting
+		case "stopped":
+			e.Running = false
+		}
+	}
+	return e
+}
+
+func TestPublications(t *testing.T) {
+	web := func(slot int, what ...string) *record.Endpoint { return replicaOf("web", slot, what...) }
+	foreign := func() *record.Endpoint { return &record.Endpoint{Running: true, Health: record.HealthNone} }
+	for _, tt := range []struct {
+		name     string
+		eps      []*record.Endpoint // the oldest first
+		drained  []int
+		want     []int // indexes of eps
+		conflict string
+	}{
+		{"one", []*record.Endpoint{web(1)}, nil, []int{0}, ""},
+		{"one, unknown", []*record.Endpoint{nil}, nil, []int{0}, ""},
+		{"one, not started", []*record.Endpoint{web(1, "stopped")}, nil, []int{0}, ""},
+		{"replicas", []*record.Endpoint{web(1), web(2), web(3)}, nil, []int{0, 1, 2}, ""},
+		{"a replica is unhealthy", []*record.Endpoint{web(1), web(2, "starting"), web(3)}, nil, []int{0, 2}, ""},
+		{"all are unhealthy", []*record.Endpoint{web(1, "starting"), web(2, "starting"), web(3, "stopped")}, nil, []int{0, 1}, ""},
+		{"none runs", []*record.Endpoint{web(1, "stopped"), web(2, "stopped")}, nil, []int{0, 1}, ""},
+		{"a replica drains", []*record.Endpoint{web(1), web(2)}, []int{1}, []int{1}, ""},
+		{"all drain", []*record.Endpoint{web(1), web(2)}, []int{1, 2}, []int{0, 1}, ""},
+		{"the younger is unknown", []*record.Endpoint{web(1), nil}, nil, []int{0}, ""},
+		{"the older is unknown", []*record.Endpoint{nil, web(1), web(2)}, nil, []int{1, 2}, ""},
+		{"both are unknown", []*record.Endpoint{nil, nil}, nil, []int{0}, ""},
+		{"another service", []*record.Endpoint{web(1), replicaOf("db", 1)}, nil, []int{0},
+			"port 8080/tcp of this host is taken by service web of app shop (container ): it does not lead to service db of app shop (container )"},
+		{"another service, older and ill", []*record.Endpoint{replicaOf("db", 1, "starting"), web(1), web(2)}, nil, []int{0}, "taken by service db"},
+		{"two foreign ones", []*record.Endpoint{foreign(), foreign()}, nil, []int{0}, "taken by container"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := ports{s: record.Snapshot{Endpoints: map[string]*record.Endpoint{}}}
+			for _, ep := range tt.eps {
+				p.add(ep)
+			}
+			if tt.drained != nil {
+				p.s.Apps = map[string]*record.App{"shop": {Name: "shop", Services: map[string]record.Service{"web": {Drained: tt.drained}}}}
+			}
+			var want []netip.Addr
+			for _, i := range tt.want {
+				want = append(want, p.eps[i].Addr4)
+			}
+			var got []netip.Addr
+			out, err := publications(p.eps, &p.s, reach.Of(&p.s))
+			for _, o := range out {
+				got = append(got, o.To)
+			}
+			if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Addr{})); diff != "" {
+				t.Error(diff)
+			}
+			if (err != nil) != (tt.conflict != "") || err != nil && !strings.Contains(err.Error(), tt.conflict) {
+				t.Errorf("error = %v", err)
+			}
+		})
+	}
+}
+
+func TestPublishesBothFamilies(t *testing.T) {
+	p := ports{s: record.Snapshot{Endpoints: map[string]*record.Endpoint{}}}
+	p.add(nil)
+	p.eps[0].Addr6 = netip.MustParseAddr("fd00::2")
+	p.eps[0].Published = append(p.eps[0].Published, record.Publish{HostIP: netip.MustParseAddr("::1"), HostPort: 1, Port: 80, Proto: "tcp"})
+	out, err := publications(p.eps, &p.s, reach.Of(&p.s))
+	var got []string
+	for _, o := range out {
+		got = append(got, o.To.String())
+	}
+	if diff := cmp.Diff([]string{"100.64.1.2", "fd00::2", "fd00::2"}, got); diff != "" || err != nil {
+		t.Error(diff, err)
+	}
+}
