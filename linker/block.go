@@ -101,8 +101,13 @@ func (l *Linker) contend(ctx context.Context) (claim, error) {
 	defer stop()
 	for {
 		c, err := chooseBlock(l.cfg, l.catalog.Snapshot())
-		if err != nil {
-			return claim{}, err
+		if l.problems.set("block", err); err != nil {
+			select {
+			case <-ctx.Done():
+				return claim{}, nil
+			case <-changes: // a block may have become free
+				continue
+			}
 		}
 		c.Claimed = time.Now().UTC().Truncate(time.Millisecond)
 		if err := l.announce(c, time.Time{}); err != nil {

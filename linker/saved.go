@@ -79,6 +79,9 @@ func (s *saved) member(name string, addr netip.AddrPort) error {
 	})
 }
 
+// lockWait is how long a linker that was killed may take to be gone.
+const lockWait = 2 * time.Second
+
 // lock makes sure that one linker at a time uses the state folder. The lock ends
 // with the process, however that ends.
 func lock(dir string) (*os.File, error) {
@@ -89,11 +92,18 @@ func lock(dir string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	for late := time.After(lockWait); ; {
+		if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err == nil {
+			return f, nil
+		}
+		select {
+		case <-time.After(lockWait / 40):
+			continue
+		case <-late:
+		}
 		f.Close()
 		return nil, fmt.Errorf("another linker runs with the state folder %s", dir)
 	}
-	return f, nil
 }
 
 // resolvConf is what containers mount over their /etc/resolv.conf. There is no

@@ -1,0 +1,61 @@
+package linker
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"tombolo/linker/ipam"
+	"tombolo/linker/record"
+)
+
+// rival makes h's linker hear of a host that holds block since claimed.
+func rival(t *testing.T, h *testHost, block netip.Prefix, claimed time.Time) {
+	t.Helper()
+	r := &record.Host{Name: "rival", Underlay: netip.MustParseAddr("127.77.9.9"), Block4: block, Overlay4: ipam.HostAddr(block), Claimed: claimed}
+	h.catalog.Merge(record.Record{Key: record.Key{Kind: record.KindHost, Name: "rival"}, Owner: "rival", Version: record.Version{Epoch: 1, Seq: 1}, Host: r})
+}
+
+func TestOlderClaimTakesAnEmptyBlock(t *testing.T) {
+	h := newTestHost(t, 6)
+	h.start(t)
+	eventually(t, "block claimed", func() bool { return h.Linker.claimed.Load() != nil })
+	lost := h.claimed.Load().Block4
+	rival(t, h, lost, time.Now().Add(-time.Hour))
+	eventually(t, "another block", func() bool { return !h.claimed.Load().Block4.Overlaps(lost) })
+	if got := h.saved.get().Block4; got.Overlaps(lost) {
+		t.Errorf("saved block %s", got)
+	}
+	h.stop()
+}
+
+func TestOlderClaimQuarantinesAUsedBlock(t *testing.T) {
+	h := newTestHost(t, 7)
+	h.start(t)
+	eventually(t, "block claimed", func() bool { return h.Linker.claimed.Load() != nil })
+	h.run(t, "web", labels("web"))
+	mine := h.claimed.Load().Block4
+	rival(t, h, mine, time.Now().Add(-time.Hour))
+	eventually(t, "no new addresses, and said so", func() bool {
+		_, err := h.table.Reserve(t.Context(), ipam.Request{Key: "new"})
+		return err != nil && strings.Contains(err.Error(), "belongs to host rival") &&
+			strings.Contains(strings.Join(h.problems.list(), "\n"), "belongs to host rival")
+	})
+	if got := h.claimed.Load().Block4; got != mine {
+		t.Errorf("renumbered to %s in silence", got)
+	}
+	h.stop()
+}
+
+func TestYoungerClaimChangesNothing(t *testing.T) {
+	h := newTestHost(t, 8)
+	h.start(t)
+	eventually(t, "block claimed", func() bool { return h.Linker.claimed.Load() != nil })
+	mine := h.claimed.Load().Block4
+	rival(t, h, mine, time.Now().Add(time.Hour))
+	if _, err := h.table.Reserve(t.Context(), ipam.Request{Key: "new"}); err != nil || h.claimed.Load().Block4 != mine {
+		t.Errorf("block %s, %v", h.claimed.Load().Block4, err)
+	}
+	h.stop()
+}
