@@ -92,16 +92,23 @@ func transmit(from, to netip.Addr, proto byte, segment []byte) error {
 		sum = 16
 	}
 	binary.BigEndian.PutUint16(segment[sum:], checksum(pseudo(from, to, proto, len(segment)), segment))
-	family, header, address := syscall.AF_INET, header4(from, to, proto, len(segment)), syscall.Sockaddr(&syscall.SockaddrInet4{Addr: to.Unmap().As4()})
+	family, header := syscall.AF_INET, header4(from, to, proto, len(segment))
 	if !to.Is4() {
-		family, header, address = syscall.AF_INET6, header6(from, to, proto, len(segment)), &syscall.SockaddrInet6{Addr: to.As16()}
+		family, header = syscall.AF_INET6, header6(from, to, proto, len(segment))
 	}
 	fd, err := syscall.Socket(family, syscall.SOCK_RAW, syscall.IPPROTO_RAW)
 	if err != nil {
 		return err
 	}
 	defer syscall.Close(fd)
-	return syscall.Sendto(fd, append(header, segment...), 0, address)
+	return syscall.Sendto(fd, append(header, segment...), 0, sockaddr(to))
+}
+
+func sockaddr(to netip.Addr) syscall.Sockaddr {
+	if to.Is4() {
+		return &syscall.SockaddrInet4{Addr: to.As4()}
+	}
+	return &syscall.SockaddrInet6{Addr: to.As16()}
 }
 
 // header4 leaves length and checksum to the kernel, as raw(7) says.
