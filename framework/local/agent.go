@@ -28,6 +28,17 @@ const (
 //	                  └───────┘ ◀──────events────────── watcher (the Engine)
 //
 // It is connected to the master while its Engine answers.
+//
+// Where it does otherwise than Mesos' containerizer and executor (recordings 02,
+// 02b, 06c, 07):
+//   - docker's own words follow "Container exited with status 125" and its like,
+//     without the five seconds that Mesos waits;
+//   - with --detach, --restart, docker restart or a docker command that dies, the
+//     task is the container, and ends when it does: Mesos reports docker's end;
+//   - containers that no task owns are removed only when this WorkDir started them;
+//   - the container of a killed task is removed before TASK_KILLED, any other with
+//     the acknowledgement (RemoveDelay), not after six hours;
+//   - URIs are refused; health_check, check and max_completion_time do nothing.
 type agent struct {
 	cfg    AgentConfig
 	docker Docker

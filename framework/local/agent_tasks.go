@@ -3,6 +3,7 @@ package local
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
 	"strings"
 	"time"
 
@@ -23,7 +24,11 @@ func (a *agent) launch(ctx context.Context, m Launch) {
 		return
 	}
 	a.tasks[t.ref()] = t
-	if err := a.saved.save(t.savedTask); err != nil {
+	err := a.saved.save(t.savedTask)
+	if len(m.Task.GetCommand().GetURIs()) > 0 {
+		err = fmt.Errorf("Failed to fetch all URIs for container '%s': this agent has no fetcher", t.ContainerID) //nolint:staticcheck // Mesos' words
+	}
+	if err != nil {
 		a.update(ctx, t, launchFailed(err))
 		return
 	}

@@ -262,6 +262,14 @@ func TestContainerThatCannotStart(t *testing.T) {
 			})
 		})
 	}
+	t.Run("URIs", func(t *testing.T) {
+		inBubble(t, func(b *bench) {
+			b.launch("t", func(l *local.Launch) { l.Task.Command.URIs = []mesos.CommandInfo_URI{{Value: "file:///etc/hostname"}} })
+			if got := strings.Join(b.states(), ""); !strings.HasPrefix(got, "FAILED: Failed to launch container: Failed to fetch all URIs for container '") {
+				t.Errorf("updates %s", got)
+			}
+		})
+	})
 	t.Run("options", func(t *testing.T) {
 		inBubble(t, func(b *bench) {
 			b.launch("t", func(l *local.Launch) { l.Task.Container.NetworkInfos = nil })
