@@ -93,7 +93,7 @@ func (l *Linker) compile(c claim) (overlay.Config, error) {
 	own := l.host(c, time.Time{})
 	cfg := overlay.Config{
 		Self: peer(own), Pool4: l.cfg.Pool4, Pool6: l.cfg.Pool6,
-		VNI: l.cfg.VNI, Port: l.cfg.VXLANPort, Blocked: l.blocked(),
+		VNI: l.cfg.VNI, Port: l.cfg.VXLANPort, DNSPort: l.dnsPort, Blocked: l.blocked(),
 	}
 	if !c.Block6.IsValid() {
 		cfg.Pool6 = netip.Prefix{} // the block is from before there was an IPv6 pool

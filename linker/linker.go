@@ -49,6 +49,7 @@ type Linker struct {
 	checkPool func(pools ...netip.Prefix) error
 	plugin    *plugin.Server
 	dns       *dns.Server
+	dnsPort   uint16 // 53, unless another program holds that
 	api       *api.Server
 	views     *views
 
@@ -83,7 +84,7 @@ func (l *Linker) Run(ctx context.Context) error {
 	if os.Geteuid() != 0 {
 		return errors.New("the linker needs root: it makes network interfaces")
 	}
-	held, err := lock(ctx, l.cfg.StateDir)
+	held, err := lock(l.cfg.StateDir)
 	if err != nil {
 		return fmt.Errorf("linker: %w", err)
 	}
@@ -197,8 +198,9 @@ func (l *Linker) assembleDNS(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if got := sockets.Addr(); got.Port() != dnsAddr.Port() {
-		l.problems.set("dns", fmt.Errorf("another program holds port 53: listening on %s, where containers do not ask", got))
+	l.dnsPort = sockets.Addr().Port()
+	if l.dnsPort != dnsAddr.Port() {
+		l.log.Warn("another program holds port 53: containers are led elsewhere", "addr", sockets.Addr())
 	}
 	pools := []netip.Prefix{l.cfg.Pool4}
 	if l.cfg.Pool6.IsValid() {
