@@ -4,5 +4,5 @@
 // It owns what a master and its agents own: offers, task states, status updates
 // until they are acknowledged, agent and framework identities. It never knows
 // Compose, apps or the overlay; a framework cannot tell it from Apache Mesos but
-// by what the list in testdata/deviations.txt lists.
+// by what testdata/deviations.txt lists.
 package local
