@@ -36,6 +36,9 @@ type sources struct {
 
 // show shortens a file's name for messages.
 func (ss *sources) show(file string) string {
+	if file == "-" {
+		return "<stdin>"
+	}
 	rel, err := filepath.Rel(ss.base, file)
 	if err != nil || strings.HasPrefix(rel, "..") {
 		return file
