@@ -19,6 +19,8 @@
 //   - Answers live one second (DefaultTTL), also negative ones: long enough to spare
 //     a caching client a flood, short enough that a dead instance is forgotten at once.
 //   - Addresses are shuffled in every reply; the case of the question is echoed.
+//   - Forwarded queries and connections are bounded per asker, and while the server
+//     cannot keep up, an asker that has had more than its share is not answered.
 //   - Queries of class other than IN and zone transfers are REFUSED; ANY, meta types
 //     and opcodes other than QUERY are NOTIMP (RFC 8482 allows it).
 //

@@ -9,7 +9,7 @@ type Stats struct {
 	Forwarded uint64 // sent upstream or answered from the cache
 	Refused   uint64 // askers without a view
 	Malformed uint64 // packets that are no query
-	Limited   uint64 // an asker had too much under way
+	Limited   uint64 // an asker had too much under way, or more than its share
 	Truncated uint64 // replies cut to the asker's size
 }
 

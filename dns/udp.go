@@ -36,6 +36,7 @@ type udpWorker struct {
 	room   [][]byte // a reply buffer for each packet of a batch
 	key    []byte
 	memo   *memo
+	fair   *fair
 }
 
 func (s *Server) serveUDP(ctx context.Context, conn *net.UDPConn) error {
@@ -58,7 +59,7 @@ func (s *Server) serveUDP(ctx context.Context, conn *net.UDPConn) error {
 }
 
 func newUDPWorker(s *Server, conn *net.UDPConn) *udpWorker {
-	w := &udpWorker{server: s, conn: conn, memo: newMemo(), key: make([]byte, 0, 260)}
+	w := &udpWorker{server: s, conn: conn, memo: newMemo(), fair: newFair(), key: make([]byte, 0, 260)}
 	if conn != nil {
 		w.batch = newBatchConn(conn)
 	}
@@ -78,6 +79,7 @@ func newBatchConn(conn *net.UDPConn) batchConn {
 
 func (w *udpWorker) answerAll(ctx context.Context, in []ipv4.Message) []ipv4.Message {
 	out := w.out[:0]
+	w.fair.batch(len(in))
 	for i := range in {
 		m := &in[i]
 		to, ok := m.Addr.(*net.UDPAddr)
@@ -86,6 +88,10 @@ func (w *udpWorker) answerAll(ctx context.Context, in []ipv4.Message) []ipv4.Mes
 		}
 		from := to.AddrPort()
 		from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
+		if !w.fair.allow(from.Addr()) {
+			w.server.count.limited.Add(1)
+			continue
+		}
 		if reply := w.answer(ctx, m.Buffers[0][:m.N], from, w.room[i]); reply != nil {
 			out = append(out, ipv4.Message{Buffers: [][]byte{reply}, Addr: m.Addr})
 		}
