@@ -1,0 +1,110 @@
+package load
+
+import (
+	"context"
+	"net"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// background runs a server until the test ends.
+func background(t *testing.T, run func(context.Context) error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestUDPLoad(t *testing.T) {
+	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(Loopback))
+	if err != nil {
+		t.Fatal(err)
+	}
+	background(t, func(ctx context.Context) error { return Echo(ctx, []*net.UDPConn{conn}) })
+	l := UDPLoad{Server: conn.LocalAddr().(*net.UDPAddr).AddrPort(), Query: make([]byte, 40), Sockets: 2, Outstanding: 8}
+	before, err := CPUTime(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := l.Run(t.Context(), 50*time.Millisecond)
+	if err != nil || r.Answers < 100 || len(r.Latency) != r.Answers || r.Latency[0] <= 0 {
+		t.Errorf("%d answers, %d latencies: %v", r.Answers, len(r.Latency), err)
+	}
+	if after, err := CPUTime(os.Getpid()); err != nil || after <= before {
+		t.Errorf("CPU time %v after %v: %v", after, before, err)
+	}
+}
+
+func TestUDPLoadWithoutServer(t *testing.T) {
+	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(Loopback)) // never answers
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	l := UDPLoad{Server: conn.LocalAddr().(*net.UDPAddr).AddrPort(), Query: make([]byte, 40), Sockets: 1, Outstanding: 4}
+	if r, err := l.Run(t.Context(), time.Millisecond); err == nil || r.Lost == 0 {
+		t.Errorf("silence gives %+v and no error", r)
+	}
+}
+
+func TestTCP(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	background(t, func(ctx context.Context) error { return ServeTCP(ctx, l) })
+	if rate, err := Stream(t.Context(), l.Addr().String(), 20*time.Millisecond); err != nil || rate < 1e6 {
+		t.Errorf("stream: %g bytes/s, %v", rate, err)
+	}
+	if trips, err := RoundTrips(t.Context(), l.Addr().String(), 20*time.Millisecond); err != nil || trips.Rate < 100 || trips.P99 < trips.P50 {
+		t.Errorf("round trips: %+v, %v", trips, err)
+	}
+}
+
+// TestWatch: the name appears while it is watched for.
+func TestWatch(t *testing.T) {
+	pc, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(Loopback))
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := 0
+	s := &dns.Server{PacketConn: pc, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
+		m := new(dns.Msg).SetRcode(q, dns.RcodeNameError)
+		if asked++; asked > 3 {
+			m = new(dns.Msg).SetReply(q)
+			m.Answer = []dns.RR{&dns.A{Hdr: dns.RR_Header{Name: q.Question[0].Name, Rrtype: dns.TypeA, Class: dns.ClassINET}, A: net.IPv4(100, 64, 1, 2)}}
+		}
+		_ = w.WriteMsg(m)
+	})}
+	background(t, func(ctx context.Context) error {
+		stop := context.AfterFunc(ctx, func() { _ = s.Shutdown() })
+		defer stop()
+		return s.ActivateAndServe()
+	})
+	at, err := Watch(t.Context(), pc.LocalAddr().(*net.UDPAddr).AddrPort(), "db")
+	if err != nil || time.Since(at) > time.Second {
+		t.Errorf("seen at %v: %v", at, err)
+	}
+}
+
+func TestSpread(t *testing.T) {
+	got := SpreadOf([]float64{5, 1, 4, 2, 3})
+	if want := (Spread{Median: 3, Low: 2, High: 4, Min: 1, Max: 5, N: 5}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	if got := SpreadOf(nil); got != (Spread{}) {
+		t.Errorf("of nothing: %+v", got)
+	}
+}
