@@ -51,7 +51,7 @@ func (f *Framework) decide(now time.Time) {
 // picture is an app as deploy sees it.
 func (f *Framework) picture(d *deployment, tasks []*task) deploy.App {
 	in := deploy.App{
-		Wanted: d.App.App, Removing: d.Removing, Specs: d.specs, Floor: f.floor,
+		Wanted: d.App.App, Removing: d.Removing, Specs: d.specs, Floor: f.floors[d.App.App.Name],
 		Slots: map[deploy.SlotID]deploy.Slot{}, Present: map[string][]string{},
 	}
 	for id, s := range d.slots {
@@ -138,14 +138,19 @@ func (f *Framework) killAgain(now time.Time) {
 }
 
 func (f *Framework) forget(d *deployment, id deploy.SlotID) {
-	if g := d.slots[id].Generation; g > f.floor {
-		f.floor = g
-		f.batch.SetFloor(g)
-	}
+	f.raise(d.App.App.Name, d.slots[id].Generation)
 	f.batch.DeleteSlot(store.SlotKey{App: d.App.App.Name, Service: id.Service, Slot: id.Slot})
 	delete(d.slots, id)
 	delete(d.shown, id)
 	delete(d.stuck, id)
+}
+
+// raise makes new slots of an app start above a generation.
+func (f *Framework) raise(app string, generation uint64) {
+	if generation > f.floors[app] {
+		f.floors[app] = generation
+		f.batch.PutFloor(app, generation)
+	}
 }
 
 // bury forgets an app of which nothing is left. Tasks lost with their host are
@@ -282,7 +287,7 @@ func (f *Framework) start(l launch, a place.Assignment, now time.Time) mesos.Tas
 	delete(d.stuck, id)
 	r := reservation(service)
 	h := f.hosts[a.Host]
-	h.cpus, h.memory = h.cpus-r.cpus, h.memory-r.memory
+	h.cpus, h.memory = thousandths(h.cpus-r.cpus), h.memory-r.memory
 	return taskInfo(t, d.App.App, f.Resolver, a.Offered)
 }
 
@@ -309,7 +314,7 @@ func (f *Framework) situation() place.Situation {
 		s.Residents = append(s.Residents, place.Resident{App: t.App, Service: t.Service, Host: t.Host})
 		for _, port := range t.Ports {
 			by := fmt.Sprintf("%s/%s.%d", t.App, t.Service, t.Slot)
-			s.Taken = append(s.Taken, place.Taken{Host: t.Host, Port: port, By: by})
+			s.Taken = append(s.Taken, place.Taken{Host: t.Host, Port: port, By: by, App: t.App, Service: t.Service})
 		}
 	}
 	s.Taken = append(s.Taken, f.foreignPorts()...)

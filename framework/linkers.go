@@ -106,14 +106,13 @@ func (w *watcher) seen() {
 // raiseFloor makes new slots start above a generation that is not ours, of a
 // framework whose store was lost: names answer the highest one.
 func (f *Framework) raiseFloor(e *record.Endpoint) {
-	if e.App == "" || e.Generation <= f.floor {
+	if e.App == "" || e.Generation == 0 {
 		return
 	}
 	if d := f.apps[e.App]; d != nil && d.slots[deploy.SlotID{Service: e.Service, Slot: e.Slot}].Generation > 0 {
 		return
 	}
-	f.floor = e.Generation
-	f.batch.SetFloor(f.floor)
+	f.raise(e.App, e.Generation)
 }
 
 // put queues a record for the linker; it replaces an older one of the same app.
@@ -273,11 +272,13 @@ func (f *Framework) foreignPorts() (taken []place.Taken) {
 				continue
 			}
 			for _, p := range e.Published {
-				port := app.Port{Host: p.HostPort, Proto: p.Proto}
+				port := app.Port{Host: p.HostPort, Target: p.Port, Proto: p.Proto}
 				if p.HostIP.IsValid() {
 					port.HostIP = p.HostIP.String()
 				}
-				taken = append(taken, place.Taken{Host: e.Host, Port: port, By: "container " + e.Container})
+				taken = append(taken, place.Taken{
+					Host: e.Host, Port: port, By: "container " + e.Container, App: e.App, Service: e.Service,
+				})
 			}
 		}
 	}

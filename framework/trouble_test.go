@@ -187,17 +187,39 @@ func TestScale(t *testing.T) {
 
 func TestPortTakenEverywhere(t *testing.T) {
 	in(t, frameworktest.Options{}, func(b *bed) {
-		b.put(edit(shop(), "web", func(s *app.Service) {
-			s.Replicas, s.Ports = 4, []app.Port{{Host: 8080, Target: 80, Proto: "tcp"}}
-		}))
+		publish := func(s *app.Service) {
+			s.Ports = []app.Port{{Host: 8080, Target: 80, Proto: "tcp"}}
+			s.Constraints = []app.Constraint{{Attribute: "hostname", Op: "==", Value: "h1"}}
+		}
+		b.put(edit(edit(shop(), "web", publish), "cache", publish))
 		s := b.await("shop", "failed", time.Minute, func(s api.Status) bool { return s.Failed != "" })
-		if want := "host port 8080/tcp taken by shop/web."; !strings.Contains(s.Failed, want) {
+		if want := "host port 8080/tcp taken by shop/"; !strings.Contains(s.Failed, want) {
 			t.Errorf("failed %q", s.Failed)
 		}
 		b.put(edit(shop(), "web", func(s *app.Service) {
 			s.Ports = []app.Port{{Host: 8080, Target: 80, Proto: "tcp"}}
 		}))
 		b.awaitUp("shop")
+	})
+}
+
+// Replicas share a published port, so that the hosts that are left can take those
+// of one that died.
+func TestReplicasShareAPort(t *testing.T) {
+	in(t, frameworktest.Options{}, func(b *bed) {
+		b.put(edit(shop(), "web", func(s *app.Service) {
+			s.Replicas, s.Ports = 4, []app.Port{{Host: 8080, Target: 80, Proto: "tcp"}}
+		}))
+		s := b.awaitUp("shop")
+		on := map[string]int{}
+		for _, i := range s.Instances {
+			if i.Service == "web" {
+				on[i.Host]++
+			}
+		}
+		if len(on) != 3 {
+			t.Errorf("web is on %v", on)
+		}
 	})
 }
 

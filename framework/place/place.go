@@ -24,11 +24,12 @@ type PortRange struct{ First, Last uint16 }
 // Resident is an instance that a host has already.
 type Resident struct{ App, Service, Host string }
 
-// Taken is a host port that somebody holds.
+// Taken is a host port that somebody holds. Replicas of one service share it.
 type Taken struct {
-	Host string
-	Port app.Port // HostIP, Host and Proto count
-	By   string   // who, for people: "shop/web.2"
+	Host         string
+	Port         app.Port // HostIP, Host and Proto count, and Target for who may share it
+	By           string   // who, for people: "shop/web.2"
+	App, Service string   // whose; "" of no service's
 }
 
 // Request is an instance that looks for a host.

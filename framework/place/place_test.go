@@ -1,6 +1,7 @@
 package place
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -78,11 +79,19 @@ func TestRefusals(t *testing.T) {
 			Refusal{"h1", Resources, "memory 64 MiB of 32 MiB left"}},
 		{"port", func(_ *Host, s *Situation, r *Request) {
 			r.Ports = []app.Port{port}
-			s.Taken = []Taken{{"h1", port, "shop/web.2"}}
+			s.Taken = []Taken{{"h1", port, "shop/api.2", "shop", "api"}}
+		}, Refusal{"h1", Port, "host port 8080/tcp taken by shop/api.2"}},
+		{"port of a foreign container", func(_ *Host, s *Situation, r *Request) {
+			r.Ports = []app.Port{port}
+			s.Taken = []Taken{{Host: "h1", Port: port, By: "container c"}}
+		}, Refusal{"h1", Port, "host port 8080/tcp taken by container c"}},
+		{"a replica's port, to another of its own", func(_ *Host, s *Situation, r *Request) {
+			r.Ports = []app.Port{{Host: 8080, Target: 81, Proto: "tcp"}}
+			s.Taken = []Taken{{"h1", port, "shop/web.2", "shop", "web"}}
 		}, Refusal{"h1", Port, "host port 8080/tcp taken by shop/web.2"}},
 		{"port on one address", func(_ *Host, s *Situation, r *Request) {
 			r.Ports = []app.Port{{Host: 8080, Target: 80, Proto: "tcp", HostIP: "127.0.0.1"}}
-			s.Taken = []Taken{{"h1", port, "shop/web.2"}}
+			s.Taken = []Taken{{"h1", port, "shop/web.2", "shop", "web"}}
 		}, Refusal{"h1", Port, "host port 8080/tcp taken by shop/web.2"}},
 		{"volume", func(_ *Host, s *Situation, r *Request) {
 			r.Volumes = []string{"shop_data"}
@@ -124,11 +133,15 @@ func TestFits(t *testing.T) {
 		{"the last thousandth", func(s *Situation, r *Request) { s.Hosts[0].CPUs, r.CPUs = 0.1+0.2, 0.3 }},
 		{"another protocol", func(s *Situation, r *Request) {
 			r.Ports = []app.Port{{Host: 53, Proto: "udp"}}
-			s.Taken = []Taken{{"h1", app.Port{Host: 53, Proto: "tcp"}, "x"}}
+			s.Taken = []Taken{{Host: "h1", Port: app.Port{Host: 53, Proto: "tcp"}, By: "x"}}
 		}},
 		{"another address", func(s *Situation, r *Request) {
 			r.Ports = []app.Port{{Host: 53, Proto: "udp", HostIP: "127.0.0.1"}}
-			s.Taken = []Taken{{"h1", app.Port{Host: 53, Proto: "udp", HostIP: "127.0.0.2"}, "x"}}
+			s.Taken = []Taken{{Host: "h1", Port: app.Port{Host: 53, Proto: "udp", HostIP: "127.0.0.2"}, By: "x"}}
+		}},
+		{"a replica's port", func(s *Situation, r *Request) {
+			r.Ports = []app.Port{{Host: 53, Target: 53, Proto: "udp", HostIP: "0.0.0.0"}}
+			s.Taken = []Taken{{"h1", app.Port{Host: 53, Target: 53, Proto: "udp", Name: "dns"}, "shop/web.2", "shop", "web"}}
 		}},
 		{"the volume's host", func(s *Situation, r *Request) {
 			r.Volumes, s.Pins = []string{"v"}, map[string]string{"v": "h1"}
@@ -153,13 +166,14 @@ func TestLaterRequestsSeeEarlierOnes(t *testing.T) {
 	r := requests(3)
 	for i := range r {
 		r[i].Ports = []app.Port{{Host: 8080, Target: 80, Proto: "tcp"}}
+		r[i].Service = fmt.Sprint("web", i)
 	}
 	result := Place(Situation{Hosts: hosts("h1", "h2")}, r)
 	if diff := cmp.Diff([]string{"h1", "h2"}, where(result)); diff != "" {
 		t.Error(diff)
 	}
 	want := []Refusal{
-		{"h1", Port, "host port 8080/tcp taken by shop/web.1"}, {"h2", Port, "host port 8080/tcp taken by shop/web.2"},
+		{"h1", Port, "host port 8080/tcp taken by shop/web0.1"}, {"h2", Port, "host port 8080/tcp taken by shop/web1.2"},
 	}
 	if diff := cmp.Diff(map[int][]Refusal{2: want}, result.Refused); diff != "" {
 		t.Error(diff)
@@ -181,6 +195,24 @@ func TestChosenPorts(t *testing.T) {
 		{Host: 31001, Target: 82, Proto: "tcp"}, {Host: fallback.First, Target: 83, Proto: "tcp"},
 	}}}
 	if diff := cmp.Diff(want, Place(s, []Request{r}).Assigned); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// Replicas that land on one host share its port, which the host offers once.
+func TestReplicasShareAPort(t *testing.T) {
+	s := Situation{Hosts: hosts("h1", "h2")}
+	s.Hosts[0].Ports = []PortRange{{8000, 8080}}
+	r := requests(3)
+	for i := range r {
+		r[i].Ports = []app.Port{{Host: 8080, Target: 80, Proto: "tcp"}, {Target: 81, Proto: "tcp"}}
+	}
+	want := []Assignment{
+		{Request: 0, Host: "h1", Ports: []app.Port{r[0].Ports[0], {Host: 8000, Target: 81, Proto: "tcp"}}, Offered: []uint16{8080, 8000}},
+		{Request: 1, Host: "h2", Ports: []app.Port{r[0].Ports[0], {Host: fallback.First, Target: 81, Proto: "tcp"}}},
+		{Request: 2, Host: "h1", Ports: []app.Port{r[0].Ports[0], {Host: 8001, Target: 81, Proto: "tcp"}}, Offered: []uint16{8001}},
+	}
+	if diff := cmp.Diff(want, Place(s, r).Assigned); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -23,6 +23,7 @@ type space struct {
 	memory int64
 	count  []int // instances, by room.ids
 	taken  []Taken
+	given  map[uint16]bool // of the offered ports, to earlier requests
 }
 
 func newRoom(s Situation, requests []Request) *room {
@@ -33,7 +34,7 @@ func newRoom(s Situation, requests []Request) *room {
 	}
 	byName := map[string]*space{}
 	for _, h := range s.Hosts {
-		sp := &space{Host: h, cpus: milli(h.CPUs), memory: h.MemBytes, count: make([]int, len(r.ids))}
+		sp := &space{Host: h, cpus: milli(h.CPUs), memory: h.MemBytes, count: make([]int, len(r.ids)), given: map[uint16]bool{}}
 		byName[h.Name] = sp
 		r.hosts = append(r.hosts, sp)
 	}
@@ -129,7 +130,7 @@ func (r *room) refuse(s *space, request *Request) func() Refusal {
 		return no(Problem, "%s", s.Problem)
 	}
 	for _, port := range request.Ports {
-		if by, taken := s.holder(port); taken {
+		if by, taken := s.holder(port, request); taken {
 			return no(Port, "host port %d/%s taken by %s", port.Host, port.Proto, by)
 		}
 	}
@@ -146,16 +147,24 @@ func (r *room) refuse(s *space, request *Request) func() Refusal {
 	return nil
 }
 
-func (s *space) holder(port app.Port) (string, bool) {
+// holder says who holds a port and does not share it with sharer, who may be nil.
+func (s *space) holder(port app.Port, sharer *Request) (string, bool) {
 	if port.Host == 0 {
 		return "", false
 	}
 	for _, t := range s.taken {
-		if Overlap(t.Port, port) {
+		if Overlap(t.Port, port) && (sharer == nil || !t.shares(port, sharer)) {
 			return t.By, true
 		}
 	}
 	return "", false
+}
+
+// shares reports whether r is a replica of the holder that asks for the very same:
+// the host's linker divides the connections among the two.
+func (t Taken) shares(port app.Port, r *Request) bool {
+	return t.App != "" && t.App == r.App && t.Service == r.Service && t.Port.Target == port.Target &&
+		(t.Port.HostIP == port.HostIP || everywhere(t.Port.HostIP) && everywhere(port.HostIP))
 }
 
 // Overlap reports whether two published ports cannot both be on one host.
@@ -180,10 +189,12 @@ func (r *room) take(s *space, request *Request) (ports []app.Port, offered []uin
 		if port.Host == 0 {
 			port.Host = s.free(port)
 		}
-		s.taken = append(s.taken, Taken{s.Name, port, by})
+		s.taken = append(s.taken, Taken{s.Name, port, by, request.App, request.Service})
 		ports = append(ports, port)
-		if s.offers(port.Host) {
+		// A port that is shared can be taken from an offer once only.
+		if s.offers(port.Host) && !s.given[port.Host] {
 			offered = append(offered, port.Host)
+			s.given[port.Host] = true
 		}
 	}
 	return ports, offered
@@ -199,7 +210,7 @@ func (s *space) free(port app.Port) uint16 {
 	for _, span := range append(slices.Clone(s.Ports), fallback) {
 		for n := int(span.First); n <= int(span.Last); n++ {
 			port.Host = uint16(n)
-			if _, taken := s.holder(port); !taken && n > 0 {
+			if _, taken := s.holder(port, nil); !taken && n > 0 {
 				return port.Host
 			}
 		}
