@@ -86,10 +86,17 @@ func endpointRecord(host string, ep attach.Endpoint, c *docker.Container) (*reco
 	return &r, err
 }
 
+// live is what Docker knows of our endpoints, for those that we do not know.
 func live(engine *docker.Snapshot) []attach.Live {
 	var out []attach.Live
 	for _, ep := range engine.Endpoints {
-		out = append(out, attach.Live{ID: ep.ID, Addr4: ep.Addr4, Addr6: ep.Addr6, MAC: ep.MAC})
+		l := attach.Live{ID: ep.ID, Addr4: ep.Addr4, Addr6: ep.Addr6, MAC: ep.MAC}
+		if c := engine.Containers[ep.Container]; c != nil {
+			for _, p := range c.Published {
+				l.Published = append(l.Published, record.Publish(p))
+			}
+		}
+		out = append(out, l)
 	}
 	return out
 }

@@ -51,6 +51,15 @@ type Container struct {
 	Running    bool   // started, neither dead nor paused
 	Health     string // "none", "starting", "healthy" or "unhealthy"
 	Started    time.Time
+	Published  []Port // that were asked for; known once it runs
+}
+
+// Port is a port of the host that leads to one of a container.
+type Port struct {
+	HostIP   netip.Addr // unset: every address
+	HostPort uint16
+	Port     uint16
+	Proto    string
 }
 
 // Endpoint is what the Engine says of an endpoint of our network.

@@ -80,6 +80,7 @@ func synced(s *docker.Snapshot) bool { return s.Err == nil && s.Syncs > 0 }
 var web = dockertest.Container{
 	ID: "c1", Name: "web", Hostname: "webhost", Labels: map[string]string{"tombolo.app": "shop"},
 	EndpointID: "ep1", Addr4: "100.64.7.2", MAC: "02:42:00:00:00:01",
+	Ports: map[string]string{"80/tcp": "8080", "81/tcp": ""},
 	State: "running", Started: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 }
 
@@ -97,12 +98,13 @@ func TestFirstListing(t *testing.T) {
 	w.fake.Put(dead)
 	w.run(t)
 	got := w.until(t, "first listing", synced)
+	ports := []docker.Port{{HostPort: 8080, Port: 80, Proto: "tcp"}}
 	want := map[string]*docker.Container{
-		"c1": {ID: "c1", Name: "web", Hostname: "webhost", Labels: web.Labels, EndpointID: "ep1", Running: true, Health: "none", Started: web.Started},
-		"c2": {ID: "c2", Name: "sick", Hostname: "webhost", Labels: web.Labels, Running: true, Health: "unhealthy", Started: web.Started},
+		"c1": {ID: "c1", Name: "web", Hostname: "webhost", Labels: web.Labels, EndpointID: "ep1", Running: true, Health: "none", Started: web.Started, Published: ports},
+		"c2": {ID: "c2", Name: "sick", Hostname: "webhost", Labels: web.Labels, Running: true, Health: "unhealthy", Started: web.Started, Published: ports},
 		"c3": {ID: "c3", Name: "dead", Labels: web.Labels, Health: "none", Started: time.Unix(0, 0)},
 	}
-	if diff := cmp.Diff(want, got.Containers); diff != "" {
+	if diff := cmp.Diff(want, got.Containers, cmpopts.EquateComparable(netip.Addr{})); diff != "" {
 		t.Error(diff)
 	}
 	ends := map[string]docker.Endpoint{"ep1": {ID: "ep1", Container: "c1", Addr4: netip.MustParseAddr("100.64.7.2"), MAC: web.MAC}}

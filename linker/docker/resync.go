@@ -3,10 +3,13 @@ package docker
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 	"golang.org/x/sync/errgroup"
 )
@@ -58,7 +61,7 @@ func (s *session) merge(ctx context.Context, list []container.Summary) {
 		c.EndpointID = byContainer[c.ID]
 		next[c.ID] = c
 		if old := s.state.Containers[c.ID]; old != nil && old.Running && old.Hostname != "" {
-			c.Started, c.Hostname = old.Started, old.Hostname
+			c.Started, c.Hostname, c.Published = old.Started, old.Hostname, old.Published
 			continue
 		}
 		if !c.Running {
@@ -124,6 +127,9 @@ func (e *Engine) inspectContainer(ctx context.Context, id string) (*Container, e
 	if cfg := r.Container.Config; cfg != nil {
 		c.Hostname, c.Labels = cfg.Hostname, cfg.Labels
 	}
+	if host := r.Container.HostConfig; host != nil {
+		c.Published = published(host.PortBindings)
+	}
 	if st := r.Container.State; st != nil {
 		c.Running = st.Running && !st.Paused
 		c.Started, _ = time.Parse(time.RFC3339Nano, st.StartedAt) // zero when the Engine says nothing
@@ -132,4 +138,25 @@ func (e *Engine) inspectContainer(ctx context.Context, id string) (*Container, e
 		}
 	}
 	return c, nil
+}
+
+// published reads a container's configuration. A port that was left to be chosen is
+// not in it.
+func published(bindings network.PortMap) []Port {
+	var out []Port
+	for port, list := range bindings {
+		for _, b := range list {
+			number, err := strconv.ParseUint(b.HostPort, 10, 16)
+			if err != nil || number == 0 {
+				continue
+			}
+			p := Port{HostPort: uint16(number), Port: port.Num(), Proto: string(port.Proto())}
+			if b.HostIP.IsValid() && !b.HostIP.IsUnspecified() {
+				p.HostIP = b.HostIP
+			}
+			out = append(out, p)
+		}
+	}
+	slices.SortFunc(out, func(a, b Port) int { return int(a.HostPort) - int(b.HostPort) })
+	return out
 }

@@ -116,12 +116,14 @@ func runOnce(ctx context.Context, cfg Config) error {
 				beats = nil // the child is ending
 				continue
 			}
+			notify("READY=1\nWATCHDOG=1")
 			patience.Reset(cfg.Patience)
 		case <-patience.C:
 			cfg.Log.Error("no heartbeat: killing", "pid", cmd.Process.Pid)
 			_ = cmd.Process.Kill() // fails only when it has just ended
 			return errors.Join(errors.New("it stopped answering"), <-ended)
 		case <-ctx.Done():
+			notify("STOPPING=1")
 			return end(cmd, ended, cfg.Grace)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -135,6 +136,34 @@ func TestChildIsStartedAgain(t *testing.T) {
 				t.Errorf("Run = %v", err)
 			}
 		})
+	}
+}
+
+func TestSystemdIsTold(t *testing.T) {
+	manager, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(t.TempDir(), "notify"), Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer manager.Close()
+	t.Setenv("NOTIFY_SOCKET", manager.LocalAddr().String())
+	_, stop := start(t, "work")
+	heard := func() string {
+		var b [100]byte
+		n, err := manager.Read(b[:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b[:n])
+	}
+	for range 2 {
+		if got := heard(); got != "READY=1\nWATCHDOG=1" {
+			t.Errorf("heard %q", got)
+		}
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+	for heard() != "STOPPING=1" { // heartbeats that came before
 	}
 }
 

@@ -25,6 +25,7 @@ type Container struct {
 	Started            time.Time
 	Output             string // what its logs hold, as the Engine multiplexes it
 	TTY                bool
+	Ports              map[string]string // "80/tcp" -> host port
 }
 
 // Engine is the fake. Its methods are safe for concurrent use.
@@ -240,8 +241,12 @@ func (e *Engine) inspect(w http.ResponseWriter, r *http.Request) {
 	if c.Health != "" {
 		state["Health"] = map[string]string{"Status": c.Health}
 	}
+	bindings := map[string]any{}
+	for port, host := range c.Ports {
+		bindings[port] = []any{map[string]string{"HostIp": "", "HostPort": host}}
+	}
 	w.Write(encode(map[string]any{
-		"Id": c.ID, "Name": "/" + c.Name, "State": state,
+		"Id": c.ID, "Name": "/" + c.Name, "State": state, "HostConfig": map[string]any{"PortBindings": bindings},
 		"Config": map[string]any{"Hostname": c.Hostname, "Labels": c.Labels, "Tty": c.TTY},
 	}))
 }
