@@ -109,7 +109,9 @@ func (l *Linker) contend(ctx context.Context) (claim, error) {
 				continue
 			}
 		}
-		c.Claimed = time.Now().UTC().Truncate(time.Millisecond)
+		if c.Claimed.IsZero() {
+			c.Claimed = time.Now().UTC().Truncate(time.Millisecond)
+		}
 		if err := l.announce(c, time.Time{}); err != nil {
 			return claim{}, err
 		}

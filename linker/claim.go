@@ -23,9 +23,14 @@ type claim struct {
 var errNoBlock = errors.New("every block of the pool is taken: this host takes no containers")
 
 // chooseBlock finds a block that no host of s holds, suspended ones included: their
-// containers may live. Where the search begins depends on the host's name, so that
-// hosts which start together seldom want the same one.
+// containers may live. A host that has lost its state gets back what peers remember
+// of it. Else the search begins where the host's name says, so that hosts which
+// start together seldom want the same one.
 func chooseBlock(cfg Config, s *record.Snapshot) (claim, error) {
+	if old := s.Hosts[cfg.Host]; old != nil && !cfg.Block.IsValid() && cfg.Pool4.Overlaps(old.Block4) &&
+		old.Block6.IsValid() == cfg.Pool6.IsValid() && holder(s, cfg.Host, old.Block4) == nil {
+		return claim{Block4: old.Block4, Block6: old.Block6, Claimed: old.Claimed}, nil
+	}
 	count := uint32(1) << (BlockBits4 - cfg.Pool4.Bits())
 	h := fnv.New32a()
 	h.Write([]byte(cfg.Host))

@@ -34,6 +34,11 @@ func TestChooseBlock(t *testing.T) {
 	if err != nil || again.Block4 != free.Block4 {
 		t.Errorf("own record in the way: %v, %v", again, err)
 	}
+	lost := hostWith("h1", "10.0.3.0/24", day)
+	lost.Block6 = netip.MustParsePrefix("fd00:1:2:0:3::/80")
+	if got, err := chooseBlock(small, snapshotOf(lost)); err != nil || got.Block4 != lost.Block4 || !got.Claimed.Equal(day) {
+		t.Errorf("what peers remember of this host: %v, %v", got, err)
+	}
 	other, err := chooseBlock(small, snapshotOf(hostWith("h2", free.Block4.String(), day)))
 	if err != nil || other.Block4 == free.Block4 {
 		t.Errorf("another host's block chosen: %v, %v", other, err)

@@ -16,6 +16,11 @@ func (l *Linker) identify(ctx context.Context) error {
 	defer stop()
 	fromTable, stop := l.table.Watch()
 	defer stop()
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-l.addresses.Ready(): // what Docker knows of addresses is adopted into the block
+	}
 	syncs, mute := 0, map[string]bool{}
 	for {
 		engine := l.docker.Snapshot()

@@ -103,6 +103,9 @@ func (a *Allocator) Use(block4, block6 netip.Prefix) error {
 	return nil
 }
 
+// Ready is closed once the block is known.
+func (a *Allocator) Ready() <-chan struct{} { return a.ready }
+
 // Refuse makes every new request fail with reason, until it is called with "".
 // Addresses already held are not touched.
 func (a *Allocator) Refuse(reason string) {
