@@ -123,11 +123,18 @@ func (d *daemon) runLinker(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	host := d.hosts.Hosts[0]
-	err = supervise.Run(ctx, supervise.Config{Log: d.log.With("part", "linker"), Args: []string{
-		self, "linker", "--host", host.Name, "--docker", host.Docker,
-		"--run-dir", d.runDir, "--state-dir", filepath.Join(d.stateDir, "linker"),
-	}})
+	host, stateDir := d.hosts.Hosts[0], filepath.Join(d.stateDir, "linker")
+	args := []string{
+		self, "linker", "--host", host.Name, "--docker", host.Docker, "--run-dir", d.runDir, "--state-dir", stateDir,
+	}
+	pool6, err := keptPool6(d.stateDir, stateDir)
+	if err != nil {
+		return err
+	}
+	if pool6.IsValid() {
+		args = append(args, "--pool6", pool6.String())
+	}
+	err = supervise.Run(ctx, supervise.Config{Log: d.log.With("part", "linker"), Args: args})
 	var exit supervise.ExitError
 	if errors.As(err, &exit) {
 		return errors.New("the linker cannot run; what it said stands above")

@@ -21,7 +21,7 @@ func (l *Lab) startHost(h *Host, save func() error) error {
 	if err := makeHostDirs(*h); err != nil {
 		return err
 	}
-	arg, err := json.Marshal(InitConfig{Host: *h, Binary: l.Binary, Join: l.others(h.Name), NoLinker: l.NoLinker})
+	arg, err := json.Marshal(InitConfig{Host: *h, Binary: l.Binary, Join: l.others(h.Name), Pool6: l.Pool6, NoLinker: l.NoLinker})
 	if err != nil {
 		return err
 	}

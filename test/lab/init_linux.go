@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -18,10 +19,11 @@ import (
 
 // InitConfig tells a host's init what to be. It is passed as JSON.
 type InitConfig struct {
-	Host     Host     `json:"host"`
-	Binary   string   `json:"binary"`
-	Join     []string `json:"join"` // underlay addresses of the other hosts
-	NoLinker bool     `json:"no_linker,omitempty"`
+	Host     Host         `json:"host"`
+	Binary   string       `json:"binary"`
+	Join     []string     `json:"join"`           // underlay addresses of the other hosts
+	Pool6    netip.Prefix `json:"pool6,omitzero"` // unset: no IPv6
+	NoLinker bool         `json:"no_linker,omitempty"`
 }
 
 // goFD is where init waits for its network: a byte says go, end of file says
@@ -70,6 +72,9 @@ func services(cfg InitConfig) []service {
 		return list
 	}
 	argv := []string{cfg.Binary, "linker", "--host", cfg.Host.Name, "--underlay", cfg.Host.Underlay.String()}
+	if cfg.Pool6.IsValid() {
+		argv = append(argv, "--pool6", cfg.Pool6.String())
+	}
 	for _, j := range cfg.Join {
 		argv = append(argv, "--join", j)
 	}

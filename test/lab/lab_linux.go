@@ -13,6 +13,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
+
+	"tombolo/linker"
 )
 
 // APISocket is the framework's API, for a lab as for a single machine.
@@ -61,7 +63,7 @@ func (l *Lab) whole() bool {
 }
 
 func plan(cfg Config) *Lab {
-	l := &Lab{Binary: cfg.Binary, NoLinker: cfg.NoLinker}
+	l := &Lab{Binary: cfg.Binary, NoLinker: cfg.NoLinker, Pool6: linker.RandomPool6()}
 	for i := 1; i <= cfg.Hosts; i++ {
 		l.Hosts = append(l.Hosts, Host{Name: hostName(i), Underlay: hostAddr(i)})
 	}

@@ -45,11 +45,12 @@ func (h Host) Alive() bool { return h.Init.Alive() }
 
 // Lab is a running lab, as its state file tells.
 type Lab struct {
-	Binary   string  `json:"binary"`
-	NoLinker bool    `json:"no_linker,omitempty"`
-	Hosts    []Host  `json:"hosts"`
-	Registry Process `json:"registry"`
-	Control  Process `json:"control"`
+	Binary   string       `json:"binary"`
+	NoLinker bool         `json:"no_linker,omitempty"`
+	Pool6    netip.Prefix `json:"pool6,omitzero"` // the overlay's IPv6 range
+	Hosts    []Host       `json:"hosts"`
+	Registry Process      `json:"registry"`
+	Control  Process      `json:"control"`
 	// RegistryPush is the registry's address on this machine's loopback.
 	RegistryPush string `json:"registry_push,omitempty"`
 }
