@@ -94,6 +94,7 @@ const (
 	reconcileIdle = 5 * time.Minute // between looks for tasks that nobody knows
 	logsWait      = 2 * time.Second // for a failed task's last lines
 	logsTail      = 20
+	steady        = 2 * time.Second        // to count as up without a health check
 	patience      = 10 * time.Second       // before an app counts as one that fits nowhere
 	linkerWait    = 500 * time.Millisecond // before a linker is tried again; it doubles
 	linkerMax     = 5 * time.Second

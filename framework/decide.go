@@ -39,7 +39,7 @@ func (f *Framework) decide(now time.Time) {
 	var launches []launch
 	for _, name := range slices.Sorted(maps.Keys(f.apps)) {
 		d := f.apps[name]
-		d.plan = deploy.Next(f.picture(d, byApp[name]), now)
+		d.plan = deploy.Next(f.picture(d, byApp[name], now), now)
 		launches = append(launches, f.carryOut(d, now)...)
 	}
 	f.trade(launches, now)
@@ -49,7 +49,7 @@ func (f *Framework) decide(now time.Time) {
 }
 
 // picture is an app as deploy sees it.
-func (f *Framework) picture(d *deployment, tasks []*task) deploy.App {
+func (f *Framework) picture(d *deployment, tasks []*task, now time.Time) deploy.App {
 	in := deploy.App{
 		Wanted: d.App.App, Removing: d.Removing, Specs: d.specs, Floor: f.floors[d.App.App.Name],
 		Slots: map[deploy.SlotID]deploy.Slot{}, Present: map[string][]string{},
@@ -63,7 +63,7 @@ func (f *Framework) picture(d *deployment, tasks []*task) deploy.App {
 	for _, t := range tasks {
 		in.Tasks = append(in.Tasks, deploy.Task{
 			ID: t.ID, SlotID: t.slot(), Generation: t.Generation, Spec: t.Spec, Host: t.Host,
-			Phase: t.phase(), Answering: f.up(t), Killing: t.Killing,
+			Phase: t.phase(), Answering: f.up(t, now), Killing: t.Killing,
 		})
 	}
 	for name, service := range d.App.App.Services {

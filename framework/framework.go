@@ -31,7 +31,7 @@ type Framework struct {
 	connected bool
 	epoch     uint64 // of app records
 	revision  uint64
-	floor     uint64 // generations of forgotten slots end here
+	floors    map[string]uint64 // by app: generations of forgotten slots end there
 
 	apps    map[string]*deployment
 	tasks   map[string]*task
@@ -134,7 +134,7 @@ func (f *Framework) load() error {
 	if err != nil {
 		return err
 	}
-	f.id, f.revision, f.floor, f.pins = state.FrameworkID, state.Revision, state.Floor, state.Pins
+	f.id, f.revision, f.floors, f.pins = state.FrameworkID, state.Revision, state.Floors, state.Pins
 	f.epoch = max(state.Epoch+1, uint64(time.Now().Unix()))
 	f.batch.SetEpoch(f.epoch)
 	f.Master.SetFrameworkID(f.id)

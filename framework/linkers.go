@@ -226,11 +226,21 @@ func (f *Framework) assess() {
 
 // up reports whether a task does what it is there for: it runs, is healthy, and
 // every linker that can be reached would tell a container where it is.
-func (f *Framework) up(t *task) bool {
-	if t.phase() != deploy.Running {
+//
+// Without a health check, to run for a moment says little: it has to last.
+func (f *Framework) up(t *task, now time.Time) bool {
+	if t.phase() != deploy.Running || !t.held && len(f.linkers) > 0 && !f.offNetwork(t) {
 		return false
 	}
-	return t.held || len(f.linkers) == 0 || f.offNetwork(t)
+	if t.endpoint != nil && t.endpoint.Health == record.HealthHealthy {
+		return true
+	}
+	lasts := t.Started.Add(steady)
+	if now.Before(lasts) {
+		f.wakeAt(lasts)
+		return false
+	}
+	return true
 }
 
 // offNetwork reports whether a task has no place on the overlay, and so none in

@@ -2,6 +2,7 @@ package framework
 
 import (
 	"maps"
+	"math"
 	"slices"
 	"time"
 
@@ -77,6 +78,9 @@ func (f *Framework) offered(in mesos.Offer, now time.Time) {
 		h.memory += o.memory
 	}
 }
+
+// thousandths rounds CPUs to what Mesos counts in.
+func thousandths(cpus float64) float64 { return math.Round(cpus*1000) / 1000 }
 
 func attributes(in []mesos.Attribute) map[string]string {
 	out := map[string]string{}

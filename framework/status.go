@@ -94,7 +94,7 @@ func (f *Framework) status(d *deployment, tasks []*task, now time.Time) api.Stat
 	}
 	s.Up = s.Up && extra == 0
 	for _, id := range f.displayed(d, current) {
-		i := f.instance(d, id, current[id])
+		i := f.instance(d, id, current[id], now)
 		if last := d.shown[id]; last.state != i.State {
 			d.shown[id] = shown{i.State, now}
 		}
@@ -133,14 +133,14 @@ func (f *Framework) displayed(d *deployment, current map[deploy.SlotID]*task) []
 	})
 }
 
-func (f *Framework) instance(d *deployment, id deploy.SlotID, t *task) api.Instance {
+func (f *Framework) instance(d *deployment, id deploy.SlotID, t *task, now time.Time) api.Instance {
 	slot := d.slots[id]
 	i := api.Instance{
 		App: d.App.App.Name, Service: id.Service, Slot: id.Slot, Generation: slot.Generation,
 		Restarts: slot.Restarts, ExitCode: slot.ExitCode, Log: slot.Log,
 	}
 	if t != nil {
-		f.showTask(&i, t)
+		f.showTask(&i, t, now)
 	}
 	wait, waits := d.plan.Wait[id]
 	switch {
@@ -164,7 +164,7 @@ func (f *Framework) instance(d *deployment, id deploy.SlotID, t *task) api.Insta
 }
 
 // showTask shows a task that is alive or lost.
-func (f *Framework) showTask(i *api.Instance, t *task) {
+func (f *Framework) showTask(i *api.Instance, t *task, now time.Time) {
 	i.Task, i.Host, i.Container, i.Started, i.Reason = t.ID, t.Host, t.Container, t.Started, t.Reason
 	health := record.HealthNone
 	if e := t.endpoint; e != nil {
@@ -177,11 +177,11 @@ func (f *Framework) showTask(i *api.Instance, t *task) {
 		i.State = api.StateStopping
 	case t.phase() != deploy.Running:
 		i.State = api.StateStaging
-	case f.up(t):
+	case f.up(t, now):
 		i.State = api.StateUp
 	case health == record.HealthUnhealthy:
 		i.State = api.StateUnhealthy
-	case t.endpoint != nil && t.endpoint.Answering():
+	case health == record.HealthHealthy:
 		i.State = api.StateHealthy
 	default:
 		i.State = api.StateRunning

@@ -33,7 +33,12 @@ func TestContainerExitsAtOnce(t *testing.T) {
 	})}
 	in(t, options, func(b *bed) {
 		b.put(shop())
-		s := b.await("shop", "failed", 10*time.Second, func(s api.Status) bool { return s.Failed != "" })
+		s := b.await("shop", "failed", 10*time.Second, func(s api.Status) bool {
+			if s.Up || find(s, "cache", 1).State == api.StateUp {
+				t.Fatalf("called up: %s", show(s))
+			}
+			return s.Failed != ""
+		})
 		i := find(s, "cache", 1)
 		if i.ExitCode != 3 || !slices.Contains(i.Log, "something is wrong") || !strings.Contains(s.Failed, "exited with status 3") {
 			t.Errorf("failed %q, instance %+v", s.Failed, i)
@@ -168,6 +173,29 @@ func TestRollingUpdate(t *testing.T) {
 		}
 		if i := find(s, "db", 1); i.Generation != 1 {
 			t.Errorf("db was replaced: %+v", i)
+		}
+	})
+}
+
+// TestBadUpdate: what does not run replaces one instance, no more.
+func TestBadUpdate(t *testing.T) {
+	options := frameworktest.Options{Behave: behave(map[string]frameworktest.Behaviour{
+		"web:2": {Start: 100 * time.Millisecond, Run: 50 * time.Millisecond, Exit: 3},
+	})}
+	in(t, options, func(b *bed) {
+		b.put(shop())
+		b.awaitUp("shop")
+		b.put(edit(shop(), "web", func(s *app.Service) { s.Image = "web:2" }))
+		b.await("shop", "failed", time.Minute, func(s api.Status) bool { return s.Failed != "" })
+		time.Sleep(5 * time.Minute)
+		s := b.status("shop")
+		if find(s, "web", 2).Generation != 1 || find(s, "web", 3).Generation != 1 || find(s, "web", 2).State != api.StateUp {
+			t.Error(show(s))
+		}
+		b.put(shop())
+		s = b.awaitUp("shop")
+		if find(s, "web", 2).Generation != 1 {
+			t.Error(show(s))
 		}
 	})
 }

@@ -232,6 +232,7 @@ func explain(status mesos.TaskStatus) (reason string, exit int, fatal bool) {
 	if status.GetState() == mesos.TASK_ERROR {
 		return message, 0, true
 	}
+	message = strings.ReplaceAll(message, "docker: Error response from daemon: ", "")
 	if m := exitStatus.FindStringSubmatch(message); m != nil {
 		exit, _ = strconv.Atoi(m[1]) // digits, and 0 should they overflow
 		if message == "Container "+m[0] || message == "Command "+m[0] {

@@ -57,9 +57,9 @@ type Task struct {
 // State is all that is stored.
 type State struct {
 	FrameworkID string
-	Epoch       uint64 // of the app records last written
-	Revision    uint64 // the last that any app was given
-	Floor       uint64 // the highest generation of a forgotten slot
+	Epoch       uint64            // of the app records last written
+	Revision    uint64            // the last that any app was given
+	Floors      map[string]uint64 // by app: the highest generation of a forgotten slot
 	Apps        map[string]App
 	Tasks       map[string]Task
 	Slots       map[SlotKey]Slot

@@ -31,7 +31,7 @@ const (
 	keyFramework = "framework"
 	keyEpoch     = "epoch"
 	keyRevision  = "revision"
-	keyFloor     = "floor"
+	keyFloors    = "floors"
 	keyApps      = "apps"
 	keyTasks     = "tasks"
 	keySlots     = "slots"
@@ -42,7 +42,7 @@ const (
 func (s *Store) Load() (*State, error) {
 	state := &State{
 		Apps: map[string]App{}, Tasks: map[string]Task{},
-		Slots: map[SlotKey]Slot{}, Pins: map[string]string{},
+		Slots: map[SlotKey]Slot{}, Pins: map[string]string{}, Floors: map[string]uint64{},
 	}
 	err := s.backend.Load(func(key string, value []byte) error {
 		if err := state.read(key, value); err != nil {
@@ -65,8 +65,8 @@ func (s *State) read(key string, value []byte) error {
 		return json.Unmarshal(value, &s.Epoch)
 	case keyRevision:
 		return json.Unmarshal(value, &s.Revision)
-	case keyFloor:
-		return json.Unmarshal(value, &s.Floor)
+	case keyFloors:
+		return into(s.Floors, rest, value)
 	case keyApps:
 		return into(s.Apps, rest, value)
 	case keyTasks:
@@ -124,8 +124,9 @@ func (b *Batch) SetEpoch(epoch uint64) { b.put(epoch, keyEpoch) }
 // SetRevision stores the last revision given.
 func (b *Batch) SetRevision(revision uint64) { b.put(revision, keyRevision) }
 
-// SetFloor stores the highest generation of a forgotten slot.
-func (b *Batch) SetFloor(floor uint64) { b.put(floor, keyFloor) }
+// PutFloor stores the highest generation of an app's forgotten slots. It outlives
+// the app: no task ID may come twice.
+func (b *Batch) PutFloor(app string, floor uint64) { b.put(floor, keyFloors, app) }
 
 // PutApp stores an app under its name.
 func (b *Batch) PutApp(a App) { b.put(a, keyApps, a.App.Name) }

@@ -37,7 +37,7 @@ func backends(t *testing.T) map[string]func() store.Backend {
 
 func fill(b *store.Batch) *store.State {
 	want := &store.State{
-		FrameworkID: "F1", Epoch: 7, Revision: 3, Floor: 9,
+		FrameworkID: "F1", Epoch: 7, Revision: 3, Floors: map[string]uint64{"shop": 9},
 		Apps: map[string]store.App{"shop": {
 			App:      app.App{Name: "shop", Services: map[string]app.Service{"db": {Name: "db", Image: "postgres"}}},
 			Revision: 3, Put: when, Removing: true,
@@ -54,7 +54,7 @@ func fill(b *store.Batch) *store.State {
 	b.SetFrameworkID(want.FrameworkID)
 	b.SetEpoch(want.Epoch)
 	b.SetRevision(want.Revision)
-	b.SetFloor(want.Floor)
+	b.PutFloor("shop", want.Floors["shop"])
 	b.PutApp(want.Apps["shop"])
 	b.PutTask(want.Tasks["shop.db.1.g2"])
 	b.PutSlot(want.Slots[store.SlotKey{App: "shop", Service: "db", Slot: 1}])
@@ -102,7 +102,7 @@ func TestReopen(t *testing.T) {
 			b.DeletePin("shop_data")
 			commit(t, s, &b)
 			empty := &store.State{
-				FrameworkID: "F1", Epoch: 7, Revision: 3, Floor: 9, Apps: map[string]store.App{},
+				FrameworkID: "F1", Epoch: 7, Revision: 3, Floors: map[string]uint64{"shop": 9}, Apps: map[string]store.App{},
 				Tasks: map[string]store.Task{}, Slots: map[store.SlotKey]store.Slot{}, Pins: map[string]string{},
 			}
 			if diff := cmp.Diff(empty, load(t, s)); diff != "" {
