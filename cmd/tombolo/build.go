@@ -13,25 +13,28 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/distribution/reference"
+
 	"tombolo/framework/api"
 	"tombolo/framework/app"
 )
 
-// imageBuilder makes the images of services with build: on this machine's Docker,
-// and hands them to the cluster's registry where it has one.
+// imageBuilder makes the images of services with build: on this machine's Docker.
+// Where the cluster has a registry, it hands over what was built, and what else
+// this machine has that no other registry could have.
 type imageBuilder struct {
 	out      io.Writer // for docker's own words
 	registry *api.Registry
 	noBuild  bool
 }
 
-// build builds and replaces each image by exactly what was built, so that a
-// changed image is a changed service.
+// build builds, and replaces each image that comes from this machine by its exact
+// name, so that a changed image is a changed service.
 func (b *imageBuilder) build(ctx context.Context, a *app.App) error {
 	done := map[string]string{} // two services may name one image
 	for _, name := range slices.Sorted(maps.Keys(a.Services)) {
 		s := a.Services[name]
-		if s.Build == nil {
+		if s.Build == nil && !b.onlyHere(ctx, s) {
 			continue
 		}
 		exact, ok := done[s.Image]
@@ -49,7 +52,7 @@ func (b *imageBuilder) build(ctx context.Context, a *app.App) error {
 }
 
 func (b *imageBuilder) image(ctx context.Context, appName string, s app.Service) (string, error) {
-	if !b.noBuild {
+	if s.Build != nil && !b.noBuild {
 		fmt.Fprintf(b.out, "building %s\n", s.Image)
 		if _, err := b.docker(ctx, s.Build.Inline, buildArgs(s.Image, s.Build)...); err != nil {
 			return "", fmt.Errorf("build: %w", err)
@@ -64,6 +67,24 @@ func (b *imageBuilder) image(ctx context.Context, appName string, s app.Service)
 	}
 	return strings.TrimSpace(id), nil
 }
+
+// onlyHere reports whether an image is on this machine's Docker while the hosts
+// have to fetch theirs from the cluster's registry. An image that names a registry
+// of its own is left to it.
+func (b *imageBuilder) onlyHere(ctx context.Context, s app.Service) bool {
+	if b.registry == nil || s.PullPolicy == "always" {
+		return false
+	}
+	ref, err := reference.ParseNormalizedNamed(s.Image)
+	if err != nil || reference.Domain(ref) != defaultDomain || strings.HasPrefix(s.Image, defaultDomain+"/") {
+		return false
+	}
+	_, err = b.docker(ctx, "", "image", "inspect", "--format", "{{.Id}}", s.Image)
+	return err == nil
+}
+
+// defaultDomain is what an image's name means that names no registry.
+const defaultDomain = "docker.io"
 
 // digest is in the last line that docker push prints.
 var digest = regexp.MustCompile(`digest: (sha256:[0-9a-f]{64})`)

@@ -366,6 +366,11 @@ func kill(t *testing.T, host string) {
 	if err := testLab.Kill(host); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { // the other tests want a whole lab
+		if h, err := testLab.Host(host); err == nil && !h.Alive() {
+			startHost(t, host)
+		}
+	})
 }
 
 func startHost(t *testing.T, host string) {
@@ -373,7 +378,7 @@ func startHost(t *testing.T, host string) {
 	if err := testLab.Start(host); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
 	defer cancel()
 	if err := testLab.WaitHost(ctx, host); err != nil {
 		t.Fatal(err)

@@ -28,6 +28,9 @@ const imageTag = "tombolo-e2e/probe:latest"
 
 var image string
 
+// probe is the probe's binary on this machine.
+var probe string
+
 func TestMain(m *testing.M) { os.Exit(runAll(m)) }
 
 func runAll(m *testing.M) int {
@@ -57,7 +60,8 @@ func prepare(dir string) error {
 			return err
 		}
 	}
-	if err := goBuild(filepath.Join(dir, "probe"), "tombolo/test/e2e/probe"); err != nil {
+	probe = filepath.Join(dir, "probe")
+	if err := goBuild(probe, "tombolo/test/e2e/probe"); err != nil {
 		return err
 	}
 	if err := lab.Down(); err != nil { // left by a run that was killed
