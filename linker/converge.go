@@ -22,6 +22,11 @@ const retryAfter = time.Second
 // converge makes the kernel match the catalog and the table of endpoints, whenever
 // one of them has changed. Changes that come while it works are one.
 func (l *Linker) converge(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-l.adopted: // else interfaces in use would be taken for leftovers
+	}
 	fromCatalog, stop := l.catalog.Watch()
 	defer stop()
 	fromTable, stop := l.table.Watch()

@@ -21,13 +21,19 @@ func (l *Linker) identify(ctx context.Context) error {
 		return nil
 	case <-l.addresses.Ready(): // what Docker knows of addresses is adopted into the block
 	}
+	if !l.table.Fresh() {
+		close(l.adopted)
+	}
 	syncs, mute := 0, map[string]bool{}
 	for {
 		engine := l.docker.Snapshot()
 		l.problems.set("docker", engine.Err)
 		if engine.Syncs != syncs {
-			syncs = engine.Syncs
 			l.table.Reconcile(ctx, engine.NetworkID, live(engine))
+			if syncs == 0 && l.table.Fresh() {
+				close(l.adopted)
+			}
+			syncs = engine.Syncs
 		}
 		if syncs > 0 {
 			l.putEndpoints(engine, mute)

@@ -56,6 +56,7 @@ type Linker struct {
 	problems problems
 	claimed  atomic.Pointer[claim] // this host's block, once it is settled
 	block    chan struct{}         // holds a token after claimed changed
+	adopted  chan struct{}         // closed once the table holds what an earlier run made
 	isSet    chan struct{}         // closed once the kernel matched for the first time
 	setOnce  sync.Once
 	ended    chan struct{} // closed when Run's group is ending
@@ -70,9 +71,10 @@ func New(cfg Config) (*Linker, error) {
 	return &Linker{
 		cfg: cfg, log: cfg.Log, started: time.Now(),
 		plane: overlay.New(overlay.Options{Log: cfg.Log}), checkPool: overlay.CheckPool,
-		block: make(chan struct{}, 1), // one token stands for any number of changes
-		isSet: make(chan struct{}),
-		ended: make(chan struct{}),
+		block:   make(chan struct{}, 1), // one token stands for any number of changes
+		adopted: make(chan struct{}),
+		isSet:   make(chan struct{}),
+		ended:   make(chan struct{}),
 	}, nil
 }
 

@@ -58,8 +58,9 @@ type Config struct {
 
 // Table holds this host's endpoints. Its methods may be called at the same time.
 type Table struct {
-	cfg Config
-	now func() time.Time
+	cfg   Config
+	now   func() time.Time
+	fresh bool
 
 	mu       sync.Mutex
 	doc      document
@@ -91,10 +92,15 @@ func Open(cfg Config) (*Table, error) {
 		return nil, err
 	}
 	if t.doc.Endpoints == nil {
+		t.fresh = true
 		t.doc.Endpoints = map[string]*Endpoint{}
 	}
 	return t, nil
 }
+
+// Fresh reports whether there was no table of an earlier run: before the first
+// Reconcile, endpoints that it does not have may exist all the same.
+func (t *Table) Fresh() bool { return t.fresh }
 
 // Reserve hands out an address of this host's block; see ipam.Allocator.Request.
 func (t *Table) Reserve(ctx context.Context, r ipam.Request) (netip.Addr, error) {
