@@ -15,17 +15,11 @@ cache=${TOMBOLO_CACHE:-/var/cache/tombolo}
 suite=${SUITE:-${VERSION_CODENAME:-bookworm}}
 arch=$(dpkg --print-architecture)
 case ${ID:-debian} in
-ubuntu)
-	components=main,universe
-	mirror=$MIRROR
-	[ "$arch" = amd64 ] || mirror=$MIRROR
-	;;
-*)
-	components=main
-	mirror=$MIRROR
-	;;
+ubuntu) components=main,universe ;;
+*) components=main ;;
 esac
-mirror=${MIRROR:-$mirror}
+# The mirror that this machine itself installs from.
+mirror=${MIRROR:-$(apt-get indextargets --format '$(REPO_URI) $(RELEASE)' | awk -v suite="$suite" '$2 == suite { print $1; exit }')}
 
 say() { printf 'images: %s\n' "$*" >&2; }
 die() {
@@ -135,6 +129,7 @@ image() {
 		die "docker build of $here/images/$name did not succeed"
 }
 
+[ -n "$mirror" ] || die "no package mirror for $suite in this machine's apt sources: set MIRROR"
 docker version >/dev/null 2>&1 || die "Docker does not answer at ${DOCKER_HOST:-its usual socket}"
 image redis redis-server
 image postgres postgresql

@@ -62,7 +62,7 @@ func serve(ctx context.Context) error {
 	defer b.close()
 	server := &http.Server{
 		Addr:              listen(),
-		Handler:           newSite(b, whoAmI(ctx)),
+		Handler:           newSite(b, whoAmI()),
 		ReadHeaderTimeout: 5 * time.Second,
 	}
 	ended := make(chan error, 1)

@@ -26,31 +26,26 @@ const (
 
 // self is who answered.
 type self struct {
-	Instance string `json:"instance"` // "2.web.guestbook.tombolo.internal"
+	Instance string `json:"instance"` // "web.2"
 	Host     string `json:"host"`
 	Address  string `json:"address"`
 }
 
-// whoAmI asks the name server for the name of the container's own address; the host
-// is what whoever started the container said.
-func whoAmI(ctx context.Context) self {
-	me := self{Instance: setting("TOMBOLO_SLOT", "unknown"), Host: setting("TOMBOLO_HOST", "unknown")}
-	if name, err := os.Hostname(); err == nil && me.Instance == "unknown" {
+// whoAmI is what Tombolo tells every container of itself, and the address that it
+// has.
+func whoAmI() self {
+	me := self{Host: setting("TOMBOLO_HOST", "unknown"), Instance: "unknown"}
+	if name, err := os.Hostname(); err == nil {
 		me.Instance = name
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
+	if service := os.Getenv("TOMBOLO_SERVICE"); service != "" {
+		me.Instance = service + "." + os.Getenv("TOMBOLO_SLOT")
+	}
 	addrs, _ := net.InterfaceAddrs() // none is an answer too
 	for _, a := range addrs {
-		ip, ok := a.(*net.IPNet)
-		if !ok || !ip.IP.IsGlobalUnicast() || ip.IP.To4() == nil {
-			continue
+		if ip, ok := a.(*net.IPNet); ok && ip.IP.IsGlobalUnicast() && ip.IP.To4() != nil {
+			me.Address = ip.IP.String()
 		}
-		me.Address = ip.IP.String()
-		if names, err := net.DefaultResolver.LookupAddr(ctx, me.Address); err == nil && len(names) > 0 {
-			me.Instance = strings.TrimSuffix(names[0], ".")
-		}
-		break
 	}
 	return me
 }
