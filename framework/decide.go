@@ -232,10 +232,14 @@ func (f *Framework) refused(l launch, refusals []place.Refusal, now time.Time) {
 func (f *Framework) request(l launch) place.Request {
 	service := f.apps[l.app].App.App.Services[l.SlotID().Service]
 	r := reservation(service)
+	avoid := ""
+	if last := f.apps[l.app].slots[l.SlotID()]; last.Failures > 0 {
+		avoid = last.Host
+	}
 	return place.Request{
 		App: l.app, Service: service.Name, Slot: l.SlotID().Slot,
 		CPUs: r.cpus, MemBytes: r.memory, Ports: service.Ports,
-		Volumes: f.tied(l.app, service), Constraints: service.Constraints, Host: l.Launch.Host,
+		Volumes: f.tied(l.app, service), Constraints: service.Constraints, Host: l.Launch.Host, Avoid: avoid,
 	}
 }
 

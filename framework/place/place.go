@@ -42,6 +42,7 @@ type Request struct {
 	Volumes      []string // names of the volumes that tie it to their host
 	Constraints  []app.Constraint
 	Host         string // not empty: there or nowhere (one instance a host)
+	Avoid        string // there only if nowhere else: its last task failed there
 }
 
 // Situation is what Place decides on.
@@ -89,9 +90,10 @@ type Result struct {
 	Refused  map[int][]Refusal
 }
 
-// Place gives each request, in their order, the best host that can take it:
-// fewest instances of its service, then of its app, then most CPU left, then most
-// memory, then the first by name. Earlier assignments count for later requests.
+// Place gives each request, in their order, the best host that can take it: not
+// the one to avoid, then fewest instances of its service, then of its app, then
+// most CPU left, then most memory, then the first by name. Earlier assignments
+// count for later requests.
 func Place(situation Situation, requests []Request) Result {
 	room := newRoom(situation, requests)
 	result := Result{Refused: map[int][]Refusal{}}

@@ -57,6 +57,22 @@ func TestSpread(t *testing.T) {
 			Hosts: big, Residents: []Resident{{"shop", "web", "b"}},
 		}, requests(1), []string{"a"}},
 	}
+	avoiding := requests(2)
+	avoiding[0].Avoid, avoiding[1].Avoid = "a", "a"
+	for _, more := range []struct {
+		name  string
+		hosts []Host
+		want  []string
+	}{
+		{"not where the last one failed", hosts("a", "b"), []string{"b", "b"}},
+		{"but there rather than nowhere", hosts("a"), []string{"a", "a"}},
+	} {
+		t.Run(more.name, func(t *testing.T) {
+			if diff := cmp.Diff(more.want, where(Place(Situation{Hosts: more.hosts}, avoiding))); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			if diff := cmp.Diff(tt.want, where(Place(tt.situation, tt.requests))); diff != "" {

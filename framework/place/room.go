@@ -80,11 +80,27 @@ func (r *room) best(request *Request) *space {
 	var best *space
 	service, app := r.id(request.App, request.Service), r.id(request.App, "")
 	for _, sp := range r.hosts {
+		if sp.Name == request.Avoid {
+			continue
+		}
 		if (best == nil || sp.before(best, service, app)) && r.refuse(sp, request) == nil {
 			best = sp
 		}
 	}
+	if best == nil && request.Avoid != "" {
+		return r.only(request.Avoid, request)
+	}
 	return best
+}
+
+// only returns the host of that name, if it can take the request.
+func (r *room) only(name string, request *Request) *space {
+	for _, sp := range r.hosts {
+		if sp.Name == name && r.refuse(sp, request) == nil {
+			return sp
+		}
+	}
+	return nil
 }
 
 func (s *space) before(o *space, service, app int) bool {
