@@ -46,8 +46,8 @@ func parse(pkt, buf []byte) (question, bool) {
 	if !ok || len(pkt) < end+4 || binary.BigEndian.Uint16(pkt[end+2:]) != classIN {
 		return question{}, false
 	}
-	q.key = append(key, pkt[end], pkt[end+1])
-	q.end = end + 4
+	key = append(key, pkt[end], pkt[end+1])
+	q.key, q.end = key, end+4
 	switch binary.BigEndian.Uint16(pkt[10:]) {
 	case 0:
 		return q, len(pkt) == q.end

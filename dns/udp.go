@@ -41,21 +41,19 @@ type udpWorker struct {
 
 func (s *Server) serveUDP(ctx context.Context, conn *net.UDPConn) error {
 	w := newUDPWorker(s, conn)
-	for {
+	for ctx.Err() == nil {
 		n, err := w.batch.ReadBatch(w.in, 0)
-		if ctx.Err() != nil {
-			return nil
-		}
-		if errors.Is(err, net.ErrClosed) {
+		switch {
+		case err == nil:
+			w.memo.sweep(time.Now())
+			w.write(w.answerAll(ctx, w.in[:n]))
+		case errors.Is(err, net.ErrClosed) && ctx.Err() == nil:
 			return fmt.Errorf("read DNS packets: %w", err)
-		}
-		if err != nil {
+		default:
 			pause(ctx, errorPause)
-			continue
 		}
-		w.memo.sweep(time.Now())
-		w.write(w.answerAll(ctx, w.in[:n]))
 	}
+	return nil
 }
 
 func newUDPWorker(s *Server, conn *net.UDPConn) *udpWorker {

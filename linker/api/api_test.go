@@ -36,10 +36,10 @@ func client(t *testing.T, l *apitest.Linker) *api.Client {
 	return c
 }
 
-func appRecord(name string, seq uint64) record.Record {
+func shop(seq uint64) record.Record {
 	return record.Record{
-		Key: record.Key{Kind: record.KindApp, Name: name}, Owner: "framework-1", Version: record.Version{Epoch: 1, Seq: seq},
-		App: &record.App{Name: name, Revision: seq, Services: map[string]record.Service{"web": {Replicas: 2, Generations: map[int]uint64{1: 3}}}},
+		Key: record.Key{Kind: record.KindApp, Name: "shop"}, Owner: "framework-1", Version: record.Version{Epoch: 1, Seq: seq},
+		App: &record.App{Name: "shop", Revision: seq, Services: map[string]record.Service{"web": {Replicas: 2, Generations: map[int]uint64{1: 3}}}},
 	}
 }
 
@@ -61,20 +61,20 @@ func TestStatus(t *testing.T) {
 func TestApps(t *testing.T) {
 	c := client(t, new(apitest.Linker))
 	ctx := t.Context()
-	if err := c.PutApp(ctx, appRecord("shop", 2)); err != nil {
+	if err := c.PutApp(ctx, shop(2)); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.PutApp(ctx, appRecord("shop", 1)); !errors.Is(err, api.ErrStale) {
+	if err := c.PutApp(ctx, shop(1)); !errors.Is(err, api.ErrStale) {
 		t.Errorf("older version: %v, want ErrStale", err)
 	}
 	snap, err := c.Catalog(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(map[string]*record.App{"shop": appRecord("shop", 2).App}, snap.Apps); diff != "" {
+	if diff := cmp.Diff(map[string]*record.App{"shop": shop(2).App}, snap.Apps); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if err := c.DeleteApp(ctx, appRecord("shop", 3)); err != nil {
+	if err := c.DeleteApp(ctx, shop(3)); err != nil {
 		t.Fatal(err)
 	}
 	if snap, err = c.Catalog(ctx); err != nil || len(snap.Apps) != 0 {
@@ -140,7 +140,7 @@ func TestCatalogLongPoll(t *testing.T) {
 	h := api.NewServer(api.Config{Catalog: l}).Handler()
 	get := func(query string) *httptest.ResponseRecorder {
 		w := httptest.NewRecorder()
-		h.ServeHTTP(w, httptest.NewRequest("GET", "/v1/catalog"+query, nil))
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/v1/catalog"+query, nil))
 		return w
 	}
 	run := get("").Header().Get("Tombolo-Run")

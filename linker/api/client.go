@@ -113,10 +113,19 @@ func (c *Client) Logs(ctx context.Context, container string, o LogOptions, line 
 
 // quiet takes the end of ctx for the wanted end.
 func quiet(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
+	if ended(ctx) {
 		return nil
 	}
 	return err
+}
+
+func ended(ctx context.Context) bool {
+	select {
+	case <-ctx.Done():
+		return true
+	default:
+		return false
+	}
 }
 
 // call sends a request with a JSON body, if any, and reads a JSON answer into out.

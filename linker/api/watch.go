@@ -17,7 +17,7 @@ func (c *Client) Watch(ctx context.Context, fn func(*record.Snapshot)) error {
 	query := url.Values{}
 	for {
 		snap, header, err := c.poll(ctx, query)
-		if ctx.Err() != nil {
+		if ended(ctx) {
 			return nil
 		}
 		if err != nil {

@@ -22,7 +22,7 @@ var tools = map[string]func(ctx context.Context, args []string) error{
 	"stream":     stream,
 	"trips":      trips,
 	"observe":    observe,
-	"stamp":      stamp,
+	"stamp":      func(ctx context.Context, _ []string) error { stamp(ctx); return nil },
 	"true":       func(context.Context, []string) error { return nil },
 }
 
@@ -93,8 +93,7 @@ func observe(ctx context.Context, _ []string) error {
 }
 
 // stamp writes when it started, and waits to be killed.
-func stamp(ctx context.Context, _ []string) error {
+func stamp(ctx context.Context) {
 	fmt.Println(time.Now().UnixNano())
 	<-ctx.Done()
-	return nil
 }
