@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	throughputRounds = 10
-	throughputSlice  = "1s"
+	throughputRounds = 20
+	throughputSlice  = "500ms"
 	tcpPort          = ":5201"
 	settleTries      = 100
 	settleEvery      = 100 * time.Millisecond
