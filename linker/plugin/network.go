@@ -65,7 +65,10 @@ func (s *Server) join(ctx context.Context, r endpointRequest) (any, error) {
 		StaticRoutes:  []staticRoute{{Destination: attach.Gateway4.String() + "/32", RouteType: 1}},
 	}
 	if s.cfg.Pool6.IsValid() {
+		// Docker looks for a way to the gateway before the interface has a link-local
+		// address of its own, which comes with the carrier, a moment later.
 		reply.GatewayIPv6 = attach.Gateway6.String()
+		reply.StaticRoutes = append(reply.StaticRoutes, staticRoute{Destination: attach.Gateway6.String() + "/128", RouteType: 1})
 	}
 	return reply, nil
 }

@@ -123,7 +123,7 @@ func TestConversation(t *testing.T) {
 		{"/NetworkDriver.CreateEndpoint", `{` + ep + `,"Interface":{"Address":"100.64.7.2/32","AddressIPv6":"fd12:3456:789a:0:7::2/128","MacAddress":"02:42:00:00:00:01"},` +
 			`"Options":{"com.docker.network.portmap":[{"Proto":6,"IP":"","Port":80,"HostIP":"","HostPort":8080,"HostPortEnd":8080},{"Proto":6,"Port":80,"HostIP":"::","HostPort":8080}],"com.docker.network.endpoint.exposedports":[{"Proto":6,"Port":80}]}}`, `{"Interface":null}`},
 		{"/NetworkDriver.Join", `{` + ep + `,"SandboxKey":"/var/run/docker/netns/1"}`,
-			`{"InterfaceName":{"SrcName":"tbcaaaaaaaa","DstPrefix":"eth"},"Gateway":"169.254.1.1","GatewayIPv6":"fe80::1","StaticRoutes":[{"Destination":"169.254.1.1/32","RouteType":1,"NextHop":""}]}`},
+			`{"InterfaceName":{"SrcName":"tbcaaaaaaaa","DstPrefix":"eth"},"Gateway":"169.254.1.1","GatewayIPv6":"fe80::1","StaticRoutes":[{"Destination":"169.254.1.1/32","RouteType":1,"NextHop":""},{"Destination":"fe80::1/128","RouteType":1,"NextHop":""}]}`},
 		{"/NetworkDriver.ProgramExternalConnectivity", `{` + ep + `,"Options":{"com.docker.network.portmap":[{"Proto":6,"Port":80,"HostPort":8080}]}}`, `{}`},
 		{"/NetworkDriver.EndpointOperInfo", `{` + ep + `}`, `{"Value":{}}`},
 		{"/NetworkDriver.DiscoverNew", `{"DiscoveryType":1,"DiscoveryData":{"Address":"1.2.3.4"}}`, `{}`},
