@@ -19,53 +19,55 @@ func (f *Framework) PutApp(ctx context.Context, wanted app.App) (uint64, error) 
 	if err := check(wanted); err != nil {
 		return 0, fmt.Errorf("%w: %w", api.ErrInvalid, err)
 	}
-	var revision uint64
-	err := f.command(ctx, func() error {
+	return f.command(ctx, func() (uint64, error) {
 		d := f.apps[wanted.Name]
 		switch {
 		case d != nil && d.Removing:
-			return fmt.Errorf("%w: %s is being removed; try again when it is gone", api.ErrConflict, wanted.Name)
+			return 0, fmt.Errorf("%w: %s is being removed; try again when it is gone", api.ErrConflict, wanted.Name)
 		case d != nil && same(d.App.App, wanted):
 			f.encourage(d)
 		default:
 			f.want(wanted)
 		}
-		revision = f.apps[wanted.Name].Revision
-		return nil
+		return f.apps[wanted.Name].Revision, nil
 	})
-	return revision, err
 }
 
 // DeleteApp implements api.Cluster. With volumes it forgets, once all is gone,
 // where the app's own volumes are; whoever asks removes them from there.
 func (f *Framework) DeleteApp(ctx context.Context, name string, volumes bool) error {
-	return f.command(ctx, func() error {
+	_, err := f.command(ctx, func() (uint64, error) {
 		d := f.apps[name]
 		if d == nil {
-			return fmt.Errorf("app %q: %w", name, api.ErrNotFound)
+			return 0, fmt.Errorf("app %q: %w", name, api.ErrNotFound)
 		}
 		if !d.Removing || volumes && !d.Volumes {
 			f.Log.Info("removing app", "app", name, "volumes", volumes)
 			d.Removing, d.Volumes = true, d.Volumes || volumes
 			f.batch.PutApp(d.App)
 		}
-		return nil
+		return d.Revision, nil
 	})
+	return err
 }
 
-// command runs fn on the framework's goroutine and returns its error once what it
-// changed is durable.
-func (f *Framework) command(ctx context.Context, fn func() error) error {
-	done := make(chan error, 1) // of one: whoever asked may have gone
+// command runs fn on the framework's goroutine and returns what it returns, once
+// what it changed is durable.
+func (f *Framework) command(ctx context.Context, fn func() (uint64, error)) (uint64, error) {
+	type answer struct {
+		revision uint64
+		err      error
+	}
+	done := make(chan answer, 1) // of one: whoever asked may have gone
 	f.inbox.put(func() {
-		err := fn()
-		f.then(func() { done <- err })
+		revision, err := fn()
+		f.then(func() { done <- answer{revision, err} })
 	})
 	select {
 	case <-ctx.Done():
-		return fmt.Errorf("%w: %w", api.ErrUnavailable, ctx.Err())
-	case err := <-done:
-		return err
+		return 0, fmt.Errorf("%w: %w", api.ErrUnavailable, ctx.Err())
+	case a := <-done:
+		return a.revision, a.err
 	}
 }
 
