@@ -36,7 +36,7 @@ func newDaemonRunCommand() *cobra.Command {
 		Long: `Run the embedded cluster until SIGTERM or Ctrl-C. Containers run on; the next
 daemon takes them over. Without --cluster the cluster is this machine, and its
 linker is started too.`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := needRoot("the daemon starts containers and makes network interfaces"); err != nil {
 				return err
@@ -209,12 +209,14 @@ func runFramework(ctx context.Context, s frameworkSetup) (err error) {
 	if user == "" {
 		user = "root"
 	}
-	f := framework.New(framework.Config{
-		Master: mesos.New(mesos.Config{
-			Masters: s.Masters, HTTP: s.HTTP, Log: s.Log,
-			Framework: framework.FrameworkInfo(user, s.Role, framework.DefaultFailover),
-		}),
-		Store: kept, Linkers: linkers, Resolver: resolver(linkers), Log: s.Log,
+	var f *framework.Framework
+	master := mesos.New(mesos.Config{
+		Masters: s.Masters, HTTP: s.HTTP, Log: s.Log,
+		Framework:    framework.FrameworkInfo(user, s.Role, framework.DefaultFailover),
+		Disconnected: func(err error) { f.Disconnected(err) }, // not before f runs it
+	})
+	f = framework.New(framework.Config{
+		Master: master, Store: kept, Linkers: linkers, Resolver: resolver(linkers), Log: s.Log,
 		Info: api.Info{Version: version(), Master: s.MasterName, Registry: s.Registry},
 	})
 	group, ctx := errgroup.WithContext(ctx)

@@ -28,7 +28,7 @@ func newDownCommand(project *projectFlags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "down",
 		Short: "End the app and wait until it is gone",
-		Args:  cobra.NoArgs,
+		Args:  wholeApp,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return f.run(cmd, project) },
 	}
 	f.register(cmd.Flags())
@@ -52,7 +52,7 @@ func (f *downFlags) run(cmd *cobra.Command, project *projectFlags) error {
 	if err != nil {
 		return f.explain(err)
 	}
-	if err := client.DeleteApp(ctx, name, false); err != nil {
+	if err := client.DeleteApp(ctx, name, f.volumes); err != nil {
 		return f.explain(err)
 	}
 	if err := f.wait(ctx, out, client, name); err != nil {
