@@ -45,7 +45,8 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 // Status returns what the linker says of itself.
 func (c *Client) Status(ctx context.Context) (Status, error) {
 	var s Status
-	return s, c.call(ctx, http.MethodGet, "/v1/status", nil, &s)
+	err := c.call(ctx, http.MethodGet, "/v1/status", nil, &s)
+	return s, err
 }
 
 // Catalog returns the present snapshot.
