@@ -35,6 +35,9 @@ unit: ## Tests that need neither root nor Docker are among these; run as root fo
 e2e: build images ## The lab end-to-end tests alone
 	TOMBOLO_BINARY=$(abspath $(BIN)) $(GO) test -count=1 -timeout 15m ./test/e2e/
 
+soak: build images ## Long runs: fuzzing, many seeds, end to end again and again (an hour)
+	@GO="$(GO)" test/soak.sh
+
 bench: build images ## Figures side by side with other overlays, from one run
 	$(GO) run ./test/bench --binary $(abspath $(BIN))
 
