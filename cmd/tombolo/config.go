@@ -63,7 +63,7 @@ func newConfigCommand(project *projectFlags) *cobra.Command {
 		Long: `Check the Compose file and print the app it describes as a Compose file in
 canonical form: merged, interpolated, in long form and with full names. What is
 printed can be given to tombolo again and means the same.`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if f.format != "yaml" && f.format != "json" {
 				return usageError{fmt.Errorf("--format %q is neither yaml nor json", f.format)}

@@ -79,7 +79,11 @@ func (f daemonFlags) run(ctx context.Context, log *slog.Logger) error {
 	if d.stateDir, err = filepath.Abs(d.stateDir); err != nil {
 		return err
 	}
-	lock, err := lockDaemon(f.runDir)
+	kind := kindMachine
+	if f.cluster != "" {
+		kind = kindCluster
+	}
+	lock, err := lockDaemon(f.runDir, holder{Kind: kind, StateDir: d.stateDir})
 	if err != nil {
 		return err
 	}

@@ -30,14 +30,14 @@ func TestOneDaemonAtATime(t *testing.T) {
 	if _, err := daemonPID(dir); !errors.Is(err, errNoDaemon) {
 		t.Errorf("before: %v", err)
 	}
-	lock, err := lockDaemon(dir)
+	lock, err := lockDaemon(dir, holder{Kind: kindMachine, StateDir: "/x"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if pid, err := daemonPID(dir); pid != os.Getpid() || err != nil {
 		t.Errorf("held: process %d, %v", pid, err)
 	}
-	if _, err := lockDaemon(dir); err == nil || !strings.Contains(err.Error(), "a daemon runs here already") {
+	if _, err := lockDaemon(dir, holder{Kind: kindMachine, StateDir: "/x"}); err == nil || !strings.Contains(err.Error(), "a daemon runs here already") {
 		t.Errorf("second: %v", err)
 	}
 	if err := lock.Close(); err != nil {
@@ -103,7 +103,7 @@ func TestFrameworkFlags(t *testing.T) {
 		"--master ftp://m":               "want host:port",
 		"--master m:5050 --linker /x":    "--linker /x",
 		"--master m:5050 --nosuch":       "unknown flag",
-		"--master m:5050 superfluous":    "unknown command",
+		"--master m:5050 superfluous":    "takes no arguments",
 		"--master m:5050 --role a --l=x": "unknown flag",
 	} {
 		root := newRootCommand()
@@ -137,7 +137,7 @@ const fakeDocker = `#!/bin/sh
 echo "$@" >> "$0.calls"
 case "$1 $2" in
 "push "*) echo "latest: digest: sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef size: 528";;
-"image inspect") echo "sha256:feed";;
+"image inspect") case "$5" in postgres) exit 1;; esac; echo "sha256:feed";;
 "build -t") case "$3" in *broken*) echo "step 2 failed" >&2; exit 1;; esac;;
 esac
 `
@@ -168,7 +168,7 @@ func TestImagesAreBuilt(t *testing.T) {
 		{"here", "web", nil, "sha256:feed", "build -t web /src\nimage inspect --format {{.Id}} web\n", ""},
 		{"for others", "web", &api.Registry{Push: "127.0.0.1:5", Pull: "198.18.0.1:5"},
 			"198.18.0.1:5/shop/web@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
-			"build -t web /src\ntag web 127.0.0.1:5/shop/web:latest\npush 127.0.0.1:5/shop/web:latest\n", ""},
+			"image inspect --format {{.Id}} postgres\nbuild -t web /src\ntag web 127.0.0.1:5/shop/web:latest\npush 127.0.0.1:5/shop/web:latest\n", ""},
 		{"not at all", "broken", nil, "", "build -t broken /src\n", "service web: build: docker build: exit status 1\nstep 2 failed"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -29,7 +29,7 @@ func newFrameworkCommand() *cobra.Command {
 		Long: `Run the framework on the masters of a Mesos or Clusterd cluster, until SIGTERM or
 Ctrl-C. Tasks run on; the next framework with the same state folder takes them over.`,
 		Example: "  tombolo framework --master http://m1:5050,http://m2:5050 --linker /run/tombolo/linker.sock",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := fromEnvironment(cmd.Flags(), os.LookupEnv); err != nil {
 				return usageError{err}
@@ -73,7 +73,7 @@ func (f *frameworkFlags) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	lock, err := lockDaemon(f.runDir)
+	lock, err := lockDaemon(f.runDir, holder{Kind: kindFramework, StateDir: f.stateDir})
 	if err != nil {
 		return err
 	}

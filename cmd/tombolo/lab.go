@@ -37,7 +37,7 @@ func labUp() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "up",
 		Short: "Make the lab and wait until it is ready",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := needRoot("a lab makes network namespaces"); err != nil {
 				return err
@@ -68,7 +68,7 @@ func labDown() *cobra.Command {
 	return &cobra.Command{
 		Use:   "down",
 		Short: "Remove the lab, with its containers and volumes",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := needRoot("a lab is root's"); err != nil {
 				return err
@@ -82,7 +82,7 @@ func labPs() *cobra.Command {
 	return &cobra.Command{
 		Use:   "ps",
 		Short: "List the hosts",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			l, err := lab.Load()
 			if err != nil {
@@ -106,7 +106,7 @@ func labExec() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "exec HOST COMMAND [ARG...]",
 		Short: "Run a command inside a host",
-		Args:  cobra.MinimumNArgs(2),
+		Args:  takes(2, false, "a host and a command"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			l, err := lab.Load()
 			if err != nil {
@@ -138,7 +138,7 @@ func labHostVerb(use, short string, verb func(*lab.Lab, string) error) *cobra.Co
 	return &cobra.Command{
 		Use:   use,
 		Short: short,
-		Args:  cobra.ExactArgs(1),
+		Args:  takes(1, true, "one host"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			l, err := lab.Load()
 			if err != nil {
@@ -154,7 +154,7 @@ func labInit() *cobra.Command {
 	return &cobra.Command{
 		Use:    "init CONFIG",
 		Hidden: true,
-		Args:   cobra.ExactArgs(1),
+		Args:   takes(1, true, "its configuration"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			var cfg lab.InitConfig
 			if err := json.Unmarshal([]byte(args[0]), &cfg); err != nil {
@@ -169,7 +169,7 @@ func labRegistry() *cobra.Command {
 	return &cobra.Command{
 		Use:    "registry",
 		Hidden: true,
-		Args:   cobra.NoArgs,
+		Args:   noArgs,
 		RunE:   func(cmd *cobra.Command, _ []string) error { return lab.RunRegistry(cmd.Context()) },
 	}
 }

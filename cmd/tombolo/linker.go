@@ -30,7 +30,7 @@ func newLinkerCommand() *cobra.Command {
 container on it an address, tells the other hosts' linkers, and answers DNS.
 
 Every flag has an environment variable: --pool6 is TOMBOLO_POOL6.`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runLinker(cmd, &raw) },
 	}
 	raw.register(cmd.Flags())

@@ -25,7 +25,7 @@ func newPsCommand(project *projectFlags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ps",
 		Short: "List the app's instances: where each runs, and how it is",
-		Args:  cobra.NoArgs,
+		Args:  wholeApp,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return f.run(cmd, project) },
 	}
 	f.register(cmd.Flags())

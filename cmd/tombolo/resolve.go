@@ -27,7 +27,7 @@ a container sees it (db, its aliases, its links). Prints one address and instanc
 line. Exit code 1 when the name does not exist for the asker (NXDOMAIN) or nothing
 healthy stands behind it (NODATA).`,
 		Example: "  tombolo resolve db.shop\n  tombolo resolve db --from web-1",
-		Args:    oneName,
+		Args:    takes(1, true, "one name"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			sockets, err := linkerSockets(socket)
 			if err != nil {
@@ -43,13 +43,6 @@ healthy stands behind it (NODATA).`,
 	cmd.Flags().StringVar(&from, "from", "", "look it up as this container (ID, name or overlay address)")
 	cmd.Flags().StringVar(&socket, "socket", "", "the linker's socket (default "+defaultLinkerSocket+"; in a lab, every host's)")
 	return cmd
-}
-
-func oneName(_ *cobra.Command, args []string) error {
-	if len(args) != 1 || args[0] == "" {
-		return usageError{errors.New("resolve takes one name (see: tombolo resolve --help)")}
-	}
-	return nil
 }
 
 // linkerSockets lists the linkers that may be asked: the one that was named, else

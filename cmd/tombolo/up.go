@@ -29,7 +29,7 @@ resolve it. Instances that the file did not change run on.
 
 Where no framework answers, one is started on this machine: its Docker Engine is
 then the cluster. Ctrl-C ends the waiting, not the app.`,
-		Args: cobra.NoArgs,
+		Args: wholeApp,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd, project) },
 	}
 	flags := cmd.Flags()

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// errNoDaemon says that there is nothing to ask or to stop.
+var errNoDaemon = errors.New("no daemon runs here (tombolo up starts one)")
+
+// Whose the API of a run folder is.
+const (
+	kindMachine   = "machine"   // a daemon whose cluster is this machine, and whose linker is its child
+	kindCluster   = "cluster"   // a daemon with a cluster file: linkers are others'
+	kindFramework = "framework" // a framework, with a real cluster
+)
+
+// holder is a process that holds, or last held, a run folder.
+type holder struct {
+	PID      int
+	Kind     string
+	StateDir string
+}
+
+// lockDaemon takes the lock that there is one daemon of, and writes into it who
+// holds it. The kernel lets go of it when the process ends; what it says stays.
+func lockDaemon(runDir string, h holder) (*os.File, error) {
+	if err := os.MkdirAll(runDir, 0o755); err != nil {
+		return nil, fmt.Errorf("run folder: %w", err)
+	}
+	f, err := os.OpenFile(filepath.Join(runDir, "daemon.pid"), os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("lock: %w", err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		defer f.Close()
+		if other, oerr := daemonHolder(runDir); oerr == nil {
+			return nil, fmt.Errorf("a daemon runs here already (process %d)", other.PID)
+		}
+		return nil, fmt.Errorf("lock %s: %w", f.Name(), err)
+	}
+	err = errors.Join(f.Truncate(0), writeAt(f, fmt.Sprintf("%d\n%s\n%s\n", os.Getpid(), h.Kind, h.StateDir)))
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("lock: %w", err), f.Close())
+	}
+	return f, nil
+}
+
+func writeAt(f *os.File, s string) error {
+	_, err := f.WriteAt([]byte(s), 0)
+	return err
+}
+
+// daemonHolder returns who holds the lock. With errNoDaemon it is who held it last:
+// the zero holder where nobody did.
+func daemonHolder(runDir string) (holder, error) {
+	f, err := os.Open(filepath.Join(runDir, "daemon.pid"))
+	if errors.Is(err, os.ErrNotExist) {
+		return holder{}, errNoDaemon
+	}
+	if err != nil {
+		return holder{}, err
+	}
+	defer f.Close()
+	lerr := unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB) // closing f lets go of it
+	if lerr != nil && !errors.Is(lerr, unix.EWOULDBLOCK) {
+		return holder{}, fmt.Errorf("lock %s: %w", f.Name(), lerr)
+	}
+	text, err := os.ReadFile(f.Name())
+	if err != nil {
+		return holder{}, err
+	}
+	h, err := parseHolder(string(text))
+	switch {
+	case lerr == nil:
+		return h, errNoDaemon
+	case err != nil:
+		return holder{}, fmt.Errorf("%s: %w", f.Name(), err)
+	}
+	return h, nil
+}
+
+func parseHolder(text string) (holder, error) {
+	lines := append(strings.Split(text, "\n"), "", "", "")
+	pid, err := strconv.Atoi(lines[0])
+	if err != nil || pid <= 0 {
+		return holder{}, fmt.Errorf("%q is no process number", lines[0])
+	}
+	return holder{PID: pid, Kind: lines[1], StateDir: lines[2]}, nil
+}
+
+// daemonPID returns the process that holds the lock, or errNoDaemon.
+func daemonPID(runDir string) (int, error) {
+	h, err := daemonHolder(runDir)
+	if err != nil {
+		return 0, err
+	}
+	return h.PID, nil
+}
+
+func daemonLog(stateDir string) string { return filepath.Join(stateDir, "daemon.log") }
