@@ -36,6 +36,7 @@ type Config struct {
 	Binary    string // path of the tombolo binary that the hosts run
 	NoLinker  bool   // hosts with an Engine only: for comparisons with other overlays
 	NoControl bool   // linkers, but no control daemon: containers are the user's to start
+	NoIPv6    bool   // an overlay of IPv4 alone
 	Log       *slog.Logger
 }
 

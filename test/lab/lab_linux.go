@@ -63,7 +63,10 @@ func (l *Lab) whole() bool {
 }
 
 func plan(cfg Config) *Lab {
-	l := &Lab{Binary: cfg.Binary, NoLinker: cfg.NoLinker, Pool6: linker.RandomPool6()}
+	l := &Lab{Binary: cfg.Binary, NoLinker: cfg.NoLinker}
+	if !cfg.NoIPv6 {
+		l.Pool6 = linker.RandomPool6()
+	}
 	for i := 1; i <= cfg.Hosts; i++ {
 		l.Hosts = append(l.Hosts, Host{Name: hostName(i), Underlay: hostAddr(i)})
 	}
