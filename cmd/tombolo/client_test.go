@@ -74,7 +74,7 @@ func (f *fakeFramework) DeleteApp(_ context.Context, name string, _ bool) error 
 		<-seen
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		f.show(func(s *api.Snapshot) { delete(s.Apps, name) })
+		f.show(func(s *api.Snapshot) { delete(s.Apps, name); delete(s.Spec, name) })
 	}()
 	return nil
 }

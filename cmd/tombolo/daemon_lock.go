@@ -26,6 +26,7 @@ type holder struct {
 	PID      int
 	Kind     string
 	StateDir string
+	Cluster  string // of a kindCluster: its file
 }
 
 // lockDaemon takes the lock that there is one daemon of, and writes into it who
@@ -45,7 +46,7 @@ func lockDaemon(runDir string, h holder) (*os.File, error) {
 		}
 		return nil, fmt.Errorf("lock %s: %w", f.Name(), err)
 	}
-	err = errors.Join(f.Truncate(0), writeAt(f, fmt.Sprintf("%d\n%s\n%s\n", os.Getpid(), h.Kind, h.StateDir)))
+	err = errors.Join(f.Truncate(0), writeAt(f, fmt.Sprintf("%d\n%s\n%s\n%s\n", os.Getpid(), h.Kind, h.StateDir, h.Cluster)))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("lock: %w", err), f.Close())
 	}
@@ -87,12 +88,12 @@ func daemonHolder(runDir string) (holder, error) {
 }
 
 func parseHolder(text string) (holder, error) {
-	lines := append(strings.Split(text, "\n"), "", "", "")
+	lines := append(strings.Split(text, "\n"), "", "", "", "")
 	pid, err := strconv.Atoi(lines[0])
 	if err != nil || pid <= 0 {
 		return holder{}, fmt.Errorf("%q is no process number", lines[0])
 	}
-	return holder{PID: pid, Kind: lines[1], StateDir: lines[2]}, nil
+	return holder{PID: pid, Kind: lines[1], StateDir: lines[2], Cluster: lines[3]}, nil
 }
 
 // daemonPID returns the process that holds the lock, or errNoDaemon.

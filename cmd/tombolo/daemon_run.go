@@ -79,11 +79,14 @@ func (f daemonFlags) run(ctx context.Context, log *slog.Logger) error {
 	if d.stateDir, err = filepath.Abs(d.stateDir); err != nil {
 		return err
 	}
-	kind := kindMachine
+	h := holder{Kind: kindMachine, StateDir: d.stateDir}
 	if f.cluster != "" {
-		kind = kindCluster
+		h.Kind = kindCluster
+		if h.Cluster, err = filepath.Abs(f.cluster); err != nil {
+			return err
+		}
 	}
-	lock, err := lockDaemon(f.runDir, holder{Kind: kind, StateDir: d.stateDir})
+	lock, err := lockDaemon(f.runDir, h)
 	if err != nil {
 		return err
 	}

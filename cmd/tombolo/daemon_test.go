@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -143,14 +142,7 @@ esac
 `
 
 func TestImagesAreBuilt(t *testing.T) {
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "docker"), []byte(fakeDocker), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
-	if _, err := exec.LookPath("docker"); err != nil {
-		t.Fatal(err)
-	}
+	calls := useFakeDocker(t)
 	built := func(image string) app.App {
 		return app.App{Name: "shop", Services: map[string]app.Service{
 			"web": {Name: "web", Image: image, Build: &app.Build{Context: "/src"}},
@@ -172,19 +164,13 @@ func TestImagesAreBuilt(t *testing.T) {
 		{"not at all", "broken", nil, "", "build -t broken /src\n", "service web: build: docker build: exit status 1\nstep 2 failed"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			calls := filepath.Join(dir, "docker.calls")
-			_ = os.Remove(calls)
 			a := built(c.image)
 			b := imageBuilder{out: io.Discard, registry: c.registry}
 			wantError(t, b.build(t.Context(), &a), c.err)
 			if web := a.Services["web"]; c.err == "" && (web.Image != c.want || web.Build != nil || a.Services["db"].Image != "postgres") {
 				t.Errorf("services %+v", a.Services)
 			}
-			said, err := os.ReadFile(calls)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(c.calls, string(said)); diff != "" {
+			if diff := cmp.Diff(c.calls, calls()); diff != "" {
 				t.Errorf("docker was asked (-want +got):\n%s", diff)
 			}
 		})

@@ -5,16 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os/exec"
-	"slices"
-	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"tombolo/framework/api"
-	"tombolo/framework/app"
-	"tombolo/test/lab"
 )
 
 // downFlags are the flags of `tombolo down`.
@@ -28,8 +22,10 @@ func newDownCommand(project *projectFlags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "down",
 		Short: "End the app and wait until it is gone",
-		Args:  wholeApp,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return f.run(cmd, project) },
+		Long: `End the app and wait until its containers are gone. Its named volumes stay for the
+next up, unless --volumes is given. Ctrl-C ends the waiting, not the going down.`,
+		Args: wholeApp,
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd, project) },
 	}
 	f.register(cmd.Flags())
 	cmd.Flags().BoolVarP(&f.volumes, "volumes", "v", false, "remove the app's named volumes too, with all that is in them")
@@ -47,10 +43,16 @@ func (f *downFlags) run(cmd *cobra.Command, project *projectFlags) error {
 	spec, err := client.Spec(ctx, name)
 	if errors.Is(err, api.ErrNotFound) || absent(err) && f.target == defaultAPI {
 		fmt.Fprintf(out, "%s is not up\n", name)
-		return nil
+		return f.volumesOfFile(cmd, project)
 	}
 	if err != nil {
 		return f.explain(err)
+	}
+	var volumes volumeRemoval
+	if f.volumes {
+		if volumes, err = planVolumes(spec, f.target); err != nil {
+			return err
+		}
 	}
 	if err := client.DeleteApp(ctx, name, f.volumes); err != nil {
 		return f.explain(err)
@@ -58,10 +60,23 @@ func (f *downFlags) run(cmd *cobra.Command, project *projectFlags) error {
 	if err := f.wait(ctx, out, client, name); err != nil {
 		return err
 	}
-	if f.volumes {
-		return removeVolumes(ctx, out, spec)
+	return volumes.run(ctx, out)
+}
+
+// volumesOfFile removes what an app that is down left behind, as its file tells.
+func (f *downFlags) volumesOfFile(cmd *cobra.Command, project *projectFlags) error {
+	if !f.volumes {
+		return nil
 	}
-	return nil
+	spec, err := project.loadTo(cmd.Context(), cmd.ErrOrStderr())
+	if err != nil {
+		return fmt.Errorf("--volumes: which they are is known from the app's file alone: %w", err)
+	}
+	volumes, err := planVolumes(*spec, f.target)
+	if err != nil {
+		return err
+	}
+	return volumes.run(cmd.Context(), cmd.OutOrStdout())
 }
 
 func (f *downFlags) wait(ctx context.Context, out io.Writer, client *api.Client, name string) error {
@@ -84,69 +99,4 @@ func (f *downFlags) wait(ctx context.Context, out io.Writer, client *api.Client,
 		return exitError(130)
 	}
 	return f.explain(err)
-}
-
-// removeVolumes removes the app's own named volumes from the Engines that can be
-// reached from here: this machine's, or a lab's.
-func removeVolumes(ctx context.Context, out io.Writer, spec app.App) error {
-	var names []string
-	for _, v := range spec.Volumes {
-		if !v.External {
-			names = append(names, v.Name)
-		}
-	}
-	if len(names) == 0 {
-		return nil
-	}
-	slices.Sort(names)
-	engines, err := engines()
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, host := range engines {
-		for _, name := range names {
-			errs = append(errs, removeVolume(ctx, host, name))
-		}
-	}
-	if err := errors.Join(errs...); err != nil {
-		return err
-	}
-	fmt.Fprintf(out, "removed volumes: %s\n", strings.Join(names, ", "))
-	return nil
-}
-
-func engines() ([]string, error) {
-	l, err := lab.Load()
-	if errors.Is(err, lab.ErrNone) {
-		return []string{machineDocker()}, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	var all []string
-	for _, h := range l.Hosts {
-		if h.Alive() {
-			all = append(all, h.DockerHost())
-		}
-	}
-	return all, nil
-}
-
-// removeVolume tries for a while: the last container that used the volume may
-// just be going.
-func removeVolume(ctx context.Context, host, name string) error {
-	for tries := 0; ; tries++ {
-		said, err := exec.CommandContext(ctx, "docker", "-H", host, "volume", "rm", "-f", name).CombinedOutput()
-		if err == nil {
-			return nil
-		}
-		if tries == 20 || ctx.Err() != nil || !strings.Contains(string(said), "in use") {
-			return fmt.Errorf("volume %s on %s: %w: %s", name, host, err, oneLine(string(said)))
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(250 * time.Millisecond):
-		}
-	}
 }
