@@ -25,22 +25,22 @@ func newResolveCommand() *cobra.Command {
 		Long: `Look a name up as the host sees it (db.shop, 2.db.shop, h1.host), or with --from as
 a container sees it (db, its aliases, its links). Prints one address and instance a
 line. Exit code 1 when the name does not exist for the asker (NXDOMAIN) or nothing
-healthy stands behind it (NODATA).`,
-		Example: "  tombolo resolve db.shop\n  tombolo resolve db --from web-1",
+healthy stands behind it (NODATA). Names of the world outside are not looked up.`,
+		Example: "  tombolo resolve db.shop\n  tombolo resolve db --from 1.web.shop",
 		Args:    takes(1, true, "one name"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			sockets, err := linkerSockets(socket)
 			if err != nil {
 				return err
 			}
-			r, err := resolveAt(cmd.Context(), sockets, args[0], from)
+			r, err := resolveFrom(cmd.Context(), sockets, args[0], from)
 			if err != nil {
 				return err
 			}
 			return printResolution(cmd.OutOrStdout(), r, from)
 		},
 	}
-	cmd.Flags().StringVar(&from, "from", "", "look it up as this container (ID, name or overlay address)")
+	cmd.Flags().StringVar(&from, "from", "", "look it up as this container: an ID, a name, an overlay address, or an instance like 1.web.shop")
 	cmd.Flags().StringVar(&socket, "socket", "", "the linker's socket (default "+defaultLinkerSocket+"; in a lab, every host's)")
 	return cmd
 }
@@ -70,6 +70,19 @@ func linkerSockets(named string) ([]string, error) {
 	return sockets, nil
 }
 
+// resolveFrom looks name up in the view of from, which may be an instance's name too.
+func resolveFrom(ctx context.Context, sockets []string, name, from string) (api.Resolution, error) {
+	r, err := resolveAt(ctx, sockets, name, from)
+	if from == "" || !errors.Is(err, api.ErrNotFound) {
+		return r, err
+	}
+	asker, aerr := resolveAt(ctx, sockets, from, "")
+	if aerr != nil || len(asker.Targets) == 0 {
+		return r, fmt.Errorf("no container %q is on the overlay: name one by its ID, its name, its address (tombolo ps shows it), or as 1.SERVICE.APP", from)
+	}
+	return resolveAt(ctx, sockets, name, asker.Targets[0].Addr4.String())
+}
+
 // resolveAt asks one linker after the other until one knows the asking container.
 // The others' errors matter only if none does.
 func resolveAt(ctx context.Context, sockets []string, name, from string) (api.Resolution, error) {
@@ -95,12 +108,12 @@ func resolveAt(ctx context.Context, sockets []string, name, from string) (api.Re
 }
 
 func printResolution(w io.Writer, r api.Resolution, from string) error {
-	asker := "the host"
-	if from != "" {
-		asker = from
-	}
-	if !r.Exists {
-		return fmt.Errorf("%s does not exist as %s sees it (NXDOMAIN)", r.Name, asker)
+	switch {
+	case !r.Exists && from != "":
+		return fmt.Errorf("%s does not exist as %s sees it (NXDOMAIN): nothing that it is linked to has this name", r.Name, from)
+	case !r.Exists:
+		return fmt.Errorf("%s does not exist as the host sees it (NXDOMAIN): the host's names carry the app, "+
+			"like db.shop; as a container sees it: --from 1.web.shop", r.Name)
 	}
 	if len(r.Targets) == 0 {
 		return fmt.Errorf("%s exists, but nothing that answers stands behind it now (NODATA)", r.Name)

@@ -17,14 +17,17 @@ func TestResolve(t *testing.T) {
 		{Name: "2.db.shop", Addr4: netip.MustParseAddr("100.64.2.2")},
 	}}
 	socket := (&apitest.Linker{
-		Output: map[string][]api.LogLine{"web-1": nil},
-		Names:  map[string]api.Resolution{"web-1 db": db, "web-1 idle": {Name: "idle", Exists: true}},
+		Output: map[string][]api.LogLine{"web-1": nil, "100.64.1.9": nil},
+		Names: map[string]api.Resolution{"web-1 db": db, "web-1 idle": {Name: "idle", Exists: true},
+			" 1.web.shop": {Name: "1.web.shop", Exists: true, Targets: []record.Target{{Addr4: netip.MustParseAddr("100.64.1.9")}}}, "100.64.1.9 db": db},
 	}).Serve(t)
 	cases := []struct{ name, args, out, err string }{
 		{"found", "db --from web-1", "100.64.1.2  1.db.shop\nfd00::2     1.db.shop\n100.64.2.2  2.db.shop\n", ""},
+		{"found by an instance", "db --from 1.web.shop", "100.64.1.2  1.db.shop\nfd00::2     1.db.shop\n100.64.2.2  2.db.shop\n", ""},
+		{"not linked", "nosuch --from 1.web.shop", "", "nothing that it is linked to has this name"},
 		{"no data", "idle --from web-1", "", "NODATA"},
-		{"no name", "db", "", "does not exist as the host sees it (NXDOMAIN)"},
-		{"no container", "db --from gone", "", `container "gone"`},
+		{"no name", "db", "", "(NXDOMAIN): the host's names carry the app"},
+		{"no container", "db --from gone", "", `no container "gone" is on the overlay`},
 		{"no linker", "db --socket /nowhere.sock", "", "no linker runs here"},
 		{"no argument", "", "", "takes one name"},
 	}

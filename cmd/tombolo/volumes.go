@@ -36,7 +36,7 @@ func planVolumes(spec app.App, target string) (volumeRemoval, error) {
 		return v, nil
 	}
 	slices.Sort(v.volumes)
-	h, err := daemonHolder(filepath.Dir(target))
+	h, err := daemonHolder(filepath.Dir(strings.TrimPrefix(target, "unix://")))
 	switch {
 	case err == nil && h.Kind == kindMachine:
 		v.engines = []string{machineDocker()}
