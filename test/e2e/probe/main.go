@@ -2,6 +2,7 @@
 //
 //	probe serve PORT            answers each line with "HOSTNAME: line"
 //	probe dial HOST:PORT        one line there and back; exit code 1 when it cannot
+//	probe lookup NAME           prints the name's addresses, one a line
 //	probe hold HOST:PORT        keeps one connection busy, prints "lost" and exits 1 when it breaks
 //	probe forge SRC DST PORT    sends UDP datagrams with source address SRC by a raw socket
 //	probe remember FILE         counts its starts in FILE, prints "boot N", waits
@@ -29,7 +30,7 @@ func run(args []string) int {
 		operands int
 		run      func([]string) error
 	}{
-		"serve": {1, serve}, "dial": {1, dial}, "hold": {1, hold}, "forge": {3, forge}, "catch": {1, catch},
+		"serve": {1, serve}, "dial": {1, dial}, "lookup": {1, lookup}, "hold": {1, hold}, "forge": {3, forge}, "catch": {1, catch},
 		"remember": {1, remember},
 	}
 	if len(args) > 0 {
@@ -41,7 +42,7 @@ func run(args []string) int {
 			return 0
 		}
 	}
-	fmt.Println("usage: probe serve|dial|hold|forge|catch ...")
+	fmt.Println("usage: probe serve|dial|lookup|hold|forge|catch ...")
 	return 2
 }
 
@@ -92,6 +93,17 @@ func dial(args []string) error {
 	return nil
 }
 
+func lookup(args []string) error {
+	addrs, err := net.LookupHost(args[0])
+	if err != nil {
+		return err
+	}
+	for _, a := range addrs {
+		fmt.Println(a)
+	}
+	return nil
+}
+
 // exchange sends a line and waits for the answer.
 func exchange(c net.Conn, r *bufio.Reader, line string) error {
 	if err := c.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
@@ -123,21 +135,28 @@ func hold(args []string) error {
 	}
 }
 
-// forge sends a second's worth of datagrams whose IP header (RFC 791) names SRC.
+// forge sends a second's worth of datagrams whose IP header names SRC.
 func forge(args []string) error {
 	src, dst := netip.MustParseAddr(args[0]), netip.MustParseAddr(args[1])
 	port, err := strconv.ParseUint(args[2], 10, 16)
 	if err != nil {
 		return err
 	}
-	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_RAW, syscall.IPPROTO_RAW)
+	family, build := syscall.AF_INET, datagram
+	var to syscall.Sockaddr
+	if dst.Is4() {
+		to = &syscall.SockaddrInet4{Addr: dst.As4()}
+	} else {
+		family, build, to = syscall.AF_INET6, datagram6, &syscall.SockaddrInet6{Addr: dst.As16()}
+	}
+	fd, err := syscall.Socket(family, syscall.SOCK_RAW, syscall.IPPROTO_RAW)
 	if err != nil {
 		return fmt.Errorf("raw socket: %w", err)
 	}
 	defer syscall.Close(fd)
-	packet := datagram(src, dst, uint16(port), "forged")
+	packet := build(src, dst, uint16(port), "forged")
 	for range 10 {
-		if err := syscall.Sendto(fd, packet, 0, &syscall.SockaddrInet4{Addr: dst.As4()}); err != nil {
+		if err := syscall.Sendto(fd, packet, 0, to); err != nil {
 			return fmt.Errorf("send: %w", err)
 		}
 		time.Sleep(100 * time.Millisecond)
@@ -145,8 +164,8 @@ func forge(args []string) error {
 	return nil
 }
 
-// datagram is an IPv4 packet with a UDP datagram (RFC 768) without a checksum; the
-// kernel fills in the header's checksum and identification.
+// datagram is an IPv4 packet (RFC 791) with a UDP datagram (RFC 768) without a
+// checksum; the kernel fills in the header's checksum and identification.
 func datagram(src, dst netip.Addr, port uint16, payload string) []byte {
 	const ipLen, udpLen = 20, 8
 	p := make([]byte, ipLen+udpLen+len(payload))
@@ -159,6 +178,33 @@ func datagram(src, dst netip.Addr, port uint16, payload string) []byte {
 	binary.BigEndian.PutUint16(p[22:], port)
 	binary.BigEndian.PutUint16(p[24:], uint16(udpLen+len(payload)))
 	copy(p[28:], payload)
+	return p
+}
+
+// datagram6 is an IPv6 packet (RFC 8200) with a UDP datagram, whose checksum IPv6
+// asks for.
+func datagram6(src, dst netip.Addr, port uint16, payload string) []byte {
+	const ipLen, udpLen = 40, 8
+	p := make([]byte, ipLen+udpLen+len(payload))
+	p[0] = 6 << 4
+	size := uint16(udpLen + len(payload))
+	binary.BigEndian.PutUint16(p[4:], size)
+	p[6], p[7] = syscall.IPPROTO_UDP, 64
+	copy(p[8:], src.AsSlice())
+	copy(p[24:], dst.AsSlice())
+	udp := p[ipLen:]
+	binary.BigEndian.PutUint16(udp, port)
+	binary.BigEndian.PutUint16(udp[2:], port)
+	binary.BigEndian.PutUint16(udp[4:], size)
+	copy(udp[8:], payload)
+	sum := uint32(size) + syscall.IPPROTO_UDP
+	for covered := append(p[8:40:40], udp...); len(covered) > 0; covered = covered[2:] { // of even length
+		sum += uint32(binary.BigEndian.Uint16(covered))
+	}
+	for sum > 0xffff {
+		sum = sum>>16 + sum&0xffff
+	}
+	binary.BigEndian.PutUint16(udp[6:], ^uint16(sum))
 	return p
 }
 

@@ -1,0 +1,69 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+)
+
+func TestDualStack(t *testing.T) {
+	db := start(t, 0, spec{app: "shop", service: "db", args: []string{"serve", "5432"}})
+	web := start(t, 1, spec{app: "shop", service: "web", args: []string{"serve", "80"}})
+	db6 := db.address6(t)
+	if !testLab.Pool6.Contains(netip.MustParseAddr(db6)) {
+		t.Errorf("%s is not of the lab's pool %s", db6, testLab.Pool6)
+	}
+	if out := web.reaches(t, "["+db6+"]:5432"); !strings.Contains(out, "shop-db-0: hello") {
+		t.Errorf("db answered %q over IPv6", out)
+	}
+	within(t, func(ctx context.Context) error {
+		out, err := web.exec(ctx, "lookup", "db")
+		if got := strings.Fields(out); err != nil || len(got) != 2 || !strings.Contains(out, db6) || !strings.Contains(out, db.address(t)) {
+			return fmt.Errorf("db has the addresses %q: %w", got, err)
+		}
+		return nil
+	})
+	for _, h := range []int{0, 2} { // hosts themselves: its own, and another
+		inHost(t, testLab.Hosts[h], "bash", "-c", "exec 3<>/dev/tcp/"+db6+"/5432")
+	}
+	stranger := start(t, 2, spec{app: "stranger", service: "tool", args: []string{"serve", "80"}})
+	stranger.reaches(t, "tool:80")
+	stranger.refuses(t, "["+db6+"]:5432")
+}
+
+func TestForgedSourceReachesNobodyV6(t *testing.T) {
+	db := start(t, 0, spec{app: "shop", service: "db", args: []string{"catch", "9999"}})
+	web := start(t, 1, spec{app: "shop", service: "web", args: []string{"serve", "80"}})
+	stranger := start(t, 1, spec{app: "stranger", service: "tool", flags: []string{"--cap-add", "NET_RAW", "--cap-add", "NET_ADMIN"}, args: []string{"serve", "80"}})
+	db6, web6 := db.address6(t), web.address6(t)
+
+	// The same packet from its rightful owner arrives.
+	within(t, func(ctx context.Context) error {
+		if out, err := web.exec(ctx, "forge", web6, db6, "9999"); err != nil {
+			return fmt.Errorf("%w: %s", err, out)
+		}
+		if !strings.Contains(db.logs(t), web6) {
+			return fmt.Errorf("db has seen nothing of web's")
+		}
+		return nil
+	})
+	before := db.logs(t)
+	if out, err := stranger.exec(t.Context(), "forge", web6, db6, "9999"); err != nil {
+		t.Fatalf("forge: %v: %s", err, out)
+	}
+	if after := db.logs(t); after != before {
+		t.Errorf("forged datagrams arrived: %q", strings.TrimPrefix(after, before))
+	}
+}
+
+// address6 is the container's IPv6 overlay address.
+func (c container) address6(t *testing.T) string {
+	t.Helper()
+	out, err := docker(t.Context(), c.host, "inspect", "-f", "{{.NetworkSettings.Networks.tombolo.GlobalIPv6Address}}", c.name)
+	if err != nil || out == "" {
+		t.Fatalf("IPv6 address of %s: %v: %q", c.name, err, out)
+	}
+	return out
+}
