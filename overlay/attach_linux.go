@@ -48,7 +48,7 @@ func (o *Overlay) bind(ctx context.Context, e Endpoint) error {
 		return nil
 	}
 	// Somebody flushed the table: restore all of it.
-	return o.table.replace(ctx, compile(o.merged()))
+	return o.table.replace(ctx, compile(o.merged(), o.outside...))
 }
 
 // checkSame reports an ErrExists if e's interface stands with other addresses.

@@ -5,10 +5,14 @@ import (
 	"slices"
 )
 
-// compile turns a Config into the wanted nft table. It is pure and does not
-// depend on the order of the Config's slices.
-func compile(c Config) ruleset {
+// compile turns a Config, and the names of the host's bridges that lead to the
+// outside, into the wanted nft table. It is pure and does not depend on the order
+// of the Config's slices.
+func compile(c Config, outside ...string) ruleset {
 	r := ruleset{facts: factsOf(c), sets: contents{}}
+	for _, name := range outside {
+		r.sets.add("outside", ifnameField(name), "")
+	}
 	for _, e := range c.Endpoints {
 		r.sets.bind(e)
 	}

@@ -31,6 +31,7 @@ type Overlay struct {
 	mu       sync.Mutex
 	config   *Config             // as last given to Set
 	mtu      int                 // of containers
+	outside  []string            // bridges, see outsideBridges
 	attached map[string]Endpoint // by ID: attached by this Overlay, whatever the Config says
 	table    table
 	docker   dockerUser
@@ -75,7 +76,12 @@ func (o *Overlay) set(ctx context.Context) error {
 	if err := enableForwarding(c.Pool6.IsValid()); err != nil {
 		return err
 	}
-	changed, err := o.table.apply(ctx, compile(c))
+	outside, err := outsideBridges(c)
+	if err != nil {
+		return err
+	}
+	o.outside = outside
+	changed, err := o.table.apply(ctx, compile(c, outside...))
 	if err != nil {
 		return fmt.Errorf("set packet policy: %w", err)
 	}

@@ -33,6 +33,7 @@ var setSpecs = []setSpec{
 	{"pairs6", "set", "ipv6_addr . ipv6_addr"},
 	{"ports4", "set", "ipv4_addr . ipv4_addr . inet_proto . inet_service"}, // Allow with ports
 	{"ports6", "set", "ipv6_addr . ipv6_addr . inet_proto . inet_service"},
+	{"outside", "set", "ifname"}, // bridges that lead to the outside
 	{"blocked", "set", "inet_proto . inet_service"},
 	{"published4", "set", "ipv4_addr . inet_proto . inet_service"}, // targets of published ports
 	{"published6", "set", "ipv6_addr . inet_proto . inet_service"},

@@ -1,0 +1,67 @@
+package overlay
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// Accepting our containers' packets in DOCKER-USER passes over the rules by which
+// Docker keeps its other networks to themselves, so containers may not leave by a
+// bridge, unless it leads to the outside.
+
+// insidePorts are the kinds of device by which containers and virtual machines of
+// this host stand on a bridge.
+var insidePorts = []string{"veth", "tuntap", "dummy"}
+
+// outsideBridges names the host's bridges that lead to the outside: by a port that
+// is no container's, or because the host itself leaves by them.
+func outsideBridges(c Config) ([]string, error) {
+	links, err := netlink.LinkList()
+	if err != nil {
+		return nil, fmt.Errorf("list interfaces: %w", err)
+	}
+	uplinks, err := defaultRouteDevices()
+	if err != nil {
+		return nil, err
+	}
+	outside := map[int]bool{}
+	for _, l := range links {
+		if master := l.Attrs().MasterIndex; master != 0 && !slices.Contains(insidePorts, l.Type()) {
+			outside[master] = true
+		}
+	}
+	if link := linkOf(c.Self.Underlay); link != nil {
+		outside[link.Attrs().Index] = true
+	}
+	for _, index := range uplinks {
+		outside[index] = true
+	}
+	var names []string
+	for _, l := range links {
+		if l.Type() == "bridge" && outside[l.Attrs().Index] {
+			names = append(names, l.Attrs().Name)
+		}
+	}
+	return names, nil
+}
+
+func defaultRouteDevices() ([]int, error) {
+	routes, err := netlink.RouteListFiltered(netlink.FAMILY_ALL, &netlink.Route{Table: unix.RT_TABLE_MAIN}, netlink.RT_FILTER_TABLE)
+	if err != nil {
+		return nil, fmt.Errorf("list routes: %w", err)
+	}
+	var devices []int
+	for _, r := range routes {
+		if prefixOf(r.Dst).Bits() > 0 {
+			continue
+		}
+		devices = append(devices, r.LinkIndex)
+		for _, hop := range r.MultiPath {
+			devices = append(devices, hop.LinkIndex)
+		}
+	}
+	return devices, nil
+}
