@@ -104,6 +104,8 @@ func (l *lab) plug(name string, addr netip.Addr) netns.NsHandle {
 	})
 	enter(l.t, ns, func() {
 		addAddr(l.t, "eth0", netip.PrefixFrom(addr, 24))
+		// No link-local address: it would come whenever the kernel finds the time.
+		must(l.t, setSysctl("ipv6/conf/eth0/addr_gen_mode", "1"))
 		up(l.t, "eth0")
 		if addr != outsideAddr {
 			must(l.t, netlink.RouteAdd(&netlink.Route{Gw: net.IP(outsideAddr.AsSlice())}))
