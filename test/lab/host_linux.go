@@ -104,25 +104,11 @@ func (l *Lab) Start(name string) error {
 	if h.Alive() {
 		return fmt.Errorf("host %s is running", name)
 	}
-	if err := clearRun(h.RunDir()); err != nil {
+	if err := clearDir(h.RunDir()); err != nil { // as a boot does
 		return err
 	}
 	removeCgroups(cgroupParent(h.Name))
 	return l.startHost(h, l.save)
-}
-
-// clearRun empties a host's /run, as a boot does.
-func clearRun(dir string) error {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // Command prepares argv to run inside host h, in all of its namespaces.

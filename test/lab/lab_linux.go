@@ -215,7 +215,36 @@ func remove() error {
 	if errors.Join(errs...) != nil { // the state file still knows what is left
 		return errors.Join(errs...)
 	}
-	return errors.Join(os.RemoveAll(DataDir), os.RemoveAll(RunDir))
+	return errors.Join(removeDir(DataDir), removeDir(RunDir))
+}
+
+// removeDir removes a folder with all that is in it. One that is a mount point, as
+// for a lab on a disk of its own, stays, empty.
+func removeDir(dir string) error {
+	if err := clearDir(dir); err != nil {
+		return err
+	}
+	err := os.Remove(dir)
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.EBUSY) {
+		return nil
+	}
+	return err
+}
+
+func clearDir(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // lock keeps two lab commands from making and removing at the same time.

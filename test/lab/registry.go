@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/registry"
@@ -20,9 +21,14 @@ import (
 // it takes pushes.
 func registryAddrFile() string { return filepath.Join(RunDir, "registry.addr") }
 
+// registryPush is where this machine pushes to, unless something else listens
+// there. It is the same in every lab because an Engine remembers by the registry's
+// address which layers it has pushed, and compresses others anew.
+const registryPush = "127.0.0.1:7979"
+
 // RunRegistry serves an image registry until ctx ends: to the hosts on the
-// underlay's gateway address, and to this machine on a free loopback port, whose
-// address it writes to a file. Blobs stay in CacheDir.
+// underlay's gateway address, and to this machine on a loopback address, which it
+// writes to a file. Blobs stay in CacheDir.
 func RunRegistry(ctx context.Context) error {
 	blobs := filepath.Join(CacheDir, "blobs")
 	if err := os.MkdirAll(blobs, 0o700); err != nil {
@@ -32,7 +38,7 @@ func RunRegistry(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	outside, err := net.Listen("tcp", "127.0.0.1:0")
+	outside, err := listenOr(registryPush, "127.0.0.1:0")
 	if err != nil {
 		inside.Close()
 		return err
@@ -60,6 +66,15 @@ func RunRegistry(ctx context.Context) error {
 		return errors.Join(err, g.Wait())
 	}
 	return g.Wait()
+}
+
+// listenOr listens on addr, or where that is taken on other.
+func listenOr(addr, other string) (net.Listener, error) {
+	l, err := net.Listen("tcp", addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return net.Listen("tcp", other)
+	}
+	return l, err
 }
 
 func listenInUnderlay(addr string) (l net.Listener, err error) {
