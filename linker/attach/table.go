@@ -107,19 +107,28 @@ func (t *Table) Reserve(ctx context.Context, r ipam.Request) (netip.Addr, error)
 	return t.cfg.Addresses.Request(ctx, r)
 }
 
-// Release gives an address back.
-func (t *Table) Release(addr netip.Addr) error { return t.cfg.Addresses.Release(addr) }
+// Release gives an address back. One that an endpoint still has stays held until
+// that is gone: Docker releases it even when it could not remove the endpoint.
+func (t *Table) Release(addr netip.Addr) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.owner(addr) != nil {
+		return nil
+	}
+	return t.cfg.Addresses.Release(addr)
+}
 
 // Create enters an endpoint into the table and reserves its published ports: a
 // HostPort of 0 becomes a free one. A port that is taken is an error that names
 // the port and who holds it. Endpoints may publish the very same: which of them are
-// replicas of one service is known later.
+// replicas of one service is known later. Addresses that were not handed out to it
+// are an error: they would make it pass for another container.
 func (t *Table) Create(ctx context.Context, ep Endpoint) error {
 	return t.alone(ctx, ep.ID, func() error {
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		ports, err := t.claimPorts(ep.ID, ep.Published)
-		if err != nil {
+		if err := errors.Join(t.checkAddrs(&ep), err); err != nil {
 			return err
 		}
 		ep.Published, ep.Created = ports, t.now()
@@ -129,6 +138,33 @@ func (t *Table) Create(ctx context.Context, ep Endpoint) error {
 		t.doc.Endpoints[ep.ID] = &ep
 		return t.changed()
 	})
+}
+
+// checkAddrs says what is wrong with an endpoint's addresses. t.mu is held.
+func (t *Table) checkAddrs(ep *Endpoint) error {
+	held := t.cfg.Addresses.Held()
+	for _, addr := range []netip.Addr{ep.Addr4, ep.Addr6} {
+		if !addr.IsValid() {
+			continue
+		}
+		if _, ok := held[addr]; !ok {
+			return fmt.Errorf("address %s was not given by this linker: the network needs --ipam-driver tombolo", addr)
+		}
+		if other := t.owner(addr); other != nil && other.ID != ep.ID {
+			return fmt.Errorf("address %s is endpoint %s's", addr, Short(other.ID))
+		}
+	}
+	return nil
+}
+
+// owner is the endpoint that has an address, or nil. t.mu is held.
+func (t *Table) owner(addr netip.Addr) *Endpoint {
+	for _, ep := range t.doc.Endpoints {
+		if ep.Addr4 == addr || ep.Addr6 == addr {
+			return ep
+		}
+	}
+	return nil
 }
 
 // Join makes the endpoint's interface. Done again, it gives the same one.

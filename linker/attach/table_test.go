@@ -90,6 +90,32 @@ func TestLifeDoneTwice(t *testing.T) {
 	}
 }
 
+func TestAddressesOfOthers(t *testing.T) {
+	b := open(t, t.TempDir())
+	ep, err := b.make(t, epA)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for addr, want := range map[string]string{ep.Addr4.String(): "endpoint aaaaaaaaaaaa's", "100.64.7.99": "not given", "100.64.8.2": "not given"} {
+		err := b.Create(t.Context(), attach.Endpoint{ID: epB, Addr4: netip.MustParseAddr(addr)})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", addr, err, want)
+		}
+	}
+	if err := b.Release(ep.Addr4); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Reserve(t.Context(), ipam.Request{Want: ep.Addr4}); err == nil {
+		t.Error("an address was given while an endpoint has it")
+	}
+	if err := errors.Join(b.Delete(t.Context(), epA), b.Release(ep.Addr4)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Reserve(t.Context(), ipam.Request{Want: ep.Addr4}); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestJoinFails(t *testing.T) {
 	b := open(t, t.TempDir())
 	b.ifaces.Err = errors.New("no veth")

@@ -17,8 +17,8 @@ var ErrExhausted = errors.New("address block exhausted")
 
 // Request asks for one address.
 type Request struct {
-	// Key ties the two addresses of one endpoint together, and a repeated request
-	// to the first: its MAC.
+	// Key ties the two addresses of one endpoint together: its MAC. Two endpoints
+	// may have the same one; each is given addresses of its own.
 	Key string
 	V6  bool
 	// Want is the address asked for, or unset for any.
@@ -36,6 +36,8 @@ type Lease struct {
 }
 
 func (l *Lease) held() bool { return l.Held4 || l.Held6 }
+
+func (l *Lease) holds(v6 bool) bool { return v6 && l.Held6 || !v6 && l.Held4 }
 
 // Allocator hands out the addresses of one block. All its methods may be called at
 // the same time, and each has been written to its file when it returns.
@@ -225,9 +227,9 @@ func (a *Allocator) lease(addr netip.Addr) (_ *Lease, v6 bool) {
 
 // pick finds the lease that r is given.
 func (a *Allocator) pick(r Request, block netip.Prefix) (*Lease, error) {
-	var mine *Lease
+	var mine *Lease // begun for the other family, last
 	for _, l := range a.held() {
-		if r.Key != "" && l.Key == r.Key {
+		if r.Key != "" && l.Key == r.Key && !l.holds(r.V6) && (mine == nil || l.Since.After(mine.Since)) {
 			mine = l
 		}
 	}

@@ -209,6 +209,7 @@ func TestStuckCallIsAnswered(t *testing.T) {
 	h.ifaces.Block = make(chan struct{})
 	t.Cleanup(func() { close(h.ifaces.Block) })
 	body := `{"EndpointID":"` + epA + `","Interface":{"Address":"100.64.7.9/32"}}`
+	post(t, c, "/IpamDriver.RequestAddress", `{"PoolID":"tombolo4","Address":"100.64.7.9"}`)
 	post(t, c, "/NetworkDriver.CreateEndpoint", body)
 	if _, got := post(t, c, "/NetworkDriver.Join", body); !strings.Contains(got, "no answer within 50ms") {
 		t.Errorf("stuck join: %s", got)
