@@ -34,6 +34,7 @@ Every flag has an environment variable: --pool6 is TOMBOLO_POOL6.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runLinker(cmd, &raw) },
 	}
 	raw.register(cmd.Flags())
+	cmd.AddCommand(newLinkerStatusCommand())
 	return cmd
 }
 
