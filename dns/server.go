@@ -120,8 +120,12 @@ func (s *Server) resolve(view *record.View, pkt []byte) (q, r *dns.Msg) {
 		return q, new(dns.Msg).SetRcode(q, dns.RcodeRefused)
 	}
 	r = s.cfg.Zone.Answer(view, q)
-	if r != nil {
+	switch {
+	case r != nil:
 		shuffle(r.Answer)
+	case view.Internal:
+		s.count.refused.Add(1)
+		r = new(dns.Msg).SetRcode(q, dns.RcodeRefused)
 	}
 	return q, r
 }

@@ -86,6 +86,24 @@ func TestServerRefusesStrangers(t *testing.T) {
 	}
 }
 
+// Who has no egress gets no question out either.
+func TestServerForwardsNothingForInternal(t *testing.T) {
+	view, up := testView(), &dnstest.Upstream{}
+	view.Internal = true
+	s := start(t, dnstest.Views{localhost: view}, up)
+	for _, network := range []string{"udp", "udp", "tcp"} {
+		out := dnstest.Case{Ask: "secret.example.com", Type: dns.TypeTXT, Rcode: dns.RcodeRefused}
+		q := out.Query()
+		out.Check(t, q, exchange(t, s, network, q))
+		in := dnstest.Case{Ask: "four", Type: dns.TypeA, Answer: []string{"four. 1 IN A 100.64.1.4"}}
+		q = in.Query()
+		in.Check(t, q, exchange(t, s, network, q))
+	}
+	if asked := up.Asked(); len(asked) > 0 {
+		t.Errorf("upstream was asked %v", asked)
+	}
+}
+
 func TestServerSeesViewChange(t *testing.T) {
 	views := new(changingView)
 	views.Store(testView())

@@ -53,7 +53,7 @@ func (v *views) View(from netip.Addr) (*record.View, bool) {
 	return nil, false
 }
 
-var nothing record.View
+var nothing = record.View{Internal: true}
 
 // refresh starts anew when the catalog has changed.
 func (v *views) refresh() {

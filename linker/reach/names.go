@@ -28,7 +28,10 @@ const (
 func (r *Relation) Names(from string) record.View {
 	a := r.members[from]
 	if a == nil || a.of.app == "" {
-		return record.View{Index: r.s.Index, Names: map[string]record.Answers{}, PTR: map[netip.Addr]string{}}
+		return record.View{
+			Index: r.s.Index, Names: map[string]record.Answers{}, PTR: map[netip.Addr]string{},
+			Internal: a == nil || a.e.Internal,
+		}
 	}
 	v := r.newView()
 	for of := range r.inReach(a) {
@@ -37,7 +40,9 @@ func (r *Relation) Names(from string) record.View {
 		}
 	}
 	v.instance(a)
-	return v.view()
+	view := v.view()
+	view.Internal = a.e.Internal
+	return view
 }
 
 // HostView returns what the host and its operator see: every app by names

@@ -214,3 +214,13 @@ func TestViewIsStable(t *testing.T) {
 		}
 	}
 }
+
+func TestInternalView(t *testing.T) {
+	internal := func(e *record.Endpoint) { e.Internal = true }
+	w := newWorld().add("a", "shop/web/1").add("b", "shop/db/1", internal).add("c", "").add("d", "", internal)
+	for id, want := range map[string]bool{"a": false, "b": true, "c": false, "d": true, "unknown": true} {
+		if got := reach.Names(w.s, id).Internal; got != want {
+			t.Errorf("view of %s: internal = %v, want %v", id, got, want)
+		}
+	}
+}

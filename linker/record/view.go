@@ -17,6 +17,10 @@ type View struct {
 	Index uint64                `json:"index"` // of the Snapshot it was computed from
 	Names map[string]Answers    `json:"names"`
 	PTR   map[netip.Addr]string `json:"ptr"` // visible address -> relative name of its instance
+
+	// Internal says that the asker has no egress: for it nothing is forwarded,
+	// as a question can carry out as much as a packet.
+	Internal bool `json:"internal,omitempty"`
 }
 
 // Answers is what one visible name leads to.
