@@ -71,3 +71,8 @@ func (c contents) entries() map[string]map[string]bool {
 	}
 	return out
 }
+
+// publishes reports whether any host port leads somewhere in the family "4" or "6".
+func (c contents) publishes(family string) bool {
+	return len(c["publish_any"+family])+len(c["publish_at"+family])+len(c["share_any"+family])+len(c["share_at"+family]) > 0
+}
