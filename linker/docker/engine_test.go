@@ -148,6 +148,29 @@ func TestLifeByEvents(t *testing.T) {
 	w.until(t, "gone", func(s *docker.Snapshot) bool { return s.Containers["c1"] == nil })
 }
 
+// A busy Engine fails or forgets to tell; nobody waits for the next full listing.
+func TestLookUpsAreMadeAgain(t *testing.T) {
+	w := newWatched(t)
+	if err := w.fake.Start(); err != nil {
+		t.Fatal(err)
+	}
+	w.run(t)
+	first := w.until(t, "first listing", synced).Syncs
+	known := func(s *docker.Snapshot) bool {
+		c := s.Containers["c1"]
+		return c != nil && c.Running && c.EndpointID == "ep1"
+	}
+	w.fake.Fail(3)
+	w.fake.Run(web)
+	if s := w.until(t, "known after failures", known); s.Syncs != first {
+		t.Error("only the next full listing told")
+	}
+	w.fake.Event("network", "disconnect", "c1")
+	w.until(t, "disconnected", func(s *docker.Snapshot) bool { return !known(s) })
+	w.fake.Event("container", "start", "c1")
+	w.until(t, "known without a connect event", known)
+}
+
 func TestEngineStopsAndReturns(t *testing.T) {
 	w := newWatched(t)
 	w.run(t)

@@ -75,6 +75,8 @@ func (want Network) check(n network.Network) error {
 
 // inspectNetwork lists our network's endpoints by ID.
 func (e *Engine) inspectNetwork(ctx context.Context) (string, map[string]Endpoint, error) {
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
 	r, err := e.api.NetworkInspect(ctx, e.cfg.Network.Name, client.NetworkInspectOptions{})
 	if err != nil {
 		return "", nil, fmt.Errorf("inspect network: %w", err)

@@ -18,6 +18,10 @@ import (
 // not hold the others back.
 const inspectTimeout = 2 * time.Second
 
+// listTimeout bounds everything else that is asked: an Engine that hangs is one
+// that cannot be reached.
+const listTimeout = 20 * time.Second
+
 // inspectAtOnce is how many containers are inspected at the same time when a
 // connection begins.
 const inspectAtOnce = 8
@@ -25,6 +29,8 @@ const inspectAtOnce = 8
 // resync lists everything. It runs on the event loop: what happens meanwhile waits
 // in the stream, and is applied on top.
 func (s *session) resync(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
 	id, err := s.ensureNetwork(ctx)
 	if err != nil {
 		return err
@@ -129,6 +135,11 @@ func (e *Engine) inspectContainer(ctx context.Context, id string) (*Container, e
 	}
 	if host := r.Container.HostConfig; host != nil {
 		c.Published = published(host.PortBindings)
+	}
+	if settings := r.Container.NetworkSettings; settings != nil {
+		if n := settings.Networks[e.cfg.Network.Name]; n != nil {
+			c.EndpointID = n.EndpointID
+		}
 	}
 	if st := r.Container.State; st != nil {
 		c.Running = st.Running && !st.Paused

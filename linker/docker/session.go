@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/events"
 	"github.com/moby/moby/client"
 	"golang.org/x/sync/errgroup"
@@ -26,6 +28,9 @@ type session struct {
 	waiting map[string]bool
 	looking bool
 }
+
+// lookAgain spaces the attempts of a look-up that the Engine did not answer.
+const lookAgain = 200 * time.Millisecond
 
 // watched are the events that matter; a health check alone causes three others.
 var watched = []string{"create", "start", "die", "destroy", "rename", "pause", "unpause", "health_status", "connect", "disconnect"}
@@ -110,10 +115,12 @@ func (s *session) handleNetwork(ctx context.Context, m events.Message) {
 	switch m.Action {
 	case events.ActionConnect:
 		s.edit(id)
+		s.changed[id]++
 		s.waiting[id] = true
 		s.findEndpoints(ctx)
 	case events.ActionDisconnect:
 		s.edit(id).EndpointID = ""
+		s.changed[id]++
 	case events.ActionDestroy:
 		s.state.NetworkID = ""
 		s.beside(ctx, func() func() {
@@ -154,6 +161,17 @@ func (s *session) beside(ctx context.Context, look func() func()) {
 	})
 }
 
+// later runs f on the event loop, soon.
+func (s *session) later(ctx context.Context, f func()) {
+	s.beside(ctx, func() func() {
+		select {
+		case <-ctx.Done():
+		case <-time.After(lookAgain):
+		}
+		return f
+	})
+}
+
 // findEndpoints asks the network for the endpoints of the containers that wait. At
 // this moment a container's own inspect would block until its process runs.
 func (s *session) findEndpoints(ctx context.Context) {
@@ -166,20 +184,29 @@ func (s *session) findEndpoints(ctx context.Context) {
 	s.beside(ctx, func() func() {
 		_, endpoints, err := s.inspectNetwork(ctx)
 		return func() {
-			s.looking = false
 			if err != nil {
-				s.cfg.Log.Warn("cannot look an endpoint up", "err", err)
+				s.cfg.Log.Warn("cannot look endpoints up", "err", err)
+				for _, id := range asked {
+					s.waiting[id] = true
+				}
+				s.later(ctx, func() { s.looking = false; s.findAgain(ctx) })
+				return
 			}
+			s.looking = false
 			for _, ep := range endpoints {
 				if slices.Contains(asked, ep.Container) && s.state.Containers[ep.Container] != nil {
 					s.edit(ep.Container).EndpointID = ep.ID
 				}
 			}
-			if len(s.waiting) > 0 {
-				s.findEndpoints(ctx)
-			}
+			s.findAgain(ctx)
 		}
 	})
+}
+
+func (s *session) findAgain(ctx context.Context) {
+	if len(s.waiting) > 0 {
+		s.findEndpoints(ctx)
+	}
 }
 
 // inspect completes what the start event says. The container counts as running
@@ -191,13 +218,14 @@ func (s *session) inspect(ctx context.Context, id string) {
 		return func() {
 			now := s.state.Containers[id]
 			switch {
-			case now == nil:
+			case now == nil, errdefs.IsNotFound(err):
 			case err != nil:
 				s.cfg.Log.Warn("cannot inspect a container", "container", id, "err", err)
+				s.later(ctx, func() { s.inspect(ctx, id) })
 			case s.changed[id] != seen:
 				s.inspect(ctx, id) // something happened meanwhile: what was found may be old
 			default:
-				got.EndpointID = now.EndpointID
+				got.EndpointID = cmp.Or(now.EndpointID, got.EndpointID)
 				*s.edit(id) = *got
 			}
 		}

@@ -37,6 +37,7 @@ type Engine struct {
 	containers map[string]*Container
 	network    map[string]any // as created; nil while there is none
 	made       int
+	failing    int
 	streams    map[chan []byte]bool
 }
 
@@ -100,6 +101,24 @@ func (e *Engine) Run(c Container) {
 	c.State = "running"
 	e.Put(c)
 	e.Event("container", "start", c.ID)
+}
+
+// Fail has the next n look-ups, of a container or of the network, answered with an
+// error.
+func (e *Engine) Fail(n int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.failing = n
+}
+
+// fails answers with an error if it is to. e.mu is held.
+func (e *Engine) fails(w http.ResponseWriter) bool {
+	if e.failing == 0 {
+		return false
+	}
+	e.failing--
+	http.Error(w, `{"message":"out of order"}`, http.StatusInternalServerError)
+	return true
 }
 
 // Networks is how many times a network was made.
@@ -206,6 +225,9 @@ func (e *Engine) createNetwork(w http.ResponseWriter, r *http.Request) {
 func (e *Engine) inspectNetwork(w http.ResponseWriter, _ *http.Request) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.fails(w) {
+		return
+	}
 	inside := map[string]any{}
 	for _, c := range e.containers {
 		if c.EndpointID != "" {
@@ -232,6 +254,9 @@ func (e *Engine) list(w http.ResponseWriter, _ *http.Request) {
 func (e *Engine) inspect(w http.ResponseWriter, r *http.Request) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.fails(w) {
+		return
+	}
 	c := e.containers[r.PathValue("id")]
 	if c == nil {
 		http.Error(w, `{"message":"No such container"}`, http.StatusNotFound)
@@ -247,7 +272,8 @@ func (e *Engine) inspect(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Write(encode(map[string]any{
 		"Id": c.ID, "Name": "/" + c.Name, "State": state, "HostConfig": map[string]any{"PortBindings": bindings},
-		"Config": map[string]any{"Hostname": c.Hostname, "Labels": c.Labels, "Tty": c.TTY},
+		"Config":          map[string]any{"Hostname": c.Hostname, "Labels": c.Labels, "Tty": c.TTY},
+		"NetworkSettings": map[string]any{"Networks": map[string]any{"tombolo": map[string]string{"EndpointID": c.EndpointID}}},
 	}))
 }
 
