@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -27,8 +28,8 @@ func startDaemon(ctx context.Context, stderr io.Writer) error {
 	if err := needRoot("up starts containers and makes network interfaces"); err != nil {
 		return err
 	}
-	if _, err := lab.Load(); !errors.Is(err, lab.ErrNone) {
-		return errors.New("a lab is here, but its control daemon does not answer (again: tombolo lab down, tombolo lab up)")
+	if l, err := lab.Load(); !errors.Is(err, lab.ErrNone) {
+		return mendLab(ctx, stderr, l, err)
 	}
 	if err := checkDocker(ctx); err != nil {
 		return err
@@ -55,6 +56,15 @@ func startDaemon(ctx context.Context, stderr io.Writer) error {
 	ended := make(chan error, 1)
 	go func() { ended <- daemon.Wait() }()
 	return awaitDaemon(ctx, ended)
+}
+
+// mendLab starts the control daemon of a lab again, which is who answers there.
+func mendLab(ctx context.Context, stderr io.Writer, l *lab.Lab, err error) error {
+	if err == nil && l.Ready && slices.Contains(l.Missing(), "control daemon") {
+		fmt.Fprintf(stderr, "starting the lab's %s again\n", strings.Join(l.Missing(), " and "))
+		return l.Mend(ctx)
+	}
+	return errors.Join(errors.New("a lab is here, but nobody answers at "+defaultAPI+" (again: tombolo lab down, tombolo lab up)"), err)
 }
 
 // openLog appends to what earlier daemons said, unless that is much.

@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -32,6 +34,15 @@ own Docker Engine, agent and linker, and one control daemon. While it is up,
 	return cmd
 }
 
+// loadLab is lab.Load with a word for those who may not.
+func loadLab() (*lab.Lab, error) {
+	l, err := lab.Load()
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, needRoot("a lab is root's")
+	}
+	return l, err
+}
+
 func labUp() *cobra.Command {
 	var cfg lab.Config
 	cmd := &cobra.Command{
@@ -52,9 +63,9 @@ func labUp() *cobra.Command {
 			cfg.Binary, cfg.Log = self, newLogger(cmd)
 			l, err := lab.Up(cmd.Context(), cfg)
 			if err != nil {
-				return err
+				return labGone(cmd, err)
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "lab of %d hosts is up\n", len(l.Hosts))
+			fmt.Fprintf(cmd.OutOrStdout(), "lab of %d hosts is up: tombolo up works on it, tombolo lab ps lists it, tombolo lab down removes it\n", len(l.Hosts))
 			return nil
 		},
 	}
@@ -63,6 +74,15 @@ func labUp() *cobra.Command {
 	cmd.Flags().BoolVar(&cfg.NoIPv6, "no-ipv6", false, "an overlay of IPv4 alone: Engines before 25 start containers faster then")
 	cmd.Flags().BoolVar(&cfg.NoControl, "no-control", false, "hosts with an Engine and a linker, but no control daemon")
 	return cmd
+}
+
+// labGone explains a lab up that did not get to its end.
+func labGone(cmd *cobra.Command, err error) error {
+	if cmd.Context().Err() == nil || errors.Is(err, lab.ErrLeft) {
+		return err
+	}
+	fmt.Fprintln(cmd.ErrOrStderr(), "tombolo: interrupted; what there was of the lab is removed")
+	return exitError(130)
 }
 
 func labDown() *cobra.Command {
@@ -85,7 +105,7 @@ func labPs() *cobra.Command {
 		Short: "List the hosts",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			l, err := lab.Load()
+			l, err := loadLab()
 			if err != nil {
 				return err
 			}
@@ -98,7 +118,13 @@ func labPs() *cobra.Command {
 				}
 				fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\n", h.Name, state, h.Underlay, h.Init.PID, h.DockerHost())
 			}
-			return w.Flush()
+			if err := w.Flush(); err != nil {
+				return err
+			}
+			if missing := l.Missing(); len(missing) > 0 {
+				fmt.Fprintf(cmd.ErrOrStderr(), "has ended: %s (start it again: tombolo lab up)\n", strings.Join(missing, ", "))
+			}
+			return nil
 		},
 	}
 }
@@ -109,7 +135,7 @@ func labExec() *cobra.Command {
 		Short: "Run a command inside a host",
 		Args:  takes(2, false, "a host and a command"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			l, err := lab.Load()
+			l, err := loadLab()
 			if err != nil {
 				return err
 			}
@@ -141,7 +167,7 @@ func labHostVerb(use, short string, verb func(*lab.Lab, string) error) *cobra.Co
 		Short: short,
 		Args:  takes(1, true, "one host"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			l, err := lab.Load()
+			l, err := loadLab()
 			if err != nil {
 				return err
 			}

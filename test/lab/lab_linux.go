@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -23,10 +21,13 @@ const APISocket = "/run/tombolo/api.sock"
 // upWait bounds how long a lab may take to be ready.
 const upWait = 90 * time.Second
 
+// ErrLeft says that something of a lab could not be removed.
+var ErrLeft = errors.New("not all of the lab is gone (again: tombolo lab down)")
+
 // Up makes a lab and returns when every host's Engine and linker and the control
 // daemon answer. A lab that an earlier process left half made is removed first;
-// one that runs is an error. When ctx ends or a step fails, everything is removed
-// again.
+// one that runs is an error, unless it lacks its registry or control daemon: these
+// are then started again. When ctx ends or a step fails, what Up made is removed.
 func Up(ctx context.Context, cfg Config) (*Lab, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -36,34 +37,29 @@ func Up(ctx context.Context, cfg Config) (*Lab, error) {
 		return nil, err
 	}
 	defer unlock()
-	if old, err := Load(); err == nil && old.whole() {
+	ctx, cancel := context.WithTimeout(ctx, upWait)
+	defer cancel()
+	if old, err := Load(); err == nil && old.usable() {
+		if len(old.Missing()) > 0 {
+			return old, old.mend(ctx)
+		}
 		return nil, fmt.Errorf("a lab of %d is up already (see: tombolo lab ps; remove it with: tombolo lab down)", len(old.Hosts))
 	}
 	if err := remove(); err != nil {
 		return nil, fmt.Errorf("remove what an earlier lab left: %w", err)
 	}
 	l := plan(cfg)
-	ctx, cancel := context.WithTimeout(ctx, upWait)
-	defer cancel()
 	if err := l.up(ctx, cfg); err != nil {
-		return nil, errors.Join(err, remove())
+		if rerr := remove(); rerr != nil {
+			err = errors.Join(err, fmt.Errorf("%w: %w", ErrLeft, rerr))
+		}
+		return nil, err
 	}
 	return l, nil
 }
 
-// whole reports whether nothing of the lab has ended that nobody ended on
-// purpose: a host may be dead (lab kill), the control daemon may not.
-func (l *Lab) whole() bool {
-	for _, h := range l.Hosts {
-		if h.Alive() {
-			return l.Registry.Alive()
-		}
-	}
-	return false
-}
-
 func plan(cfg Config) *Lab {
-	l := &Lab{Binary: cfg.Binary, NoLinker: cfg.NoLinker}
+	l := &Lab{Binary: cfg.Binary, NoLinker: cfg.NoLinker, NoControl: cfg.NoControl}
 	if !cfg.NoIPv6 {
 		l.Pool6 = linker.RandomPool6()
 	}
@@ -95,10 +91,13 @@ func (l *Lab) up(ctx context.Context, cfg Config) error {
 	if err := l.waitHosts(ctx); err != nil {
 		return err
 	}
-	if cfg.NoLinker || cfg.NoControl {
-		return nil
+	if l.hasControl() {
+		if err := l.StartControl(ctx); err != nil {
+			return err
+		}
 	}
-	return l.StartControl(ctx)
+	l.Ready = true
+	return l.save()
 }
 
 func (l *Lab) waitHosts(ctx context.Context) error {
@@ -107,70 +106,6 @@ func (l *Lab) waitHosts(ctx context.Context) error {
 		g.Go(func() error { return l.WaitHost(ctx, h.Name) })
 	}
 	return g.Wait()
-}
-
-// startRegistry starts the registry process and learns its loopback address.
-func (l *Lab) startRegistry(ctx context.Context) error {
-	p, err := l.daemonize("registry.log", "lab", "registry")
-	if err != nil {
-		return err
-	}
-	l.Registry = p
-	if err := l.save(); err != nil {
-		return errors.Join(err, p.kill())
-	}
-	err = waitFor(ctx, p, func() error {
-		b, err := os.ReadFile(registryAddrFile())
-		l.RegistryPush = strings.TrimSpace(string(b))
-		return err
-	})
-	if err != nil {
-		return l.explain("registry", "registry.log", err)
-	}
-	return l.save()
-}
-
-// StartControl starts the control daemon (embedded master, agents, framework) and
-// waits until its API answers.
-func (l *Lab) StartControl(ctx context.Context) error {
-	file, err := l.writeClusterFile()
-	if err != nil {
-		return err
-	}
-	p, err := l.daemonize("control.log", "daemon", "run", "--cluster", file)
-	if err != nil {
-		return err
-	}
-	l.Control = p
-	if err := l.save(); err != nil {
-		return errors.Join(err, p.kill())
-	}
-	err = waitFor(ctx, p, func() error { return get(ctx, APISocket, "/v1/info", nil) })
-	if err != nil {
-		return l.explain("control daemon", "control.log", err)
-	}
-	return nil
-}
-
-// KillControl ends the control daemon with kill -9.
-func (l *Lab) KillControl() error { return l.Control.kill() }
-
-// daemonize starts the tombolo binary in a session of its own.
-func (l *Lab) daemonize(logName string, args ...string) (Process, error) {
-	logFile, err := os.OpenFile(filepath.Join(RunDir, logName), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
-	if err != nil {
-		return Process{}, err
-	}
-	defer logFile.Close()
-	cmd := exec.Command(l.Binary, args...)
-	cmd.Stdout, cmd.Stderr = logFile, logFile
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := cmd.Start(); err != nil {
-		return Process{}, fmt.Errorf("start %s: %w", strings.Join(args, " "), err)
-	}
-	p := newProcess(cmd.Process.Pid)
-	go cmd.Wait() // reaps it should it end while this process lives
-	return p, nil
 }
 
 // explain adds the last lines of a log to an error.
@@ -205,7 +140,7 @@ func remove() error {
 	case err != nil:
 		errs = append(errs, err)
 	default:
-		errs = append(errs, l.Control.stop(5*time.Second), l.Registry.kill())
+		errs = append(errs, l.Control.stop(controlGrace), l.Registry.kill())
 		for _, h := range l.Hosts {
 			errs = append(errs, h.Init.kill())
 		}

@@ -13,8 +13,12 @@ func (l *Lab) Partition(name string) error { return l.cable(name, netlink.LinkSe
 func (l *Lab) Heal(name string) error { return l.cable(name, netlink.LinkSetUp) }
 
 func (l *Lab) cable(name string, set func(netlink.Link) error) error {
-	if _, err := l.Host(name); err != nil {
+	h, err := l.Host(name)
+	if err != nil {
 		return err
+	}
+	if !h.Alive() {
+		return fmt.Errorf("host %s is dead, and has no cable (start it with: tombolo lab start %s)", name, name)
 	}
 	return InUnderlay(func() error {
 		link, err := netlink.LinkByName(name)

@@ -22,8 +22,8 @@ import (
 func registryAddrFile() string { return filepath.Join(RunDir, "registry.addr") }
 
 // registryPush is where this machine pushes to, unless something else listens
-// there. It is the same in every lab because an Engine remembers by the registry's
-// address which layers it has pushed, and compresses others anew.
+// there: the same in every lab, because an Engine keeps a tag and remembers the
+// layers for each address that it has pushed to.
 const registryPush = "127.0.0.1:7979"
 
 // RunRegistry serves an image registry until ctx ends: to the hosts on the
@@ -43,10 +43,13 @@ func RunRegistry(ctx context.Context) error {
 		inside.Close()
 		return err
 	}
-	handler := registry.New(
+	handler := manifests{dir: filepath.Join(RunDir, "manifests"), registry: registry.New(
 		registry.WithBlobHandler(registry.NewDiskBlobHandler(blobs)),
 		registry.Logger(log.New(io.Discard, "", 0)),
-	)
+	)}
+	if err := handler.restore(); err != nil {
+		return err
+	}
 	srv := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
 	g, ctx := errgroup.WithContext(ctx)
 	for _, l := range []net.Listener{inside, outside} {

@@ -51,6 +51,10 @@ type Lab struct {
 	Hosts    []Host       `json:"hosts"`
 	Registry Process      `json:"registry"`
 	Control  Process      `json:"control"`
+	// Ready says that Up came to its end.
+	Ready bool `json:"ready"`
+	// NoControl says that there shall be no control daemon.
+	NoControl bool `json:"no_control,omitempty"`
 	// RegistryPush is the registry's address on this machine's loopback.
 	RegistryPush string `json:"registry_push,omitempty"`
 }
@@ -83,7 +87,11 @@ func (l *Lab) Host(name string) (*Host, error) {
 			return &l.Hosts[i], nil
 		}
 	}
-	return nil, fmt.Errorf("no host %q in this lab of %d", name, len(l.Hosts))
+	var names []string
+	for _, h := range l.Hosts {
+		names = append(names, h.Name)
+	}
+	return nil, fmt.Errorf("no host %q in this lab (its hosts: %s)", name, strings.Join(names, ", "))
 }
 
 func (l *Lab) save() error {

@@ -1,0 +1,136 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// controlGrace is how long the control daemon may take to end.
+const controlGrace = 5 * time.Second
+
+// startRegistry starts the registry process and learns its loopback address.
+func (l *Lab) startRegistry(ctx context.Context) error {
+	if err := os.Remove(registryAddrFile()); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err // it would be a dead registry's
+	}
+	if err := l.daemonize(&l.Registry, "registry.log", "lab", "registry"); err != nil {
+		return err
+	}
+	err := waitFor(ctx, l.Registry, func() error {
+		b, err := os.ReadFile(registryAddrFile())
+		l.RegistryPush = strings.TrimSpace(string(b))
+		return err
+	})
+	if err != nil {
+		return l.explain("registry", "registry.log", err)
+	}
+	return l.save()
+}
+
+// StartControl starts the control daemon (embedded master, agents, framework) and
+// waits until its API answers.
+func (l *Lab) StartControl(ctx context.Context) error {
+	file, err := l.writeClusterFile()
+	if err != nil {
+		return err
+	}
+	if err := l.daemonize(&l.Control, "control.log", "daemon", "run", "--cluster", file); err != nil {
+		return err
+	}
+	err = waitFor(ctx, l.Control, func() error { return get(ctx, APISocket, "/v1/info", nil) })
+	if err != nil {
+		return l.explain("control daemon", "control.log", err)
+	}
+	return nil
+}
+
+// KillControl ends the control daemon with kill -9.
+func (l *Lab) KillControl() error { return l.Control.kill() }
+
+// usable reports whether the lab was once ready and a host of it lives.
+func (l *Lab) usable() bool { return l.Ready && slices.ContainsFunc(l.Hosts, Host.Alive) }
+
+// Missing names what has ended that nobody ends on purpose: a host may be dead
+// (lab kill), the registry and the control daemon may not.
+func (l *Lab) Missing() []string {
+	var names []string
+	if !l.Registry.Alive() {
+		names = append(names, "registry")
+	}
+	if l.hasControl() && !l.Control.Alive() {
+		names = append(names, "control daemon")
+	}
+	return names
+}
+
+func (l *Lab) hasControl() bool { return !l.NoLinker && !l.NoControl }
+
+// Mend starts again what is Missing.
+func (l *Lab) Mend(ctx context.Context) error {
+	unlock, err := lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	ctx, cancel := context.WithTimeout(ctx, upWait)
+	defer cancel()
+	return l.mend(ctx)
+}
+
+func (l *Lab) mend(ctx context.Context) error {
+	if !l.Registry.Alive() {
+		before := l.RegistryPush
+		if err := l.startRegistry(ctx); err != nil {
+			return err
+		}
+		if l.RegistryPush != before { // the control daemon tells others where to push
+			if err := l.Control.stop(controlGrace); err != nil {
+				return err
+			}
+		}
+	}
+	if l.hasControl() && !l.Control.Alive() {
+		return l.StartControl(ctx)
+	}
+	return nil
+}
+
+// daemonize starts the tombolo binary in a session of its own and fills in p. The
+// binary runs once p is saved: whoever is killed before leaves a shell that ends.
+func (l *Lab) daemonize(p *Process, logName string, args ...string) error {
+	logFile, err := os.OpenFile(filepath.Join(RunDir, logName), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	defer logFile.Close()
+	r, w, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	defer w.Close()
+	cmd := exec.Command("/bin/sh", append([]string{"-c", `read -r go <&3 && exec "$0" "$@" 3<&-`, l.Binary}, args...)...)
+	cmd.Stdout, cmd.Stderr = logFile, logFile
+	cmd.ExtraFiles = []*os.File{r}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("start %s: %w", strings.Join(args, " "), err)
+	}
+	go cmd.Wait() // reaps it should it end while this process lives
+	*p = newProcess(cmd.Process.Pid)
+	if err := l.save(); err != nil {
+		return errors.Join(err, p.kill())
+	}
+	if _, err := w.WriteString("go\n"); err != nil {
+		return fmt.Errorf("start %s: %w", strings.Join(args, " "), err)
+	}
+	return nil
+}
