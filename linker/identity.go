@@ -2,6 +2,8 @@ package linker
 
 import (
 	"context"
+	"errors"
+	"maps"
 	"time"
 
 	"tombolo/linker/attach"
@@ -48,8 +50,9 @@ func (l *Linker) identify(ctx context.Context) error {
 }
 
 // putEndpoints makes this host's records those of its endpoints now. Mute holds
-// the containers whose labels were complained of.
+// the containers that were complained of.
 func (l *Linker) putEndpoints(engine *docker.Snapshot, mute map[string]bool) {
+	maps.DeleteFunc(mute, func(id string, _ bool) bool { return engine.Containers[id] == nil })
 	byEndpoint := map[string]*docker.Container{}
 	for _, c := range engine.Containers {
 		if c.EndpointID != "" {
@@ -62,14 +65,9 @@ func (l *Linker) putEndpoints(engine *docker.Snapshot, mute map[string]bool) {
 		if c == nil || !ep.Joined {
 			continue // nobody can say yet, or any more, what it is
 		}
-		r, err := endpointRecord(l.cfg.Host, ep, c)
-		if err != nil && !mute[c.ID] {
+		if err := l.putEndpoint(ep, c); err != nil && !mute[c.ID] {
 			mute[c.ID] = true
-			l.log.Warn("a container's labels make no sense: it is treated as foreign", "container", c.Name, "err", err)
-		}
-		if _, err := l.catalog.Put(record.Record{Key: record.Key{Kind: record.KindEndpoint, Name: ep.ID}, Endpoint: r}); err != nil {
-			l.log.Warn("cannot announce an endpoint", "container", c.Name, "err", err)
-			continue
+			l.log.Warn("a container is treated as foreign", "container", c.Name, "err", err)
 		}
 		wanted[ep.ID] = true
 	}
@@ -81,20 +79,45 @@ func (l *Linker) putEndpoints(engine *docker.Snapshot, mute map[string]bool) {
 	l.catalog.Settle()
 }
 
-// endpointRecord is what the cluster is told of a container. An error says which
-// labels make no sense; the record is then that of a foreign container.
-func endpointRecord(host string, ep attach.Endpoint, c *docker.Container) (*record.Endpoint, error) {
-	r, err := record.FromLabels(c.Labels)
-	r.ID, r.Host, r.Container, r.Hostname = ep.ID, host, c.ID, c.Hostname
-	if r.ContainerName == "" {
-		r.ContainerName = c.Name
+// putEndpoint announces an endpoint. One whose labels make no sense, or fit in no
+// record, is announced as that of a foreign container, and the error says why.
+func (l *Linker) putEndpoint(ep attach.Endpoint, c *docker.Container) error {
+	key := record.Key{Kind: record.KindEndpoint, Name: ep.ID}
+	who, err := record.FromLabels(c.Labels)
+	if err == nil {
+		_, err = l.catalog.Put(record.Record{Key: key, Endpoint: endpointRecord(l.cfg.Host, ep, c, who)})
 	}
+	if err != nil {
+		foreign := endpointRecord(l.cfg.Host, ep, c, record.Endpoint{})
+		_, ferr := l.catalog.Put(record.Record{Key: key, Endpoint: foreign})
+		return errors.Join(err, ferr)
+	}
+	return nil
+}
+
+// endpointRecord is what the cluster is told of a container that is who it is.
+func endpointRecord(host string, ep attach.Endpoint, c *docker.Container, who record.Endpoint) *record.Endpoint {
+	r := who
+	r.ID, r.Host, r.Container = ep.ID, host, c.ID
+	if r.ContainerName == "" {
+		r.ContainerName = carried(c.Name)
+	}
+	r.Hostname = carried(c.Hostname)
 	r.Addr4, r.Addr6, r.Published = ep.Addr4, ep.Addr6, ep.Published
 	r.Running, r.Health = c.Running, record.Health(c.Health)
 	if c.Running {
 		r.Started = c.Started.UTC().Truncate(time.Millisecond)
 	}
-	return &r, err
+	return &r
+}
+
+// carried is a name as far as a record can carry it: Docker takes longer ones,
+// which DNS has no use for.
+func carried(name string) string {
+	if len(name) > record.MaxID {
+		return ""
+	}
+	return name
 }
 
 // live is what Docker knows of our endpoints, for those that we do not know.

@@ -132,7 +132,7 @@ func (h *testHost) run(t *testing.T, name string, labels map[string]string) stri
 	if _, err := h.table.Join(t.Context(), id); err != nil {
 		t.Fatal(err)
 	}
-	h.engine.Run(dockertest.Container{ID: name + "-id", Name: name, Hostname: name, Labels: labels, EndpointID: id,
+	h.engine.Run(dockertest.Container{ID: name[:min(60, len(name))] + "-id", Name: name, Hostname: name, Labels: labels, EndpointID: id,
 		Addr4: addr.String(), MAC: "02:42:00:00:00:01", Started: time.Now()})
 	return id
 }
