@@ -26,13 +26,23 @@ type clusterHost struct {
 	MemBytes int64  `json:"mem_bytes"`
 }
 
-// writeClusterFile tells the control daemon about the hosts. Each has all the
-// machine's processors, which they share, and a part of its memory.
+// writeClusterFile tells the control daemon about the hosts.
 func (l *Lab) writeClusterFile() (string, error) {
 	mem, err := memTotal()
 	if err != nil {
 		return "", err
 	}
+	b, err := json.MarshalIndent(l.cluster(mem), "", "  ")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(RunDir, "cluster.json")
+	return path, os.WriteFile(path, b, 0o600)
+}
+
+// cluster describes the hosts. Each has all the machine's processors, which they
+// share, and a part of its memory.
+func (l *Lab) cluster(mem int64) clusterFile {
 	c := clusterFile{
 		Registry: map[string]string{
 			"push": l.RegistryPush,
@@ -46,12 +56,7 @@ func (l *Lab) writeClusterFile() (string, error) {
 			WorkDir: h.AgentDir(), CPUs: runtime.NumCPU(), MemBytes: mem / int64(len(l.Hosts)),
 		})
 	}
-	b, err := json.MarshalIndent(c, "", "  ")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(RunDir, "cluster.json")
-	return path, os.WriteFile(path, b, 0o600)
+	return c
 }
 
 // memTotal reads the machine's memory in bytes from /proc/meminfo.

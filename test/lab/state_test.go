@@ -1,0 +1,122 @@
+package lab
+
+import (
+	"encoding/json"
+	"net/netip"
+	"os/exec"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+func TestHostsAreFoundByName(t *testing.T) {
+	l := plan(Config{Hosts: 3})
+	h, err := l.Host("h2")
+	if err != nil || h.Underlay.String() != "198.18.0.12" {
+		t.Errorf("h2: %+v, %v", h, err)
+	}
+	if _, err := l.Host("h4"); err == nil || !strings.Contains(err.Error(), `no host "h4" in this lab (its hosts: h1, h2, h3)`) {
+		t.Errorf("h4: %v", err)
+	}
+	if diff := cmp.Diff([]string{"198.18.0.11", "198.18.0.13"}, l.others("h2")); diff != "" {
+		t.Errorf("others of h2 (-want +got):\n%s", diff)
+	}
+}
+
+func TestConfigReportsEveryProblem(t *testing.T) {
+	for _, c := range []struct {
+		cfg  Config
+		want []string
+	}{
+		{Config{Hosts: 3, Binary: "/bin/tombolo"}, nil},
+		{Config{Hosts: 0, Binary: "/bin/tombolo"}, []string{"hosts: 0 is not in 1..50"}},
+		{Config{Hosts: 51, Binary: "tombolo"}, []string{"hosts: 51", `binary: "tombolo"`}},
+	} {
+		err := c.cfg.Validate()
+		if (err == nil) != (c.want == nil) {
+			t.Errorf("%+v: %v", c.cfg, err)
+		}
+		for _, w := range c.want {
+			if err == nil || !strings.Contains(err.Error(), w) {
+				t.Errorf("%+v: %v does not say %q", c.cfg, err, w)
+			}
+		}
+	}
+}
+
+// A lab in its file is the lab.
+func TestStateRoundTrip(t *testing.T) {
+	l := plan(Config{Hosts: 2, Binary: "/b", NoControl: true})
+	l.Registry, l.Ready, l.RegistryPush = Process{PID: 7, Start: "8"}, true, registryPush
+	text, err := json.Marshal(l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var back Lab
+	if err := json.Unmarshal(text, &back); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(*l, back, cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// Hosts share the processors and divide the memory.
+func TestClusterFile(t *testing.T) {
+	l := plan(Config{Hosts: 2})
+	l.RegistryPush = registryPush
+	c := l.cluster(8 << 30)
+	want := clusterHost{
+		Name: "h2", Docker: "unix:///run/tombolo/lab/h2/docker.sock", Linker: "/run/tombolo/lab/h2/tombolo/linker.sock",
+		Underlay: "198.18.0.12", WorkDir: "/var/lib/tombolo-lab/h2/agent", CPUs: runtime.NumCPU(), MemBytes: 4 << 30,
+	}
+	if diff := cmp.Diff(want, c.Hosts[1]); diff != "" {
+		t.Errorf("h2 (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(map[string]string{"push": "127.0.0.1:7979", "pull": "198.18.0.1:5000"}, c.Registry); diff != "" {
+		t.Errorf("registry (-want +got):\n%s", diff)
+	}
+	if mem, err := memTotal(); err != nil || mem < 64<<20 {
+		t.Errorf("memory of this machine: %d, %v", mem, err)
+	}
+}
+
+func TestWhatIsMissing(t *testing.T) {
+	alive := sleeper(t)
+	for name, c := range map[string]struct {
+		lab    Lab
+		want   []string
+		usable bool
+	}{
+		"whole":           {Lab{Ready: true, Registry: alive, Control: alive, Hosts: []Host{{Init: alive}}}, nil, true},
+		"half made":       {Lab{Registry: alive, Hosts: []Host{{Init: alive}}}, []string{"control daemon"}, false},
+		"no control":      {Lab{Ready: true, NoControl: true, Registry: alive, Hosts: []Host{{Init: alive}}}, nil, true},
+		"engines only":    {Lab{Ready: true, NoLinker: true, Hosts: []Host{{}, {Init: alive}}}, []string{"registry"}, true},
+		"after a reboot":  {Lab{Ready: true, Hosts: []Host{{}}}, []string{"registry", "control daemon"}, false},
+		"control is dead": {Lab{Ready: true, Registry: alive, Hosts: []Host{{Init: alive}}}, []string{"control daemon"}, true},
+	} {
+		if diff := cmp.Diff(c.want, c.lab.Missing()); diff != "" {
+			t.Errorf("%s: missing (-want +got):\n%s", name, diff)
+		}
+		if got := c.lab.usable(); got != c.usable {
+			t.Errorf("%s: usable %v", name, got)
+		}
+	}
+}
+
+// sleeper is a process that ends with the test.
+func sleeper(t *testing.T) Process {
+	t.Helper()
+	cmd := exec.Command("sleep", "1000")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	return newProcess(cmd.Process.Pid)
+}
