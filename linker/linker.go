@@ -105,6 +105,7 @@ func (l *Linker) Run(ctx context.Context) error {
 		"members":  l.members.run,
 		"spread":   l.spread,
 		"memory":   l.remember,
+		"sweep":    l.sweep,
 		"block":    l.own,
 		"docker":   l.docker.Run,
 		"plugin":   l.plugin.Run,

@@ -12,6 +12,9 @@ import (
 // before a restart or from another's catalog, has to show that it lives.
 const metWithin = 5 * time.Second
 
+// longestRestart bounds the time that a host may ask for, whose clock may be wrong.
+const longestRestart = 5 * time.Minute
+
 // members turns gossip's view of who is there into suspensions.
 type members struct {
 	l      *Linker
@@ -99,5 +102,6 @@ func (m *members) overdue(h *record.Host, state gossip.State, now time.Time) boo
 		since = now
 		m.silent[h.Name] = now
 	}
-	return now.After(h.Restart) && (m.met[h.Name] || now.Sub(since) >= metWithin)
+	restarting := !now.After(h.Restart) && now.Sub(since) < longestRestart
+	return !restarting && (m.met[h.Name] || now.Sub(since) >= metWithin)
 }

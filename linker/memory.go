@@ -81,3 +81,25 @@ func (m memory) save() error {
 	}
 	return state.Save(m.file, packets, false)
 }
+
+// Tombstones are kept for tombstoneAge: a host that was cut off for longer and
+// still tells of what is gone is set right by the owner. sweepEvery is how often
+// those that are older are looked for.
+const (
+	tombstoneAge = time.Hour
+	sweepEvery   = 10 * time.Minute
+)
+
+// sweep keeps tombstones from heaping up where containers come and go.
+func (l *Linker) sweep(ctx context.Context) error {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case now := <-tick.C:
+			l.catalog.Collect(now, tombstoneAge)
+		}
+	}
+}

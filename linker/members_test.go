@@ -1,0 +1,67 @@
+package linker
+
+import (
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tombolo/linker/catalog"
+	"tombolo/linker/gossip"
+	"tombolo/linker/record"
+)
+
+func TestOverdue(t *testing.T) {
+	now := time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)
+	for _, tt := range []struct {
+		name   string
+		state  gossip.State
+		met    bool
+		window time.Duration // of an announced restart
+		silent time.Duration
+		want   bool
+	}{
+		{"died", gossip.StateDead, true, 0, 0, true},
+		{"left", gossip.StateLeft, true, time.Minute, 0, true},
+		{"not met yet", gossip.StateDead, false, 0, metWithin - 1, false},
+		{"not met in time", gossip.StateDead, false, 0, metWithin, true},
+		{"is restarting", gossip.StateDead, true, 30 * time.Second, 30 * time.Second, false},
+		{"takes too long to restart", gossip.StateDead, true, 30 * time.Second, 30*time.Second + 1, true},
+		{"has a clock that is a day ahead", gossip.StateDead, true, 24 * time.Hour, longestRestart - 1, false},
+		{"a day ahead, and longer gone", gossip.StateDead, true, 24 * time.Hour, longestRestart, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			m := newMembers(&Linker{log: slog.New(slog.DiscardHandler)})
+			m.met["h2"] = tt.met
+			h := &record.Host{Name: "h2"}
+			if tt.window > 0 {
+				h.Restart = now.Add(tt.window)
+			}
+			if m.silent["h2"] = now; m.overdue(h, tt.state, now.Add(tt.silent)) != tt.want {
+				t.Errorf("overdue = %v", !tt.want)
+			}
+		})
+	}
+}
+
+func TestTombstonesAreSwept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &Linker{catalog: catalog.New("h1", 1)}
+		key := record.Key{Kind: record.KindEndpoint, Name: "ep"}
+		if _, err := l.catalog.Put(record.Record{Key: key, Endpoint: &record.Endpoint{ID: "ep", Host: "h1"}}); err != nil {
+			t.Fatal(err)
+		}
+		l.catalog.Delete(key)
+		l.catalog.Outbox() // peers have been told
+		go l.sweep(t.Context())
+		for _, step := range []struct {
+			after time.Duration
+			want  bool
+		}{{tombstoneAge, true}, {2 * sweepEvery, false}} {
+			time.Sleep(step.after)
+			if _, ok := l.catalog.Get(key); ok != step.want {
+				t.Errorf("after %v more: tombstone is there: %v", step.after, ok)
+			}
+		}
+	})
+}
