@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/vishvananda/netlink"
 )
@@ -28,6 +29,9 @@ func (o *Overlay) Attach(ctx context.Context, e Endpoint) (Interface, error) {
 	o.attached[e.ID] = e
 	if err := o.attach(ctx, e); err != nil {
 		return Interface{}, errors.Join(fmt.Errorf("attach %s: %w", e.ID, err), o.detach(e.ID))
+	}
+	if o.stands != nil {
+		o.stands.Endpoints = append(o.stands.Endpoints, e)
 	}
 	return Interface{Host: HostSide(e.ID), Container: ContainerSide(e.ID), MAC: HardwareAddr(e.Addr4), MTU: o.mtu}, nil
 }
@@ -97,6 +101,9 @@ func (o *Overlay) Detach(_ context.Context, id string) error {
 func (o *Overlay) detach(id string) error {
 	e, known := o.known(id)
 	delete(o.attached, id)
+	if o.stands != nil {
+		o.stands.Endpoints = slices.DeleteFunc(o.stands.Endpoints, func(e Endpoint) bool { return e.ID == id })
+	}
 	return inside(o.ns, func() error {
 		if known {
 			o.unbind(e)
@@ -108,8 +115,27 @@ func (o *Overlay) detach(id string) error {
 		if err != nil {
 			return err
 		}
-		return removeLink(link)
+		return o.unlink(link)
 	})
+}
+
+// unlink deletes a device and returns as soon as nobody finds it any more. The
+// kernel's own answer comes tens of milliseconds later, when it has freed the device
+// too, and `docker stop` would wait for that.
+func (o *Overlay) unlink(link netlink.Link) error {
+	freed := make(chan error, 1) // the sender never waits
+	o.freeing.Go(func() { freed <- inside(o.ns, func() error { return removeLink(link) }) })
+	for {
+		select {
+		case err := <-freed:
+			return err
+		default:
+		}
+		// This waits for the lock under which the device goes.
+		if _, err := netlink.LinkByIndex(link.Attrs().Index); errors.As(err, &netlink.LinkNotFoundError{}) {
+			return nil
+		}
+	}
 }
 
 func (o *Overlay) unbind(e Endpoint) {

@@ -46,6 +46,7 @@ func TestOtherNetworksOfTheHost(t *testing.T) {
 	h.set()
 	e, gateway, addr := h.endpoint(5), netip.MustParseAddr("172.30.0.1"), netip.MustParseAddr("172.30.0.2")
 	box := h.run(e)
+	h.set()
 	other := h.bridged("br-0123456789ab", gateway, addr) // without a Set since
 	listen(t, other, ":80")
 	listen(t, other, ":81")

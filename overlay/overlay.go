@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"net"
+	"reflect"
 	"slices"
 	"sync"
 
@@ -33,8 +34,10 @@ type Overlay struct {
 	mtu      int                 // of containers
 	outside  []string            // bridges, see outsideBridges
 	attached map[string]Endpoint // by ID: attached by this Overlay, whatever the Config says
+	stands   *Config             // what devices and routes matched when last looked at, with what was attached and detached since; nil: unknown
 	table    table
 	docker   dockerUser
+	freeing  sync.WaitGroup // of interfaces that are gone already
 }
 
 // Interface is a container's pair of virtual Ethernet devices.
@@ -58,7 +61,8 @@ func New(o Options) *Overlay {
 // removed. An interface stays while c or this Overlay's own Attach knows it.
 //
 // Set does all it can: its error joins what it could not do. See ErrNoVXLAN and
-// ErrPortInUse.
+// ErrPortInUse. Where c differs from the last one in policy alone, the rest is not
+// looked at: that comes with every container, and Run looks now and then.
 func (o *Overlay) Set(ctx context.Context, c Config) error {
 	c = c.unmapped()
 	if err := c.Validate(); err != nil {
@@ -66,13 +70,31 @@ func (o *Overlay) Set(ctx context.Context, c Config) error {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	repeated := o.config != nil && reflect.DeepEqual(c, *o.config)
 	o.config = &c
-	return inside(o.ns, func() error { return o.set(ctx) })
+	return inside(o.ns, func() error {
+		if m := o.merged(); !repeated && o.stands != nil && sameButPolicy(m, *o.stands) {
+			return errors.Join(o.setPolicy(ctx, m), o.docker.accept(ctx, o.table.foreign))
+		}
+		return o.set(ctx)
+	})
+}
+
+func (o *Overlay) setPolicy(ctx context.Context, c Config) error {
+	changed, err := o.table.apply(ctx, compile(c, o.outside...))
+	if err != nil {
+		return fmt.Errorf("set packet policy: %w", err)
+	}
+	if changed {
+		o.log.Debug("packet policy changed", "endpoints", len(c.Endpoints), "peers", len(c.Peers), "allow", len(c.Allow))
+	}
+	return nil
 }
 
 // set has an order: nothing is reachable before its policy stands.
 func (o *Overlay) set(ctx context.Context) error {
 	c := o.merged()
+	o.stands = nil
 	if err := enableForwarding(c.Pool6.IsValid()); err != nil {
 		return err
 	}
@@ -81,12 +103,8 @@ func (o *Overlay) set(ctx context.Context) error {
 		return err
 	}
 	o.outside = outside
-	changed, err := o.table.apply(ctx, compile(c, outside...))
-	if err != nil {
-		return fmt.Errorf("set packet policy: %w", err)
-	}
-	if changed {
-		o.log.Debug("packet policy changed", "endpoints", len(c.Endpoints), "peers", len(c.Peers), "allow", len(c.Allow))
+	if err := o.setPolicy(ctx, c); err != nil {
+		return err
 	}
 	device, err := ensureDevice(c, o.log)
 	if err != nil {
@@ -94,12 +112,35 @@ func (o *Overlay) set(ctx context.Context) error {
 	}
 	o.mtu = device.Attrs().MTU
 	veths, err := o.setVeths(c)
-	return errors.Join(err,
+	err = errors.Join(err,
 		setAddresses(c, device, veths),
 		setNeighbours(c, device),
 		setRoutes(c, device, veths),
 		setLoopbackRoutes(c, device, veths),
 		o.docker.accept(ctx, o.table.foreign))
+	if err == nil {
+		o.stands = &c
+	}
+	return err
+}
+
+// sameButPolicy reports whether a and b want the same devices and routes. The order
+// of endpoints does not matter.
+func sameButPolicy(a, b Config) bool {
+	interfaces := func(c Config) map[string]Endpoint {
+		out := map[string]Endpoint{}
+		for _, e := range c.Endpoints {
+			out[e.ID] = Endpoint{Addr4: e.Addr4, Addr6: e.Addr6}
+		}
+		return out
+	}
+	if !maps.Equal(interfaces(a), interfaces(b)) {
+		return false
+	}
+	for _, c := range []*Config{&a, &b} {
+		c.Endpoints, c.Allow, c.Blocked = nil, nil, nil
+	}
+	return reflect.DeepEqual(a, b)
 }
 
 // merged is the Config with the endpoints that were attached since it was made.
@@ -118,7 +159,7 @@ func (o *Overlay) merged() Config {
 func (o *Overlay) Clear(ctx context.Context) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.config = nil
+	o.config, o.stands = nil, nil
 	clear(o.attached)
 	return inside(o.ns, func() error {
 		return errors.Join(removeLinks(), removeRoutes(), o.docker.remove(ctx), o.table.remove(ctx))

@@ -30,6 +30,7 @@ func (o *Overlay) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("watch nftables: %w", err)
 	}
+	defer o.freeing.Wait()
 	events := make(chan struct{}, 1) // one stands for any number
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
