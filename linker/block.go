@@ -22,7 +22,7 @@ import (
 func (l *Linker) own(ctx context.Context) error {
 	mine := l.savedClaim()
 	if !mine.Block4.IsValid() {
-		if err := l.meet(ctx); err != nil {
+		if l.meet(ctx) != nil || l.named(ctx) != nil {
 			return nil // ctx ended
 		}
 	}

@@ -2,6 +2,9 @@ package linker
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"slices"
 	"time"
 
 	"tombolo/linker/gossip"
@@ -58,6 +61,7 @@ func (m *members) run(ctx context.Context) error {
 			}
 		case <-tick.C:
 		}
+		m.l.reportConflicts()
 		m.review(time.Now())
 	}
 }
@@ -104,4 +108,41 @@ func (m *members) overdue(h *record.Host, state gossip.State, now time.Time) boo
 	}
 	restarting := !now.After(h.Restart) && now.Sub(since) < longestRestart
 	return !restarting && (m.met[h.Name] || now.Sub(since) >= metWithin)
+}
+
+// conflictAge is how long a conflict of names is reported after it was last seen:
+// somewhat longer than the time between two digest exchanges.
+const conflictAge = 45 * time.Second
+
+// reportConflicts says which names two machines claim.
+func (l *Linker) reportConflicts() {
+	var errs []error
+	for _, c := range l.gossip.Conflicts(conflictAge) {
+		errs = append(errs, conflictError(l.cfg.Host, c))
+	}
+	if err := errors.Join(errs...); l.problems.set("hosts", err) && err != nil {
+		l.log.Error("two machines have one name", "err", err)
+	}
+}
+
+func conflictError(self string, c gossip.Conflict) error {
+	if c.Name == self {
+		return fmt.Errorf("another machine, %s, calls itself %s too: give one of the two another name with --host", c.Other.Addr(), c.Name)
+	}
+	return fmt.Errorf("%s and %s both call themselves %s: give one of the two another name with --host", c.Holder.Addr(), c.Other.Addr(), c.Name)
+}
+
+// named waits, as long as another machine has this one's name, so that a newcomer
+// takes nothing away from who was there first.
+func (l *Linker) named(ctx context.Context) error {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for slices.ContainsFunc(l.gossip.Conflicts(conflictAge), func(c gossip.Conflict) bool { return c.Name == l.cfg.Host }) {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+	return nil
 }

@@ -236,6 +236,10 @@ func (g *Gossip) announce(ctx context.Context) error {
 // Members returns every other member ever known, sorted by name.
 func (g *Gossip) Members() []Member { return g.roster.members() }
 
+// Conflicts returns the names that two machines have claimed within age, at most
+// one conflict for each. While one lasts it is seen anew with every digest exchange.
+func (g *Gossip) Conflicts(age time.Duration) []Conflict { return g.roster.conflicting(age) }
+
 // Leave tells peers that this member goes for good, and waits until some of them
 // were told or ctx is done (at most 5 s). Cancel Run's context after it.
 func (g *Gossip) Leave(ctx context.Context) error {

@@ -55,6 +55,12 @@ func TestNameConflict(t *testing.T) {
 		if twin.Stats().Conflicts+c.nodes["h1"].Stats().Conflicts == 0 {
 			t.Error("nobody noticed")
 		}
+		if got := twin.Conflicts(time.Minute); len(got) != 1 || got[0].Name != "h2" || got[0].Other.String() != addr(2) {
+			t.Errorf("the twin knows of %+v", got)
+		}
+		if got := twin.Conflicts(0); len(got) != 0 {
+			t.Errorf("never forgotten: %+v", got)
+		}
 		for _, m := range c.nodes["h1"].Members() {
 			if m.Name == "h2" && m.Addr.String() != addr(2) {
 				t.Errorf("h2 is now at %v", m.Addr)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/hashicorp/memberlist"
 )
@@ -52,6 +53,7 @@ type roster struct {
 	conflicts atomic.Uint64
 
 	mu       sync.Mutex
+	rivals   map[string]Conflict // by name
 	known    map[string]*person
 	living   int
 	untold   []string // names, in the order of their first untold change
@@ -71,7 +73,7 @@ type person struct {
 
 func newRoster(cfg Config, ev Events) *roster {
 	r := &roster{
-		self: cfg.Name, events: ev, log: cfg.Log, known: map[string]*person{},
+		self: cfg.Name, events: ev, log: cfg.Log, known: map[string]*person{}, rivals: map[string]Conflict{},
 		// One token each says all: who waits looks at the newest state.
 		wake: make(chan struct{}, 1), returned: make(chan struct{}, 1), lost: make(chan struct{}, 1),
 	}
@@ -93,9 +95,21 @@ func (r *roster) NotifyUpdate(n *memberlist.Node) { r.note(n, StateAlive) }
 // member died or left; see bye.
 func (r *roster) NotifyLeave(n *memberlist.Node) { r.note(n, StateDead) }
 
+// Conflict is two machines that claim one name. The holder was there first, as this
+// member sees it.
+type Conflict struct {
+	Name          string
+	Holder, Other netip.AddrPort
+	Seen          time.Time
+}
+
 // NotifyConflict implements memberlist.ConflictDelegate: two machines claim one
 // name, and the one that was there first keeps it.
 func (r *roster) NotifyConflict(existing, other *memberlist.Node) {
+	c := Conflict{Name: existing.Name, Holder: addrPort(existing), Other: addrPort(other), Seen: time.Now()}
+	r.mu.Lock()
+	r.rivals[c.Name] = c
+	r.mu.Unlock()
 	n := r.conflicts.Add(1)
 	if n&(n-1) == 0 { // the 1st, 2nd, 4th, 8th…: it is said every second or so while it lasts
 		r.log.Warn("two hosts claim one name", "host", existing.Name,
@@ -118,8 +132,7 @@ func (r *roster) note(n *memberlist.Node, s State) {
 		p = &person{Member: Member{Name: n.Name}}
 		r.known[n.Name] = p
 	}
-	addr, _ := netip.AddrFromSlice(n.Addr)
-	p.Addr, p.Meta = netip.AddrPortFrom(addr.Unmap(), n.Port), slices.Clone(n.Meta[8:])
+	p.Addr, p.Meta = addrPort(n), slices.Clone(n.Meta[8:])
 	p.run, p.node = binary.BigEndian.Uint64(n.Meta), &node
 	if s == StateDead && p.bye == p.run {
 		s = StateLeft
@@ -264,6 +277,20 @@ func (r *roster) cameBack() string {
 	name := r.back[rand.N(len(r.back))]
 	r.back = nil
 	return name
+}
+
+// conflicting returns the conflicts seen not longer than age ago, by name, and
+// forgets the others.
+func (r *roster) conflicting(age time.Duration) []Conflict {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	maps.DeleteFunc(r.rivals, func(_ string, c Conflict) bool { return time.Since(c.Seen) > age })
+	return slices.SortedFunc(maps.Values(r.rivals), func(a, b Conflict) int { return strings.Compare(a.Name, b.Name) })
+}
+
+func addrPort(n *memberlist.Node) netip.AddrPort {
+	addr, _ := netip.AddrFromSlice(n.Addr)
+	return netip.AddrPortFrom(addr.Unmap(), n.Port)
 }
 
 func token(ch chan struct{}) {
