@@ -140,7 +140,7 @@ func remove() error {
 	case err != nil:
 		errs = append(errs, err)
 	default:
-		errs = append(errs, l.Control.stop(controlGrace), l.Registry.kill())
+		errs = append(errs, l.stopControl(), l.Registry.kill())
 		for _, h := range l.Hosts {
 			errs = append(errs, h.Init.kill())
 		}

@@ -55,6 +55,23 @@ func (l *Lab) StartControl(ctx context.Context) error {
 // KillControl ends the control daemon with kill -9.
 func (l *Lab) KillControl() error { return l.Control.kill() }
 
+// stopControl ends the control daemon and removes the files that one leaves which
+// was killed.
+func (l *Lab) stopControl() error {
+	if l.Control.PID == 0 {
+		return nil
+	}
+	if err := l.Control.stop(controlGrace); err != nil {
+		return err
+	}
+	for _, name := range []string{"api.sock", "master.sock", "daemon.pid"} {
+		if err := os.Remove(filepath.Join(filepath.Dir(APISocket), name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
 // usable reports whether the lab was once ready and a host of it lives.
 func (l *Lab) usable() bool { return l.Ready && slices.ContainsFunc(l.Hosts, Host.Alive) }
 
@@ -92,7 +109,7 @@ func (l *Lab) mend(ctx context.Context) error {
 			return err
 		}
 		if l.RegistryPush != before { // the control daemon tells others where to push
-			if err := l.Control.stop(controlGrace); err != nil {
+			if err := l.stopControl(); err != nil {
 				return err
 			}
 		}

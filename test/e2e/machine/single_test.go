@@ -1,0 +1,306 @@
+package machine
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tombolo/framework/api"
+)
+
+const shop = `name: shop
+services:
+  web:
+    image: probe
+    command: [serve, "80"]
+    ports: ["8080:80"]
+    links: ["db:store"]
+    depends_on: [db]
+    deploy: {replicas: 2}
+  db:
+    image: probe
+    command: [serve, "5432"]
+  keeper:
+    image: probe
+    command: [remember, /data/boots]
+    volumes: ["data:/data"]
+volumes: {data: {}}
+`
+
+func writeApp(t *testing.T, text string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "compose.yaml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// startEngine starts the machine's Docker Engine, as systemd would at boot.
+func startEngine(t *testing.T, m *machine) {
+	t.Helper()
+	m.sh(t, "setsid -f dockerd --exec-opt native.cgroupdriver=cgroupfs >/run/dockerd.log 2>&1")
+	eventually(t, func() error {
+		if out, err := m.inside(t.Context(), "docker", "version").CombinedOutput(); err != nil {
+			return fmt.Errorf("%w: %s", err, out)
+		}
+		return nil
+	})
+}
+
+// withImage starts a machine whose Engine has the probe's image.
+func withImage(t *testing.T) *machine {
+	t.Helper()
+	m := start(t)
+	startEngine(t, m)
+	dir := filepath.Dir(probe)
+	if err := os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte("FROM scratch\nCOPY probe /probe\nENTRYPOINT [\"/probe\"]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m.sh(t, "docker build -q -t probe "+dir)
+	return m
+}
+
+// containers lists the IDs of an app's containers, dead ones too.
+func containers(t *testing.T, m *machine, app string) []string {
+	t.Helper()
+	ids := strings.Fields(m.sh(t, "docker ps -aq --no-trunc --filter label=tombolo.app="+app))
+	slices.Sort(ids)
+	return ids
+}
+
+// allUp waits until each of n instances is up and returns their containers.
+func allUp(t *testing.T, m *machine, app string, n int) []string {
+	t.Helper()
+	var ids []string
+	eventually(t, func() error {
+		list, err := m.Instances(t.Context(), app)
+		if err != nil {
+			return err
+		}
+		ids = nil
+		for _, i := range list {
+			if i.State != api.StateUp {
+				return fmt.Errorf("%s.%d is %s: %s", i.Service, i.Slot, i.State, i.Reason)
+			}
+			ids = append(ids, i.Container)
+		}
+		if len(ids) != n {
+			return fmt.Errorf("%d instances of %d", len(ids), n)
+		}
+		return nil
+	})
+	slices.Sort(ids)
+	return ids
+}
+
+func TestAppOnOneMachine(t *testing.T) {
+	m := withImage(t)
+	before := m.traces(t)
+	file := writeApp(t, shop)
+	m.fails(t, 1, "no daemon runs here (tombolo up starts one)", "daemon", "status")
+	m.fails(t, 1, "no framework answers", "ps", "-a")
+	if out := m.must(t, "daemon", "stop"); out != "no daemon runs\n" {
+		t.Errorf("daemon stop said %q", out)
+	}
+	m.must(t, "-f", file, "up")
+	ids := allUp(t, m, "shop", 4)
+	checkLinks(t, m)
+	m.must(t, "-f", file, "up")
+	if again := allUp(t, m, "shop", 4); !slices.Equal(again, ids) {
+		t.Errorf("a second up replaced containers: %v, then %v", ids, again)
+	}
+	checkLogs(t, m)
+	if out := m.must(t, "daemon", "status"); !strings.Contains(out, "shop: 4 of 4 instances up") {
+		t.Errorf("daemon status said:\n%s", out)
+	}
+	m.fails(t, 1, "the daemon is needed by shop (first: tombolo -p shop down)", "daemon", "stop")
+	m.must(t, "-p", "shop", "down")
+	if left := containers(t, m, "shop"); len(left) > 0 {
+		t.Errorf("down left %v", left)
+	}
+	m.sh(t, "docker run -d --name stranger --net tombolo probe serve 80")
+	m.fails(t, 1, "stranger (first: docker rm -f stranger)", "daemon", "stop")
+	m.sh(t, "docker rm -f stranger")
+	if out := m.must(t, "-f", file, "down", "-v"); !strings.Contains(out, "removed volumes: shop_data") {
+		t.Errorf("down -v said %q", out)
+	}
+	m.must(t, "daemon", "stop")
+	checkNothingLeft(t, m, before)
+}
+
+func checkLinks(t *testing.T, m *machine) {
+	t.Helper()
+	db := m.must(t, "resolve", "db.shop")
+	if !strings.Contains(db, "1.db.shop") {
+		t.Errorf("resolve db.shop: %q", db)
+	}
+	if store := m.must(t, "resolve", "store", "--from", "1.web.shop"); store != db {
+		t.Errorf("web.1 knows store as %q, the host knows db.shop as %q", store, db)
+	}
+	m.fails(t, 1, "the host's names carry the app", "resolve", "db")
+	m.fails(t, 1, "nothing that it is linked to", "resolve", "store", "--from", "1.db.shop")
+	m.fails(t, 1, `no container "nobody"`, "resolve", "db", "--from", "nobody")
+	for _, target := range []string{"127.0.0.1:8080", "192.0.2.10:8080"} {
+		m.sh(t, probe+" dial "+target)
+	}
+}
+
+func checkLogs(t *testing.T, m *machine) {
+	t.Helper()
+	if out := m.must(t, "-p", "shop", "logs", "keeper"); out != "keeper.1  | boot 1\n" {
+		t.Errorf("logs said %q", out)
+	}
+	follow := m.inside(t.Context(), binary, "-p", "shop", "logs", "-f")
+	out, err := follow.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := follow.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(out, make([]byte, len("keeper.1"))); err != nil {
+		t.Fatal(err)
+	}
+	signal(t, follow, syscall.SIGINT)
+	if err := follow.Wait(); err != nil {
+		t.Errorf("logs -f ended with %v", err)
+	}
+}
+
+// checkNothingLeft compares with what was there before the first up.
+func checkNothingLeft(t *testing.T, m *machine, before []string) {
+	t.Helper()
+	ours := func(lines []string) []string {
+		return slices.DeleteFunc(slices.Clone(lines), func(l string) bool { // Docker's own
+			return strings.HasPrefix(l, "cgroup ") || l == "file /run/tombolo/lab.lock"
+		})
+	}
+	if diff := cmp.Diff(ours(before), ours(m.traces(t))); diff != "" {
+		t.Errorf("daemon stop left (-before +after):\n%s", diff)
+	}
+	if networks := m.sh(t, "docker network ls -q --filter driver=tombolo"); networks != "" {
+		t.Errorf("networks %s are left", networks)
+	}
+	if rules := m.sh(t, "iptables -S; ip6tables -S"); strings.Contains(rules, "tombolo0") {
+		t.Errorf("iptables rules are left:\n%s", rules)
+	}
+}
+
+// daemonPIDs are the daemon's process and its linker's, as the machine numbers them.
+func daemonPIDs(t *testing.T, m *machine) string {
+	t.Helper()
+	return strings.Join(strings.Fields(m.sh(t, "pgrep -f 'tombolo (daemon run|linker)'")), " ")
+}
+
+func TestDaemonKilled(t *testing.T) {
+	m := withImage(t)
+	before := m.traces(t)
+	file := writeApp(t, shop)
+	m.must(t, "-f", file, "up")
+	ids := allUp(t, m, "shop", 4)
+	m.sh(t, "kill -9 "+daemonPIDs(t, m))
+	m.sh(t, probe+" dial 127.0.0.1:8080") // the data path needs nobody
+	m.fails(t, 1, "no framework answers", "ps", "-a")
+	m.must(t, "-f", file, "up")
+	if again := allUp(t, m, "shop", 4); !slices.Equal(again, ids) {
+		t.Errorf("containers were replaced: %v, then %v", ids, again)
+	}
+	checkLinks(t, m)
+	m.sh(t, "kill -9 "+daemonPIDs(t, m))
+	out := m.must(t, "-p", "shop", "down", "-v") // starts a daemon that knows of the app
+	if left := containers(t, m, "shop"); len(left) > 0 || !strings.Contains(out, "shop is down") {
+		t.Errorf("down left %v and said %q", left, out)
+	}
+	m.sh(t, "kill -9 "+daemonPIDs(t, m))
+	m.must(t, "daemon", "stop") // removes what the dead one left
+	checkNothingLeft(t, m, before)
+	if out := m.must(t, "-p", "shop", "down"); out != "shop is not up\n" {
+		t.Errorf("down said %q", out)
+	}
+}
+
+func TestReboot(t *testing.T) {
+	m := withImage(t)
+	file := writeApp(t, shop)
+	m.must(t, "-f", file, "up")
+	allUp(t, m, "shop", 4)
+	m.halt(t)
+	m.boot(t)
+	startEngine(t, m)
+	m.must(t, "-f", file, "up")
+	allUp(t, m, "shop", 4)
+	checkLinks(t, m)
+	eventually(t, func() error {
+		if ids := containers(t, m, "shop"); len(ids) != 4 {
+			return fmt.Errorf("%d containers for 4 instances", len(ids))
+		}
+		return nil
+	})
+	if out := m.must(t, "-p", "shop", "logs", "keeper"); out != "keeper.1  | boot 2\n" {
+		t.Errorf("logs said %q", out)
+	}
+	m.must(t, "-p", "shop", "down", "-v")
+	m.must(t, "daemon", "stop")
+}
+
+func TestUpInterruptedWhileTheDaemonStarts(t *testing.T) {
+	m := withImage(t)
+	file := writeApp(t, shop)
+	cmd := m.inside(t.Context(), binary, "-f", file, "up")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() error {
+		_, err := os.Stat(m.path("/run/tombolo/daemon.pid"))
+		return err
+	})
+	signal(t, cmd, syscall.SIGINT)
+	_ = cmd.Wait()
+	m.must(t, "-f", file, "up")
+	allUp(t, m, "shop", 4)
+	m.must(t, "-p", "shop", "down", "-v")
+	m.must(t, "daemon", "stop")
+}
+
+// TestFailuresTell checks the words for an operator whose app does not come up.
+func TestFailuresTell(t *testing.T) {
+	m := withImage(t)
+	file := writeApp(t, `name: bad
+services:
+  web:
+    image: probe
+    command: [wrong, words]
+  db:
+    image: probe
+    command: [serve, "5432"]
+`)
+	r, err := m.Run(context.WithoutCancel(t.Context()), "-f", file, "up")
+	if err != nil || r.Code != 1 {
+		t.Fatalf("%v, %+v", err, r)
+	}
+	for _, want := range []string{"web.1 failed", "    | usage: probe"} {
+		if !strings.Contains(r.Stdout, want) {
+			t.Errorf("up does not say %q:\n%s", want, r.Stdout)
+		}
+	}
+	if strings.Contains(r.Stdout, "    | boot") || !strings.Contains(r.Stderr, "bad cannot come up: web.1") ||
+		!strings.Contains(r.Stderr, "tombolo -p bad down") {
+		t.Errorf("up said:\n%s%s", r.Stdout, r.Stderr)
+	}
+	var list []api.Instance
+	if err := json.Unmarshal([]byte(m.must(t, "ps", "-p", "bad", "--format", "json")), &list); err != nil || len(list) != 2 {
+		t.Errorf("ps: %v, %+v", err, list)
+	}
+	m.must(t, "-p", "bad", "down")
+	m.must(t, "daemon", "stop")
+}
