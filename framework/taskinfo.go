@@ -1,14 +1,11 @@
 package framework
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"net"
 	"slices"
 	"strconv"
-	"strings"
-	"time"
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 
@@ -19,13 +16,10 @@ import (
 // network is the Docker network that every linker creates on its host.
 const network = "tombolo"
 
-// What a service that reserves nothing takes from an offer, and the least memory
-// that Mesos' Docker containerizer accepts.
+// The least that Mesos' Docker containerizer accepts.
 const (
-	defaultCPUs   = 0.1
-	defaultMemory = 64 << 20
-	leastMemory   = 32 << 20
-	defaultGrace  = 10 * time.Second
+	leastCPUs   = 0.01
+	leastMemory = 32 << 20
 )
 
 type reserved struct {
@@ -35,15 +29,8 @@ type reserved struct {
 
 // reservation is what a service takes from an offer.
 func reservation(s app.Service) reserved {
-	r := reserved{cmp.Or(s.Resources.CPUs, defaultCPUs), cmp.Or(s.Resources.MemBytes, defaultMemory)}
-	if s.Resources.CPULimit > 0 && s.Resources.CPUs == 0 {
-		r.cpus = min(r.cpus, s.Resources.CPULimit)
-	}
-	if s.Resources.MemLimit > 0 && s.Resources.MemBytes == 0 {
-		r.memory = min(r.memory, s.Resources.MemLimit)
-	}
-	r.cpus, r.memory = max(r.cpus, 0.01), max(r.memory, leastMemory)
-	return r
+	cpus, memory := s.Resources.Reserve()
+	return reserved{max(cpus, leastCPUs), max(memory, leastMemory)}
 }
 
 // taskInfo is a task as Mesos is told of it. What Mesos' Docker containerizer has
@@ -52,7 +39,6 @@ func reservation(s app.Service) reserved {
 func taskInfo(t *task, wanted app.App, resolver string, offered []uint16) mesos.TaskInfo {
 	s := wanted.Services[t.Service]
 	noShell := false
-	grace := cmp.Or(s.StopGrace, defaultGrace)
 	return mesos.TaskInfo{
 		Name:      fmt.Sprintf("%s.%s.%d", t.App, t.Service, t.Slot),
 		TaskID:    mesos.TaskID{Value: t.ID},
@@ -60,9 +46,9 @@ func taskInfo(t *task, wanted app.App, resolver string, offered []uint16) mesos.
 		Resources: resources(reservation(s), offered),
 		Container: container(t, wanted, resolver),
 		Command: &mesos.CommandInfo{
-			Shell: &noShell, Arguments: arguments(s), Environment: environment(t, s),
+			Shell: &noShell, Arguments: s.Args(), Environment: environment(t, s),
 		},
-		KillPolicy: &mesos.KillPolicy{GracePeriod: &mesos.DurationInfo{Nanoseconds: grace.Nanoseconds()}},
+		KillPolicy: &mesos.KillPolicy{GracePeriod: &mesos.DurationInfo{Nanoseconds: s.Grace().Nanoseconds()}},
 	}
 }
 
@@ -80,15 +66,6 @@ func resources(r reserved, ports []uint16) []mesos.Resource {
 		spans = append(spans, mesos.Value_Range{Begin: uint64(port), End: uint64(port)})
 	}
 	return append(list, mesos.Resource{Name: "ports", Type: &ranges, Ranges: &mesos.Value_Ranges{Range: spans}})
-}
-
-// arguments follow the image's entrypoint, or what replaces it: Docker's flag for
-// that takes one word, the others go in front of the command.
-func arguments(s app.Service) []string {
-	if len(s.Entrypoint) > 0 {
-		return append(slices.Clone(s.Entrypoint[1:]), s.Command...)
-	}
-	return s.Command
 }
 
 // environment is the file's, and who the container is: TOMBOLO_APP, _SERVICE, _SLOT
@@ -126,9 +103,7 @@ func container(t *task, wanted app.App, resolver string) *mesos.ContainerInfo {
 func parameters(t *task, wanted app.App, resolver string) []mesos.Parameter {
 	s := wanted.Services[t.Service]
 	p := &flags{}
-	for _, flag := range s.Docker {
-		p.add(flag.Name, flag.Value)
-	}
+	p.all(s.DockerFlags())
 	for _, name := range slices.Sorted(maps.Keys(s.Labels)) {
 		p.add("label", name+"="+s.Labels[name])
 	}
@@ -136,16 +111,8 @@ func parameters(t *task, wanted app.App, resolver string) []mesos.Parameter {
 	for _, name := range slices.Sorted(maps.Keys(own)) {
 		p.add("label", name+"="+own[name])
 	}
-	p.some("hostname", s.Hostname)
-	if len(s.Entrypoint) > 0 || s.ClearEntrypoint {
-		p.add("entrypoint", strings.Join(s.Entrypoint[:min(len(s.Entrypoint), 1)], ""))
-	}
-	p.some("stop-signal", s.StopSignal)
 	p.limits(s.Resources)
-	p.health(s.Health)
-	for _, m := range s.Mounts {
-		p.mount(m, wanted)
-	}
+	p.all(wanted.MountFlags(t.Service))
 	if s.NetworkMode == "" {
 		if resolver != "" {
 			p.add("volume", resolver+":/etc/resolv.conf:ro")

@@ -3,6 +3,7 @@ package framework
 import (
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -180,15 +181,21 @@ func TestCheck(t *testing.T) {
 		says string
 	}{
 		{"name", app.App{Name: "a/b", Services: good().Services}, "a/b"},
-		{"no services", app.App{Name: "shop"}, "0 services"},
+		{"no services", app.App{Name: "shop"}, "no service"},
+		{"many services", crowd(maxServices + 1), "501 services"},
 		{"key", change(func(s *app.Service) { s.Name = "other" }), `is named "other"`},
-		{"image", change(func(s *app.Service) { s.Image = "" }), "no image"},
-		{"replicas", change(func(s *app.Service) { s.Replicas = -1 }), "-1 replicas"},
-		{"network mode", change(func(s *app.Service) { s.NetworkMode = "host" }), `network mode "host"`},
-		{"restart", change(func(s *app.Service) { s.Restart.Condition = "" }), "restart condition"},
-		{"dependency", change(func(s *app.Service) { s.DependsOn = map[string]app.Dependency{"x": {Condition: app.Started}} }), "no service"},
-		{"condition", change(func(s *app.Service) { s.DependsOn = map[string]app.Dependency{"web": {}} }), "unknown condition"},
-		{"cycle", change(func(s *app.Service) { s.DependsOn = map[string]app.Dependency{"web": {Condition: app.Started}} }), "cycle"},
+		{"image", change(func(s *app.Service) { s.Image = "" }), "neither an image"},
+		{"replicas", change(func(s *app.Service) { s.Replicas = -1 }), "-1 is not between"},
+		{"network mode", change(func(s *app.Service) { s.NetworkMode = "host" }), `"host" is not supported`},
+		{"restart", change(func(s *app.Service) { s.Restart.Condition = "" }), "services.db.restart"},
+		{"dependency", change(func(s *app.Service) { s.DependsOn = map[string]app.Dependency{"x": {Condition: app.Started}} }), "no service x"},
+		{"condition", change(func(s *app.Service) { s.DependsOn = map[string]app.Dependency{"web": {}} }), "services.db.depends_on.web"},
+		{"cycle", change(func(s *app.Service) { s.DependsOn = map[string]app.Dependency{"web": {Condition: app.Started}} }), "wait for each other"},
+		{"a flag that is ours", change(func(s *app.Service) { s.Docker = []app.Flag{{Name: "network", Value: "host"}} }), `flag "network"`},
+		{"an image that is a flag", change(func(s *app.Service) { s.Image = "--privileged" }), "--privileged"},
+		{"a mount over Docker's words", change(func(s *app.Service) {
+			s.Mounts = []app.Mount{{Type: app.MountVolume, Source: "a,type=bind", Target: "/x"}}
+		}), "no volume name"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -197,4 +204,14 @@ func TestCheck(t *testing.T) {
 			}
 		})
 	}
+}
+
+// crowd is an app of n services.
+func crowd(n int) app.App {
+	a := app.App{Name: "shop", Services: map[string]app.Service{}}
+	for i := range n {
+		name := fmt.Sprintf("s%d", i)
+		a.Services[name] = app.Service{Name: name, Image: "x", Restart: app.Restart{Condition: app.RestartAny}}
+	}
+	return a
 }

@@ -219,9 +219,13 @@ func TestPortTakenEverywhere(t *testing.T) {
 			s.Ports = []app.Port{{Host: 8080, Target: 80, Proto: "tcp"}}
 			s.Constraints = []app.Constraint{{Attribute: "hostname", Op: "==", Value: "h1"}}
 		}
-		b.put(edit(edit(shop(), "web", publish), "cache", publish))
+		other := edit(shop(), "cache", publish)
+		other.Name = "other"
+		b.put(other)
+		b.awaitUp("other")
+		b.put(edit(shop(), "web", publish))
 		s := b.await("shop", "failed", time.Minute, func(s api.Status) bool { return s.Failed != "" })
-		if want := "host port 8080/tcp taken by shop/"; !strings.Contains(s.Failed, want) {
+		if want := "host port 8080/tcp taken by other/cache"; !strings.Contains(s.Failed, want) {
 			t.Errorf("failed %q", s.Failed)
 		}
 		b.put(edit(shop(), "web", func(s *app.Service) {

@@ -10,18 +10,17 @@ import (
 )
 
 // DockerFlags is the part of a `docker run` that the service alone decides, in
-// canonical order: env, entrypoint (its first word, see Args), hostname,
-// the health check (health-*, no-healthcheck), stop-signal, stop-timeout,
-// pids-limit, and everything in Docker.
+// canonical order: entrypoint (its first word, see Args), hostname, the health
+// check (health-*, no-healthcheck), stop-signal, stop-timeout, pids-limit, and
+// everything in Docker.
 //
-// It leaves to the framework: name, network, labels (its own and Labels), publish,
-// CPUs and memory (Resources), volumes (see MountFlags), resolv.conf, restart
-// (never Docker's), and pulling (PullPolicy).
+// It leaves to the framework: name, network, environment, labels (its own and
+// Labels), publish, CPUs and memory (Resources), volumes (see MountFlags),
+// resolv.conf, restart (never Docker's), and pulling (PullPolicy).
 //
 // Every value stands for itself: nothing in it is to be quoted or split again.
 func (s *Service) DockerFlags() []Flag {
 	f := flags(slices.Clone(s.Docker))
-	f.pairs("env", s.Environment)
 	f.text("hostname", s.Hostname)
 	f.text("stop-signal", s.StopSignal)
 	f.number("pids-limit", s.Resources.PIDsLimit)

@@ -41,7 +41,7 @@ func TestDockerFlags(t *testing.T) {
 				Docker:      []Flag{{"user", "1"}, {"cap-add", "X"}},
 			},
 			want: []Flag{
-				{"cap-add", "X"}, {"env", "A=x=y"}, {"env", "B=2"}, {"hostname", "h"},
+				{"cap-add", "X"}, {"hostname", "h"},
 				{"pids-limit", "7"}, {"stop-signal", "INT"}, {"stop-timeout", "90"}, {"user", "1"},
 			},
 		},
