@@ -65,12 +65,12 @@ func TestCommandsRefused(t *testing.T) {
 			t.Errorf("delete again: %v", err)
 		}
 		b.awaitGone("shop")
+		b.cluster.Forbid("shop", false) // whoever gives up may be heard all the same
 		ctx, cancel := context.WithCancel(b.t.Context())
 		cancel()
 		if _, err := b.f.PutApp(ctx, shop()); err != nil && !errors.Is(err, api.ErrUnavailable) {
 			t.Errorf("put with a dead context: %v", err)
 		}
-		b.cluster.Forbid("shop", false)
 	})
 }
 
