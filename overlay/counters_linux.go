@@ -31,10 +31,13 @@ func (o *Overlay) Counters() (map[string]uint64, error) {
 }
 
 func parseCounter(message []byte) (name string, packets uint64, ok bool) {
+	var ours, counter bool
 	for _, a := range attributes(message) {
 		switch a.kind {
+		case unix.NFTA_OBJ_TYPE:
+			counter = binary.BigEndian.Uint32(a.value) == unix.NFT_OBJECT_COUNTER
 		case unix.NFTA_OBJ_TABLE:
-			ok = cString(a.value) == tableName
+			ours = cString(a.value) == tableName
 		case unix.NFTA_OBJ_NAME:
 			name = cString(a.value)
 		case unix.NFTA_OBJ_DATA:
@@ -45,7 +48,7 @@ func parseCounter(message []byte) (name string, packets uint64, ok bool) {
 			}
 		}
 	}
-	return name, packets, ok
+	return name, packets, ours && counter
 }
 
 func cString(b []byte) string { return strings.TrimRight(string(b), "\x00") }

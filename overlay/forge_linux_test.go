@@ -126,6 +126,78 @@ func TestPoolSourceFromOutside(t *testing.T) {
 	}
 }
 
+// The kernel has one table of neighbours for the whole machine, with room for a
+// thousand: a container must not fill it with those it makes up.
+func TestInventedNeighbours(t *testing.T) {
+	t.Parallel()
+	h := newLab(t, 1).hosts[0]
+	h.set()
+	e := h.endpoint(5)
+	box := h.run(e)
+	listen(t, h.ns, ":80")
+	reaches(t, box, "tcp", at(h.Overlay4, 80), e.Addr4.String())
+	reaches(t, box, "tcp", at(h.Overlay6, 80), e.Addr6.String())
+	enter(t, box, func() {
+		link, err := netlink.LinkByName("eth0")
+		must(t, err)
+		mac := link.Attrs().HardwareAddr
+		send := frames(t, link)
+		for i := range 1000 {
+			send(append(ethernet(net.HardwareAddr{255, 255, 255, 255, 255, 255}, mac, nil)[:12], arpRequest(mac, netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}))...))
+			send(append(ethernet(hostSideMAC(e.Addr4), mac, nil)[:12], solicitation(mac, i)...))
+		}
+	})
+	reaches(t, box, "udp", at(h.Overlay4, 80), e.Addr4.String()) // what was sent before has been dealt with
+	enter(t, h.ns, func() {
+		link, err := netlink.LinkByName(HostSide(e.ID))
+		must(t, err)
+		list4, err := netlink.NeighList(link.Attrs().Index, netlink.FAMILY_V4)
+		must(t, err)
+		list6, err := netlink.NeighList(link.Attrs().Index, netlink.FAMILY_V6)
+		must(t, err)
+		if len(list4) > 1 || len(list6) == 0 || len(list6) > 500 {
+			t.Errorf("%d neighbours of IPv4, %d of IPv6", len(list4), len(list6))
+		}
+	})
+	reaches(t, box, "tcp", at(h.Overlay6, 80), e.Addr6.String())
+}
+
+// frames sends Ethernet frames as they are.
+func frames(t *testing.T, out netlink.Link) (send func(frame []byte)) {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
+	must(t, err)
+	t.Cleanup(func() { unix.Close(fd) })
+	return func(frame []byte) {
+		must(t, unix.Sendto(fd, frame, 0, &unix.SockaddrLinklayer{Ifindex: out.Attrs().Index}))
+	}
+}
+
+// arpRequest asks for the gateway as if it came from another address.
+func arpRequest(mac net.HardwareAddr, from netip.Addr) []byte {
+	p := append([]byte{8, 6, 0, 1, 8, 0, 6, 4, 0, 1}, mac...)
+	p = append(append(p, from.AsSlice()...), make([]byte, 6)...)
+	return append(p, Gateway4.AsSlice()...)
+}
+
+// solicitation is a neighbour solicitation for the gateway (RFC 4861 section 4.3)
+// from the n-th link-local address.
+func solicitation(mac net.HardwareAddr, n int) []byte {
+	from := netip.MustParseAddr("fe80::1:0").As16()
+	from[14], from[15] = byte(n>>8)+1, byte(n)
+	body := append([]byte{135, 0, 0, 0, 0, 0, 0, 0}, Gateway6.AsSlice()...)
+	body = append(append(body, 1, 1), mac...)
+	pseudo := append(append(from[:], Gateway6.AsSlice()...), 0, 0, 0, byte(len(body)), 0, 0, 0, unix.IPPROTO_ICMPV6)
+	var sum uint32
+	for whole, i := append(pseudo, body...), 0; i < len(whole); i += 2 {
+		sum += uint32(whole[i])<<8 | uint32(whole[i+1])
+	}
+	sum = ^(sum>>16 + sum&0xffff)
+	body[2], body[3] = byte(sum>>8), byte(sum)
+	p := append([]byte{0x86, 0xdd, 0x60, 0, 0, 0, 0, byte(len(body)), unix.IPPROTO_ICMPV6, 255}, from[:]...)
+	return append(append(p, Gateway6.AsSlice()...), body...)
+}
+
 // hear returns the source of the first datagram that arrives.
 func hear(t *testing.T, ns netns.NsHandle, addr string) <-chan string {
 	t.Helper()

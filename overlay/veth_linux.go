@@ -53,6 +53,9 @@ func (o *Overlay) setVeths(c Config) (veths, error) {
 
 func repairVeth(link netlink.Link, mtu int) error {
 	attrs := link.Attrs()
+	if err := setARP(attrs.Name); err != nil {
+		return err
+	}
 	if attrs.MTU != mtu {
 		if err := netlink.LinkSetMTU(link, mtu); err != nil {
 			return fmt.Errorf("set MTU of %s: %w", attrs.Name, err)
@@ -83,6 +86,9 @@ func createVeth(e Endpoint, c Config, mtu int) error {
 			return err
 		}
 	}
+	if err := setARP(attrs.Name); err != nil {
+		return err
+	}
 	if err := netlink.LinkSetUp(link); err != nil {
 		return fmt.Errorf("set %s up: %w", attrs.Name, err)
 	}
@@ -93,6 +99,11 @@ func createVeth(e Endpoint, c Config, mtu int) error {
 	}
 	return nil
 }
+
+// setARP has the kernel answer an address only where it is routed: the container's
+// own. Every sender of a request that is answered gets an entry in the table of
+// neighbours, which is one for the whole machine and full at a thousand.
+func setARP(name string) error { return setSysctl("ipv4/conf/"+name+"/arp_filter", "1") }
 
 // prepareV6 gives a host's side the gateway's address, and no other.
 func prepareV6(link netlink.Link) error {
