@@ -218,8 +218,11 @@ func (t *Table) Leave(ctx context.Context, id string) error {
 // endpoint is no error.
 func (t *Table) Delete(ctx context.Context, id string) error {
 	return t.alone(ctx, id, func() error {
-		if err := t.leave(ctx, id); err != nil {
-			return err
+		// After a Leave there is nothing to remove.
+		if ep, ok := t.endpoint(id); !ok || ep.Joined {
+			if err := t.leave(ctx, id); err != nil {
+				return err
+			}
 		}
 		t.mu.Lock()
 		defer t.mu.Unlock()

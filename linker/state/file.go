@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 )
 
 // ErrBroken says that a file held something that is no document of the wanted
@@ -36,29 +35,32 @@ func Load(path string, v any) error {
 
 // Save replaces the document at path by v. It outlives the process at once; sync
 // makes it outlive a power cut too, which costs milliseconds and is meant for
-// what nobody else can tell us again.
+// what nobody else can tell us again. One Save of a path may run at a time.
 func Save(path string, v any, sync bool) error {
 	raw, err := json.Marshal(v)
 	if err != nil {
 		return fmt.Errorf("save state %s: %w", path, err)
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new*")
-	if err != nil {
-		return fmt.Errorf("save state: %w", err)
-	}
-	defer os.Remove(tmp.Name()) // no file is left under this name after the rename
-	_, err = tmp.Write(append(raw, '\n'))
-	if err == nil && sync {
-		err = tmp.Sync()
-	}
-	if cerr := tmp.Close(); err == nil {
-		err = cerr
-	}
+	next := path + ".new" // a fixed name: what a killed process left is written over
+	err = write(next, append(raw, '\n'), sync)
 	if err == nil {
-		err = os.Rename(tmp.Name(), path)
+		err = os.Rename(next, path)
 	}
 	if err != nil {
+		os.Remove(next) // it may not be there
 		return fmt.Errorf("save state %s: %w", path, err)
 	}
 	return nil
+}
+
+func write(path string, raw []byte, sync bool) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(raw)
+	if err == nil && sync {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
 }
