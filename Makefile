@@ -33,7 +33,7 @@ unit: ## Tests that need neither root nor Docker are among these; run as root fo
 	$(GO) test ./...
 
 e2e: build images ## The lab end-to-end tests alone
-	TOMBOLO_BINARY=$(abspath $(BIN)) $(GO) test -count=1 -timeout 15m ./test/e2e/
+	TOMBOLO_BINARY=$(abspath $(BIN)) $(GO) test -p 1 -count=1 -timeout 15m ./test/e2e/...
 
 soak: build images ## Long runs: fuzzing, many seeds, end to end again and again (an hour)
 	@GO="$(GO)" test/soak.sh

@@ -18,6 +18,7 @@ need nft nftables
 need iptables iptables
 need ip iproute2
 need nsenter util-linux
+need pgrep procps
 if [ "${1:-}" = --examples ]; then
 	need debootstrap debootstrap
 fi

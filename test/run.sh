@@ -8,7 +8,15 @@ GO=${GO:-go}
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
+no_skips() {
+	if grep -q -- '--- SKIP' "$log"; then
+		echo "tests were skipped; none may be" >&2
+		exit 1
+	fi
+}
+
 if ! command -v gcc >/dev/null; then # the race detector needs cgo
+	apt-get update -qq
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends gcc libc6-dev >/dev/null
 fi
 
@@ -22,16 +30,16 @@ fast=$("$GO" list ./... | grep -v '^tombolo/test/e2e')
 CGO_ENABLED=1 "$GO" test -v -race -count=1 -timeout 10m $fast >"$log" 2>&1 || status=$?
 grep -E '^(ok|FAIL|panic|---? FAIL|\?)|--- (FAIL|SKIP)' "$log" | grep -v 'no test files' || true
 if [ "${status:-0}" != 0 ]; then
-	grep -vE '^\s*(=== |--- PASS|PASS$)' "$log" | tail -n 300
+	grep -E -B 40 '^\s*--- FAIL|DATA RACE|^panic' "$log" | grep -vE '^\s*(=== |--- PASS|PASS$)' | tail -n 300
 	exit "$status"
 fi
-if grep -q -- '--- SKIP' "$log"; then
-	echo "tests were skipped; none may be" >&2
-	exit 1
+no_skips
+
+if command -v vagrant >/dev/null; then
+	vagrant validate --ignore-provider
+	rm -rf .vagrant
 fi
 
-TOMBOLO_BINARY=$PWD/bin/tombolo "$GO" test -v -count=1 -timeout 15m ./test/e2e/ 2>&1 | tee "$log"
-if grep -q -- '--- SKIP' "$log"; then
-	echo "tests were skipped; none may be" >&2
-	exit 1
-fi
+# One after the other: each makes labs of its own.
+TOMBOLO_BINARY=$PWD/bin/tombolo "$GO" test -v -p 1 -count=1 -timeout 15m ./test/e2e/... 2>&1 | tee "$log"
+no_skips
