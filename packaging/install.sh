@@ -4,10 +4,13 @@
 #
 #   install.sh linker    [--host NAME] [--underlay ADDRESS] [--join ADDRESS]...
 #   install.sh framework --master URL[,URL...]
+#   install.sh daemon
 #   install.sh mesos-master PACKAGE.deb
 #   install.sh mesos-agent  PACKAGE.deb --master ADDRESS:PORT
 #
-# linker belongs on every agent and on the framework's machine. The two mesos
+# linker belongs on every agent and on the framework's machine. daemon is for one
+# machine without a cluster: what tombolo up starts by itself, but from boot on and
+# before Docker, which otherwise waits for it, container by container. The two mesos
 # roles install a Mesos or Clusterd package that you bring; a cluster that runs
 # one already needs only the first two. The binary is taken from $TOMBOLO_BINARY,
 # or else from bin/tombolo beside this folder.
@@ -20,7 +23,7 @@ die() { printf 'install: %s\n' "$*" >&2; exit 1; }
 
 [ "$(id -u)" = 0 ] || die "root is needed (try with sudo)"
 [ -d /run/systemd/system ] || die "no systemd runs here; start 'tombolo linker' with the init system you have"
-[ $# -gt 0 ] || die "which role? linker, framework, mesos-master or mesos-agent"
+[ $# -gt 0 ] || die "which role? linker, framework, daemon, mesos-master or mesos-agent"
 role=$1
 shift
 
@@ -52,6 +55,11 @@ framework)
 	install_binary
 	unit tombolo-framework "$@"
 	;;
+daemon)
+	"$here/setup.sh"
+	install_binary
+	unit tombolo-daemon "$@"
+	;;
 mesos-master | mesos-agent)
 	[ $# -gt 0 ] || die "$role needs the package file"
 	package=$1
@@ -65,6 +73,6 @@ mesos-master | mesos-agent)
 	systemctl enable "tombolo-$role" >/dev/null 2>&1
 	systemctl restart "tombolo-$role"
 	;;
-*) die "unknown role $role: linker, framework, mesos-master or mesos-agent" ;;
+*) die "unknown role $role: linker, framework, daemon, mesos-master or mesos-agent" ;;
 esac
 printf 'install: %s is installed\n' "$role"

@@ -273,7 +273,7 @@ func TestPs(t *testing.T) {
 	out, err := tombolo(t, socket, shop, "ps")
 	wantError(t, err, "")
 	want := `APP   SERVICE  INSTANCE  HOST  ADDRESS     STATE    HEALTH   AGE  REASON
-shop  db       1         h1    100.64.1.2  up       healthy  90s  
+shop  db       1         h1    100.64.1.2  up       healthy  90s
 shop  web      1         -     -           waiting  -        3h   a volume's host is gone
 `
 	if diff := cmp.Diff(want, out); diff != "" {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -14,6 +15,7 @@ import (
 
 	"tombolo/framework/api"
 	"tombolo/framework/local"
+	"tombolo/framework/store"
 	"tombolo/test/lab"
 )
 
@@ -56,6 +58,32 @@ func startDaemon(ctx context.Context, stderr io.Writer) error {
 	ended := make(chan error, 1)
 	go func() { ended <- daemon.Wait() }()
 	return awaitDaemon(ctx, ended)
+}
+
+// leftBehind reports whether an app waits for the next daemon: the last one was
+// killed, or the machine restarted.
+func leftBehind(name string) (bool, error) {
+	if l, err := lab.Load(); err == nil {
+		return slices.Contains(l.Missing(), "control daemon"), nil
+	}
+	file := filepath.Join(defaultStateDir, "framework.db")
+	if _, err := os.Stat(file); err != nil {
+		return false, ignoreMissing(err)
+	}
+	if err := needRoot("the daemon's state is root's"); err != nil {
+		return false, err
+	}
+	backend, err := store.OpenBolt(file)
+	if err != nil {
+		return false, err
+	}
+	kept := store.New(backend)
+	state, err := kept.Load()
+	if err := errors.Join(err, kept.Close()); err != nil {
+		return false, err
+	}
+	_, ok := state.Apps[name]
+	return ok, nil
 }
 
 // mendLab starts the control daemon of a lab again, which is who answers there.

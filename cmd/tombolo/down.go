@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tombolo/framework/api"
+	"tombolo/framework/app"
 )
 
 // downFlags are the flags of `tombolo down`.
@@ -41,7 +42,10 @@ func (f *downFlags) run(cmd *cobra.Command, project *projectFlags) error {
 	client := f.client()
 	defer client.Close()
 	spec, err := client.Spec(ctx, name)
-	if errors.Is(err, api.ErrNotFound) || absent(err) && f.target == defaultAPI {
+	if absent(err) && f.target == defaultAPI {
+		spec, err = f.wake(cmd, client, name)
+	}
+	if errors.Is(err, api.ErrNotFound) {
 		fmt.Fprintf(out, "%s is not up\n", name)
 		return f.volumesOfFile(cmd, project)
 	}
@@ -61,6 +65,21 @@ func (f *downFlags) run(cmd *cobra.Command, project *projectFlags) error {
 		return err
 	}
 	return volumes.run(ctx, out)
+}
+
+// wake starts the daemon again where one that has ended left the app behind.
+func (f *downFlags) wake(cmd *cobra.Command, client *api.Client, name string) (app.App, error) {
+	asleep, err := leftBehind(name)
+	if err != nil {
+		return app.App{}, err
+	}
+	if !asleep {
+		return app.App{}, api.ErrNotFound
+	}
+	if err := startDaemon(cmd.Context(), cmd.ErrOrStderr()); err != nil {
+		return app.App{}, err
+	}
+	return client.Spec(cmd.Context(), name)
 }
 
 // volumesOfFile removes what an app that is down left behind, as its file tells.

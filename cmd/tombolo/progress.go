@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/term"
 
@@ -39,20 +40,27 @@ var spinner = []string{"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "
 
 func newProgress(out io.Writer, app string) *progress {
 	p := &progress{out: out, app: app, started: time.Now(), lines: map[string]string{}}
-	f, ok := out.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) {
+	if p.size = terminalSize(out); p.size == nil {
 		return p
-	}
-	p.size = func() (int, int) {
-		w, h, err := term.GetSize(int(f.Fd()))
-		if err != nil {
-			return 80, 24
-		}
-		return w, h
 	}
 	p.stop, p.done = make(chan struct{}), make(chan struct{})
 	go p.animate()
 	return p
+}
+
+// terminalSize returns what tells the size of the terminal that out is, or nil.
+func terminalSize(out io.Writer) func() (width, height int) {
+	f, ok := out.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return nil
+	}
+	return func() (int, int) {
+		w, h, err := term.GetSize(int(f.Fd()))
+		if err != nil || w <= 0 || h <= 0 {
+			return 80, 24
+		}
+		return w, h
+	}
 }
 
 func (p *progress) animate() {
@@ -189,11 +197,11 @@ func (p *progress) row(i api.Instance, names int) string {
 	return fmt.Sprintf(" %s%s %-*s%s", colour, mark, names, name, strings.TrimPrefix(describe(i), name))
 }
 
-// cut shortens a line to n columns; escape sequences take none.
+// cut shortens a line to n columns, with a sign that it did; escape sequences take
+// none.
 func cut(line string, n int) string {
-	var b strings.Builder
-	escaped, columns := false, 0
-	for _, r := range line {
+	kept, escaped, columns := 0, false, 0 // kept: bytes that fit before the sign
+	for at, r := range line {
 		switch {
 		case r == '\x1b':
 			escaped = true
@@ -201,12 +209,14 @@ func cut(line string, n int) string {
 			escaped = r != 'm'
 		default:
 			if columns++; columns > n {
-				return b.String()
+				return line[:kept] + "…"
+			}
+			if columns < n {
+				kept = at + utf8.RuneLen(r)
 			}
 		}
-		b.WriteRune(r)
 	}
-	return b.String()
+	return line
 }
 
 func instanceName(i api.Instance) string { return fmt.Sprintf("%s.%d", i.Service, i.Slot) }

@@ -54,7 +54,13 @@ func TestCut(t *testing.T) {
 		want string
 	}{
 		{"short", 10, "short"},
-		{"\x1b[32m✔ green\x1b[0m", 3, "\x1b[32m✔ g"},
+		{"exactly ten", 11, "exactly ten"},
+		{"one too many", 11, "one too ma…"},
+		{"\x1b[32m✔ green\x1b[0m", 4, "\x1b[32m✔ g…"},
+		{"\x1b[32m✔ green\x1b[0m", 7, "\x1b[32m✔ green\x1b[0m"},
+		{"✔✔✔", 2, "✔…"},
+		{"ab", 1, "…"},
+		{"ab", 0, "…"},
 		{"", 3, ""},
 	} {
 		if got := cut(c.line, c.n); got != c.want {

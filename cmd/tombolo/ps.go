@@ -1,12 +1,16 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"math"
+	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -78,15 +82,51 @@ func printInstancesJSON(out io.Writer, apps []api.Status) error {
 }
 
 func printInstances(out io.Writer, apps []api.Status, now time.Time) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "APP\tSERVICE\tINSTANCE\tHOST\tADDRESS\tSTATE\tHEALTH\tAGE\tREASON")
+	var table bytes.Buffer
+	w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
+	reasons := []string{"REASON"}
+	fmt.Fprintln(w, "APP\tSERVICE\tINSTANCE\tHOST\tADDRESS\tSTATE\tHEALTH\tAGE\t")
 	for _, a := range apps {
 		for _, i := range a.Instances {
-			fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\n", i.App, i.Service, i.Slot,
-				dash(i.Host), dash(i.Address), i.State, dash(i.Health), age(i, now), oneLine(i.Reason))
+			fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\t\n", i.App, i.Service, i.Slot,
+				dash(i.Host), dash(i.Address), i.State, dash(i.Health), age(i, now))
+			reasons = append(reasons, oneLine(i.Reason))
 		}
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	width := math.MaxInt
+	if size := terminalSize(out); size != nil {
+		width, _ = size()
+	}
+	rows := strings.Split(table.String(), "\n")
+	for n, reason := range reasons {
+		if _, err := fmt.Fprintln(out, withReason(rows[n], reason, width)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// withReason puts a reason behind its row, or where the row would be wider than the
+// terminal on lines of its own below.
+func withReason(row, reason string, width int) string {
+	if reason == "" || utf8.RuneCountInString(row)+utf8.RuneCountInString(reason) <= width {
+		return strings.TrimRight(row+reason, " ")
+	}
+	const indent = "    "
+	lines, line := []string{strings.TrimRight(row, " ")}, indent
+	for _, word := range strings.Fields(reason) {
+		if line != indent && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > width {
+			lines, line = append(lines, line), indent
+		}
+		if line != indent {
+			line += " "
+		}
+		line += word
+	}
+	return strings.Join(append(lines, line), "\n")
 }
 
 func dash(s string) string {

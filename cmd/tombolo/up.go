@@ -102,7 +102,7 @@ func (f *upFlags) wait(ctx context.Context, out io.Writer, client *api.Client, n
 		return nil
 	case errors.Is(err, errSettled):
 		printFailures(out, last)
-		return fmt.Errorf("%s cannot come up: %s", name, last.Failed)
+		return fmt.Errorf("%s cannot come up: %s\n(what is up stays up: mend the file and run up again, or end it all: tombolo -p %[1]s down)", name, last.Failed)
 	case errors.Is(context.Cause(ctx), context.Canceled):
 		fmt.Fprintf(out, "\n%s goes on coming up without you: tombolo -p %[1]s ps shows how, tombolo -p %[1]s down ends it\n", name)
 		return exitError(130)
@@ -113,12 +113,20 @@ func (f *upFlags) wait(ctx context.Context, out io.Writer, client *api.Client, n
 	return f.explain(err)
 }
 
-// printFailures shows the end of what the instances said that are not up.
+// printFailures shows which instances are not up, those first that wait for nothing
+// else, and the end of what they said.
 func printFailures(out io.Writer, s api.Status) {
+	var ended, open []api.Instance
 	for _, i := range s.Instances {
-		if i.State == api.StateUp || i.State == api.StateDone {
-			continue
+		switch {
+		case i.State == api.StateUp || i.State == api.StateDone:
+		case len(i.Log) > 0 || i.State == api.StateFailed || i.State == api.StateUnhealthy || i.State == api.StateLost:
+			ended = append(ended, i)
+		default:
+			open = append(open, i)
 		}
+	}
+	for _, i := range append(ended, open...) {
 		fmt.Fprintf(out, "%s\n", describe(i))
 		for _, line := range i.Log {
 			fmt.Fprintf(out, "    | %s\n", line)

@@ -34,14 +34,22 @@ for d in lib/docker lib/tombolo lib/tombolo-lab cache/tombolo; do
 	mkdir -p "$DISK/$d" "/var/$d"
 	mount --bind "$DISK/$d" "/var/$d"
 done
-for h in /sys/fs/cgroup/*/; do
-	mkdir -p "$h$CGROUP"
-	for f in cpuset.cpus cpuset.mems; do
-		[ ! -e "$h$f" ] || cat "$h$f" >"$h$CGROUP/$f"
+if [ ! -e /sys/fs/cgroup/cgroup.controllers ]; then # hierarchies of version 1
+	mkdir /run/cgroup
+	mount -t tmpfs cgroup /run/cgroup
+	for h in /sys/fs/cgroup/*/; do
+		mkdir -p "$h$CGROUP"
+		for f in cpuset.cpus cpuset.mems; do
+			[ ! -e "$h$f" ] || cat "$h$f" >"$h$CGROUP/$f"
+		done
+		echo $$ >"$h$CGROUP/cgroup.procs"
+		mkdir "/run/cgroup/$(basename "$h")"
+		mount --bind "$h$CGROUP" "/run/cgroup/$(basename "$h")"
 	done
-	echo $$ >"$h$CGROUP/cgroup.procs"
-	mount --bind "$h$CGROUP" "$h"
-done
+	umount -R /sys/fs/cgroup
+	mount --move /run/cgroup /sys/fs/cgroup
+	rmdir /run/cgroup
+fi
 hostname machine
 ip link set lo up
 ip link add eth0 type veth peer name far

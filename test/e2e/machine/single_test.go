@@ -17,9 +17,17 @@ import (
 	"tombolo/framework/api"
 )
 
-const shop = `name: shop
+// keeper is the least app with a memory, shop one with links.
+const (
+	keeper = `name: shop
+volumes: {data: {}}
 services:
-  web:
+  keeper:
+    image: probe
+    command: [remember, /data/boots]
+    volumes: ["data:/data"]
+`
+	shop = keeper + `  web:
     image: probe
     command: [serve, "80"]
     ports: ["8080:80"]
@@ -29,12 +37,8 @@ services:
   db:
     image: probe
     command: [serve, "5432"]
-  keeper:
-    image: probe
-    command: [remember, /data/boots]
-    volumes: ["data:/data"]
-volumes: {data: {}}
 `
+)
 
 func writeApp(t *testing.T, text string) string {
 	t.Helper()
@@ -196,10 +200,11 @@ func checkNothingLeft(t *testing.T, m *machine, before []string) {
 	}
 }
 
-// daemonPIDs are the daemon's process and its linker's, as the machine numbers them.
-func daemonPIDs(t *testing.T, m *machine) string {
+// killDaemon kills the daemon and its linker at once.
+func killDaemon(t *testing.T, m *machine) {
 	t.Helper()
-	return strings.Join(strings.Fields(m.sh(t, "pgrep -f 'tombolo (daemon run|linker)'")), " ")
+	pids := strings.Fields(m.sh(t, "pgrep -f 'tombolo (daemon run|linker)'"))
+	m.sh(t, "kill -9 "+strings.Join(pids, " ")+" || true") // one may take the other with it
 }
 
 func TestDaemonKilled(t *testing.T) {
@@ -208,7 +213,7 @@ func TestDaemonKilled(t *testing.T) {
 	file := writeApp(t, shop)
 	m.must(t, "-f", file, "up")
 	ids := allUp(t, m, "shop", 4)
-	m.sh(t, "kill -9 "+daemonPIDs(t, m))
+	killDaemon(t, m)
 	m.sh(t, probe+" dial 127.0.0.1:8080") // the data path needs nobody
 	m.fails(t, 1, "no framework answers", "ps", "-a")
 	m.must(t, "-f", file, "up")
@@ -216,12 +221,12 @@ func TestDaemonKilled(t *testing.T) {
 		t.Errorf("containers were replaced: %v, then %v", ids, again)
 	}
 	checkLinks(t, m)
-	m.sh(t, "kill -9 "+daemonPIDs(t, m))
+	killDaemon(t, m)
 	out := m.must(t, "-p", "shop", "down", "-v") // starts a daemon that knows of the app
 	if left := containers(t, m, "shop"); len(left) > 0 || !strings.Contains(out, "shop is down") {
 		t.Errorf("down left %v and said %q", left, out)
 	}
-	m.sh(t, "kill -9 "+daemonPIDs(t, m))
+	killDaemon(t, m)
 	m.must(t, "daemon", "stop") // removes what the dead one left
 	checkNothingLeft(t, m, before)
 	if out := m.must(t, "-p", "shop", "down"); out != "shop is not up\n" {
@@ -229,28 +234,45 @@ func TestDaemonKilled(t *testing.T) {
 	}
 }
 
+// A rebooted machine has its disk, and nothing of /run. With the systemd unit the
+// daemon is there before Docker, without one the next up brings it.
 func TestReboot(t *testing.T) {
-	m := withImage(t)
-	file := writeApp(t, shop)
-	m.must(t, "-f", file, "up")
-	allUp(t, m, "shop", 4)
-	m.halt(t)
-	m.boot(t)
-	startEngine(t, m)
-	m.must(t, "-f", file, "up")
-	allUp(t, m, "shop", 4)
-	checkLinks(t, m)
-	eventually(t, func() error {
-		if ids := containers(t, m, "shop"); len(ids) != 4 {
-			return fmt.Errorf("%d containers for 4 instances", len(ids))
-		}
-		return nil
-	})
-	if out := m.must(t, "-p", "shop", "logs", "keeper"); out != "keeper.1  | boot 2\n" {
-		t.Errorf("logs said %q", out)
+	for _, c := range []struct {
+		name string
+		unit bool
+		app  string
+	}{
+		{"with the unit", true, shop},
+		{"without", false, keeper}, // Docker waits for the plugin, 15 s for each container
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := withImage(t)
+			file := writeApp(t, c.app)
+			m.must(t, "-f", file, "up")
+			ids := containers(t, m, "shop")
+			m.halt(t)
+			m.boot(t)
+			if c.unit {
+				m.sh(t, "setsid -f "+binary+" daemon run >/run/daemon.log 2>&1")
+			}
+			startEngine(t, m)
+			m.must(t, "-f", file, "up")
+			eventually(t, func() error {
+				if now := containers(t, m, "shop"); len(now) != len(ids) {
+					return fmt.Errorf("%d containers, after %d", len(now), len(ids))
+				}
+				return nil
+			})
+			if again := allUp(t, m, "shop", len(ids)); slices.Equal(again, ids) {
+				t.Errorf("%v run on after a power cut", again)
+			}
+			if out := m.must(t, "-p", "shop", "logs", "keeper"); out != "keeper.1  | boot 2\n" {
+				t.Errorf("logs said %q", out)
+			}
+			m.must(t, "-p", "shop", "down", "-v")
+			m.must(t, "daemon", "stop")
+		})
 	}
-	m.must(t, "-p", "shop", "down", "-v")
-	m.must(t, "daemon", "stop")
 }
 
 func TestUpInterruptedWhileTheDaemonStarts(t *testing.T) {
