@@ -22,9 +22,13 @@ type projectFlags struct {
 	options app.Options
 }
 
-func (p *projectFlags) register(flags *pflag.FlagSet) {
+func (p *projectFlags) register(flags *pflag.FlagSet) { p.registerAs(flags, "f") }
+
+// registerAs is register for a command whose -f means something else: short is the
+// letter for --file, or "".
+func (p *projectFlags) registerAs(flags *pflag.FlagSet, short string) {
 	o := &p.options
-	flags.StringArrayVarP(&o.Files, "file", "f", nil, "Compose file, may be repeated; - is standard input")
+	flags.StringArrayVarP(&o.Files, "file", short, nil, "Compose file, may be repeated; - is standard input")
 	flags.StringVarP(&o.ProjectName, "project-name", "p", "", "project name, which is the app's")
 	flags.StringArrayVar(&o.Profiles, "profile", nil, "profile to activate, may be repeated")
 	flags.StringArrayVar(&o.EnvFiles, "env-file", nil, "file of variables instead of .env, may be repeated")

@@ -37,7 +37,7 @@ func (f *downFlags) run(cmd *cobra.Command, project *projectFlags) error {
 	ctx, out := cmd.Context(), cmd.OutOrStdout()
 	name, err := project.name(ctx)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w\n(-p names an app without its file; every app: tombolo ps -a)", err)
 	}
 	client := f.client()
 	defer client.Close()

@@ -134,6 +134,8 @@ func labExec() *cobra.Command {
 		Use:   "exec HOST COMMAND [ARG...]",
 		Short: "Run a command inside a host",
 		Args:  takes(2, false, "a host and a command"),
+
+		ValidArgsFunction: completer(labHosts).first,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			l, err := loadLab()
 			if err != nil {
@@ -166,6 +168,8 @@ func labHostVerb(use, short string, verb func(*lab.Lab, string) error) *cobra.Co
 		Use:   use,
 		Short: short,
 		Args:  takes(1, true, "one host"),
+
+		ValidArgsFunction: completer(labHosts).complete,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			l, err := loadLab()
 			if err != nil {

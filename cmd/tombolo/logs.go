@@ -29,10 +29,16 @@ func newLogsCommand(project *projectFlags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "logs [SERVICE...]",
 		Short: "Show what the app's instances print",
-		RunE:  func(cmd *cobra.Command, services []string) error { return f.run(cmd, project, services) },
+		Long: `Show what the app's instances print, or those of some services. With --follow go on
+with what comes, of later instances too, until Ctrl-C.`,
+		Example:           "  tombolo logs -p shop -f web\n  tombolo -f shop/compose.yaml logs --tail 20",
+		ValidArgsFunction: completer(project.serviceNames).complete,
+		RunE:              func(cmd *cobra.Command, services []string) error { return f.run(cmd, project, services) },
 	}
 	flags := cmd.Flags()
 	f.register(flags)
+	project.registerAs(flags, "") // -f is --follow
+	completeProject(cmd)
 	flags.BoolVarP(&f.follow, "follow", "f", false, "go on with what comes, until Ctrl-C")
 	flags.StringVarP(&f.tail, "tail", "n", "all", "how many earlier lines of each instance, or all")
 	flags.BoolVarP(&f.timestamps, "timestamps", "t", false, "show when each line was printed")
@@ -55,7 +61,7 @@ func (f *logsFlags) run(cmd *cobra.Command, project *projectFlags, services []st
 	}
 	name, err := project.name(ctx)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w\n(-p names an app without its file; every app: tombolo ps -a)", err)
 	}
 	client := f.client()
 	defer client.Close()

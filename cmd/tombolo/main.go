@@ -71,6 +71,7 @@ only if the file says so.`,
 	}
 	var project projectFlags
 	project.register(root.Flags())
+	completeProject(root)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w (see: %s --help)", err, cmd.CommandPath())}
 	})
@@ -87,6 +88,7 @@ only if the file says so.`,
 func acceptProjectFlags(project *projectFlags, cmds ...*cobra.Command) []*cobra.Command {
 	for _, cmd := range cmds {
 		project.register(cmd.Flags())
+		completeProject(cmd)
 	}
 	return cmds
 }

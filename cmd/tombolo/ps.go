@@ -54,7 +54,7 @@ func (f *psFlags) run(cmd *cobra.Command, project *projectFlags) error {
 	} else {
 		name, err := project.name(ctx)
 		if err != nil {
-			return fmt.Errorf("%w\n(every app: tombolo ps -a)", err)
+			return fmt.Errorf("%w\n(-p names an app without its file; every app: tombolo ps -a)", err)
 		}
 		one, err := client.App(ctx, name)
 		if errors.Is(err, api.ErrNotFound) {

@@ -26,8 +26,9 @@ func newResolveCommand() *cobra.Command {
 a container sees it (db, its aliases, its links). Prints one address and instance a
 line. Exit code 1 when the name does not exist for the asker (NXDOMAIN) or nothing
 healthy stands behind it (NODATA). Names of the world outside are not looked up.`,
-		Example: "  tombolo resolve db.shop\n  tombolo resolve db --from 1.web.shop",
-		Args:    takes(1, true, "one name"),
+		Example:           "  tombolo resolve db.shop\n  tombolo resolve db --from 1.web.shop",
+		Args:              takes(1, true, "one name"),
+		ValidArgsFunction: completer(hostViewNames).complete,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			sockets, err := linkerSockets(socket)
 			if err != nil {
@@ -41,6 +42,7 @@ healthy stands behind it (NODATA). Names of the world outside are not looked up.
 		},
 	}
 	cmd.Flags().StringVar(&from, "from", "", "look it up as this container: an ID, a name, an overlay address, or an instance like 1.web.shop")
+	must(cmd.RegisterFlagCompletionFunc("from", completer(instanceNames).complete))
 	cmd.Flags().StringVar(&socket, "socket", "", "the linker's socket (default "+defaultLinkerSocket+"; in a lab, every host's)")
 	return cmd
 }
