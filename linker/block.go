@@ -141,6 +141,7 @@ func (l *Linker) use(c claim) error {
 	if err := l.addresses.Use(c.Block4, c.Block6); err != nil {
 		return err
 	}
+	l.quarantine(nil)
 	l.claimed.Store(&c)
 	select {
 	case l.block <- struct{}{}:
@@ -155,18 +156,22 @@ func (l *Linker) use(c claim) error {
 func (l *Linker) defend(ctx context.Context) (lost bool) {
 	changes, stop := l.catalog.Watch()
 	defer stop()
+	again := time.NewTicker(retryAfter) // an address that is given back changes no catalog
+	defer again.Stop()
 	for {
+		var err error
 		if c := l.claimed.Load(); c != nil {
-			err := contested(l.catalog.Snapshot(), l.host(*c, time.Time{}))
+			err = contested(l.catalog.Snapshot(), l.host(*c, time.Time{}))
+			l.quarantine(err) // from here on nobody is given an address of it
 			if err != nil && len(l.addresses.Held()) == 0 && !l.cfg.Block.IsValid() {
 				return true
 			}
-			l.quarantine(err)
 		}
 		select {
 		case <-ctx.Done():
 			return false
 		case <-changes:
+		case <-retryIf(err != nil, again.C):
 		}
 	}
 }

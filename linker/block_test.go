@@ -30,6 +30,35 @@ func TestOlderClaimTakesAnEmptyBlock(t *testing.T) {
 	h.stop()
 }
 
+// Containers that come while a block is being given up get no address of it: the
+// linker could not leave it then.
+func TestNoAddressesOfALostBlock(t *testing.T) {
+	h := newTestHost(t, 10)
+	h.cfg.Settle = 300 * time.Millisecond
+	h.start(t)
+	eventually(t, "block claimed", func() bool { return h.Linker.claimed.Load() != nil })
+	lost := h.claimed.Load().Block4
+	rival(t, h, lost, time.Now().Add(-time.Hour))
+	eventually(t, "the lost block is refused", func() bool {
+		addr, err := h.table.Reserve(t.Context(), ipam.Request{Key: "early"})
+		if err == nil && lost.Contains(addr) { // before the linker has heard
+			err = h.table.Release(addr)
+		}
+		return err != nil
+	})
+	eventually(t, "an address of another block", func() bool {
+		addr, err := h.table.Reserve(t.Context(), ipam.Request{Key: "new"})
+		if err == nil && lost.Contains(addr) {
+			t.Fatalf("given %s of the lost block", addr)
+		}
+		return err == nil
+	})
+	if problems := h.problems.list(); len(problems) > 0 {
+		t.Errorf("problems that are over: %v", problems)
+	}
+	h.stop()
+}
+
 func TestOlderClaimQuarantinesAUsedBlock(t *testing.T) {
 	h := newTestHost(t, 7)
 	h.start(t)
