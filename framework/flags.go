@@ -21,10 +21,17 @@ func (p *flags) all(list []app.Flag) {
 	}
 }
 
+// leastReservation is the least that Docker takes for memory-reservation.
+const leastReservation = 6 << 20
+
 // limits says what the kernel enforces. Mesos turns the memory that is reserved
-// into a limit; a service that names none gets none.
+// into a limit; a service that names none gets none. What it reserves is what the
+// kernel leaves it when memory is short, as with Compose.
 func (p *flags) limits(r app.Resources) {
 	p.add("memory", strconv.FormatInt(r.MemLimit, 10))
+	if r.MemBytes >= leastReservation {
+		p.add("memory-reservation", strconv.FormatInt(r.MemBytes, 10))
+	}
 	if r.CPULimit > 0 {
 		p.add("cpus", strconv.FormatFloat(r.CPULimit, 'f', -1, 64))
 	}

@@ -23,10 +23,12 @@ var (
 // hosts is the size of the lab.
 const hosts = 3
 
-// image is the probe's name as the hosts pull it; imageTag as this machine has it.
-const imageTag = "tombolo-e2e/probe:latest"
-
-var image string
+// The probe's image, and the same with a health check (see probe check), as the
+// hosts pull them; before that, as this machine has them.
+var (
+	image   = "tombolo-e2e/probe:latest"
+	patient = "tombolo-e2e/patient:latest"
+)
 
 // probe is the probe's binary on this machine.
 var probe string
@@ -74,7 +76,7 @@ func prepare(dir string) error {
 	if err != nil {
 		return err
 	}
-	return publishImage(ctx, dir)
+	return publishImages(ctx, dir)
 }
 
 func goBuild(out, pkg string) error {
@@ -86,21 +88,32 @@ func goBuild(out, pkg string) error {
 	return nil
 }
 
-// publishImage builds the probe's image on this machine's Engine and pushes it to
-// the lab's registry.
-func publishImage(ctx context.Context, dir string) error {
-	if err := os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte("FROM scratch\nCOPY probe /probe\nENTRYPOINT [\"/probe\"]\n"), 0o600); err != nil {
+// publishImages builds the images on this machine's Engine and pushes them to the
+// lab's registry.
+func publishImages(ctx context.Context, dir string) error {
+	const dockerfile = "FROM scratch\nCOPY probe /probe\nENTRYPOINT [\"/probe\"]\n"
+	const healthcheck = "HEALTHCHECK --interval=500ms --timeout=5s --retries=1 CMD [\"/probe\", \"check\"]\n"
+	if err := publish(ctx, dir, &image, dockerfile); err != nil {
 		return err
 	}
-	push := testLab.RegistryPush + "/" + imageTag
-	image = fmt.Sprintf("%s:%d/%s", lab.Gateway, lab.RegistryPort, imageTag)
-	for _, args := range [][]string{{"build", "-q", "-t", imageTag, dir}, {"tag", imageTag, push}, {"push", "-q", push}, {"rmi", push}} {
+	return publish(ctx, dir, &patient, dockerfile+healthcheck)
+}
+
+// publish makes name the image's name in the registry.
+func publish(ctx context.Context, dir string, name *string, dockerfile string) error {
+	if err := os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte(dockerfile), 0o600); err != nil {
+		return err
+	}
+	tag := *name
+	push := testLab.RegistryPush + "/" + tag
+	*name = fmt.Sprintf("%s:%d/%s", lab.Gateway, lab.RegistryPort, tag)
+	for _, args := range [][]string{{"build", "-q", "-t", tag, dir}, {"tag", tag, push}, {"push", "-q", push}, {"rmi", push}} {
 		if b, err := exec.CommandContext(ctx, "docker", args...).CombinedOutput(); err != nil {
 			return fmt.Errorf("docker %v: %w: %s", args, err, b)
 		}
 	}
 	for _, h := range testLab.Hosts {
-		if out, err := docker(ctx, h, "pull", "-q", image); err != nil {
+		if out, err := docker(ctx, h, "pull", "-q", *name); err != nil {
 			return fmt.Errorf("pull on %s: %w: %s", h.Name, err, out)
 		}
 	}

@@ -7,6 +7,10 @@
 //	probe forge SRC DST PORT    sends UDP datagrams with source address SRC by a raw socket
 //	probe remember FILE         counts its starts in FILE, prints "boot N", waits
 //	probe catch PORT            prints the source of every UDP datagram that arrives
+//	probe facts                 prints what a process sees of itself and its container
+//	probe trap                  prints the signals that come and dies of none
+//	probe end CODE              ends with the exit code
+//	probe check                 is the patient's health check; sick and well change what it says
 package main
 
 import (
@@ -31,7 +35,8 @@ func run(args []string) int {
 		run      func([]string) error
 	}{
 		"serve": {1, serve}, "dial": {1, dial}, "lookup": {1, lookup}, "hold": {1, hold}, "forge": {3, forge}, "catch": {1, catch},
-		"remember": {1, remember},
+		"remember": {1, remember}, "facts": {0, facts}, "trap": {0, trap}, "end": {1, end},
+		"check": {0, check}, "sick": {0, sick}, "well": {0, well},
 	}
 	if len(args) > 0 {
 		if v, ok := verbs[args[0]]; ok && len(args) == v.operands+1 {
@@ -42,7 +47,7 @@ func run(args []string) int {
 			return 0
 		}
 	}
-	fmt.Println("usage: probe serve|dial|lookup|hold|forge|catch ...")
+	fmt.Println("usage: probe serve|dial|lookup|hold|forge|catch|remember|facts|trap|end|check|sick|well ...")
 	return 2
 }
 

@@ -1,0 +1,166 @@
+package e2e
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"tombolo/framework/api"
+)
+
+// A container that dies is replaced, and its names move to the new address.
+func TestNamesMoveWithTheInstance(t *testing.T) {
+	up(t, compose(t, "mover", `
+  web: {image: %IMAGE%, command: [serve, "80"]}
+  asker: {image: %IMAGE%, command: [serve, "80"]}
+`))
+	web, asker := instance(t, "mover", "web", 1), instance(t, "mover", "asker", 1)
+	h, err := testLab.Host(web.Host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := docker(t.Context(), *h, "kill", web.Container); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	again := awaitInstance(t, "mover", "web", 1, func(i api.Instance) bool { return i.State == api.StateUp && i.Container != web.Container })
+	if again.Generation <= web.Generation || again.Restarts == 0 || again.Address == web.Address {
+		t.Errorf("web was %+v and is %+v", web, again)
+	}
+	within(t, func(ctx context.Context) error { return finds(ctx, asker, "web", again.Address) })
+	if out, err := inInstance(t.Context(), asker, "dial", "web:80"); err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
+	if got := containers(t, "mover"); len(got) != 2 {
+		t.Errorf("two instances run in %v", got)
+	}
+}
+
+// A file that says something else replaces what it changes, and nothing else.
+func TestUpOnAChangedFile(t *testing.T) {
+	file := compose(t, "changer", `
+  web: {image: %IMAGE%, command: [serve, "80"], environment: {COLOUR: red}, deploy: {replicas: 3}}
+  asker: {image: %IMAGE%, command: [serve, "80"]}
+`)
+	up(t, file)
+	before := map[string]string{}
+	for _, i := range instances(t, "changer") {
+		before[fmt.Sprint(i.Service, i.Slot)] = i.Container
+	}
+	change := func(old, replacement string) {
+		t.Helper()
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(strings.Replace(string(text), old, replacement, 1)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		up(t, file)
+	}
+	change("red", "blue")
+	for _, i := range allUp(t, "changer", 4) {
+		same := before[fmt.Sprint(i.Service, i.Slot)] == i.Container
+		if same != (i.Service == "asker") {
+			t.Errorf("%s.%d: its container is the same: %v", i.Service, i.Slot, same)
+		}
+		if i.Service != "web" {
+			continue
+		}
+		if out, err := inInstance(t.Context(), i, "facts"); err != nil || !strings.Contains(out, "env COLOUR=blue") {
+			t.Errorf("web.%d: %v:\n%s", i.Slot, err, out)
+		}
+	}
+	change("replicas: 3", "replicas: 1")
+	asker := instance(t, "changer", "asker", 1)
+	within(t, func(ctx context.Context) error { return finds(ctx, asker, "web", instance(t, "changer", "web", 1).Address) })
+	within(t, func(context.Context) error {
+		got := containers(t, "changer")
+		if slices.Sort(got); len(got) != 2 {
+			return fmt.Errorf("two instances run in %v", got)
+		}
+		return nil
+	})
+	if out, err := inInstance(t.Context(), asker, "lookup", "2.web.changer.tombolo.internal"); err == nil {
+		t.Errorf("an instance that is gone is %s", out)
+	}
+}
+
+// `down` sends the file's stop signal, and SIGKILL when the grace is over; `logs -f`
+// shows it and ends with the app.
+func TestStopSignalGraceAndLogs(t *testing.T) {
+	up(t, compose(t, "stubborn", `
+  web: {image: %IMAGE%, command: [trap], stop_signal: SIGUSR1, stop_grace_period: 2s, init: false}
+`))
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	logs := exec.CommandContext(ctx, tombolo.Binary, "-p", "stubborn", "logs", "-f")
+	out, err := logs.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := logs.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(out)
+	if !lines.Scan() || lines.Text() != "web.1  | ready" {
+		t.Errorf("the first line is %q: %v", lines.Text(), lines.Err())
+	}
+	begin := time.Now()
+	if _, err := tombolo.Must(ctx, "-p", "stubborn", "down"); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(begin); took < 2*time.Second || took > 9*time.Second {
+		t.Errorf("down took %v with a grace of 2 s", took)
+	}
+	var rest []string
+	for lines.Scan() {
+		rest = append(rest, lines.Text())
+	}
+	if len(rest) != 1 || rest[0] != "web.1  | got user defined signal 1" {
+		t.Errorf("then came %q", rest)
+	}
+	if err := logs.Wait(); err != nil {
+		t.Errorf("logs -f: %v", err)
+	}
+}
+
+// The Engine of one host dies by kill -9 while containers start on it: in the end
+// each instance runs once.
+func TestDockerKilledMidDeploy(t *testing.T) {
+	file := compose(t, "midway", `
+  db: {image: %IMAGE%, command: [serve, "5432"]}
+  web: {image: %IMAGE%, command: [serve, "80"], depends_on: [db], deploy: {replicas: 6}}
+`)
+	if _, err := tombolo.Must(t.Context(), "-f", file, "up", "-d"); err != nil {
+		t.Fatal(err)
+	}
+	within(t, func(context.Context) error {
+		if n := len(containers(t, "midway")); n < 2 {
+			return fmt.Errorf("%d containers", n)
+		}
+		return nil
+	})
+	inHost(t, testLab.Hosts[1], "pkill", "-9", "-x", "dockerd") // init starts it again
+	allUp(t, "midway", 7)
+	within(t, func(ctx context.Context) error {
+		if _, err := docker(ctx, testLab.Hosts[1], "version"); err != nil {
+			return err
+		}
+		got := containers(t, "midway")
+		slots := map[string]bool{}
+		for _, c := range got {
+			_, slot, _ := strings.Cut(c, " ")
+			slots[slot] = true
+		}
+		if len(got) != 7 || len(slots) != 7 {
+			return fmt.Errorf("seven instances run in %v", got)
+		}
+		return nil
+	})
+}

@@ -1,0 +1,124 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"tombolo/framework/api"
+	"tombolo/test/lab"
+)
+
+// Four apps that use each way from one service to another. Two have services of
+// the same names; every service's host name says whose it is.
+var (
+	longName = strings.Repeat("n", 63)
+
+	reachAlpha = `
+  db: {image: %IMAGE%, hostname: alpha-db, command: [serve, "80"], container_name: Alpha-Database, networks: {default: {aliases: [store]}}}
+  web: {image: %IMAGE%, hostname: alpha-web, command: [serve, "80"]}
+  open: {image: %IMAGE%, hostname: alpha-open, command: [serve, "80"], x-tombolo: {export: [beta]}}
+  vault: {image: %IMAGE%, hostname: alpha-vault, command: [serve, "80"], networks: [inside]}
+  ` + longName + `: {image: %IMAGE%, hostname: alpha-long, command: [serve, "80"], networks: [inside]}
+networks: {inside: {internal: true}}
+`
+	reachBeta = `
+  db: {image: %IMAGE%, hostname: beta-db, command: [serve, "80"]}
+  web: {image: %IMAGE%, hostname: beta-web, command: [serve, "80"], external_links: ["open.alpha:partner"], networks: [default, market]}
+networks: {market: {external: true, name: market}}
+`
+	reachGamma = `
+  thief: {image: %IMAGE%, hostname: gamma-thief, command: [serve, "80"], external_links: ["open.alpha:partner"]}
+  stall: {image: %IMAGE%, hostname: gamma-stall, command: [serve, "80"], networks: {market: {aliases: [counter]}}}
+networks: {market: {external: true, name: market}}
+`
+	reachDelta = `
+  db: {image: %IMAGE%, hostname: delta-db, command: [serve, "80"]}
+  web: {image: %IMAGE%, hostname: delta-web, command: [serve, "80"], links: ["db:store"]}
+  spy: {image: %IMAGE%, hostname: delta-spy, command: [serve, "80"]}
+x-tombolo: {isolation: links}
+`
+)
+
+func TestWaysBetweenServices(t *testing.T) {
+	who := map[string]api.Instance{}
+	for app, text := range map[string]string{"alpha": reachAlpha, "beta": reachBeta, "gamma": reachGamma, "delta": reachDelta} {
+		file := compose(t, app, text)
+		if _, err := tombolo.Must(t.Context(), "-f", file, "up", "-d"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for app, n := range map[string]int{"alpha": 5, "beta": 2, "gamma": 2, "delta": 3} {
+		for _, i := range allUp(t, app, n) {
+			who[app+"."+i.Service] = i
+		}
+	}
+	long := longName + ".alpha.tombolo.internal"
+	for _, way := range []struct{ from, name, answers string }{
+		{"alpha.web", "db", "alpha-db"}, // each app its own
+		{"beta.web", "db", "beta-db"},
+		{"alpha.web", "store", "alpha-db"},
+		{"alpha.web", "alpha-database", "alpha-db"},
+		{"alpha.web", "alpha-db", "alpha-db"},
+		{"alpha.vault", longName, "alpha-long"},
+		{"alpha.vault", long, "alpha-long"},
+		{"beta.web", "partner", "alpha-open"}, // asked for there, exported here
+		{"beta.web", "open.alpha.tombolo.internal", "alpha-open"},
+		{"beta.web", "stall", "gamma-stall"}, // on one external network
+		{"beta.web", "counter", "gamma-stall"},
+		{"gamma.stall", "web.beta.tombolo.internal", "beta-web"},
+		{"delta.web", "db", "delta-db"}, // by link alone
+		{"delta.web", "store", "delta-db"},
+	} {
+		within(t, func(ctx context.Context) error {
+			out, err := inInstance(ctx, who[way.from], "dial", way.name+":80")
+			if err != nil || !strings.HasPrefix(out, way.answers+":") {
+				return fmt.Errorf("%s asks %s and gets %q: %w", way.from, way.name, out, err)
+			}
+			return nil
+		})
+	}
+	address := func(name string) string { return who[name].Address }
+	var closed sync.WaitGroup // a dial that is dropped takes its time
+	for _, way := range []struct{ from, to string }{
+		{"alpha.web", "vault"}, // on no network of its
+		{"alpha.web", address("alpha.vault")},
+		{"alpha.web", "stall"},
+		{"alpha.open", "web.beta.tombolo.internal"}, // a link has a direction
+		{"alpha.open", address("beta.web")},
+		{"beta.web", "db.alpha.tombolo.internal"}, // not exported
+		{"beta.web", address("alpha.db")},
+		{"beta.db", "partner"}, // the link is web's
+		{"beta.db", address("alpha.open")},
+		{"gamma.thief", "partner"}, // exported to others
+		{"gamma.thief", address("alpha.open")},
+		{"gamma.thief", "stall"},
+		{"gamma.stall", "db.beta.tombolo.internal"},
+		{"delta.spy", "db"},
+		{"delta.spy", address("delta.db")},
+		{"delta.db", "web"},
+		{"delta.db", address("delta.web")},
+	} {
+		closed.Go(func() {
+			if out, err := inInstance(t.Context(), who[way.from], "dial", way.to+":80"); err == nil {
+				t.Errorf("%s reaches %s: %s", way.from, way.to, out)
+			}
+		})
+	}
+	closed.Wait()
+	checkEgress(t, who["alpha.web"], who["alpha.vault"])
+}
+
+// checkEgress asks the lab's registry, which is outside of the overlay.
+func checkEgress(t *testing.T, open, closed api.Instance) {
+	t.Helper()
+	outside := fmt.Sprintf("%s:%d", lab.Gateway, lab.RegistryPort)
+	if out, err := inInstance(t.Context(), open, "dial", outside); err != nil {
+		t.Errorf("no way out: %v: %s", err, out)
+	}
+	if out, err := inInstance(t.Context(), closed, "dial", outside); err == nil {
+		t.Errorf("a way out of an internal network: %s", out)
+	}
+}
