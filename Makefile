@@ -2,6 +2,7 @@
 GO     ?= $(shell command -v go || echo /usr/local/go/bin/go)
 GOFMT  := $(dir $(GO))gofmt
 BIN    := bin/tombolo
+RELEASE := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 export CGO_ENABLED ?= 0
 
 STATICCHECK   := honnef.co/go/tools/cmd/staticcheck@v0.8.0
@@ -13,7 +14,7 @@ help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 build: ## Build bin/tombolo, statically linked
-	$(GO) build -trimpath -o $(BIN) ./cmd/tombolo
+	$(GO) build -trimpath -ldflags "-X main.release=$(RELEASE)" -o $(BIN) ./cmd/tombolo
 
 setup: ## Install and start what is missing (Docker, nftables, ...)
 	@packaging/setup.sh --examples

@@ -108,9 +108,14 @@ func (f *downFlags) wait(ctx context.Context, out io.Writer, client *api.Client,
 		}
 		return nil
 	})
-	show.end()
+	gone := err == nil || errors.Is(err, api.ErrNotFound)
+	if gone {
+		show.vanish()
+	} else {
+		show.end()
+	}
 	switch {
-	case err == nil || errors.Is(err, api.ErrNotFound):
+	case gone:
 		fmt.Fprintf(out, "%s is down\n", name)
 		return nil
 	case ctx.Err() != nil:

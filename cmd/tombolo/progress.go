@@ -117,12 +117,25 @@ func (p *progress) note(text string) {
 
 // end leaves the last table as it is.
 func (p *progress) end() {
-	if p.size == nil {
-		return
+	if p.halt() {
+		p.draw()
 	}
-	close(p.stop)
-	<-p.done
-	p.draw()
+}
+
+// vanish leaves nothing of the table: what it showed is gone.
+func (p *progress) vanish() {
+	if p.halt() {
+		p.clear()
+	}
+}
+
+// halt ends the animation; it reports whether there is a table.
+func (p *progress) halt() bool {
+	if p.stop != nil {
+		close(p.stop)
+		<-p.done
+	}
+	return p.size != nil
 }
 
 func (p *progress) clear() {

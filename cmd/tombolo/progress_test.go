@@ -32,6 +32,18 @@ func TestProgressOnATerminal(t *testing.T) {
 	}
 }
 
+// What is gone leaves no table behind.
+func TestProgressVanishes(t *testing.T) {
+	var out bytes.Buffer
+	p := newProgress(&out, "shop")
+	p.size = func() (int, int) { return 30, 24 }
+	p.status(api.Status{Removing: true, Instances: instances(api.StateStopping)})
+	p.vanish()
+	if !strings.HasSuffix(out.String(), "\x1b[2A\x1b[J") {
+		t.Errorf("drawn %q", out.String())
+	}
+}
+
 // A table never scrolls: what is not done yet is what is shown.
 func TestProgressFitsItsTerminal(t *testing.T) {
 	p := newProgress(&bytes.Buffer{}, "shop")

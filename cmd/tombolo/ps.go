@@ -101,6 +101,9 @@ func printInstances(out io.Writer, apps []api.Status, now time.Time) error {
 		width, _ = size()
 	}
 	rows := strings.Split(table.String(), "\n")
+	if utf8.RuneCountInString(rows[0])+len(reasons[0]) > width {
+		reasons[0] = "" // they stand below
+	}
 	for n, reason := range reasons {
 		if _, err := fmt.Fprintln(out, withReason(rows[n], reason, width)); err != nil {
 			return err

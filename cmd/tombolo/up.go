@@ -126,7 +126,11 @@ func printFailures(out io.Writer, s api.Status) {
 			open = append(open, i)
 		}
 	}
-	for _, i := range append(ended, open...) {
+	show := append(ended, open...)
+	if s.Failed != "" && len(ended) > 0 { // the others are not why
+		show = ended
+	}
+	for _, i := range show {
 		fmt.Fprintf(out, "%s\n", describe(i))
 		for _, line := range i.Log {
 			fmt.Fprintf(out, "    | %s\n", line)
