@@ -124,9 +124,8 @@ func (l *Linker) contend(ctx context.Context) (claim, error) {
 				lost = contested(l.catalog.Snapshot(), l.host(c, time.Time{})) != nil && !l.cfg.Block.IsValid()
 			case <-settled.C:
 				l.log.Info("claimed a block", "block", c.Block4, "block6", c.Block6)
-				return c, l.saved.update(func(d *savedDoc) {
-					d.Block4, d.Block6, d.Claimed = c.Block4, c.Block6, c.Claimed
-				})
+				l.keep(func(d *savedDoc) { d.Block4, d.Block6, d.Claimed = c.Block4, c.Block6, c.Claimed })
+				return c, nil
 			}
 		}
 		settled.Stop()
@@ -219,9 +218,7 @@ func (l *Linker) spread(ctx context.Context) error {
 		l.sendOutbox()
 		if e := l.catalog.Epoch(); e > epoch { // a peer remembered a later run of ours than our disk did
 			epoch = e
-			if err := l.saved.update(func(d *savedDoc) { d.Epoch = e }); err != nil {
-				return err
-			}
+			l.keep(func(d *savedDoc) { d.Epoch = e })
 		}
 		select {
 		case <-ctx.Done():

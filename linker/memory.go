@@ -61,8 +61,7 @@ func (l *Linker) remember(ctx context.Context) error {
 		case <-changes:
 		}
 		began := time.Now()
-		if err := m.save(); err != nil {
-			l.problems.set("state", err)
+		if err := m.save(); l.problems.set("catalog file", err) && err != nil {
 			l.log.Warn("cannot keep the catalog", "err", err)
 		}
 		rest := time.NewTimer(max(memoryEvery, memoryShare*time.Since(began)))

@@ -44,7 +44,21 @@ func loadSaved(cfg Config) (*saved, error) {
 	if s.doc.Members == nil {
 		s.doc.Members = map[string]netip.AddrPort{}
 	}
-	return s, s.update(func(d *savedDoc) { d.Epoch = max(d.Epoch+1, uint64(time.Now().Unix())) })
+	err := s.update(func(d *savedDoc) { d.Epoch = max(d.Epoch+1, uint64(time.Now().Unix())) })
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		cfg.Log.Error("the disk is full: a restart will know little of this run", "err", err)
+		return s, nil
+	}
+	return s, err
+}
+
+// keep changes what is saved. A disk that is full ends nothing: peers remember what
+// a restart needs, but for a while nobody else does.
+func (l *Linker) keep(change func(*savedDoc)) {
+	err := l.saved.update(change)
+	if l.problems.set("state", err) && err != nil {
+		l.log.Error("cannot keep state", "err", err)
+	}
 }
 
 func (s *saved) get() savedDoc {
