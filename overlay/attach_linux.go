@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
 // Attach makes e's interface, ready to be moved into its container. When it
@@ -60,16 +61,19 @@ func (o *Overlay) checkSame(e Endpoint) error {
 	if known, ok := o.attached[e.ID]; ok && (known.Addr4 != e.Addr4 || known.Addr6 != e.Addr6) {
 		return fmt.Errorf("%w: %s", ErrExists, known.Addr4)
 	}
-	link, err := netlink.LinkByName(HostSide(e.ID))
-	if err != nil {
+	index, err := deviceIndex(HostSide(e.ID))
+	if errors.Is(err, unix.ENODEV) {
 		return nil
+	}
+	if err != nil {
+		return err
 	}
 	have, err := listRoutes()
 	if err != nil {
 		return err
 	}
 	for dst, r := range have {
-		if r.device == link.Attrs().Index && dst != host(e.Addr4) && (!e.Addr6.IsValid() || dst != host(e.Addr6)) {
+		if r.device == index && dst != host(e.Addr4) && (!e.Addr6.IsValid() || dst != host(e.Addr6)) {
 			return fmt.Errorf("%w: %s", ErrExists, dst.Addr())
 		}
 	}
@@ -108,14 +112,14 @@ func (o *Overlay) detach(id string) error {
 		if known {
 			o.unbind(e)
 		}
-		link, err := netlink.LinkByName(HostSide(id))
-		if errors.As(err, &netlink.LinkNotFoundError{}) {
+		index, err := deviceIndex(HostSide(id))
+		if errors.Is(err, unix.ENODEV) {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		return o.unlink(link)
+		return o.unlink(deviceAt(index, HostSide(id)))
 	})
 }
 

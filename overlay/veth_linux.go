@@ -77,10 +77,11 @@ func createVeth(e Endpoint, c Config, mtu int) error {
 	if err := netlink.LinkAdd(pair); err != nil && !errors.Is(err, unix.EEXIST) {
 		return fmt.Errorf("create %s: %w", attrs.Name, err)
 	}
-	link, err := netlink.LinkByName(attrs.Name)
+	index, err := deviceIndex(attrs.Name)
 	if err != nil {
 		return fmt.Errorf("find %s: %w", attrs.Name, err)
 	}
+	link := deviceAt(index, attrs.Name)
 	if e.Addr6.IsValid() {
 		if err := prepareV6(link); err != nil {
 			return err
@@ -104,6 +105,28 @@ func createVeth(e Endpoint, c Config, mtu int) error {
 // own. Every sender of a request that is answered gets an entry in the table of
 // neighbours, which is one for the whole machine and full at a thousand.
 func setARP(name string) error { return setSysctl("ipv4/conf/"+name+"/arp_filter", "1") }
+
+// deviceIndex finds a device without the lock that rtnetlink takes: while Docker
+// moves interfaces, that one is waited for for tens of milliseconds.
+func deviceIndex(name string) (int, error) {
+	request, err := unix.NewIfreq(name)
+	if err != nil {
+		return 0, err
+	}
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer unix.Close(fd)
+	if err := unix.IoctlIfreq(fd, unix.SIOCGIFINDEX, request); err != nil {
+		return 0, err // ENODEV: there is none
+	}
+	return int(request.Uint32()), nil
+}
+
+func deviceAt(index int, name string) netlink.Link {
+	return &netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: index, Name: name}}
+}
 
 // prepareV6 gives a host's side the gateway's address, and no other.
 func prepareV6(link netlink.Link) error {
