@@ -68,6 +68,9 @@ func (c *Catalog) Merge(r record.Record) (changed bool) {
 	if old != nil && r.Version.Less(old.rec.Version) {
 		return false
 	}
+	if c.owns(r) && r.Version.Epoch >= record.MaxEpoch {
+		return false // forged: no later epoch could be issued
+	}
 	e, err := newEntry(r)
 	if err != nil {
 		return false

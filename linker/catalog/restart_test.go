@@ -56,6 +56,12 @@ func TestRestart(t *testing.T) {
 			peers:   []record.Record{tombstone(from("h1", old, endpoint("e1", "b")))},
 			epoch:   10,
 		},
+		"forged, of the last epoch that there is": {
+			put: []record.Record{endpoint("e1", "a")}, settled: true,
+			peers: []record.Record{from("h1", record.Version{Epoch: record.MaxEpoch, Seq: 1}, endpoint("e1", "b")),
+				from("h1", record.Version{Epoch: record.MaxEpoch, Seq: 1}, endpoint("e2", "b"))},
+			want: []string{"e1 5.1 a"}, epoch: 5,
+		},
 		"same epoch, same number, other content": {
 			put: []record.Record{endpoint("e1", "a")}, settled: true,
 			peers: []record.Record{from("h1", record.Version{Epoch: 5, Seq: 1}, endpoint("e1", "zz"))},
