@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os/exec"
 	"strings"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -131,7 +132,13 @@ func (t *table) remove(ctx context.Context) error {
 	return runNft(ctx, "add table inet tombolo\ndelete table inet tombolo\n")
 }
 
+// nftTimeout bounds one run of nft, which the kernel may hold up: whoever attaches
+// meanwhile waits for it.
+const nftTimeout = 30 * time.Second
+
 func runNft(ctx context.Context, script string) error {
+	ctx, cancel := context.WithTimeout(ctx, nftTimeout)
+	defer cancel()
 	cmd := exec.CommandContext(ctx, "nft", "-f", "-")
 	cmd.Stdin = strings.NewReader(script)
 	var stderr bytes.Buffer
