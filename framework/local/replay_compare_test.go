@@ -211,13 +211,13 @@ func (r *replay) lanes(events []scheduler.Event) map[string][]string {
 }
 
 // report prints what matches and fails for what is not listed.
-func (r *replay) report(t *testing.T, folder string, listed map[string]string) {
+func (r *replay) report(t *testing.T, folder string, listed []*deviation) {
 	t.Helper()
 	for _, name := range slices.Sorted(maps.Keys(r.faults)) {
 		key := folder + "/" + name
-		if reason, ok := listed[key]; ok {
-			t.Logf("differs as listed: %s: %s", key, reason)
-			delete(listed, key)
+		if d, ok := explain(listed, key); ok {
+			t.Logf("differs as listed: %s: %s", key, d.reason)
+			d.used = true
 			continue
 		}
 		t.Errorf("%s: %s", key, strings.Join(r.faults[name], "; "))
