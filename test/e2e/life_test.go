@@ -78,7 +78,9 @@ func TestUpOnAChangedFile(t *testing.T) {
 	}
 	change("replicas: 3", "replicas: 1")
 	asker := instance(t, "changer", "asker", 1)
-	within(t, func(ctx context.Context) error { return finds(ctx, asker, "web", instance(t, "changer", "web", 1).Address) })
+	within(t, func(ctx context.Context) error {
+		return finds(ctx, asker, "web", instance(t, "changer", "web", 1).Address)
+	})
 	within(t, func(context.Context) error {
 		got := containers(t, "changer")
 		if slices.Sort(got); len(got) != 2 {
