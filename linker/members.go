@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -81,17 +82,24 @@ func (m *members) review(now time.Time) {
 		states[g.Name] = g.State
 	}
 	s := m.l.catalog.Snapshot()
+	changed := false
 	for name, h := range s.Hosts {
 		switch {
 		case name == m.l.cfg.Host:
 		case states[name] == gossip.StateAlive:
 			delete(m.silent, name)
+			changed = changed || s.Suspended[name]
 			m.l.catalog.Resume(name)
 		case s.Suspended[name]:
 		case m.overdue(h, states[name], now):
 			m.l.log.Warn("host suspended", "host", name, "state", string(states[name]))
 			m.l.catalog.Suspend(name)
+			changed = true
 		}
+	}
+	if changed {
+		suspended := slices.Sorted(maps.Keys(m.l.catalog.Snapshot().Suspended))
+		m.l.keep(func(d *savedDoc) { d.Suspended = suspended })
 	}
 }
 

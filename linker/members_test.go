@@ -2,6 +2,7 @@ package linker
 
 import (
 	"log/slog"
+	"net/netip"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -64,4 +65,23 @@ func TestTombstonesAreSwept(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A linker that restarts while a host is dead does not answer with that host's
+// containers until it has missed it once more.
+func TestSuspendedOverARestart(t *testing.T) {
+	h := newTestHost(t, 12)
+	h.start(t)
+	h.client(t)
+	rival(t, h, netip.MustParsePrefix("100.64.9.0/24"), time.Now())
+	suspended := func() bool { return h.catalog.Snapshot().Suspended["rival"] }
+	eventually(t, "suspended as it is never met", suspended)
+	eventually(t, "kept", func() bool { return len(h.saved.get().Suspended) == 1 })
+	h.stop()
+	h.start(t)
+	h.client(t)
+	if !suspended() || h.catalog.Snapshot().Hosts["rival"] == nil {
+		t.Error("the restart revived a host")
+	}
+	h.stop()
 }

@@ -46,6 +46,9 @@ func (l *Linker) recall() error {
 			l.log.Warn("a kept record makes no sense", "err", err)
 		}
 	}
+	for _, host := range l.saved.get().Suspended {
+		l.catalog.Suspend(host)
+	}
 	return nil
 }
 

@@ -28,6 +28,10 @@ type savedDoc struct {
 	Block6  netip.Prefix              `json:"block6,omitzero"`
 	Claimed time.Time                 `json:"claimed,omitzero"`
 	Members map[string]netip.AddrPort `json:"members"` // gossip addresses of hosts ever met
+
+	// Suspended hosts stay so over a restart, until they show that they live: else
+	// their names would answer for the moments that it takes to miss them.
+	Suspended []string `json:"suspended,omitempty"`
 }
 
 // loadSaved reads what an earlier run left, and enters a new epoch: larger than
