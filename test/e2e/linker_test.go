@@ -62,12 +62,43 @@ func TestForgedSourceReachesNobody(t *testing.T) {
 	}
 }
 
+// A query in somebody else's name is not answered: the linker would tell web, on
+// whose address it was asked, what web may see.
+func TestForgedQueryIsNotAnswered(t *testing.T) {
+	start(t, 0, spec{app: "shop", service: "db", args: []string{"serve", "5432"}})
+	web := start(t, 1, spec{app: "shop", service: "web", args: []string{"catch", "9999"}})
+	stranger := start(t, 1, spec{app: "stranger", service: "tool", flags: []string{"--cap-add", "NET_RAW", "--cap-add", "NET_ADMIN"}, args: []string{"catch", "9999"}})
+	answered := func(c container) error {
+		before := c.logs(t)
+		if out, err := c.exec(t.Context(), "ask", c.address(t), "9999", "db.shop.tombolo.internal"); err != nil {
+			return fmt.Errorf("%w: %s", err, out)
+		}
+		if after := c.logs(t); after == before {
+			return fmt.Errorf("%s has no answer", c.name)
+		}
+		return nil
+	}
+	for _, c := range []container{web, stranger} { // each in its own name, and its own view
+		within(t, func(context.Context) error { return answered(c) })
+	}
+	before := web.logs(t)
+	for range 5 {
+		if out, err := stranger.exec(t.Context(), "ask", web.address(t), "9999", "db.shop.tombolo.internal"); err != nil {
+			t.Fatalf("ask: %v: %s", err, out)
+		}
+	}
+	within(t, func(context.Context) error { return answered(stranger) }) // what was sent before has been dealt with
+	if after := web.logs(t); after != before {
+		t.Errorf("answers to forged queries arrived: %q", strings.TrimPrefix(after, before))
+	}
+}
+
 func TestLinkerKilledWhileTrafficFlows(t *testing.T) {
 	start(t, 0, spec{app: "shop", service: "db", args: []string{"serve", "5432"}})
 	web := start(t, 1, spec{app: "shop", service: "web", args: []string{"serve", "80"}})
 	web.reaches(t, "db:5432")
 	holder := start(t, 2, spec{app: "shop", service: "holder", args: []string{"hold", "db:5432"}})
-	within(t, func(ctx context.Context) error { return moved(t, holder) })
+	within(t, func(context.Context) error { return moved(t, holder) })
 	for _, h := range testLab.Hosts {
 		killLinker(t, h)
 	}
@@ -132,7 +163,7 @@ func TestSecondNetworkOnTheDriver(t *testing.T) {
 		out, err := docker(ctx, h, args...)
 		if err == nil {
 			t.Errorf("docker %v was accepted", args)
-			docker(ctx, h, "network", "rm", "second")
+			_, _ = docker(ctx, h, "network", "rm", "second")
 		}
 		if ctx.Err() != nil {
 			t.Fatalf("docker %v hangs", args)
@@ -259,7 +290,7 @@ func TestForeignContainersAreReachedByNobody(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	t.Cleanup(func() { exec.Command("docker", "-H", h.DockerHost(), "rm", "-f", "foreign").Run() })
+	t.Cleanup(func() { _ = exec.Command("docker", "-H", h.DockerHost(), "rm", "-f", "foreign").Run() })
 	foreign := container{host: h, name: "foreign"}
 	web := start(t, 1, spec{app: "shop", service: "web", args: []string{"serve", "80"}})
 	web.reaches(t, "web:80")

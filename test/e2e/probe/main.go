@@ -5,6 +5,7 @@
 //	probe lookup NAME           prints the name's addresses, one a line
 //	probe hold HOST:PORT        keeps one connection busy, prints "lost" and exits 1 when it breaks
 //	probe forge SRC DST PORT    sends UDP datagrams with source address SRC by a raw socket
+//	probe ask SRC PORT NAME     sends a DNS query in the name of SRC by a raw socket
 //	probe remember FILE         counts its starts in FILE, prints "boot N", waits
 //	probe catch PORT            prints the source of every UDP datagram that arrives
 //	probe facts                 prints what a process sees of itself and its container
@@ -22,6 +23,7 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -35,7 +37,7 @@ func run(args []string) int {
 		run      func([]string) error
 	}{
 		"serve": {1, serve}, "dial": {1, dial}, "lookup": {1, lookup}, "hold": {1, hold}, "forge": {3, forge}, "catch": {1, catch},
-		"remember": {1, remember}, "facts": {0, facts}, "trap": {0, trap}, "end": {1, end},
+		"remember": {1, remember}, "facts": {0, facts}, "trap": {0, trap}, "end": {1, end}, "ask": {3, ask},
 		"check": {0, check}, "sick": {0, sick}, "well": {0, well},
 	}
 	if len(args) > 0 {
@@ -47,7 +49,7 @@ func run(args []string) int {
 			return 0
 		}
 	}
-	fmt.Println("usage: probe serve|dial|lookup|hold|forge|catch|remember|facts|trap|end|check|sick|well ...")
+	fmt.Println("usage: probe serve|dial|lookup|hold|forge|catch|remember|facts|trap|end|ask|check|sick|well ...")
 	return 2
 }
 
@@ -203,7 +205,7 @@ func datagram6(src, dst netip.Addr, port uint16, payload string) []byte {
 	binary.BigEndian.PutUint16(udp[4:], size)
 	copy(udp[8:], payload)
 	sum := uint32(size) + syscall.IPPROTO_UDP
-	for covered := append(p[8:40:40], udp...); len(covered) > 0; covered = covered[2:] { // of even length
+	for covered := slices.Concat(p[8:40], udp); len(covered) > 0; covered = covered[2:] { // of even length
 		sum += uint32(binary.BigEndian.Uint16(covered))
 	}
 	for sum > 0xffff {
@@ -233,7 +235,7 @@ func remember(args []string) error {
 	if err != nil && !os.IsNotExist(err) {
 		return err
 	}
-	now := append(old, '+')
+	now := slices.Concat(old, []byte("+"))
 	if err := os.WriteFile(args[0], now, 0o600); err != nil {
 		return err
 	}

@@ -1,0 +1,37 @@
+package main
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// ask sends a DNS query (RFC 1035) whose IP header says that it is of SRC:PORT.
+func ask(args []string) error {
+	src := netip.MustParseAddr(args[0])
+	port, err := strconv.ParseUint(args[1], 10, 16)
+	if err != nil {
+		return err
+	}
+	resolver := netip.MustParseAddr("169.254.1.1")
+	packet := datagram(src, resolver, 53, query(args[2]))
+	binary.BigEndian.PutUint16(packet[20:], uint16(port))
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_RAW, syscall.IPPROTO_RAW)
+	if err != nil {
+		return fmt.Errorf("raw socket: %w", err)
+	}
+	defer syscall.Close(fd)
+	return syscall.Sendto(fd, packet, 0, &syscall.SockaddrInet4{Addr: resolver.As4()})
+}
+
+// query asks for the IPv4 addresses of a name.
+func query(name string) string {
+	q := []byte{0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0}
+	for label := range strings.SplitSeq(name, ".") {
+		q = append(append(q, byte(len(label))), label...)
+	}
+	return string(append(q, 0, 0, 1, 0, 1))
+}
