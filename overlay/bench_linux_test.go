@@ -80,11 +80,11 @@ func BenchmarkThroughput(b *testing.B) {
 	h1.set()
 	h2.set()
 	from, to := h1.endpoint(5), h2.endpoint(5)
-	box, nto := h1.run(from), h2.run(to)
+	box, peer := h1.run(from), h2.run(to)
 	h2.config.Allow = []Allow{{From: from.Addr4, To: to.Addr4}}
 	h2.set()
 	plain1, plain2 := handMade(b, h1, h2.Underlay, 1), handMade(b, h2, h1.Underlay, 2)
-	ours := sink(b, box, nto, at(to.Addr4, 9000))
+	ours := sink(b, box, peer, at(to.Addr4, 9000))
 	theirs := sink(b, plain1, plain2, "10.9.0.2:9000")
 	buf := make([]byte, 1<<20)
 	var spent [2]time.Duration

@@ -3,6 +3,7 @@ package overlay
 import (
 	"net"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -96,7 +97,7 @@ func TestVXLANFromStrangers(t *testing.T) {
 	// Even a member cannot speak for what is not in the pool, or is b's own.
 	before := count(t, b, "forged")
 	for _, source := range []netip.Addr{outsideAddr, b.endpoint(6).Addr4} {
-		forged := append(packet[:8:8], ethernet(b.MAC, a.MAC, udpPacket(source, victim.Addr4))...)
+		forged := slices.Concat(packet[:8], ethernet(b.MAC, a.MAC, udpPacket(source, victim.Addr4)))
 		_, err = conn.Write(forged)
 		must(t, err)
 	}
@@ -189,7 +190,7 @@ func solicitation(mac net.HardwareAddr, n int) []byte {
 	body = append(append(body, 1, 1), mac...)
 	pseudo := append(append(from[:], Gateway6.AsSlice()...), 0, 0, 0, byte(len(body)), 0, 0, 0, unix.IPPROTO_ICMPV6)
 	var sum uint32
-	for whole, i := append(pseudo, body...), 0; i < len(whole); i += 2 {
+	for whole, i := slices.Concat(pseudo, body), 0; i < len(whole); i += 2 {
 		sum += uint32(whole[i])<<8 | uint32(whole[i+1])
 	}
 	sum = ^(sum>>16 + sum&0xffff)

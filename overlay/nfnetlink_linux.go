@@ -92,7 +92,8 @@ func dataValue(data []byte) string {
 
 const nfgenLen = 4 // struct nfgenmsg
 
-func tableAttr(kind uint16) *nl.RtAttr {
+// tableAttr names our table by the attribute that a kind of message has for it.
+func tableAttr(kind uint16) *nl.RtAttr { //nolint:unparam // each has the number 1, by accident
 	return nl.NewRtAttr(int(kind), nl.ZeroTerminated(tableName))
 }
 

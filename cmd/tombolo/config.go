@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -35,11 +36,7 @@ func (p *projectFlags) registerAs(flags *pflag.FlagSet, short string) {
 	flags.StringVar(&o.WorkingDir, "project-directory", "", "folder that relative paths start from (default: the first file's)")
 }
 
-// load reads the project and prints its warnings to standard error.
-func (p *projectFlags) load(ctx context.Context) (*app.App, error) {
-	return p.loadTo(ctx, os.Stderr)
-}
-
+// loadTo reads the project and prints its warnings.
 func (p *projectFlags) loadTo(ctx context.Context, stderr io.Writer) (*app.App, error) {
 	o := p.options
 	o.Env = os.Environ()
@@ -47,7 +44,8 @@ func (p *projectFlags) loadTo(ctx context.Context, stderr io.Writer) (*app.App, 
 	for _, w := range warnings {
 		fmt.Fprintf(stderr, "warning: %v\n", w)
 	}
-	if problems, ok := err.(app.Problems); ok && len(problems) > 1 {
+	var problems app.Problems
+	if errors.As(err, &problems) && len(problems) > 1 {
 		return nil, fmt.Errorf("%d problems:\n%w", len(problems), err)
 	}
 	return a, err

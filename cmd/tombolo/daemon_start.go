@@ -123,7 +123,7 @@ func awaitDaemon(ctx context.Context, ended <-chan error) error {
 				ended = nil // somebody else's was faster
 				continue
 			}
-			return fmt.Errorf("the daemon ended (%v); its log (%s) ends with:\n%s", err, daemonLog(defaultStateDir), logEnd())
+			return fmt.Errorf("the daemon ended (%w); its log (%s) ends with:\n%s", err, daemonLog(defaultStateDir), logEnd())
 		case <-tick.C:
 		}
 	}

@@ -90,7 +90,7 @@ func labDown() *cobra.Command {
 		Use:   "down",
 		Short: "Remove the lab, with its containers and volumes",
 		Args:  noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		RunE: func(*cobra.Command, []string) error {
 			if err := needRoot("a lab is root's"); err != nil {
 				return err
 			}
@@ -170,7 +170,7 @@ func labHostVerb(use, short string, verb func(*lab.Lab, string) error) *cobra.Co
 		Args:  takes(1, true, "one host"),
 
 		ValidArgsFunction: completer(labHosts).complete,
-		RunE: func(cmd *cobra.Command, args []string) error {
+		RunE: func(_ *cobra.Command, args []string) error {
 			l, err := loadLab()
 			if err != nil {
 				return err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -178,7 +179,7 @@ func (p *progress) table(n int) []string {
 		}
 		open = append(open, line)
 	}
-	rows := append(open, done...)
+	rows := slices.Concat(open, done)
 	if len(rows) <= n-1 {
 		rows = rows[:0]
 		for _, i := range p.last.Instances { // all fit: in their own order
@@ -199,6 +200,7 @@ func (p *progress) table(n int) []string {
 func (p *progress) row(i api.Instance, names int) string {
 	mark, colour := spinner[p.frame%len(spinner)], "\x1b[36m"
 	switch i.State {
+	case api.StateStaging, api.StateRunning, api.StateHealthy, api.StateStopping:
 	case api.StateUp, api.StateDone:
 		mark, colour = "✔", "\x1b[32m"
 	case api.StateFailed, api.StateLost, api.StateUnhealthy:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -126,7 +127,7 @@ func printFailures(out io.Writer, s api.Status) {
 			open = append(open, i)
 		}
 	}
-	show := append(ended, open...)
+	show := slices.Concat(ended, open)
 	if s.Failed != "" && len(ended) > 0 { // the others are not why
 		show = ended
 	}

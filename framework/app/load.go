@@ -140,7 +140,11 @@ func (l *loading) index() error {
 		}
 		s, err := l.sources.parse(file.Filename, file.Content)
 		if err != nil {
-			return Problems{err.(Problem)}
+			var problem Problem
+			if !errors.As(err, &problem) {
+				return err
+			}
+			return Problems{problem}
 		}
 		if l.report.unknown(s) {
 			if file.Content, err = render(s.docs); err != nil {

@@ -284,17 +284,15 @@ func (a *agent) registered(ctx context.Context, m Registered) {
 	}
 }
 
-// sleep waits for d and says whether ctx still stands.
-func sleep(ctx context.Context, d time.Duration) bool {
+// sleep waits for d, or for the end of ctx.
+func sleep(ctx context.Context, d time.Duration) {
 	if d <= 0 {
-		return ctx.Err() == nil
+		return
 	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
-		return false
 	case <-timer.C:
-		return true
 	}
 }

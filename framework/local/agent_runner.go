@@ -160,6 +160,7 @@ func (r *runner) step(ctx context.Context) bool {
 		return false
 	}
 	switch next := decide(c, r.seen, r.under(), r.last); next.do {
+	case doWait:
 	case doRunning:
 		r.seen.running = true
 		r.Report(runningStatus(r.Task.Task, c))

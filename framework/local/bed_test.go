@@ -102,7 +102,7 @@ func newBed(t *testing.T, config Config) *bed {
 	b := &bed{t: t, master: m, server: mesostest.Serve(m.Handler())}
 	ctx, cancel := context.WithCancel(context.Background())
 	b.cancel = cancel
-	go m.Run(ctx)
+	go func() { _ = m.Run(ctx) }() // it ends with ctx, and well
 	b.connect(tester)
 	return b
 }

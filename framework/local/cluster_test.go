@@ -90,7 +90,7 @@ func (s *scheduling) handle(ctx context.Context, client *mesos.Client, e schedul
 	if e.Update != nil {
 		status := e.Update.Status
 		s.states[status.TaskID.Value] = append(s.states[status.TaskID.Value], strings.TrimPrefix(status.GetState().String(), "TASK_"))
-		go client.Acknowledge(ctx, status)
+		go func() { _ = client.Acknowledge(ctx, status) }() // what is not acknowledged comes again
 	}
 }
 

@@ -20,11 +20,10 @@ const (
 	maxBody = 64 << 20
 )
 
-// answer is what a call comes back with: a stream, or a status and a text.
+// answer is what a call comes back with.
 type answer struct {
 	status int
 	text   string
-	stream *stream
 }
 
 var accepted = answer{status: http.StatusAccepted}

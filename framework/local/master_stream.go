@@ -75,7 +75,9 @@ func (s *stream) serve(w http.ResponseWriter, r *http.Request) {
 			ended = true
 		case <-s.events.ready:
 		}
-		connection.SetWriteDeadline(time.Now().Add(writeTimeout))
+		if connection.SetWriteDeadline(time.Now().Add(writeTimeout)) != nil {
+			return
+		}
 		for _, record := range s.events.take() {
 			if _, err := w.Write(record); err != nil {
 				return
@@ -84,6 +86,8 @@ func (s *stream) serve(w http.ResponseWriter, r *http.Request) {
 		if connection.Flush() != nil {
 			return
 		}
-		connection.SetWriteDeadline(time.Time{})
+		if connection.SetWriteDeadline(time.Time{}) != nil {
+			return
+		}
 	}
 }

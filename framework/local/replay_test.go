@@ -123,7 +123,7 @@ func (r *replay) start() {
 	r.master, r.server = m, mesostest.Serve(m.Handler())
 	ctx, cancel := context.WithCancel(context.Background())
 	r.cancel = cancel
-	go m.Run(ctx)
+	go func() { _ = m.Run(ctx) }() // it ends with ctx, and well
 	if r.agent != nil {
 		r.agent.m = m
 	}

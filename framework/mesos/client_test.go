@@ -208,7 +208,7 @@ func TestErrorsEndRun(t *testing.T) {
 		{"Roles { other } are not present in the master's --roles", mesos.ErrRefused},
 	} {
 		t.Run(c.message, func(t *testing.T) {
-			run(t, mesos.Config{}, func(w http.ResponseWriter, r *http.Request, _ *scheduler.Call) {
+			run(t, mesos.Config{}, func(w http.ResponseWriter, _ *http.Request, _ *scheduler.Call) {
 				write(w, &scheduler.Event{Type: scheduler.Event_ERROR, Error: &scheduler.Event_Error{Message: c.message}})
 			}, func(b *bed) {
 				if err := <-b.ended; !errors.Is(err, c.want) {

@@ -21,7 +21,7 @@ type Stats struct {
 }
 
 type counters struct {
-	malformed, conflicts, sent, received, news, repairs, repaired, dropped atomic.Uint64
+	malformed, sent, received, news, repairs, repaired, dropped atomic.Uint64
 }
 
 func (c *counters) drop(yes bool) {

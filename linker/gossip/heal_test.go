@@ -104,7 +104,7 @@ func TestSeedRestarts(t *testing.T) {
 }
 
 func TestKnownIsDialled(t *testing.T) {
-	bubble(t, 2, func(t *testing.T, c *cluster) {
+	bubble(t, 2, func(_ *testing.T, c *cluster) {
 		c.start(3, func(cfg *gossip.Config) {
 			cfg.Seeds = nil
 			cfg.Known = map[string]netip.AddrPort{"h2": netip.MustParseAddrPort(addr(2)), "h3": netip.MustParseAddrPort(addr(3))}

@@ -148,7 +148,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	s.cfg.Log.Debug("plugin call", "call", r.URL.Path, "took", time.Since(start))
 	w.Header().Set("Content-Type", "application/vnd.docker.plugins.v1.1+json")
-	json.NewEncoder(w).Encode(reply) // an error here means that Docker hung up
+	_ = json.NewEncoder(w).Encode(reply) // an error here means that Docker hung up
 }
 
 // run does the call in a goroutine of its own, so that one which ignores its

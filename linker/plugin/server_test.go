@@ -195,7 +195,7 @@ func TestGarbageOnTheSocketChangesNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		conn.Write(junk) // the server may hang up half way
+		_, _ = conn.Write(junk) // the server may hang up half way
 		conn.Close()
 	}
 	if code, _ := post(t, c, "/Plugin.Activate", ""); code != 200 || len(h.table.Snapshot()) != 0 {

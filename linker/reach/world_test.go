@@ -33,7 +33,9 @@ func (w world) add(id, who string, changes ...change) world {
 		App:   parts[0], Service: parts[1],
 	}
 	if parts[2] != "" {
-		fmt.Sscan(parts[2], &e.Slot)
+		if _, err := fmt.Sscan(parts[2], &e.Slot); err != nil {
+			panic(err)
+		}
 	}
 	if e.App != "" {
 		e.Networks = nets(e.App + "_default")

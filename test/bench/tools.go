@@ -22,7 +22,7 @@ var tools = map[string]func(ctx context.Context, args []string) error{
 	"stream":     stream,
 	"trips":      trips,
 	"observe":    observe,
-	"stamp":      func(ctx context.Context, _ []string) error { stamp(ctx); return nil },
+	"stamp":      stamp,
 	"true":       func(context.Context, []string) error { return nil },
 }
 
@@ -93,7 +93,8 @@ func observe(ctx context.Context, _ []string) error {
 }
 
 // stamp writes when it started, and waits to be killed.
-func stamp(ctx context.Context) {
+func stamp(ctx context.Context, _ []string) error { //nolint:unparam // as the other tools
 	fmt.Println(time.Now().UnixNano())
 	<-ctx.Done()
+	return nil
 }

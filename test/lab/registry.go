@@ -38,7 +38,7 @@ func RunRegistry(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	outside, err := listenOr(registryPush, "127.0.0.1:0")
+	outside, err := listenHereOrNear(registryPush)
 	if err != nil {
 		inside.Close()
 		return err
@@ -71,11 +71,11 @@ func RunRegistry(ctx context.Context) error {
 	return g.Wait()
 }
 
-// listenOr listens on addr, or where that is taken on other.
-func listenOr(addr, other string) (net.Listener, error) {
+// listenHereOrNear listens on addr, or where that is taken on a free loopback port.
+func listenHereOrNear(addr string) (net.Listener, error) {
 	l, err := net.Listen("tcp", addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return net.Listen("tcp", other)
+		return net.Listen("tcp", "127.0.0.1:0")
 	}
 	return l, err
 }

@@ -49,13 +49,13 @@ func TestManifestsAreKept(t *testing.T) {
 	}
 }
 
-func TestListenOr(t *testing.T) {
-	one, err := listenOr("127.0.0.1:0", "127.0.0.1:0")
+func TestListenHereOrNear(t *testing.T) {
+	one, err := listenHereOrNear("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer one.Close()
-	two, err := listenOr(one.Addr().String(), "127.0.0.1:0")
+	two, err := listenHereOrNear(one.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +63,7 @@ func TestListenOr(t *testing.T) {
 	if one.Addr().(*net.TCPAddr).Port == two.Addr().(*net.TCPAddr).Port {
 		t.Error("one port twice")
 	}
-	if l, err := listenOr("nowhere", "127.0.0.1:0"); err == nil {
+	if l, err := listenHereOrNear("nowhere"); err == nil {
 		l.Close()
 		t.Error("listens nowhere")
 	}

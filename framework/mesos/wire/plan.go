@@ -57,7 +57,7 @@ func parseTag(tag string, index int) field {
 		key, value, _ := strings.Cut(part, "=")
 		switch {
 		case i == 1:
-			fmt.Sscan(part, &f.number)
+			_, _ = fmt.Sscan(part, &f.number) // the generator wrote a number
 		case i == 2:
 			f.required, f.repeated = part == "req", part == "rep"
 		case key == "name":

@@ -215,7 +215,7 @@ func (e *Engine) listNetworks(w http.ResponseWriter, _ *http.Request) {
 func (e *Engine) createNetwork(w http.ResponseWriter, r *http.Request) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	json.NewDecoder(r.Body).Decode(&e.network) // our own client sent it
+	_ = json.NewDecoder(r.Body).Decode(&e.network) // our own client sent it
 	e.network["Id"] = networkID
 	e.made++
 	w.WriteHeader(http.StatusCreated)
