@@ -72,14 +72,14 @@ func TestTombstonesAreSwept(t *testing.T) {
 func TestSuspendedOverARestart(t *testing.T) {
 	h := newTestHost(t, 12)
 	h.start(t)
-	h.client(t)
+	eventually(t, "block used", func() bool { return h.claimed.Load() != nil })
 	rival(t, h, netip.MustParsePrefix("100.64.9.0/24"), time.Now())
 	suspended := func() bool { return h.catalog.Snapshot().Suspended["rival"] }
 	eventually(t, "suspended as it is never met", suspended)
 	eventually(t, "kept", func() bool { return len(h.saved.get().Suspended) == 1 })
 	h.stop()
 	h.start(t)
-	h.client(t)
+	eventually(t, "block used", func() bool { return h.claimed.Load() != nil })
 	if !suspended() || h.catalog.Snapshot().Hosts["rival"] == nil {
 		t.Error("the restart revived a host")
 	}
