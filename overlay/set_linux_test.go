@@ -2,6 +2,7 @@ package overlay
 
 import (
 	"net/netip"
+	"os/exec"
 	"strings"
 	"testing"
 )
@@ -68,6 +69,29 @@ func TestDetachedInterfaceIsGone(t *testing.T) {
 		}
 		if got := string(runIn(t, box, "ip -o link")); strings.Contains(got, "eth0") {
 			t.Errorf("still in the container: %s", got)
+		}
+	}
+}
+
+// What another tool breaks while the table is being written is not taken for ours.
+func TestReplaceAmongOthersChanges(t *testing.T) {
+	t.Parallel()
+	h := newLab(t, 1).hosts[0]
+	h.set()
+	for range 10 {
+		broken := make(chan struct{})
+		go func() {
+			defer close(broken)
+			_ = inside(h.ns, func() error {
+				return exec.Command("sh", "-c", "for i in 1 2 3 4 5 6; do nft flush chain inet tombolo source; done").Run()
+			})
+		}()
+		h.restart()
+		h.set()
+		<-broken
+		h.set()
+		if got := string(runIn(t, h.ns, "nft list chain inet tombolo source")); !strings.Contains(got, "goto source_container") {
+			t.Fatalf("broken rules are taken for ours: %s", got)
 		}
 	}
 }

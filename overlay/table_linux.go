@@ -81,14 +81,14 @@ func (t *table) refresh() (intact bool, err error) {
 	}
 	t.foreign++
 	digest, err := rulesDigest()
-	if errors.Is(err, unix.ENOENT) || err == nil && digest != t.digest {
+	if moved(err) || err == nil && digest != t.digest {
 		return false, nil
 	}
 	if err != nil {
 		return false, err
 	}
 	have, err := setContents()
-	if errors.Is(err, unix.ENOENT) || errors.Is(err, netlink.ErrDumpInterrupted) {
+	if moved(err) {
 		return false, nil
 	}
 	if err != nil {
@@ -98,20 +98,38 @@ func (t *table) refresh() (intact bool, err error) {
 	return true, nil
 }
 
+// moved reports that somebody removed or changed what was being read.
+func moved(err error) bool {
+	return errors.Is(err, unix.ENOENT) || errors.Is(err, netlink.ErrDumpInterrupted)
+}
+
+// replace writes the table anew. What it then takes for its rules is what it reads
+// back, so it makes sure that nobody wrote meanwhile; where others never pause, the
+// next apply replaces it again.
 func (t *table) replace(ctx context.Context, want ruleset) error {
 	t.written = false
-	if err := runNft(ctx, want.text()); err != nil {
-		return err
+	for range 3 {
+		before, err := generation()
+		if err != nil {
+			return err
+		}
+		if err := runNft(ctx, want.text()); err != nil {
+			return err
+		}
+		digest, err := rulesDigest()
+		if err != nil && !moved(err) {
+			return err
+		}
+		gen, err := generation()
+		if err != nil {
+			return err
+		}
+		if gen == before+1 {
+			*t = table{written: true, facts: want.facts, have: want.sets, digest: digest, gen: gen, foreign: t.foreign + 1}
+			return nil
+		}
 	}
-	gen, err := generation()
-	if err != nil {
-		return err
-	}
-	digest, err := rulesDigest()
-	if err != nil {
-		return err
-	}
-	*t = table{written: true, facts: want.facts, have: want.sets, digest: digest, gen: gen, foreign: t.foreign + 1}
+	t.foreign++
 	return nil
 }
 
