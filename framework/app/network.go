@@ -112,10 +112,16 @@ func (s *serviceMapping) dependencies() {
 		if _, ok := s.project.Services[name]; !ok && !d.Required {
 			continue
 		}
-		s.out.DependsOn[name] = Dependency{Condition: d.Condition, Restart: d.Restart, Optional: !d.Required}
 		linked := slices.ContainsFunc(s.out.Links, func(l Link) bool { return l.App == "" && l.Service == name })
-		if linked && !s.sources.has(s.path.to("depends_on", name)) {
+		implied := linked && !s.sources.has(s.path.to("depends_on", name))
+		if implied {
 			s.implied[[2]string{s.out.Name, name}] = true
+		}
+		s.out.DependsOn[name] = Dependency{
+			Condition: d.Condition, Optional: !d.Required,
+			// compose-go has whoever links a service restart with it, as links by
+			// /etc/hosts needed; names in DNS move by themselves.
+			Restart: d.Restart && !implied,
 		}
 	}
 	s.out.DependsOn = nonEmpty(s.out.DependsOn)
