@@ -35,6 +35,21 @@ func compose(t *testing.T, app, text string) string {
 	return file
 }
 
+// rewrite changes what a Compose file says.
+func rewrite(t *testing.T, file, old, replacement string) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(text), old) {
+		t.Fatalf("the file does not say %q", old)
+	}
+	if err := os.WriteFile(file, []byte(strings.Replace(string(text), old, replacement, 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // leftovers is an error while containers of an app are there.
 func leftovers(t *testing.T, app string) error {
 	if left := containers(t, app); len(left) > 0 {

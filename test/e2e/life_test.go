@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"fmt"
-	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -52,18 +51,8 @@ func TestUpOnAChangedFile(t *testing.T) {
 	for _, i := range instances(t, "changer") {
 		before[fmt.Sprint(i.Service, i.Slot)] = i.Container
 	}
-	change := func(old, replacement string) {
-		t.Helper()
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(file, []byte(strings.Replace(string(text), old, replacement, 1)), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		up(t, file)
-	}
-	change("red", "blue")
+	rewrite(t, file, "red", "blue")
+	up(t, file)
 	for _, i := range allUp(t, "changer", 4) {
 		same := before[fmt.Sprint(i.Service, i.Slot)] == i.Container
 		if same != (i.Service == "asker") {
@@ -76,7 +65,8 @@ func TestUpOnAChangedFile(t *testing.T) {
 			t.Errorf("web.%d: %v:\n%s", i.Slot, err, out)
 		}
 	}
-	change("replicas: 3", "replicas: 1")
+	rewrite(t, file, "replicas: 3", "replicas: 1")
+	up(t, file)
 	asker := instance(t, "changer", "asker", 1)
 	within(t, func(ctx context.Context) error {
 		return finds(ctx, asker, "web", instance(t, "changer", "web", 1).Address)

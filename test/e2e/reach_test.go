@@ -122,3 +122,39 @@ func checkEgress(t *testing.T, open, closed api.Instance) {
 		t.Errorf("a way out of an internal network: %s", out)
 	}
 }
+
+// Links and aliases are told by the app record: to change them replaces nothing.
+func TestLinksChangeWhileContainersRun(t *testing.T) {
+	file := compose(t, "relinked", `
+  db: {image: %IMAGE%, command: [serve, "80"], x-tombolo: {export: false}}
+  web: {image: %IMAGE%, command: [serve, "80"], links: []}
+x-tombolo: {isolation: links}
+`)
+	up(t, file)
+	web, db := instance(t, "relinked", "web", 1), instance(t, "relinked", "db", 1)
+	rewrite(t, file, "links: []", `links: ["db:store"]`)
+	up(t, file)
+	within(t, func(ctx context.Context) error {
+		out, err := inInstance(ctx, web, "dial", "store:80")
+		if err != nil {
+			return fmt.Errorf("%w: %s", err, out)
+		}
+		return nil
+	})
+	rewrite(t, file, `["db:store"]`, "[]")
+	up(t, file)
+	for _, target := range []string{"store:80", db.Address + ":80"} {
+		within(t, func(ctx context.Context) error {
+			if out, err := inInstance(ctx, web, "dial", target); err == nil {
+				return fmt.Errorf("reaches %s without a link: %s", target, out)
+			}
+			return nil
+		})
+	}
+	if now := instance(t, "relinked", "web", 1); now.Container != web.Container {
+		t.Error("web was replaced")
+	}
+	if now := instance(t, "relinked", "db", 1); now.Container != db.Container {
+		t.Error("db was replaced")
+	}
+}
