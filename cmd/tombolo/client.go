@@ -38,13 +38,21 @@ func absent(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED)
 }
 
+// forbidden makes an error of a socket that root alone may use say so.
+func forbidden(err error, socket string) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("root is needed: %s is root's (try with sudo)", socket)
+	}
+	return err
+}
+
 // explain makes an error of the API's client one that says what to do.
 func (f *apiFlags) explain(err error) error {
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("root is needed: %s is root's (try with sudo)", f.target)
+		return forbidden(err, f.target)
 	case absent(err):
 		return fmt.Errorf("no framework answers at %s (tombolo up starts one)", f.target)
 	}

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"text/tabwriter"
 	"time"
@@ -56,6 +58,9 @@ func printDaemon(cmd *cobra.Command, pid int, socket string) error {
 	ctx, cancel := context.WithTimeout(cmd.Context(), 5*time.Second)
 	defer cancel()
 	info, err := client.Info(ctx)
+	if errors.Is(err, fs.ErrPermission) {
+		return forbidden(err, socket)
+	}
 	if err != nil {
 		return fmt.Errorf("a daemon runs (process %d) but does not answer: %w", pid, err)
 	}

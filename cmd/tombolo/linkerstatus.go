@@ -53,7 +53,7 @@ func linkerStatuses(ctx context.Context, sockets []string) ([]api.Status, error)
 		case errors.Is(err, os.ErrNotExist):
 			errs = append(errs, fmt.Errorf("no linker runs here: %w", err))
 		default:
-			errs = append(errs, err)
+			errs = append(errs, forbidden(err, socket))
 		}
 	}
 	return all, errors.Join(errs...)

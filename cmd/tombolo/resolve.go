@@ -99,7 +99,7 @@ func resolveAt(ctx context.Context, sockets []string, name, from string) (api.Re
 		if errors.Is(err, os.ErrNotExist) {
 			err = fmt.Errorf("no linker runs here: %w", err)
 		}
-		errs = append(errs, err)
+		errs = append(errs, forbidden(err, socket))
 	}
 	for _, err := range errs {
 		if !errors.Is(err, api.ErrNotFound) {

@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -20,19 +21,24 @@ func runAll(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	binary, probe = os.Getenv("TOMBOLO_BINARY"), filepath.Join(dir, "probe")
-	if binary == "" {
-		binary = filepath.Join(dir, "tombolo")
-		err = goBuild(binary, "tombolo/cmd/tombolo")
-	}
-	if err == nil {
-		err = goBuild(probe, "tombolo/test/e2e/probe")
-	}
-	if err != nil {
+	binary, probe = filepath.Join(dir, "tombolo"), filepath.Join(dir, "probe")
+	if err := errors.Join(os.Chmod(dir, 0o755), provideBinary(), goBuild(probe, "tombolo/test/e2e/probe")); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	return m.Run()
+}
+
+// provideBinary puts the binary where nobody, too, may run it.
+func provideBinary() error {
+	built := os.Getenv("TOMBOLO_BINARY")
+	if built == "" {
+		return goBuild(binary, "tombolo/cmd/tombolo")
+	}
+	if out, err := exec.Command("install", "-m", "0755", built, binary).CombinedOutput(); err != nil {
+		return fmt.Errorf("%w: %s", err, out)
+	}
+	return nil
 }
 
 func goBuild(out, pkg string) error {

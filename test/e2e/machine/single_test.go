@@ -127,6 +127,7 @@ func TestAppOnOneMachine(t *testing.T) {
 	if out := m.must(t, "daemon", "status"); !strings.Contains(out, "shop: 4 of 4 instances up") {
 		t.Errorf("daemon status said:\n%s", out)
 	}
+	checkNobody(t, m)
 	m.fails(t, 1, "the daemon is needed by shop (first: tombolo -p shop down)", "daemon", "stop")
 	m.must(t, "-p", "shop", "down")
 	if left := containers(t, m, "shop"); len(left) > 0 {
@@ -156,6 +157,20 @@ func checkLinks(t *testing.T, m *machine) {
 	m.fails(t, 1, `no container "nobody"`, "resolve", "db", "--from", "nobody")
 	for _, target := range []string{"127.0.0.1:8080", "192.0.2.10:8080"} {
 		m.sh(t, probe+" dial "+target)
+	}
+}
+
+// checkNobody has somebody who is not root try what needs root.
+func checkNobody(t *testing.T, m *machine) {
+	t.Helper()
+	for _, args := range [][]string{
+		{"ps", "-a"}, {"-p", "shop", "logs"}, {"-p", "shop", "down"}, {"resolve", "db.shop"},
+		{"linker", "status"}, {"daemon", "status"}, {"daemon", "stop"}, {"lab", "up"}, {"lab", "down"},
+	} {
+		out, err := m.inside(t.Context(), append([]string{"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", binary}, args...)...).CombinedOutput()
+		if err == nil || !strings.Contains(string(out), "root is needed") || !strings.Contains(string(out), "try with sudo") {
+			t.Errorf("tombolo %v as nobody: %v: %s", args, err, out)
+		}
 	}
 }
 
