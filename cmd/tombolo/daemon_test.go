@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -76,7 +77,7 @@ func TestServeUnix(t *testing.T) {
 		}()
 		client := unixHTTP(socket)
 		answer, err := client.Get("http://x/")
-		for errors.Is(err, os.ErrNotExist) {
+		for errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) { // bound, but not listening yet
 			answer, err = client.Get("http://x/")
 		}
 		if err != nil {
