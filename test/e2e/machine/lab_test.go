@@ -58,12 +58,34 @@ func TestLabUpInterruptedLeavesNothing(t *testing.T) {
 	}
 }
 
+// killMidway kills a `lab up` once file is there. One that was ready before the
+// signal came is a whole lab: it is taken down, and the next try may be in time.
+func killMidway(t *testing.T, m *machine, file string) {
+	t.Helper()
+	for range 20 {
+		interrupt(t, m, file, syscall.SIGKILL)
+		b, err := os.ReadFile(m.path(lab.RunDir + "/lab.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var state lab.Lab
+		if err := json.Unmarshal(b, &state); err != nil {
+			t.Fatal(err)
+		}
+		if !state.Ready {
+			return
+		}
+		m.must(t, "lab", "down")
+	}
+	t.Fatalf("no lab up of 20 could be killed between %s and its end", file)
+}
+
 func TestLabUpKilledIsCleanedByTheNext(t *testing.T) {
 	m := start(t)
 	m.must(t, "lab", "down")
 	before := m.traces(t)
 	for _, moment := range moments {
-		interrupt(t, m, moment.file, syscall.SIGKILL)
+		killMidway(t, m, moment.file)
 		m.must(t, "lab", "up", "--hosts", "1")
 		out := m.must(t, "lab", "ps")
 		if strings.Count(out, "\n") != 2 || !strings.Contains(out, "h1    up") {
