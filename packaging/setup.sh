@@ -21,6 +21,7 @@ need nsenter util-linux
 need pgrep procps
 if [ "${1:-}" = --examples ]; then
 	need debootstrap debootstrap
+	need curl curl
 fi
 
 if [ -n "$missing" ]; then
