@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs and starts what Tombolo needs on Debian and Ubuntu: a Docker Engine,
-# nftables, iptables and iproute2; with --examples also debootstrap, for the
+# nftables, iptables and iproute2; with --examples also debootstrap and curl, for the
 # example images. Safe to repeat: it installs only what is missing. Works with
 # systemd and without.
 set -eu
