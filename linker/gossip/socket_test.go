@@ -72,6 +72,22 @@ func (m *member) await(t *testing.T, what string, ok func(map[string]string) boo
 	}
 }
 
+// awaitMembers waits until n others are known: Ready promises the seed alone.
+func (m *member) awaitMembers(t *testing.T, n int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	look := time.NewTicker(5 * time.Millisecond)
+	defer look.Stop()
+	for len(m.Members()) != n {
+		select {
+		case <-ctx.Done():
+			t.Fatalf("%s: members %v, want %d", m.addr, m.Members(), n)
+		case <-look.C:
+		}
+	}
+}
+
 // Garbage on the port changes nothing, is counted, and holds nothing up.
 func TestGarbage(t *testing.T) {
 	t.Cleanup(func() { goleak.VerifyNone(t) })
@@ -80,6 +96,7 @@ func TestGarbage(t *testing.T) {
 	members[0].Broadcast("before", members[0].table.Put("before", "1"))
 	for _, m := range members {
 		m.await(t, "row before", func(rows map[string]string) bool { return rows["before"] == "1" })
+		m.awaitMembers(t, 2)
 	}
 
 	target := members[1]
