@@ -40,14 +40,14 @@ func TestNoAddressesOfALostBlock(t *testing.T) {
 	lost := h.claimed.Load().Block4
 	rival(t, h, lost, time.Now().Add(-time.Hour))
 	eventually(t, "the lost block is refused", func() bool {
-		addr, err := h.table.Reserve(t.Context(), ipam.Request{Key: "early"})
+		addr, err := h.table.Reserve(t.Context(), netip.Addr{})
 		if err == nil && lost.Contains(addr) { // before the linker has heard
 			err = h.table.Release(addr)
 		}
 		return err != nil
 	})
 	eventually(t, "an address of another block", func() bool {
-		addr, err := h.table.Reserve(t.Context(), ipam.Request{Key: "new"})
+		addr, err := h.table.Reserve(t.Context(), netip.Addr{})
 		if err == nil && lost.Contains(addr) {
 			t.Fatalf("given %s of the lost block", addr)
 		}
@@ -67,7 +67,7 @@ func TestOlderClaimQuarantinesAUsedBlock(t *testing.T) {
 	mine := h.claimed.Load().Block4
 	rival(t, h, mine, time.Now().Add(-time.Hour))
 	eventually(t, "no new addresses, and said so", func() bool {
-		_, err := h.table.Reserve(t.Context(), ipam.Request{Key: "new"})
+		_, err := h.table.Reserve(t.Context(), netip.Addr{})
 		return err != nil && strings.Contains(err.Error(), "belongs to host rival") &&
 			strings.Contains(strings.Join(h.problems.list(), "\n"), "belongs to host rival")
 	})
@@ -83,7 +83,7 @@ func TestYoungerClaimChangesNothing(t *testing.T) {
 	eventually(t, "block claimed", func() bool { return h.Linker.claimed.Load() != nil })
 	mine := h.claimed.Load().Block4
 	rival(t, h, mine, time.Now().Add(time.Hour))
-	if _, err := h.table.Reserve(t.Context(), ipam.Request{Key: "new"}); err != nil || h.claimed.Load().Block4 != mine {
+	if _, err := h.table.Reserve(t.Context(), netip.Addr{}); err != nil || h.claimed.Load().Block4 != mine {
 		t.Errorf("block %s, %v", h.claimed.Load().Block4, err)
 	}
 	h.stop()

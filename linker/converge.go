@@ -118,7 +118,9 @@ func (l *Linker) compile(c claim) (overlay.Config, error) {
 			// Nobody can say yet of an unknown one that it may leave the pool.
 			known := s.Endpoints[ep.ID]
 			internal := known == nil || known.Internal
-			cfg.Endpoints = append(cfg.Endpoints, overlay.Endpoint{ID: ep.ID, Addr4: ep.Addr4, Addr6: ep.Addr6, Internal: internal})
+			cfg.Endpoints = append(cfg.Endpoints, overlay.Endpoint{
+				ID: ep.ID, Addr4: ep.Addr4, Addr6: ep.Addr6, Sandbox: ep.Sandbox, Internal: internal,
+			})
 		}
 	}
 	for _, g := range relation.Grants(own.Name) {

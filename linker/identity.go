@@ -124,7 +124,7 @@ func carried(name string) string {
 func live(engine *docker.Snapshot) []attach.Live {
 	var out []attach.Live
 	for _, ep := range engine.Endpoints {
-		l := attach.Live{ID: ep.ID, Addr4: ep.Addr4, Addr6: ep.Addr6, MAC: ep.MAC}
+		l := attach.Live{ID: ep.ID, Addr4: ep.Addr4, MAC: ep.MAC}
 		if c := engine.Containers[ep.Container]; c != nil {
 			for _, p := range c.Published {
 				l.Published = append(l.Published, record.Publish(p))

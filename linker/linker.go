@@ -175,16 +175,12 @@ func (l *Linker) assemble(ctx context.Context) error {
 func (l *Linker) assembleDocker() error {
 	cfg := l.cfg
 	l.plugin = plugin.New(plugin.Config{
-		Socket: filepath.Join(cfg.PluginDir, Driver+".sock"), Pool4: cfg.Pool4, Pool6: cfg.Pool6,
+		Socket: filepath.Join(cfg.PluginDir, Driver+".sock"), Pool4: cfg.Pool4,
 		Addresses: l.table, Networks: l.table, Endpoints: l.table, Log: cfg.Log,
 	})
-	subnets := []netip.Prefix{cfg.Pool4}
-	if cfg.Pool6.IsValid() {
-		subnets = append(subnets, cfg.Pool6)
-	}
 	var err error
 	l.docker, err = docker.New(docker.Config{
-		Host: cfg.Docker, Network: docker.Network{Name: Network, Driver: Driver, Subnets: subnets},
+		Host: cfg.Docker, Network: docker.Network{Name: Network, Driver: Driver, Subnet: cfg.Pool4},
 		NetworkGone: l.forgetNetwork, Log: cfg.Log,
 	})
 	return err

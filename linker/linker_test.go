@@ -18,7 +18,6 @@ import (
 	"tombolo/linker/api"
 	"tombolo/linker/attach"
 	"tombolo/linker/docker/dockertest"
-	"tombolo/linker/ipam"
 	"tombolo/linker/record"
 	"tombolo/overlay"
 )
@@ -122,14 +121,14 @@ func (h *testHost) client(t *testing.T) *api.Client {
 func (h *testHost) run(t *testing.T, name string, labels map[string]string) string {
 	t.Helper()
 	id := strings.Repeat(fmt.Sprintf("%02x", len(name)+int(h.cfg.Underlay.As4()[3])), 32)
-	addr, err := h.table.Reserve(t.Context(), ipam.Request{Key: name})
+	addr, err := h.table.Reserve(t.Context(), netip.Addr{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := h.table.Create(t.Context(), attach.Endpoint{ID: id, Addr4: addr, MAC: "02:42:00:00:00:01"}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.table.Join(t.Context(), id); err != nil {
+	if _, err := h.table.Join(t.Context(), id, "/run/docker/netns/"+name); err != nil {
 		t.Fatal(err)
 	}
 	h.engine.Run(dockertest.Container{ID: name[:min(60, len(name))] + "-id", Name: name, Hostname: name, Labels: labels, EndpointID: id,

@@ -105,6 +105,7 @@ func (o *Overlay) Detach(_ context.Context, id string) error {
 func (o *Overlay) detach(id string) error {
 	e, known := o.known(id)
 	delete(o.attached, id)
+	delete(o.v6, id)
 	if o.stands != nil {
 		o.stands.Endpoints = slices.DeleteFunc(o.stands.Endpoints, func(e Endpoint) bool { return e.ID == id })
 	}

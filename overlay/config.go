@@ -42,8 +42,9 @@ type Peer struct {
 type Endpoint struct {
 	ID       string // libnetwork's endpoint ID; the veth's name derives from it
 	Addr4    netip.Addr
-	Addr6    netip.Addr
-	Internal bool // no egress beyond the pool
+	Addr6    netip.Addr // given to the container by Run, once Docker has set its side up
+	Sandbox  string     // path of the container's network namespace; "" where it has its IPv6 already
+	Internal bool       // no egress beyond the pool
 }
 
 // Allow lets From reach a local endpoint's address To. No Ports means every port

@@ -37,7 +37,9 @@ type Overlay struct {
 	stands   *Config             // what devices and routes matched when last looked at, with what was attached and detached since; nil: unknown
 	table    table
 	docker   dockerUser
-	freeing  sync.WaitGroup // of interfaces that are gone already
+	v6       map[string]sandbox6 // by ID: containers that were given IPv6, or should have been
+	lacking  chan struct{}       // holds a token while containers may lack IPv6
+	freeing  sync.WaitGroup      // of interfaces that are gone already
 }
 
 // Interface is a container's pair of virtual Ethernet devices.
@@ -53,7 +55,10 @@ func New(o Options) *Overlay {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	return &Overlay{log: o.Log, ns: o.Namespace, attached: map[string]Endpoint{}}
+	return &Overlay{
+		log: o.Log, ns: o.Namespace, attached: map[string]Endpoint{},
+		v6: map[string]sandbox6{}, lacking: make(chan struct{}, 1),
+	}
 }
 
 // Set makes the kernel match c. What stands already is left alone, whoever made
@@ -72,6 +77,7 @@ func (o *Overlay) Set(ctx context.Context, c Config) error {
 	defer o.mu.Unlock()
 	repeated := o.config != nil && reflect.DeepEqual(c, *o.config)
 	o.config = &c
+	signal(o.lacking)
 	return inside(o.ns, func() error {
 		if m := o.merged(); !repeated && o.stands != nil && sameButPolicy(m, *o.stands) {
 			return errors.Join(o.setPolicy(ctx, m), o.docker.accept(ctx, o.table.foreign))
@@ -161,6 +167,7 @@ func (o *Overlay) Clear(ctx context.Context) error {
 	defer o.mu.Unlock()
 	o.config, o.stands = nil, nil
 	clear(o.attached)
+	clear(o.v6)
 	return inside(o.ns, func() error {
 		return errors.Join(removeLinks(), removeRoutes(), o.docker.remove(ctx), o.table.remove(ctx))
 	})

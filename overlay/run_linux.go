@@ -24,22 +24,30 @@ const (
 
 // Run keeps what Set last made: when another tool flushes or changes nftables it
 // repeats the Set within moments, and it repeats it every half minute besides. It
-// returns nil when ctx is done.
+// gives containers IPv6 as they appear. It returns nil when ctx is done.
 func (o *Overlay) Run(ctx context.Context) error {
-	socket, err := nl.SubscribeAt(o.ns0(), netns.None(), unix.NETLINK_NETFILTER, unix.NFNLGRP_NFTABLES)
+	tables, err := nl.SubscribeAt(o.ns0(), netns.None(), unix.NETLINK_NETFILTER, unix.NFNLGRP_NFTABLES)
 	if err != nil {
 		return fmt.Errorf("watch nftables: %w", err)
 	}
+	links, err := nl.SubscribeAt(o.ns0(), netns.None(), unix.NETLINK_ROUTE, unix.RTNLGRP_LINK)
+	if err != nil {
+		tables.Close()
+		return fmt.Errorf("watch interfaces: %w", err)
+	}
 	defer o.freeing.Wait()
-	events := make(chan struct{}, 1) // one stands for any number
+	changed := make(chan struct{}, 1) // one stands for any number
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		<-ctx.Done()
-		socket.Close() // ends the reading
+		tables.Close() // ends the reading
+		links.Close()
 		return nil
 	})
-	g.Go(func() error { return readEvents(socket, events) })
-	g.Go(func() error { return o.mendOn(ctx, events) })
+	g.Go(func() error { return readEvents(tables, changed) })
+	g.Go(func() error { return readEvents(links, o.lacking) })
+	g.Go(func() error { return o.mendOn(ctx, changed) })
+	g.Go(func() error { return o.giveV6On(ctx) })
 	if err := g.Wait(); err != nil && ctx.Err() == nil {
 		return err
 	}
@@ -54,7 +62,7 @@ func (o *Overlay) ns0() netns.NsHandle {
 	return o.ns
 }
 
-// readEvents signals every change of nftables until the socket is closed.
+// readEvents signals every event until the socket is closed.
 func readEvents(socket *nl.NetlinkSocket, events chan<- struct{}) error {
 	for {
 		_, _, err := socket.Receive()
@@ -62,11 +70,31 @@ func readEvents(socket *nl.NetlinkSocket, events chan<- struct{}) error {
 		case errors.Is(err, os.ErrClosed), errors.Is(err, unix.EBADF):
 			return nil
 		case err != nil && !errors.Is(err, unix.ENOBUFS) && !errors.Is(err, unix.EINTR) && !errors.Is(err, unix.EAGAIN):
-			return fmt.Errorf("watch nftables: %w", err)
+			return fmt.Errorf("watch the kernel: %w", err)
 		}
+		signal(events)
+	}
+}
+
+// signal leaves a token, where there is none.
+func signal(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+func (o *Overlay) giveV6On(ctx context.Context) error {
+	tick := time.NewTicker(recheck)
+	defer tick.Stop()
+	for {
 		select {
-		case events <- struct{}{}:
-		default:
+		case <-ctx.Done():
+			return nil
+		case <-o.lacking:
+			o.giveV6(false)
+		case <-tick.C:
+			o.giveV6(true)
 		}
 	}
 }

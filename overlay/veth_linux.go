@@ -113,15 +113,20 @@ func deviceIndex(name string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return 0, err
-	}
-	defer unix.Close(fd)
-	if err := unix.IoctlIfreq(fd, unix.SIOCGIFINDEX, request); err != nil {
+	if err := ioctl(unix.SIOCGIFINDEX, request); err != nil {
 		return 0, err // ENODEV: there is none
 	}
 	return int(request.Uint32()), nil
+}
+
+// ioctl asks about an interface; see netdevice(7).
+func ioctl(what uint, request *unix.Ifreq) error {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	return unix.IoctlIfreq(fd, what, request)
 }
 
 func deviceAt(index int, name string) netlink.Link {

@@ -16,7 +16,6 @@ const Grace = 30 * time.Second
 type Live struct {
 	ID        string
 	Addr4     netip.Addr
-	Addr6     netip.Addr
 	MAC       string
 	Published []record.Publish
 }
@@ -50,15 +49,11 @@ func (t *Table) adopt(l Live) error {
 	if ep := t.doc.Endpoints[l.ID]; ep != nil || !l.Addr4.IsValid() {
 		return nil
 	}
-	addrs := []netip.Addr{l.Addr4}
-	if l.Addr6.IsValid() {
-		addrs = append(addrs, l.Addr6)
-	}
-	if err := t.cfg.Addresses.Adopt(l.MAC, addrs...); err != nil {
+	if err := t.cfg.Addresses.Adopt(l.Addr4); err != nil {
 		return err
 	}
 	t.doc.Endpoints[l.ID] = &Endpoint{
-		ID: l.ID, Addr4: l.Addr4, Addr6: l.Addr6, MAC: l.MAC,
+		ID: l.ID, Addr4: l.Addr4, Addr6: t.cfg.Addresses.Sibling(l.Addr4), MAC: l.MAC,
 		Joined: true, Published: l.Published, Created: t.now(),
 	}
 	t.cfg.Log.Info("adopted an endpoint", "endpoint", Short(l.ID), "addr", l.Addr4)
@@ -107,7 +102,7 @@ func (t *Table) overdue(known map[string]bool) []string {
 func (t *Table) collectAddresses() {
 	used := map[netip.Addr]bool{}
 	for _, ep := range t.Snapshot() {
-		used[ep.Addr4], used[ep.Addr6] = true, true
+		used[ep.Addr4] = true
 	}
 	for addr, since := range t.cfg.Addresses.Held() {
 		if used[addr] || t.now().Sub(since) < Grace {

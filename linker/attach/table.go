@@ -34,9 +34,10 @@ type Sockets interface {
 type Endpoint struct {
 	ID        string           `json:"id"` // libnetwork's
 	Addr4     netip.Addr       `json:"addr4"`
-	Addr6     netip.Addr       `json:"addr6,omitzero"`
+	Addr6     netip.Addr       `json:"addr6,omitzero"` // ours to give, by Addr4's number
 	MAC       string           `json:"mac,omitempty"`
-	Joined    bool             `json:"joined,omitempty"` // its interface exists
+	Joined    bool             `json:"joined,omitempty"`  // its interface exists
+	Sandbox   string           `json:"sandbox,omitempty"` // path of the network namespace that Docker moves it into
 	Published []record.Publish `json:"published,omitempty"`
 	Exposed   []record.Port    `json:"exposed,omitempty"`
 	Created   time.Time        `json:"created"`
@@ -102,9 +103,9 @@ func Open(cfg Config) (*Table, error) {
 // Reconcile, endpoints that it does not have may exist all the same.
 func (t *Table) Fresh() bool { return t.fresh }
 
-// Reserve hands out an address of this host's block; see ipam.Allocator.Request.
-func (t *Table) Reserve(ctx context.Context, r ipam.Request) (netip.Addr, error) {
-	return t.cfg.Addresses.Request(ctx, r)
+// Reserve hands out an IPv4 address of this host's block; see ipam.Allocator.Request.
+func (t *Table) Reserve(ctx context.Context, want netip.Addr) (netip.Addr, error) {
+	return t.cfg.Addresses.Request(ctx, want)
 }
 
 // Release gives an address back. One that an endpoint still has stays held until
@@ -121,54 +122,49 @@ func (t *Table) Release(addr netip.Addr) error {
 // Create enters an endpoint into the table and reserves its published ports: a
 // HostPort of 0 becomes a free one. A port that is taken is an error that names
 // the port and who holds it. Endpoints may publish the very same: which of them are
-// replicas of one service is known later. Addresses that were not handed out to it
-// are an error: they would make it pass for another container.
+// replicas of one service is known later. An address that was not handed out to it
+// is an error: it would make it pass for another container.
 func (t *Table) Create(ctx context.Context, ep Endpoint) error {
 	return t.alone(ctx, ep.ID, func() error {
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		ports, err := t.claimPorts(ep.ID, ep.Published)
-		if err := errors.Join(t.checkAddrs(&ep), err); err != nil {
+		if err := errors.Join(t.checkAddr(&ep), err); err != nil {
 			return err
 		}
-		ep.Published, ep.Created = ports, t.now()
+		ep.Addr6, ep.Published, ep.Created = t.cfg.Addresses.Sibling(ep.Addr4), ports, t.now()
 		if old := t.doc.Endpoints[ep.ID]; old != nil {
-			ep.Joined, ep.Created = old.Joined, old.Created
+			ep.Joined, ep.Sandbox, ep.Created = old.Joined, old.Sandbox, old.Created
 		}
 		t.doc.Endpoints[ep.ID] = &ep
 		return t.changed()
 	})
 }
 
-// checkAddrs says what is wrong with an endpoint's addresses. t.mu is held.
-func (t *Table) checkAddrs(ep *Endpoint) error {
-	held := t.cfg.Addresses.Held()
-	for _, addr := range []netip.Addr{ep.Addr4, ep.Addr6} {
-		if !addr.IsValid() {
-			continue
-		}
-		if _, ok := held[addr]; !ok {
-			return fmt.Errorf("address %s was not given by this linker: the network needs --ipam-driver tombolo", addr)
-		}
-		if other := t.owner(addr); other != nil && other.ID != ep.ID {
-			return fmt.Errorf("address %s is endpoint %s's", addr, Short(other.ID))
-		}
+// checkAddr says what is wrong with an endpoint's address. t.mu is held.
+func (t *Table) checkAddr(ep *Endpoint) error {
+	if _, ok := t.cfg.Addresses.Held()[ep.Addr4]; !ok {
+		return fmt.Errorf("address %s was not given by this linker: the network needs --ipam-driver tombolo", ep.Addr4)
+	}
+	if other := t.owner(ep.Addr4); other != nil && other.ID != ep.ID {
+		return fmt.Errorf("address %s is endpoint %s's", ep.Addr4, Short(other.ID))
 	}
 	return nil
 }
 
-// owner is the endpoint that has an address, or nil. t.mu is held.
+// owner is the endpoint that has an IPv4 address, or nil. t.mu is held.
 func (t *Table) owner(addr netip.Addr) *Endpoint {
 	for _, ep := range t.doc.Endpoints {
-		if ep.Addr4 == addr || ep.Addr6 == addr {
+		if ep.Addr4 == addr {
 			return ep
 		}
 	}
 	return nil
 }
 
-// Join makes the endpoint's interface. Done again, it gives the same one.
-func (t *Table) Join(ctx context.Context, id string) (overlay.Interface, error) {
+// Join makes the endpoint's interface, which Docker then moves into the network
+// namespace at sandbox. Done again, it gives the same one.
+func (t *Table) Join(ctx context.Context, id, sandbox string) (overlay.Interface, error) {
 	var iface overlay.Interface
 	err := t.alone(ctx, id, func() error {
 		ep, ok := t.endpoint(id)
@@ -176,10 +172,11 @@ func (t *Table) Join(ctx context.Context, id string) (overlay.Interface, error) 
 			return unknown(id)
 		}
 		var err error
+		ep.Sandbox = sandbox
 		if iface, err = t.cfg.Interfaces.Attach(ctx, ep.wanted()); err != nil {
 			return fmt.Errorf("attach endpoint %s: %w", Short(id), err)
 		}
-		return t.update(id, func(ep *Endpoint) { ep.Joined = true })
+		return t.update(id, func(ep *Endpoint) { ep.Joined, ep.Sandbox = true, sandbox })
 	})
 	return iface, err
 }
@@ -267,7 +264,7 @@ func (t *Table) leave(ctx context.Context, id string) error {
 	if err := t.cfg.Interfaces.Detach(ctx, id); err != nil {
 		return fmt.Errorf("detach endpoint %s: %w", Short(id), err)
 	}
-	return ignoreUnknown(t.update(id, func(ep *Endpoint) { ep.Joined = false }))
+	return ignoreUnknown(t.update(id, func(ep *Endpoint) { ep.Joined, ep.Sandbox = false, "" }))
 }
 
 func (t *Table) endpoint(id string) (_ Endpoint, ok bool) {
@@ -337,7 +334,7 @@ func (t *Table) alone(ctx context.Context, id string, f func() error) error {
 
 // wanted is the interface's as long as nobody knows whose it is: without egress.
 func (ep *Endpoint) wanted() overlay.Endpoint {
-	return overlay.Endpoint{ID: ep.ID, Addr4: ep.Addr4, Addr6: ep.Addr6, Internal: true}
+	return overlay.Endpoint{ID: ep.ID, Addr4: ep.Addr4, Addr6: ep.Addr6, Sandbox: ep.Sandbox, Internal: true}
 }
 
 var errUnknown = errors.New("unknown endpoint")

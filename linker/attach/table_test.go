@@ -33,7 +33,7 @@ func open(t *testing.T, dir string) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := addrs.Use(netip.MustParsePrefix("100.64.7.0/24"), netip.Prefix{}); err != nil {
+	if err := addrs.Use(netip.MustParsePrefix("100.64.7.0/24"), netip.MustParsePrefix("fd00:1:2:0:7::/80")); err != nil {
 		t.Fatal(err)
 	}
 	b := &bench{dir: dir, ifaces: &attachtest.Interfaces{}}
@@ -58,7 +58,7 @@ var (
 
 func (b *bench) make(t *testing.T, id string, ports ...record.Publish) (attach.Endpoint, error) {
 	t.Helper()
-	addr, err := b.Reserve(t.Context(), ipam.Request{Key: id})
+	addr, err := b.Reserve(t.Context(), netip.Addr{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +66,7 @@ func (b *bench) make(t *testing.T, id string, ports ...record.Publish) (attach.E
 	if err := b.Create(t.Context(), ep); err != nil {
 		return ep, err
 	}
-	_, err = b.Join(t.Context(), id)
+	_, err = b.Join(t.Context(), id, "/run/docker/netns/"+id[:8])
 	return ep, err
 }
 
@@ -105,13 +105,13 @@ func TestAddressesOfOthers(t *testing.T) {
 	if err := b.Release(ep.Addr4); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.Reserve(t.Context(), ipam.Request{Want: ep.Addr4}); err == nil {
+	if _, err := b.Reserve(t.Context(), ep.Addr4); err == nil {
 		t.Error("an address was given while an endpoint has it")
 	}
 	if err := errors.Join(b.Delete(t.Context(), epA), b.Release(ep.Addr4)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.Reserve(t.Context(), ipam.Request{Want: ep.Addr4}); err != nil {
+	if _, err := b.Reserve(t.Context(), ep.Addr4); err != nil {
 		t.Error(err)
 	}
 }
@@ -125,7 +125,7 @@ func TestJoinFails(t *testing.T) {
 	if b.Snapshot()[0].Joined {
 		t.Error("joined without an interface")
 	}
-	if _, err := b.Join(t.Context(), epB); err == nil {
+	if _, err := b.Join(t.Context(), epB, ""); err == nil {
 		t.Error("joined an unknown endpoint")
 	}
 }
@@ -243,7 +243,7 @@ func TestReconcile(t *testing.T) {
 		if got := ids(b.Snapshot()); !cmp.Equal(got, []string{epA, epB, epC}) {
 			t.Fatalf("at once: %v; nothing may be collected within Grace", got)
 		}
-		if _, err := b.Reserve(t.Context(), ipam.Request{Want: netip.MustParseAddr("100.64.7.77")}); err == nil {
+		if _, err := b.Reserve(t.Context(), netip.MustParseAddr("100.64.7.77")); err == nil {
 			t.Error("an adopted address was given again")
 		}
 		time.Sleep(attach.Grace)
@@ -254,7 +254,7 @@ func TestReconcile(t *testing.T) {
 		if got := b.ifaces.Attached(); !cmp.Equal(got, []string{epB}) {
 			t.Errorf("interfaces: %v", got)
 		}
-		if _, err := b.Reserve(t.Context(), ipam.Request{Want: gone.Addr4}); err != nil {
+		if _, err := b.Reserve(t.Context(), gone.Addr4); err != nil {
 			t.Errorf("the collected endpoint's address is still held: %v", err)
 		}
 	})

@@ -1,7 +1,6 @@
 package attach
 
 import (
-	"tombolo/linker/ipam"
 	"tombolo/linker/record"
 	"tombolo/overlay"
 )
@@ -9,8 +8,6 @@ import (
 // The words of the parts below that whoever drives a Table needs, so that a plugin
 // knows this package alone.
 type (
-	// Request asks for one address.
-	Request = ipam.Request
 	// Interface is a container's pair of devices.
 	Interface = overlay.Interface
 	// Publication is a port of the host that leads to a port of an endpoint.
@@ -19,9 +16,5 @@ type (
 	Port = record.Port
 )
 
-// Gateway4 and Gateway6 are every container's next hops, link-local addresses of
-// the host.
-var (
-	Gateway4 = overlay.Gateway4
-	Gateway6 = overlay.Gateway6
-)
+// Gateway4 is every container's next hop, a link-local address of the host.
+var Gateway4 = overlay.Gateway4

@@ -25,9 +25,9 @@ const resyncEvery = 30 * time.Second
 
 // Network is the network whose endpoints are watched.
 type Network struct {
-	Name    string
-	Driver  string         // of the network and of its addresses
-	Subnets []netip.Prefix // named explicitly when the network is made
+	Name   string
+	Driver string // of the network and of its addresses
+	Subnet netip.Prefix
 }
 
 // Config is what an Engine is made of.
@@ -67,7 +67,6 @@ type Endpoint struct {
 	ID        string
 	Container string // "" while it belongs to none
 	Addr4     netip.Addr
-	Addr6     netip.Addr
 	MAC       string
 }
 

@@ -31,7 +31,7 @@ func newWatched(t *testing.T) *watched {
 	var err error
 	w.Engine, err = docker.New(docker.Config{
 		Host:        w.fake.Host(),
-		Network:     docker.Network{Name: "tombolo", Driver: "tombolo", Subnets: []netip.Prefix{netip.MustParsePrefix("100.64.0.0/10")}},
+		Network:     docker.Network{Name: "tombolo", Driver: "tombolo", Subnet: netip.MustParsePrefix("100.64.0.0/10")},
 		NetworkGone: func() { w.gone++ },
 		Log:         slog.New(slog.DiscardHandler),
 	})

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 
 	"github.com/containerd/errdefs"
@@ -12,8 +11,8 @@ import (
 	"github.com/moby/moby/client"
 )
 
-// ensureNetwork makes our network where it is missing, with its subnets named: a
-// remote driver cannot be asked for an unnamed IPv6 one. It gives the network's ID.
+// ensureNetwork makes our network where it is missing, and gives its ID. It is one
+// of IPv4: the linker itself gives containers IPv6.
 func (e *Engine) ensureNetwork(ctx context.Context) (string, error) {
 	want := e.cfg.Network
 	have, err := e.api.NetworkList(ctx, client.NetworkListOptions{})
@@ -41,11 +40,7 @@ func (e *Engine) ensureNetwork(ctx context.Context) (string, error) {
 func (e *Engine) createNetwork(ctx context.Context) (string, error) {
 	want := e.cfg.Network
 	v6 := false
-	ipam := &network.IPAM{Driver: want.Driver}
-	for _, subnet := range want.Subnets {
-		v6 = v6 || subnet.Addr().Is6()
-		ipam.Config = append(ipam.Config, network.IPAMConfig{Subnet: subnet})
-	}
+	ipam := &network.IPAM{Driver: want.Driver, Config: []network.IPAMConfig{{Subnet: want.Subnet}}}
 	made, err := e.api.NetworkCreate(ctx, want.Name, client.NetworkCreateOptions{
 		Driver: want.Driver, IPAM: ipam, EnableIPv6: &v6, Attachable: true,
 	})
@@ -65,10 +60,8 @@ func (want Network) check(n network.Network) error {
 		return fmt.Errorf("the Docker network %q exists with driver %s and addresses of %s, not of %s: remove it (docker network rm %s)",
 			n.Name, n.Driver, n.IPAM.Driver, want.Driver, n.Name)
 	}
-	for _, subnet := range want.Subnets {
-		if !slices.ContainsFunc(n.IPAM.Config, func(c network.IPAMConfig) bool { return c.Subnet == subnet }) {
-			return fmt.Errorf("the Docker network %q exists without the subnet %s: remove it (docker network rm %s)", n.Name, subnet, n.Name)
-		}
+	if len(n.IPAM.Config) != 1 || n.IPAM.Config[0].Subnet != want.Subnet {
+		return fmt.Errorf("the Docker network %q exists with other subnets than %s: remove it (docker network rm %s)", n.Name, want.Subnet, n.Name)
 	}
 	return nil
 }
@@ -85,7 +78,7 @@ func (e *Engine) inspectNetwork(ctx context.Context) (string, map[string]Endpoin
 	for holder, n := range r.Network.Containers {
 		ep := Endpoint{
 			ID: n.EndpointID, Container: holder,
-			Addr4: addrOf(n.IPv4Address), Addr6: addrOf(n.IPv6Address), MAC: n.MacAddress.String(),
+			Addr4: addrOf(n.IPv4Address), MAC: n.MacAddress.String(),
 		}
 		if strings.HasPrefix(holder, "ep-") { // the Engine's key for an endpoint outside any container
 			ep.Container = ""

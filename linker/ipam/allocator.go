@@ -15,32 +15,17 @@ import (
 // ErrExhausted says that every address of the block is held.
 var ErrExhausted = errors.New("address block exhausted")
 
-// Request asks for one address.
-type Request struct {
-	// Key ties the two addresses of one endpoint together: its MAC. Two endpoints
-	// may have the same one; each is given addresses of its own.
-	Key string
-	V6  bool
-	// Want is the address asked for, or unset for any.
-	Want netip.Addr
-}
-
-// Lease is a pair of addresses with one number, or half of one.
+// Lease is a number of the block that was given at least once.
 type Lease struct {
 	Index    uint32    `json:"index"`
-	Key      string    `json:"key"`
-	Held4    bool      `json:"held4,omitempty"`
-	Held6    bool      `json:"held6,omitempty"`
+	Held     bool      `json:"held,omitempty"`
 	Since    time.Time `json:"since"`             // requested
 	Released time.Time `json:"released,omitzero"` // given back: the longest free is used first
 }
 
-func (l *Lease) held() bool { return l.Held4 || l.Held6 }
-
-func (l *Lease) holds(v6 bool) bool { return v6 && l.Held6 || !v6 && l.Held4 }
-
-// Allocator hands out the addresses of one block. All its methods may be called at
-// the same time, and each has been written to its file when it returns.
+// Allocator hands out the numbers of one block, as IPv4 addresses; the IPv6 address
+// of the same number belongs to whoever holds that, see Sibling. All its methods may
+// be called at the same time, and each has been written to its file when it returns.
 type Allocator struct {
 	file string
 	now  func() time.Time
@@ -86,7 +71,7 @@ func (a *Allocator) Use(block4, block6 netip.Prefix) error {
 	defer a.mu.Unlock()
 	if block4 != a.doc.Block4 || block6 != a.doc.Block6 {
 		adopted := a.doc.Block4 == block4 || !a.doc.Block4.IsValid()
-		if n := len(a.held()); n > 0 && !adopted {
+		if n := a.held(); n > 0 && !adopted {
 			return fmt.Errorf("change block %s to %s: %d addresses are in use", a.doc.Block4, block4, n)
 		}
 		if !adopted {
@@ -116,10 +101,9 @@ func (a *Allocator) Refuse(reason string) {
 	a.refuse = reason
 }
 
-// Request hands out an address, waiting until the block is known or ctx ends. The
-// other family's address of the same Key has the same number. It fails with
-// ErrExhausted when every address is held.
-func (a *Allocator) Request(ctx context.Context, r Request) (netip.Addr, error) {
+// Request hands out an address, waiting until the block is known or ctx ends: want,
+// or any if that is unset. It fails with ErrExhausted when every address is held.
+func (a *Allocator) Request(ctx context.Context, want netip.Addr) (netip.Addr, error) {
 	select {
 	case <-a.ready:
 	case <-ctx.Done():
@@ -130,20 +114,24 @@ func (a *Allocator) Request(ctx context.Context, r Request) (netip.Addr, error) 
 	if a.refuse != "" {
 		return netip.Addr{}, errors.New(a.refuse)
 	}
-	block := a.block(r.V6)
-	if !block.IsValid() {
-		return netip.Addr{}, errors.New("this host has no IPv6 block")
-	}
-	l, err := a.pick(r, block)
+	i, err := a.pick(want)
 	if err != nil {
 		return netip.Addr{}, err
 	}
-	if r.V6 {
-		l.Held6 = true
-	} else {
-		l.Held4 = true
+	a.take(i)
+	return at(a.doc.Block4, i), a.save()
+}
+
+// Sibling is the IPv6 address with the number of an IPv4 one. It is the zero Addr
+// without an IPv6 block, and for an address outside the block.
+func (a *Allocator) Sibling(addr4 netip.Addr) netip.Addr {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	i, ok := index(a.doc.Block4, addr4)
+	if !ok || !a.doc.Block6.IsValid() {
+		return netip.Addr{}
 	}
-	return at(block, l.Index), a.save()
+	return at(a.doc.Block6, i)
 }
 
 // Release gives an address back. An address that is not held is no error: Docker
@@ -151,36 +139,25 @@ func (a *Allocator) Request(ctx context.Context, r Request) (netip.Addr, error) 
 func (a *Allocator) Release(addr netip.Addr) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	l, v6 := a.lease(addr)
-	if l == nil || !l.held() {
+	i, ok := index(a.doc.Block4, addr)
+	l := a.doc.Leases[i]
+	if !ok || l == nil || !l.Held {
 		return nil
 	}
-	if v6 {
-		l.Held6 = false
-	} else {
-		l.Held4 = false
-	}
-	if !l.held() {
-		l.Released, l.Key = a.now(), ""
-	}
+	l.Held, l.Released = false, a.now()
 	return a.save()
 }
 
-// Adopt marks addresses as held that Docker says are in use. Those outside the
-// block are left alone: they belong to an earlier block of this host.
-func (a *Allocator) Adopt(key string, addrs ...netip.Addr) error {
+// Adopt marks an address as held that Docker says is in use. One outside the block
+// is left alone: it belongs to an earlier block of this host.
+func (a *Allocator) Adopt(addr netip.Addr) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for _, addr := range addrs {
-		block := a.block(addr.Is6())
-		i, ok := index(block, addr)
-		if !ok {
-			continue
-		}
-		l := a.take(i, key)
-		l.Held4 = l.Held4 || addr.Is4()
-		l.Held6 = l.Held6 || addr.Is6()
+	i, ok := index(a.doc.Block4, addr)
+	if !ok {
+		return nil
 	}
+	a.take(i)
 	return a.save()
 }
 
@@ -189,98 +166,64 @@ func (a *Allocator) Held() map[netip.Addr]time.Time {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	out := map[netip.Addr]time.Time{}
-	for _, l := range a.held() {
-		if l.Held4 {
+	for _, l := range a.doc.Leases {
+		if l.Held {
 			out[at(a.doc.Block4, l.Index)] = l.Since
 		}
-		if l.Held6 && a.doc.Block6.IsValid() {
-			out[at(a.doc.Block6, l.Index)] = l.Since
-		}
 	}
 	return out
 }
 
-func (a *Allocator) held() []*Lease {
-	var out []*Lease
+func (a *Allocator) held() int {
+	n := 0
 	for _, l := range a.doc.Leases {
-		if l.held() {
-			out = append(out, l)
+		if l.Held {
+			n++
 		}
 	}
-	return out
+	return n
 }
 
-func (a *Allocator) block(v6 bool) netip.Prefix {
-	if v6 {
-		return a.doc.Block6
+// pick finds the number that is given for want.
+func (a *Allocator) pick(want netip.Addr) (uint32, error) {
+	block := a.doc.Block4
+	if !want.IsValid() {
+		return a.free()
 	}
-	return a.doc.Block4
-}
-
-func (a *Allocator) lease(addr netip.Addr) (_ *Lease, v6 bool) {
-	i, ok := index(a.block(addr.Is6()), addr)
-	if !ok {
-		return nil, false
-	}
-	return a.doc.Leases[i], addr.Is6()
-}
-
-// pick finds the lease that r is given.
-func (a *Allocator) pick(r Request, block netip.Prefix) (*Lease, error) {
-	var mine *Lease // begun for the other family, last
-	for _, l := range a.held() {
-		if r.Key != "" && l.Key == r.Key && !l.holds(r.V6) && (mine == nil || l.Since.After(mine.Since)) {
-			mine = l
-		}
-	}
-	if !r.Want.IsValid() {
-		if mine != nil {
-			return mine, nil
-		}
-		return a.free(r.Key)
-	}
-	i, ok := index(block, r.Want)
-	switch {
+	i, ok := index(block, want)
+	switch l := a.doc.Leases[i]; {
 	case !ok || i <= hostIndex || i > a.last():
-		return nil, fmt.Errorf("address %s is not one of this host's (%s, from %s to %s)",
-			r.Want, block, at(block, hostIndex+1), at(block, a.last()))
-	case mine != nil && mine.Index != i:
-		return nil, fmt.Errorf("address %s: IPv4 and IPv6 go in step, ask for %s", r.Want, at(block, mine.Index))
-	case mine == nil && a.doc.Leases[i] != nil && a.doc.Leases[i].held():
-		return nil, fmt.Errorf("address %s is in use", r.Want)
-	case mine != nil:
-		return mine, nil
+		return 0, fmt.Errorf("address %s is not one of this host's (%s, from %s to %s)",
+			want, block, at(block, hostIndex+1), at(block, a.last()))
+	case l != nil && l.Held:
+		return 0, fmt.Errorf("address %s is in use", want)
 	}
-	return a.take(i, r.Key), nil
+	return i, nil
 }
 
-// free is the number never given, or else the one that was given back first.
-func (a *Allocator) free(key string) (*Lease, error) {
+// free is a number never given, or else the one that was given back first.
+func (a *Allocator) free() (uint32, error) {
 	var oldest *Lease
 	for i := uint32(hostIndex + 1); i <= a.last(); i++ {
 		l := a.doc.Leases[i]
 		if l == nil {
-			return a.take(i, key), nil
+			return i, nil
 		}
-		if !l.held() && (oldest == nil || l.Released.Before(oldest.Released)) {
+		if !l.Held && (oldest == nil || l.Released.Before(oldest.Released)) {
 			oldest = l
 		}
 	}
 	if oldest == nil {
-		return nil, fmt.Errorf("%w: all %d addresses of this host's block %s are in use",
+		return 0, fmt.Errorf("%w: all %d addresses of this host's block %s are in use",
 			ErrExhausted, a.last()-hostIndex, a.doc.Block4)
 	}
-	return a.take(oldest.Index, key), nil
+	return oldest.Index, nil
 }
 
-func (a *Allocator) take(i uint32, key string) *Lease {
-	l := a.doc.Leases[i]
-	if l == nil || !l.held() {
-		l = &Lease{Index: i, Since: a.now()}
-		a.doc.Leases[i] = l
+func (a *Allocator) take(i uint32) {
+	if l := a.doc.Leases[i]; l == nil || !l.Held {
+		a.doc.Leases[i] = &Lease{Index: i, Held: true, Since: a.now()}
 	}
-	l.Key = key
-	return l
 }
 
 // last is the highest number handed out: the very last of a block stays unused,

@@ -36,48 +36,43 @@ func fresh(t testing.TB) *Allocator {
 	return a
 }
 
-func request(t testing.TB, a *Allocator, r Request) netip.Addr {
+// request takes any address, or the one that is wanted.
+func request(t testing.TB, a *Allocator, want ...string) netip.Addr {
 	t.Helper()
-	addr, err := a.Request(t.Context(), r)
-	if err != nil {
-		t.Fatalf("Request(%+v) = %v", r, err)
+	var addr netip.Addr
+	if len(want) > 0 {
+		addr = netip.MustParseAddr(want[0])
 	}
-	return addr
+	got, err := a.Request(t.Context(), addr)
+	if err != nil {
+		t.Fatalf("Request(%s) = %v", addr, err)
+	}
+	return got
 }
 
 func TestBothFamiliesGoInStep(t *testing.T) {
 	a := fresh(t)
-	for i, want := range []string{"2", "3"} {
-		key := fmt.Sprint("mac", i)
-		got4 := request(t, a, Request{Key: key})
-		got6 := request(t, a, Request{Key: key, V6: true})
+	for _, want := range []string{"2", "3"} {
+		got4 := request(t, a)
+		got6 := a.Sibling(got4)
 		if got4.String() != "100.64.7."+want || got6.String() != "fd00:1:2:0:7::"+want {
 			t.Errorf("addresses = %s, %s; want number %s", got4, got6, want)
 		}
 	}
-}
-
-// Docker lets any number of containers have one MAC (--mac-address). An address
-// that two of them had would be one identity for both.
-func TestOneMACTwoEndpoints(t *testing.T) {
-	a := fresh(t)
-	seen := map[netip.Addr]bool{}
-	for range 3 {
-		got4 := request(t, a, Request{Key: "mac"})
-		got6 := request(t, a, Request{Key: "mac", V6: true})
-		if seen[got4] || seen[got6] {
-			t.Errorf("%s or %s was given before", got4, got6)
-		}
-		if n4, n6 := got4.As4()[3], got6.As16()[15]; n4 != n6 {
-			t.Errorf("%s and %s are not in step", got4, got6)
-		}
-		seen[got4], seen[got6] = true, true
+	if got := a.Sibling(netip.MustParseAddr("100.64.8.2")); got.IsValid() {
+		t.Errorf("another block's address has the sibling %s", got)
+	}
+	if err := a.Use(block4, netip.Prefix{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := a.Sibling(netip.MustParseAddr("100.64.7.2")); got.IsValid() {
+		t.Errorf("without an IPv6 block the sibling is %s", got)
 	}
 }
 
 func TestWantedAddress(t *testing.T) {
 	a := fresh(t)
-	request(t, a, Request{Key: "taken", Want: netip.MustParseAddr("100.64.7.9")})
+	request(t, a, "100.64.7.9")
 	for _, tt := range []struct{ name, want, err string }{
 		{"free", "100.64.7.200", ""},
 		{"in use", "100.64.7.9", "in use"},
@@ -87,7 +82,7 @@ func TestWantedAddress(t *testing.T) {
 		{"another host's", "100.64.8.9", "not one of this host's"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := a.Request(t.Context(), Request{Key: tt.name, Want: netip.MustParseAddr(tt.want)})
+			got, err := a.Request(t.Context(), netip.MustParseAddr(tt.want))
 			if tt.err == "" && (err != nil || got.String() != tt.want) {
 				t.Errorf("= %s, %v", got, err)
 			}
@@ -101,10 +96,10 @@ func TestWantedAddress(t *testing.T) {
 func TestExhaustedThenLongestFreeFirst(t *testing.T) {
 	a := fresh(t)
 	var all []netip.Addr
-	for i := range 253 {
-		all = append(all, request(t, a, Request{Key: fmt.Sprint(i)}))
+	for range 253 {
+		all = append(all, request(t, a))
 	}
-	_, err := a.Request(t.Context(), Request{Key: "one more"})
+	_, err := a.Request(t.Context(), netip.Addr{})
 	if !errors.Is(err, ErrExhausted) || !strings.Contains(err.Error(), "253 addresses") {
 		t.Fatalf("error = %v, want ErrExhausted with numbers", err)
 	}
@@ -115,7 +110,7 @@ func TestExhaustedThenLongestFreeFirst(t *testing.T) {
 			}
 		}
 	}
-	if got := request(t, a, Request{Key: "x"}); got != all[40] {
+	if got := request(t, a); got != all[40] {
 		t.Errorf("reused %s, want %s which was free for longer", got, all[40])
 	}
 }
@@ -126,7 +121,7 @@ func TestRestartKeepsLeases(t *testing.T) {
 	if err := a.Use(block4, block6); err != nil {
 		t.Fatal(err)
 	}
-	held := request(t, a, Request{Key: "a"})
+	held := request(t, a)
 
 	b := open(t, file)
 	if err := b.Use(block4, block6); err != nil {
@@ -138,21 +133,23 @@ func TestRestartKeepsLeases(t *testing.T) {
 	if err := b.Use(netip.MustParsePrefix("100.64.9.0/24"), block6); err == nil {
 		t.Error("another block was taken while an address is in use")
 	}
-	if got := request(t, b, Request{Key: "b"}); got == held {
+	if got := request(t, b); got == held {
 		t.Errorf("%s given twice", got)
 	}
 }
 
 func TestAdoptAndRefuse(t *testing.T) {
 	a := fresh(t)
-	if err := a.Adopt("mac", netip.MustParseAddr("100.64.7.2"), netip.MustParseAddr("10.0.0.1")); err != nil {
-		t.Fatal(err)
+	for _, addr := range []string{"100.64.7.2", "10.0.0.1"} {
+		if err := a.Adopt(netip.MustParseAddr(addr)); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if got := request(t, a, Request{Key: "b"}); got.String() != "100.64.7.3" {
+	if got := request(t, a); got.String() != "100.64.7.3" {
 		t.Errorf("got %s, want the address after the adopted one", got)
 	}
 	a.Refuse("block quarantined")
-	if _, err := a.Request(t.Context(), Request{Key: "c"}); err == nil || err.Error() != "block quarantined" {
+	if _, err := a.Request(t.Context(), netip.Addr{}); err == nil || err.Error() != "block quarantined" {
 		t.Errorf("error = %v, want the reason", err)
 	}
 }
@@ -161,7 +158,7 @@ func TestRequestWaitsForTheBlock(t *testing.T) {
 	a := open(t, filepath.Join(t.TempDir(), "ipam.json"))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := a.Request(ctx, Request{}); err == nil || !strings.Contains(err.Error(), "no address block yet") {
+	if _, err := a.Request(ctx, netip.Addr{}); err == nil || !strings.Contains(err.Error(), "no address block yet") {
 		t.Errorf("error = %v", err)
 	}
 }
@@ -176,8 +173,8 @@ func TestNeverTwice(t *testing.T) {
 		if err := a.Use(netip.MustParsePrefix("10.0.0.0/29"), netip.Prefix{}); err != nil {
 			rt.Fatal(err)
 		}
-		held := map[netip.Addr]string{}
-		for step := range rapid.IntRange(1, 30).Draw(rt, "steps") {
+		held := map[netip.Addr]bool{}
+		for range rapid.IntRange(1, 30).Draw(rt, "steps") {
 			if rapid.Bool().Draw(rt, "release") {
 				for addr := range held {
 					if err := a.Release(addr); err != nil {
@@ -188,16 +185,15 @@ func TestNeverTwice(t *testing.T) {
 				}
 				continue
 			}
-			key := fmt.Sprint(step / 4) // some repeat
-			addr, err := a.Request(context.Background(), Request{Key: key})
+			addr, err := a.Request(context.Background(), netip.Addr{})
 			if err != nil && len(held) < 5 {
 				rt.Fatalf("refused with %d held: %v", len(held), err)
 			}
 			if err == nil {
-				if held[addr] != "" {
-					rt.Fatalf("%s given to %s and %s", addr, held[addr], key)
+				if held[addr] {
+					rt.Fatalf("%s given twice", addr)
 				}
-				held[addr] = key
+				held[addr] = true
 			}
 		}
 	})

@@ -29,7 +29,7 @@ func (s *Server) table() map[string]call {
 		"/NetworkDriver.DiscoverNew":          nothing,
 		"/NetworkDriver.DiscoverDelete":       nothing,
 		"/IpamDriver.GetDefaultAddressSpaces": answer(addressSpaces{addressSpace, addressSpace}),
-		// Docker's random MAC is what ties the two addresses of an endpoint together.
+		// So that Docker draws one itself, and shows it.
 		"/IpamDriver.GetCapabilities": answer(ipamCapabilities{RequiresMACAddress: true}),
 		"/IpamDriver.RequestPool":     on(s.requestPool),
 		"/IpamDriver.ReleasePool":     nothing,

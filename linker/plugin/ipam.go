@@ -12,38 +12,33 @@ import (
 // addressSpace is local: every host's linker answers for its own block alone.
 const addressSpace = "tombolo"
 
-// The IDs of the two pools; every network of the driver shares them.
-const (
-	pool4ID = "tombolo4"
-	pool6ID = "tombolo6"
-)
+// poolID is the one pool's; every network of the driver shares it.
+const poolID = "tombolo4"
 
 // Options of libnetwork's netlabel and ipamapi packages.
 const (
 	optGateway     = "com.docker.network.gateway"
-	optMAC         = "com.docker.network.endpoint.macaddress"
 	optRequestType = "RequestAddressType"
 )
+
+// errIPv6 is what a network with --ipv6 is told. An Engine before 25 starts three
+// processes for each container's IPv6.
+var errIPv6 = errors.New("make the network without --ipv6: where the cluster has an IPv6 pool, the linker gives its containers IPv6 itself")
 
 // requestPool names the pool that Docker shows as the network's subnet.
 //
 // While the pool we return overlaps a route of the host, Docker asks again for
 // ever, unless the user named a subnet or the pool is 0.0.0.0/0. So an unnamed pool
-// is that one. ::/0 does not help: IPv6 must be named.
+// is that one.
 func (s *Server) requestPool(_ context.Context, r poolRequest) (any, error) {
-	own, id, gateway := s.cfg.Pool4, pool4ID, netip.PrefixFrom(attach.Gateway4, 32)
-	if r.V6 {
-		own, id, gateway = s.cfg.Pool6, pool6ID, netip.PrefixFrom(attach.Gateway6, 128)
-	}
 	switch {
-	case r.V6 && !own.IsValid():
-		return nil, errors.New("this cluster has no IPv6 pool: start the linkers with --pool6")
-	case r.Pool == "" && r.V6:
-		return nil, fmt.Errorf("name the IPv6 subnet: --subnet %s", own)
+	case r.V6:
+		return nil, errIPv6
 	case r.SubPool != "":
 		return nil, errors.New("an IP range cannot be chosen: each host gives addresses of its own block")
 	}
-	reply := poolReply{PoolID: id, Pool: "0.0.0.0/0", Data: map[string]string{optGateway: gateway.String()}}
+	gateway := netip.PrefixFrom(attach.Gateway4, 32)
+	reply := poolReply{PoolID: poolID, Pool: "0.0.0.0/0", Data: map[string]string{optGateway: gateway.String()}}
 	if r.Pool == "" {
 		return reply, nil
 	}
@@ -51,8 +46,8 @@ func (s *Server) requestPool(_ context.Context, r poolRequest) (any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("subnet: %w", err)
 	}
-	if pool.Masked() != own && (r.V6 || pool.Bits() != 0) {
-		return nil, fmt.Errorf("subnet %s is not the cluster's pool %s", pool, own)
+	if pool.Masked() != s.cfg.Pool4 && (pool.Bits() != 0 || !pool.Addr().Is4()) {
+		return nil, fmt.Errorf("subnet %s is not the cluster's pool %s", pool, s.cfg.Pool4)
 	}
 	reply.Pool = pool.Masked().String()
 	return reply, nil
@@ -63,34 +58,33 @@ func (s *Server) requestAddress(ctx context.Context, r addressRequest) (any, err
 	if err != nil {
 		return nil, err
 	}
-	if r.PoolID != pool4ID && r.PoolID != pool6ID {
+	if r.PoolID != poolID {
 		return nil, fmt.Errorf("unknown pool %q", r.PoolID)
 	}
-	v6 := r.PoolID == pool6ID
-	if want.IsValid() && want.Is6() != v6 {
+	if want.IsValid() && !want.Is4() {
 		return nil, fmt.Errorf("address %s is not of the pool's family", want)
 	}
 	if r.Options[optRequestType] == optGateway {
-		return s.gateway(want, v6)
+		return gateway(want)
 	}
-	addr, err := s.cfg.Addresses.Reserve(ctx, attach.Request{Key: r.Options[optMAC], V6: v6, Want: want})
+	addr, err := s.cfg.Addresses.Reserve(ctx, want)
 	if err != nil {
 		return nil, err
 	}
-	return addressReply{Address: netip.PrefixFrom(addr, addr.BitLen()).String(), Data: map[string]string{}}, nil
+	return answer(addr), nil
 }
 
 // gateway answers a network made with --gateway. There is one gateway, and no
 // block has it.
-func (s *Server) gateway(want netip.Addr, v6 bool) (any, error) {
-	own := attach.Gateway4
-	if v6 {
-		own = attach.Gateway6
+func gateway(want netip.Addr) (any, error) {
+	if want.IsValid() && want != attach.Gateway4 {
+		return nil, fmt.Errorf("gateway %s: containers leave by %s, name no other", want, attach.Gateway4)
 	}
-	if want.IsValid() && want != own {
-		return nil, fmt.Errorf("gateway %s: containers leave by %s, name no other", want, own)
-	}
-	return addressReply{Address: netip.PrefixFrom(own, own.BitLen()).String(), Data: map[string]string{}}, nil
+	return answer(attach.Gateway4), nil
+}
+
+func answer(addr netip.Addr) addressReply {
+	return addressReply{Address: netip.PrefixFrom(addr, addr.BitLen()).String(), Data: map[string]string{}}
 }
 
 func (s *Server) releaseAddress(_ context.Context, r addressRequest) (any, error) {

@@ -75,9 +75,8 @@ type endpointRequest struct {
 }
 
 type endpointInterface struct {
-	Address     string
-	AddressIPv6 string
-	MacAddress  string
+	Address    string
+	MacAddress string
 }
 
 // options are the generic ones that matter to us.
@@ -113,7 +112,6 @@ type infoReply struct {
 type joinReply struct {
 	InterfaceName interfaceName
 	Gateway       string
-	GatewayIPv6   string `json:",omitempty"`
 	StaticRoutes  []staticRoute
 }
 

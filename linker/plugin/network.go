@@ -18,12 +18,15 @@ func (s *Server) createNetwork(_ context.Context, r networkRequest) (any, error)
 	if r.NetworkID == "" {
 		return nil, errors.New("no network ID")
 	}
-	for _, d := range append(r.IPv4Data, r.IPv6Data...) {
+	if len(r.IPv6Data) > 0 {
+		return nil, errIPv6
+	}
+	for _, d := range r.IPv4Data {
 		pool, err := netip.ParsePrefix(d.Pool)
 		if err != nil {
 			return nil, fmt.Errorf("subnet: %w", err)
 		}
-		if pool != s.cfg.Pool4 && pool != s.cfg.Pool6 && pool.String() != "0.0.0.0/0" {
+		if pool != s.cfg.Pool4 && pool.String() != "0.0.0.0/0" {
 			return nil, fmt.Errorf("subnet %s is not the cluster's: add --ipam-driver tombolo --subnet %s", pool, s.cfg.Pool4)
 		}
 	}
@@ -38,14 +41,13 @@ func (s *Server) createEndpoint(ctx context.Context, r endpointRequest) (any, er
 	if r.Interface == nil || r.Interface.Address == "" {
 		return nil, errors.New("the endpoint has no address: its network needs --ipam-driver tombolo")
 	}
-	addr4, err4 := parseAddr(r.Interface.Address)
-	addr6, err6 := parseAddr(r.Interface.AddressIPv6)
+	addr, aerr := parseAddr(r.Interface.Address)
 	published, perr := publications(r.Options.PortMap)
-	if err := errors.Join(checkID(r), err4, err6, perr); err != nil {
+	if err := errors.Join(checkID(r), aerr, perr); err != nil {
 		return nil, err
 	}
 	err := s.cfg.Endpoints.Create(ctx, attach.Endpoint{
-		ID: r.EndpointID, Addr4: addr4, Addr6: addr6, MAC: r.Interface.MacAddress,
+		ID: r.EndpointID, Addr4: addr, MAC: r.Interface.MacAddress,
 		Published: published, Exposed: exposed(r.Options.Exposed),
 	})
 	return createEndpointReply{}, err
@@ -55,22 +57,15 @@ func (s *Server) join(ctx context.Context, r endpointRequest) (any, error) {
 	if err := checkID(r); err != nil {
 		return nil, err
 	}
-	iface, err := s.cfg.Endpoints.Join(ctx, r.EndpointID)
+	iface, err := s.cfg.Endpoints.Join(ctx, r.EndpointID, r.SandboxKey)
 	if err != nil {
 		return nil, err
 	}
-	reply := joinReply{
+	return joinReply{
 		InterfaceName: interfaceName{SrcName: iface.Container, DstPrefix: containerPrefix},
 		Gateway:       attach.Gateway4.String(),
 		StaticRoutes:  []staticRoute{{Destination: attach.Gateway4.String() + "/32", RouteType: 1}},
-	}
-	if s.cfg.Pool6.IsValid() {
-		// Docker looks for a way to the gateway before the interface has a link-local
-		// address of its own, which comes with the carrier, a moment later.
-		reply.GatewayIPv6 = attach.Gateway6.String()
-		reply.StaticRoutes = append(reply.StaticRoutes, staticRoute{Destination: attach.Gateway6.String() + "/128", RouteType: 1})
-	}
-	return reply, nil
+	}, nil
 }
 
 func (s *Server) leave(ctx context.Context, r endpointRequest) (any, error) {

@@ -25,7 +25,7 @@ const maxBody = 1 << 20
 
 // Addresses is the IPAM half of attach.Table.
 type Addresses interface {
-	Reserve(ctx context.Context, r attach.Request) (netip.Addr, error)
+	Reserve(ctx context.Context, want netip.Addr) (netip.Addr, error)
 	Release(addr netip.Addr) error
 }
 
@@ -39,7 +39,7 @@ type Networks interface {
 // calls one to one, which is why it has more than three methods.
 type Endpoints interface {
 	Create(ctx context.Context, ep attach.Endpoint) error
-	Join(ctx context.Context, id string) (attach.Interface, error)
+	Join(ctx context.Context, id, sandbox string) (attach.Interface, error)
 	Publish(ctx context.Context, id string, ports []attach.Publication) error
 	Unpublish(ctx context.Context, id string) error
 	Leave(ctx context.Context, id string) error
@@ -50,7 +50,6 @@ type Endpoints interface {
 type Config struct {
 	Socket    string // path; its folder is made
 	Pool4     netip.Prefix
-	Pool6     netip.Prefix // unset: IPv6 is refused
 	Addresses Addresses
 	Networks  Networks
 	Endpoints Endpoints

@@ -27,7 +27,6 @@ import (
 
 var (
 	pool4 = netip.MustParsePrefix("100.64.0.0/10")
-	pool6 = netip.MustParsePrefix("fd12:3456:789a::/48")
 	epA   = strings.Repeat("a", 64)
 	log   = slog.New(slog.DiscardHandler)
 )
@@ -59,7 +58,7 @@ func newHost(t testing.TB, deadline time.Duration) *host {
 		t.Fatal(err)
 	}
 	h.Server = plugin.New(plugin.Config{
-		Socket: h.socket, Pool4: pool4, Pool6: pool6, Deadline: deadline, Log: log,
+		Socket: h.socket, Pool4: pool4, Deadline: deadline, Log: log,
 		Addresses: h.table, Networks: h.table, Endpoints: h.table,
 	})
 	return h
@@ -116,14 +115,12 @@ func TestConversation(t *testing.T) {
 		{"/IpamDriver.GetDefaultAddressSpaces", "null", `{"LocalDefaultAddressSpace":"tombolo","GlobalDefaultAddressSpace":"tombolo"}`},
 		{"/IpamDriver.RequestPool", `{"AddressSpace":"tombolo","V6":false}`, `{"PoolID":"tombolo4","Pool":"0.0.0.0/0","Data":{"com.docker.network.gateway":"169.254.1.1/32"}}`},
 		{"/IpamDriver.RequestPool", `{"Pool":"100.64.0.0/10"}`, `{"PoolID":"tombolo4","Pool":"100.64.0.0/10","Data":{"com.docker.network.gateway":"169.254.1.1/32"}}`},
-		{"/IpamDriver.RequestPool", `{"Pool":"fd12:3456:789a::/48","V6":true}`, `{"PoolID":"tombolo6","Pool":"fd12:3456:789a::/48","Data":{"com.docker.network.gateway":"fe80::1/128"}}`},
 		{"/NetworkDriver.CreateNetwork", `{"NetworkID":"net1","IPv4Data":[{"Pool":"100.64.0.0/10"}]}`, `{}`},
 		{"/IpamDriver.RequestAddress", `{"PoolID":"tombolo4","Options":{"com.docker.network.endpoint.macaddress":"02:42:00:00:00:01"}}`, `{"Address":"100.64.7.2/32","Data":{}}`},
-		{"/IpamDriver.RequestAddress", `{"PoolID":"tombolo6","Options":{"com.docker.network.endpoint.macaddress":"02:42:00:00:00:01"}}`, `{"Address":"fd12:3456:789a:0:7::2/128","Data":{}}`},
-		{"/NetworkDriver.CreateEndpoint", `{` + ep + `,"Interface":{"Address":"100.64.7.2/32","AddressIPv6":"fd12:3456:789a:0:7::2/128","MacAddress":"02:42:00:00:00:01"},` +
+		{"/NetworkDriver.CreateEndpoint", `{` + ep + `,"Interface":{"Address":"100.64.7.2/32","MacAddress":"02:42:00:00:00:01"},` +
 			`"Options":{"com.docker.network.portmap":[{"Proto":6,"IP":"","Port":80,"HostIP":"","HostPort":8080,"HostPortEnd":8080},{"Proto":6,"Port":80,"HostIP":"::","HostPort":8080}],"com.docker.network.endpoint.exposedports":[{"Proto":6,"Port":80}]}}`, `{"Interface":null}`},
 		{"/NetworkDriver.Join", `{` + ep + `,"SandboxKey":"/var/run/docker/netns/1"}`,
-			`{"InterfaceName":{"SrcName":"tbcaaaaaaaa","DstPrefix":"eth"},"Gateway":"169.254.1.1","GatewayIPv6":"fe80::1","StaticRoutes":[{"Destination":"169.254.1.1/32","RouteType":1,"NextHop":""},{"Destination":"fe80::1/128","RouteType":1,"NextHop":""}]}`},
+			`{"InterfaceName":{"SrcName":"tbcaaaaaaaa","DstPrefix":"eth"},"Gateway":"169.254.1.1","StaticRoutes":[{"Destination":"169.254.1.1/32","RouteType":1,"NextHop":""}]}`},
 		{"/NetworkDriver.ProgramExternalConnectivity", `{` + ep + `,"Options":{"com.docker.network.portmap":[{"Proto":6,"Port":80,"HostPort":8080}]}}`, `{}`},
 		{"/NetworkDriver.EndpointOperInfo", `{` + ep + `}`, `{"Value":{}}`},
 		{"/NetworkDriver.DiscoverNew", `{"DiscoveryType":1,"DiscoveryData":{"Address":"1.2.3.4"}}`, `{}`},
@@ -152,7 +149,9 @@ func TestRefusals(t *testing.T) {
 	}
 	before := h.table.Snapshot()
 	for _, tt := range []struct{ name, path, body, want string }{
-		{"IPv6 without a subnet", "/IpamDriver.RequestPool", `{"V6":true}`, "name the IPv6 subnet: --subnet fd12:3456:789a::/48"},
+		{"IPv6 pool", "/IpamDriver.RequestPool", `{"Pool":"fd12::/48","V6":true}`, "make the network without --ipv6"},
+		{"IPv6 network", "/NetworkDriver.CreateNetwork", `{"NetworkID":"net1","IPv4Data":[{"Pool":"0.0.0.0/0"}],"IPv6Data":[{"Pool":"fd12::/48"}]}`, "make the network without --ipv6"},
+		{"an IPv6 subnet as IPv4", "/IpamDriver.RequestPool", `{"Pool":"::/0"}`, "is not the cluster's pool 100.64.0.0/10"},
 		{"another subnet", "/IpamDriver.RequestPool", `{"Pool":"10.0.0.0/8"}`, "is not the cluster's pool 100.64.0.0/10"},
 		{"a range", "/IpamDriver.RequestPool", `{"Pool":"100.64.0.0/10","SubPool":"100.64.1.0/24"}`, "an IP range cannot be chosen"},
 		{"second network", "/NetworkDriver.CreateNetwork", `{"NetworkID":"net2","IPv4Data":[{"Pool":"0.0.0.0/0"}]}`, "already has a network"},

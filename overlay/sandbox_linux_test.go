@@ -1,0 +1,175 @@
+package overlay
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+)
+
+// keep runs the host's Overlay until the test ends or the function is called.
+func (h *labHost) keep() (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	o := h.overlay
+	go func() { ended <- o.Run(ctx) }()
+	stop = func() {
+		cancel()
+		if err := <-ended; err != nil {
+			h.t.Errorf("Run = %v", err)
+		}
+		ended <- nil // for a repeat
+	}
+	h.t.Cleanup(stop)
+	return stop
+}
+
+// sandbox makes a network namespace as Docker does, without IPv6, and its path.
+func sandbox(t testing.TB) (netns.NsHandle, string) {
+	t.Helper()
+	box := newNamespace(t)
+	enter(t, box, func() { must(t, setSysctl("ipv6/conf/all/disable_ipv6", "1")) })
+	return box, fmt.Sprintf("/proc/self/fd/%d", int(box))
+}
+
+// attach is what comes before Docker moves the interface.
+func (h *labHost) attach(e Endpoint) {
+	h.t.Helper()
+	h.config.Endpoints = append(h.config.Endpoints, e)
+	_, err := h.overlay.Attach(h.t.Context(), e)
+	must(h.t, err)
+}
+
+// populate moves e's interface into its sandbox as an IPv4 network's.
+func (h *labHost) populate(e Endpoint, box netns.NsHandle) {
+	h.t.Helper()
+	name := ContainerSide(e.ID)
+	enter(h.t, h.ns, func() {
+		link, err := netlink.LinkByName(name)
+		must(h.t, err)
+		must(h.t, netlink.LinkSetNsFd(link, int(box)))
+	})
+	enter(h.t, box, func() {
+		link, err := netlink.LinkByName(name)
+		must(h.t, err)
+		must(h.t, netlink.LinkSetName(link, "eth0"))
+		addAddr(h.t, "eth0", host(e.Addr4))
+		up(h.t, "eth0")
+	})
+}
+
+// has6 reports whether all that e's container needs for IPv6 is there.
+func has6(t *testing.T, box netns.NsHandle, e Endpoint) bool {
+	t.Helper()
+	state := string(runIn(t, box, "ip -6 addr; ip -6 route"))
+	for _, want := range []string{"inet6 ::1/128", "inet6 " + e.Addr6.String() + "/128", "default via fe80::1 dev eth0"} {
+		if !strings.Contains(state, want) {
+			return false
+		}
+	}
+	return true
+}
+
+func TestContainersGetIPv6(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, 2)
+	var boxes []netns.NsHandle
+	var eps []Endpoint
+	for _, h := range l.hosts {
+		e := h.endpoint(5)
+		var box netns.NsHandle
+		box, e.Sandbox = sandbox(t)
+		h.set()
+		h.keep()
+		h.attach(e)
+		if has6(t, box, e) {
+			t.Fatal("IPv6 before there is an interface")
+		}
+		h.populate(e, box)
+		waitFor(t, func() bool { return has6(t, box, e) })
+		boxes, eps = append(boxes, box), append(eps, e)
+	}
+	l.hosts[1].config.Allow = []Allow{{From: eps[0].Addr6, To: eps[1].Addr6}}
+	l.hosts[1].set()
+	listen(t, boxes[1], at(eps[1].Addr6, 80))
+	reaches(t, boxes[0], "tcp6", at(eps[1].Addr6, 80), eps[0].Addr6.String())
+}
+
+// Whatever a linker was killed in the middle of, its successor finishes.
+func TestIPv6AfterARestart(t *testing.T) {
+	t.Parallel()
+	h := newLab(t, 1).hosts[0]
+	e := h.endpoint(5)
+	var box netns.NsHandle
+	box, e.Sandbox = sandbox(t)
+	h.set()
+	h.attach(e)
+	for _, meanwhile := range []func(){
+		func() { h.populate(e, box) },
+		func() { runIn(t, box, "ip -6 addr flush dev eth0") },
+	} {
+		meanwhile()
+		if has6(t, box, e) {
+			t.Fatal("IPv6 from nobody")
+		}
+		h.restart()
+		h.set()
+		stop := h.keep()
+		waitFor(t, func() bool { return has6(t, box, e) })
+		stop()
+	}
+}
+
+// A sandbox that cannot be entered is one container's trouble.
+func TestNoSandbox(t *testing.T) {
+	t.Parallel()
+	h := newLab(t, 1).hosts[0]
+	lost, fine := h.endpoint(5), h.endpoint(6)
+	lostBox, _ := sandbox(t)
+	lost.Sandbox = "/nowhere/to/be/found"
+	var fineBox netns.NsHandle
+	fineBox, fine.Sandbox = sandbox(t)
+	h.set()
+	h.keep()
+	h.attach(lost)
+	h.attach(fine)
+	h.populate(lost, lostBox)
+	h.populate(fine, fineBox)
+	waitFor(t, func() bool { return has6(t, fineBox, fine) })
+	waitFor(t, func() bool {
+		h.overlay.mu.Lock()
+		defer h.overlay.mu.Unlock()
+		return h.overlay.v6[lost.ID].failed && !h.overlay.v6[fine.ID].failed
+	})
+	for again, want := range map[bool]int{false: 0, true: 1} {
+		if got := len(h.overlay.lackV6(again)); got != want {
+			t.Errorf("lackV6(%v): %d containers, want %d", again, got, want)
+		}
+	}
+	must(t, h.overlay.Detach(t.Context(), lost.ID))
+	h.config.Endpoints = h.config.Endpoints[1:]
+	h.set()
+	if got := h.overlay.lackV6(true); len(got) != 0 {
+		t.Errorf("a detached endpoint lacks IPv6: %v", got)
+	}
+}
+
+// An endpoint without a sandbox's path, or without IPv6, is left alone.
+func TestWhoLacksIPv6(t *testing.T) {
+	t.Parallel()
+	h := newLab(t, 1).hosts[0]
+	adopted, only4 := h.endpoint(5), h.endpoint(6)
+	only4.Addr6, only4.Sandbox = netip.Addr{}, "/run/docker/netns/x"
+	if got := h.overlay.lackV6(true); got != nil {
+		t.Errorf("before the first Set: %v", got)
+	}
+	h.config.Endpoints = []Endpoint{adopted, only4}
+	h.set()
+	if got := h.overlay.lackV6(true); len(got) != 0 {
+		t.Errorf("lack IPv6: %v", got)
+	}
+}
