@@ -16,6 +16,12 @@ import (
 // network is the Docker network that every linker creates on its host.
 const network = "tombolo"
 
+// noResolver is an option that no container sees, as /etc/resolv.conf is mounted
+// over. An Engine before 26 cannot read it, logs so, and goes without the resolver that
+// it would set up in the container (libnetwork's startResolver): that one answers
+// with the names of strangers, and costs a child process and eleven runs of iptables.
+const noResolver = "ndots:names-are-the-linker's"
+
 // The least that Mesos' Docker containerizer accepts.
 const (
 	leastCPUs   = 0.01
@@ -116,6 +122,7 @@ func parameters(t *task, wanted app.App, resolver string) []mesos.Parameter {
 	if s.NetworkMode == "" {
 		if resolver != "" {
 			p.add("volume", resolver+":/etc/resolv.conf:ro")
+			p.add("dns-opt", noResolver)
 		}
 		for _, port := range t.Ports {
 			p.add("publish", published(port))

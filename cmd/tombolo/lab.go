@@ -71,7 +71,7 @@ func labUp() *cobra.Command {
 	}
 	cmd.Flags().IntVar(&cfg.Hosts, "hosts", 3, "how many hosts")
 	cmd.Flags().BoolVar(&cfg.NoLinker, "engines-only", false, "hosts with a Docker Engine and nothing else, for comparisons")
-	cmd.Flags().BoolVar(&cfg.NoIPv6, "no-ipv6", false, "an overlay of IPv4 alone: Engines before 25 start containers faster then")
+	cmd.Flags().BoolVar(&cfg.NoIPv6, "no-ipv6", false, "an overlay of IPv4 alone")
 	cmd.Flags().BoolVar(&cfg.NoControl, "no-control", false, "hosts with an Engine and a linker, but no control daemon")
 	return cmd
 }

@@ -33,6 +33,20 @@ func TestDualStack(t *testing.T) {
 	stranger.refuses(t, "["+db6+"]:5432")
 }
 
+// The first that a process does may be to look at its addresses.
+func TestIPv6IsThereBeforeTheProcess(t *testing.T) {
+	h := testLab.Hosts[0]
+	for n := range 10 {
+		out, err := docker(t.Context(), h, "run", "--rm", "--network", "tombolo", image, "addresses")
+		if err != nil {
+			t.Fatalf("run: %v: %s", err, out)
+		}
+		if addrs := strings.Fields(out); len(addrs) != 2 || !testLab.Pool6.Contains(netip.MustParseAddr(addrs[1])) {
+			t.Errorf("container %d had the addresses %q", n, addrs)
+		}
+	}
+}
+
 func TestForgedSourceReachesNobodyV6(t *testing.T) {
 	db := start(t, 0, spec{app: "shop", service: "db", args: []string{"catch", "9999"}})
 	web := start(t, 1, spec{app: "shop", service: "web", args: []string{"serve", "80"}})
@@ -61,9 +75,15 @@ func TestForgedSourceReachesNobodyV6(t *testing.T) {
 // address6 is the container's IPv6 overlay address.
 func (c container) address6(t *testing.T) string {
 	t.Helper()
-	out, err := docker(t.Context(), c.host, "inspect", "-f", "{{.NetworkSettings.Networks.tombolo.GlobalIPv6Address}}", c.name)
-	if err != nil || out == "" {
-		t.Fatalf("IPv6 address of %s: %v: %q", c.name, err, out)
+	out, err := c.exec(t.Context(), "addresses")
+	if err != nil {
+		t.Fatalf("addresses of %s: %v: %q", c.name, err, out)
 	}
-	return out
+	for _, addr := range strings.Fields(out) {
+		if netip.MustParseAddr(addr).Is6() {
+			return addr
+		}
+	}
+	t.Fatalf("%s has only the addresses %q", c.name, out)
+	return ""
 }

@@ -3,6 +3,7 @@
 //	probe serve PORT            answers each line with "HOSTNAME: line"
 //	probe dial HOST:PORT        one line there and back; exit code 1 when it cannot
 //	probe lookup NAME           prints the name's addresses, one a line
+//	probe addresses             prints its own that reach beyond the link, one a line
 //	probe hold HOST:PORT        keeps one connection busy, prints "lost" and exits 1 when it breaks
 //	probe forge SRC DST PORT    sends UDP datagrams with source address SRC by a raw socket
 //	probe ask SRC PORT NAME     sends a DNS query in the name of SRC by a raw socket
@@ -36,7 +37,7 @@ func run(args []string) int {
 		operands int
 		run      func([]string) error
 	}{
-		"serve": {1, serve}, "dial": {1, dial}, "lookup": {1, lookup}, "hold": {1, hold}, "forge": {3, forge}, "catch": {1, catch},
+		"serve": {1, serve}, "dial": {1, dial}, "lookup": {1, lookup}, "addresses": {0, addresses}, "hold": {1, hold}, "forge": {3, forge}, "catch": {1, catch},
 		"remember": {1, remember}, "facts": {0, facts}, "trap": {0, trap}, "end": {1, end}, "ask": {3, ask},
 		"check": {0, check}, "sick": {0, sick}, "well": {0, well},
 	}
@@ -49,7 +50,7 @@ func run(args []string) int {
 			return 0
 		}
 	}
-	fmt.Println("usage: probe serve|dial|lookup|hold|forge|catch|remember|facts|trap|end|ask|check|sick|well ...")
+	fmt.Println("usage: probe serve|dial|lookup|addresses|hold|forge|catch|remember|facts|trap|end|ask|check|sick|well ...")
 	return 2
 }
 
@@ -107,6 +108,19 @@ func lookup(args []string) error {
 	}
 	for _, a := range addrs {
 		fmt.Println(a)
+	}
+	return nil
+}
+
+func addresses([]string) error {
+	own, err := net.InterfaceAddrs()
+	if err != nil {
+		return err
+	}
+	for _, a := range own {
+		if ip := a.(*net.IPNet).IP; ip.IsGlobalUnicast() {
+			fmt.Println(ip)
+		}
 	}
 	return nil
 }
