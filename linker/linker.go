@@ -133,6 +133,9 @@ func (l *Linker) Run(ctx context.Context) error {
 // assemble makes the parts, from the state of an earlier run where there is one.
 func (l *Linker) assemble(ctx context.Context) error {
 	cfg := l.cfg
+	if err := overlay.CheckVXLAN(); err != nil {
+		return err
+	}
 	if err := l.checkPool(cfg.Pool4, cfg.Pool6); err != nil {
 		if errors.Is(err, overlay.ErrPoolOverlap) {
 			return fmt.Errorf("%w: choose another with --pool or --pool6", err)

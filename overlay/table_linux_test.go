@@ -2,6 +2,7 @@ package overlay
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -36,6 +37,18 @@ func TestKernelHoldsWhatWasWanted(t *testing.T) {
 				t.Errorf("step %d: the repeat changed something, or failed: %v", i, err)
 			}
 		})
+	}
+}
+
+// A kernel without VXLAN is in test/vm.
+func TestCheckVXLANMakesNothing(t *testing.T) {
+	t.Parallel()
+	ns := newNamespace(t)
+	for range 2 {
+		enter(t, ns, func() { must(t, CheckVXLAN()) })
+		if links := string(runIn(t, ns, "ip -br link")); strings.Contains(links, Device) {
+			t.Fatal(links)
+		}
 	}
 }
 
