@@ -19,6 +19,8 @@ need iptables iptables
 need ip iproute2
 need nsenter util-linux
 need pgrep procps
+# With AppArmor in the kernel, Docker starts no container without its parser.
+[ "$(cat /sys/module/apparmor/parameters/enabled 2>/dev/null)" != Y ] || need apparmor_parser apparmor
 if [ "${1:-}" = --examples ]; then
 	need debootstrap debootstrap
 	need curl curl
