@@ -1,0 +1,46 @@
+#!/bin/sh
+# Builds the disk of a virtual machine from Debian packages: what a fresh server
+# has (systemd, its own kernel, AppArmor, cgroup v2) and what packaging/setup.sh
+# would install, since the machines reach no mirror. Prints the folder that holds
+# disk.img, vmlinuz, initrd and the key for root. Kept in /var/cache/tombolo
+# (TOMBOLO_CACHE): the first run takes about two minutes.
+set -eu
+
+suite=${SUITE:-bookworm}
+packages=systemd-sysv,udev,dbus,linux-image-cloud-$(dpkg --print-architecture),initramfs-tools,kmod,apparmor,openssh-server
+packages=$packages,docker.io,nftables,iptables,iproute2,procps,curl,ca-certificates
+out=${TOMBOLO_CACHE:-/var/cache/tombolo}/vm-$suite
+say() { printf 'image: %s\n' "$*" >&2; }
+
+[ "$(id -u)" = 0 ] || { say "root is needed (try with sudo)"; exit 1; }
+mkdir -p "$out"
+exec 9>"$out/lock"
+flock 9
+sum=$(sha256sum "$0" | cut -c1-16)
+if [ "$(cat "$out/sum" 2>/dev/null)" = "$sum" ]; then
+	echo "$out"
+	exit
+fi
+
+root=$(mktemp -d "$out/root.XXXXXX")
+trap 'rm -rf --one-file-system "$root"' EXIT
+trap 'exit 130' INT TERM
+mirror=${MIRROR:-$(apt-get indextargets --format '$(REPO_URI) $(RELEASE)' | awk -v suite="$suite" '$2 == suite { print $1; exit }')}
+say "building a machine of Debian $suite"
+debootstrap --variant=minbase --include="$packages" "$suite" "$root" "$mirror" >"$out/log" 2>&1 ||
+	{ say "debootstrap did not succeed, see $out/log"; exit 1; }
+
+rm -f "$out/key" "$out/key.pub"
+ssh-keygen -q -t ed25519 -N '' -f "$out/key"
+install -D -m 0600 "$out/key.pub" "$root/root/.ssh/authorized_keys"
+echo '/dev/vda / ext4 defaults 0 1' >"$root/etc/fstab"
+: >"$root/etc/hostname" # the kernel's command line has it, and the address
+chroot "$root" systemctl enable systemd-networkd systemd-network-generator ssh >/dev/null 2>&1
+
+cp "$root"/boot/vmlinuz-* "$out/vmlinuz"
+cp "$root"/boot/initrd.img-* "$out/initrd"
+rm -f "$out/disk.img"
+truncate -s 4G "$out/disk.img"
+mke2fs -q -t ext4 -d "$root" "$out/disk.img"
+echo "$sum" >"$out/sum"
+echo "$out"
