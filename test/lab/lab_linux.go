@@ -27,7 +27,8 @@ var ErrLeft = errors.New("not all of the lab is gone (again: tombolo lab down)")
 // Up makes a lab and returns when every host's Engine and linker and the control
 // daemon answer. A lab that an earlier process left half made is removed first;
 // one that runs is an error, unless it lacks its registry or control daemon: these
-// are then started again. When ctx ends or a step fails, what Up made is removed.
+// are then started again. Another daemon on this machine is an error too: it serves
+// what the lab's would. When ctx ends or a step fails, what Up made is removed.
 func Up(ctx context.Context, cfg Config) (*Lab, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -49,6 +50,9 @@ func Up(ctx context.Context, cfg Config) (*Lab, error) {
 		return nil, fmt.Errorf("remove what an earlier lab left: %w", err)
 	}
 	l := plan(cfg)
+	if err := l.mayControl(); err != nil {
+		return nil, err
+	}
 	if err := l.up(ctx, cfg); err != nil {
 		if rerr := remove(); rerr != nil {
 			err = errors.Join(err, fmt.Errorf("%w: %w", ErrLeft, rerr))

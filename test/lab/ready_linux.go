@@ -65,12 +65,12 @@ func waitFor(ctx context.Context, p Process, check func() error) error {
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
 	for {
+		if !p.Alive() { // somebody else may answer in its place
+			return fmt.Errorf("process %d ended", p.PID)
+		}
 		err := check()
 		if err == nil {
 			return nil
-		}
-		if !p.Alive() {
-			return fmt.Errorf("process %d ended", p.PID)
 		}
 		select {
 		case <-ctx.Done():

@@ -38,6 +38,9 @@ func (l *Lab) startRegistry(ctx context.Context) error {
 // StartControl starts the control daemon (embedded master, agents, framework) and
 // waits until its API answers.
 func (l *Lab) StartControl(ctx context.Context) error {
+	if err := l.mayControl(); err != nil {
+		return err
+	}
 	file, err := l.writeClusterFile()
 	if err != nil {
 		return err
@@ -45,11 +48,34 @@ func (l *Lab) StartControl(ctx context.Context) error {
 	if err := l.daemonize(&l.Control, "control.log", "daemon", "run", "--cluster", file); err != nil {
 		return err
 	}
-	err = waitFor(ctx, l.Control, func() error { return get(ctx, APISocket, "/v1/info", nil) })
-	if err != nil {
+	if err := waitFor(ctx, l.Control, func() error { return l.controlReady(ctx) }); err != nil {
 		return l.explain("control daemon", "control.log", err)
 	}
 	return nil
+}
+
+// mayControl refuses where another daemon than the lab's own serves the API.
+func (l *Lab) mayControl() error {
+	if !l.hasControl() {
+		return nil
+	}
+	h, err := readHolder()
+	if err != nil {
+		return err
+	}
+	return h.refuse(l.Control.PID)
+}
+
+// controlReady asks the API once it is known to be the control daemon's.
+func (l *Lab) controlReady(ctx context.Context) error {
+	h, err := readHolder()
+	if err != nil {
+		return err
+	}
+	if !h.alive || h.pid != l.Control.PID {
+		return errors.New("it does not hold " + runFile("daemon.pid"))
+	}
+	return get(ctx, APISocket, "/v1/info", nil)
 }
 
 // KillControl ends the control daemon with kill -9.
@@ -64,12 +90,7 @@ func (l *Lab) stopControl() error {
 	if err := l.Control.stop(controlGrace); err != nil {
 		return err
 	}
-	for _, name := range []string{"api.sock", "master.sock", "daemon.pid"} {
-		if err := os.Remove(filepath.Join(filepath.Dir(APISocket), name)); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return err
-		}
-	}
-	return nil
+	return removeControlFiles(l.Control.PID)
 }
 
 // usable reports whether the lab was once ready and a host of it lives.
