@@ -26,13 +26,19 @@ type leftovers struct{ runDir, stateDir string }
 const pluginSocket = "/run/docker/plugins/" + linker.Driver + ".sock"
 
 // remove takes the Docker network, the interface, routes, policy and sockets away.
-// It is refused while a container is on the network or a linker is at work.
+// It is refused while a container is on the network or a linker is at work. It
+// holds the daemon's lock, which goes last, so that no daemon starts meanwhile.
 func (l leftovers) remove(ctx context.Context) error {
-	lock, err := l.lockLinker()
+	daemon, err := lockDaemon(l.runDir, holder{Kind: kindStopping, StateDir: l.stateDir})
 	if err != nil {
 		return err
 	}
-	defer lock.Close()
+	defer daemon.Close()
+	alone, err := l.lockLinker()
+	if err != nil {
+		return err
+	}
+	defer alone.Close()
 	if err := removeNetwork(ctx); err != nil {
 		return err
 	}

@@ -64,7 +64,7 @@ func runDaemonStop(cmd *cobra.Command, runDir string) error {
 	}
 	left := leftovers{runDir: runDir, stateDir: h.StateDir}
 	switch {
-	case h.Kind == kindMachine:
+	case h.Kind == kindMachine || h.Kind == kindStopping:
 		if err := left.remove(ctx); err != nil {
 			return fmt.Errorf("the daemon is stopped, but not all that it made is gone (again: tombolo daemon stop): %w", err)
 		}
@@ -79,6 +79,9 @@ func runDaemonStop(cmd *cobra.Command, runDir string) error {
 
 // mayStop refuses what is not the user's to stop here.
 func mayStop(h holder) error {
+	if h.Kind == kindStopping {
+		return h.inTheWay()
+	}
 	if h.Kind == kindFramework {
 		return fmt.Errorf("process %d is the framework of a cluster, no daemon: stop it as it was started (systemctl stop tombolo-framework)", h.PID)
 	}
