@@ -98,13 +98,13 @@ func TestServeUnix(t *testing.T) {
 
 func TestFrameworkFlags(t *testing.T) {
 	for args, want := range map[string]string{
-		"":                               "--master is missing",
-		"--master zk://z:2181/mesos":     "ZooKeeper is not asked",
-		"--master ftp://m":               "want host:port",
-		"--master m:5050 --linker /x":    "--linker /x",
-		"--master m:5050 --nosuch":       "unknown flag",
-		"--master m:5050 superfluous":    "takes no arguments",
-		"--master m:5050 --role a --l=x": "unknown flag",
+		"":                                 "--master is missing",
+		"--master zk://z:2181/mesos":       "ZooKeeper is not asked",
+		"--master ftp://m":                 "want host:port",
+		"--master m:5050 --linker /x,none": "--linker none: and others",
+		"--master m:5050 --nosuch":         "unknown flag",
+		"--master m:5050 superfluous":      "takes no arguments",
+		"--master m:5050 --role a --l=x":   "unknown flag",
 	} {
 		root := newRootCommand()
 		root.SetArgs(append([]string{"framework"}, strings.Fields(args)...))

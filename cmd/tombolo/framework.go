@@ -4,14 +4,27 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	linkerapi "tombolo/linker/api"
+)
+
+// noLinker is what --linker says where there is none.
+const noLinker = "none"
+
+// How a linker is waited for: one question, and from one to the next.
+const (
+	linkerAsk      = 5 * time.Second
+	linkerPause    = 250 * time.Millisecond
+	linkerPauseMax = 8 * time.Second
 )
 
 // frameworkFlags are the flags of `tombolo framework` as written.
@@ -27,8 +40,12 @@ func newFrameworkCommand() *cobra.Command {
 		Use:   "framework",
 		Short: "Run the Mesos framework of a cluster",
 		Long: `Run the framework on the masters of a Mesos or Clusterd cluster, until SIGTERM or
-Ctrl-C. Tasks run on; the next framework with the same state folder takes them over.`,
-		Example: "  tombolo framework --master http://m1:5050,http://m2:5050 --linker /run/tombolo/linker.sock",
+Ctrl-C. Tasks run on; the next framework with the same state folder takes them over.
+
+It learns from a linker which containers are where, and tells the linkers which of
+them are linked: it waits for the one of its own machine, or those that --linker
+names. With --linker none it goes without, and containers get no names.`,
+		Example: "  tombolo framework --master http://m1:5050,http://m2:5050",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := fromEnvironment(cmd.Flags(), os.LookupEnv); err != nil {
@@ -44,7 +61,7 @@ Ctrl-C. Tasks run on; the next framework with the same state folder takes them o
 	flags.StringSliceVar(&f.masters, "master", nil, "host:port or URL of the masters; any of them leads to the leader")
 	flags.StringVar(&f.role, "role", "*", "role to get offers for")
 	flags.StringVar(&f.user, "user", "root", "user that executors run as on the agents")
-	flags.StringSliceVar(&f.linkers, "linker", nil, "socket of a linker, may be repeated; HOST=SOCKET where it is not yet there to be asked its host's name")
+	flags.StringSliceVar(&f.linkers, "linker", []string{defaultLinkerSocket}, "socket of a linker, may be repeated; HOST=SOCKET where it is not yet there to be asked its host's name; none: no names")
 	flags.StringVar(&f.runDir, "run-dir", defaultRunDir, "for the API's socket and the lock")
 	flags.StringVar(&f.stateDir, "state-dir", defaultStateDir, "for what a restart needs")
 	return cmd
@@ -64,21 +81,30 @@ func (f *frameworkFlags) validate() error {
 			errs = append(errs, fmt.Errorf("--master %s: want host:port, http:// or https://", m))
 		}
 	}
+	if len(f.linkers) > 1 && slices.Contains(f.linkers, noLinker) {
+		errs = append(errs, fmt.Errorf("--linker %s: and others are named, too", noLinker))
+	}
 	return errors.Join(errs...)
 }
 
 func (f *frameworkFlags) run(cmd *cobra.Command) error {
-	log := newLogger(cmd)
-	linkers, err := f.linkerNames(cmd.Context())
-	if err != nil {
-		return err
-	}
+	ctx, log := cmd.Context(), newLogger(cmd)
 	lock, err := lockDaemon(f.runDir, holder{Kind: kindFramework, StateDir: f.stateDir})
+	if errors.Is(err, fs.ErrPermission) {
+		return needRoot("the framework keeps its lock and its API's socket in " + f.runDir)
+	}
 	if err != nil {
 		return err
 	}
 	defer lock.Close()
-	return runFramework(cmd.Context(), frameworkSetup{
+	linkers, err := f.linkerNames(ctx, log)
+	if ctx.Err() != nil {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return runFramework(ctx, frameworkSetup{
 		Masters: f.masters, MasterName: strings.Join(f.masters, ","), User: f.user, Role: f.role,
 		Database: filepath.Join(f.stateDir, "framework.db"), Socket: filepath.Join(f.runDir, "api.sock"),
 		Linkers: linkers, Log: log,
@@ -86,25 +112,43 @@ func (f *frameworkFlags) run(cmd *cobra.Command) error {
 }
 
 // linkerNames finds out of which host each linker is.
-func (f *frameworkFlags) linkerNames(ctx context.Context) (map[string]string, error) {
+func (f *frameworkFlags) linkerNames(ctx context.Context, log *slog.Logger) (map[string]string, error) {
 	names := map[string]string{}
-	var errs []error
+	if slices.Equal(f.linkers, []string{noLinker}) {
+		log.Warn("no linker: containers get no names and no links")
+		return names, nil
+	}
 	for _, l := range f.linkers {
 		host, socket, named := strings.Cut(l, "=")
 		if !named {
 			socket = l
-			c := linkerapi.NewClient(socket)
-			asked, cancel := context.WithTimeout(ctx, 5*time.Second)
-			status, err := c.Status(asked)
-			cancel()
-			c.Close()
-			if err != nil {
-				errs = append(errs, fmt.Errorf("--linker %s: %w", l, err))
-				continue
+			var err error
+			if host, err = linkerHost(ctx, socket, log); err != nil {
+				return nil, err
 			}
-			host = status.Host.Name
 		}
 		names[host] = socket
 	}
-	return names, errors.Join(errs...)
+	return names, nil
+}
+
+// linkerHost asks a linker of which host it is until it answers: to go on without
+// would be to launch containers that have no names.
+func linkerHost(ctx context.Context, socket string, log *slog.Logger) (string, error) {
+	client := linkerapi.NewClient(socket)
+	defer client.Close()
+	for pause := linkerPause; ; pause = min(2*pause, linkerPauseMax) {
+		asked, cancel := context.WithTimeout(ctx, linkerAsk)
+		status, err := client.Status(asked)
+		cancel()
+		if err == nil {
+			return status.Host.Name, nil
+		}
+		log.Warn("the linker does not answer: waiting for it", "linker", socket, "err", err)
+		select {
+		case <-ctx.Done():
+			return "", ctx.Err()
+		case <-time.After(pause):
+		}
+	}
 }
