@@ -54,9 +54,20 @@ func (f *apiFlags) explain(err error) error {
 	case errors.Is(err, fs.ErrPermission):
 		return forbidden(err, f.target)
 	case absent(err):
-		return fmt.Errorf("no framework answers at %s (tombolo up starts one)", f.target)
+		return fmt.Errorf("no framework answers at %s%s", f.target, f.remedy())
 	}
 	return err
+}
+
+// remedy says what to do where nobody answers.
+func (f *apiFlags) remedy() string {
+	if f.target != defaultAPI {
+		return ": is it what --api or TOMBOLO_API should name?"
+	}
+	if err := partOfCluster(defaultRunDir, defaultStateDir); err != nil && !errors.Is(err, fs.ErrPermission) {
+		return ": " + err.Error()
+	}
+	return " (tombolo up starts one)"
 }
 
 // name is the project's, without reading its file where a flag or the environment

@@ -91,6 +91,11 @@ func (f daemonFlags) run(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	defer lock.Close()
+	if h.Kind == kindMachine {
+		if err := foreignLinker(d.stateDir); err != nil {
+			return err
+		}
+	}
 	return d.run(ctx)
 }
 

@@ -33,6 +33,9 @@ func startDaemon(ctx context.Context, stderr io.Writer) error {
 	if l, err := lab.Load(); !errors.Is(err, lab.ErrNone) {
 		return mendLab(ctx, stderr, l, err)
 	}
+	if err := partOfCluster(defaultRunDir, defaultStateDir); err != nil {
+		return err
+	}
 	if err := checkDocker(ctx); err != nil {
 		return err
 	}
@@ -65,6 +68,9 @@ func startDaemon(ctx context.Context, stderr io.Writer) error {
 func leftBehind(name string) (bool, error) {
 	if l, err := lab.Load(); err == nil {
 		return slices.Contains(l.Missing(), "control daemon"), nil
+	}
+	if err := partOfCluster(defaultRunDir, defaultStateDir); err != nil {
+		return false, forbidden(err, defaultStateDir)
 	}
 	file := filepath.Join(defaultStateDir, "framework.db")
 	if _, err := os.Stat(file); err != nil {

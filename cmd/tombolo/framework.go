@@ -63,7 +63,7 @@ names. With --linker none it goes without, and containers get no names.`,
 	flags.StringVar(&f.user, "user", "root", "user that executors run as on the agents")
 	flags.StringSliceVar(&f.linkers, "linker", []string{defaultLinkerSocket}, "socket of a linker, may be repeated; HOST=SOCKET where it is not yet there to be asked its host's name; none: no names")
 	flags.StringVar(&f.runDir, "run-dir", defaultRunDir, "for the API's socket and the lock")
-	flags.StringVar(&f.stateDir, "state-dir", defaultStateDir, "for what a restart needs")
+	flags.StringVar(&f.stateDir, "state-dir", filepath.Join(defaultStateDir, "framework"), "for what a restart needs")
 	return cmd
 }
 
