@@ -1,0 +1,131 @@
+package machine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"tombolo/framework/local"
+)
+
+// Where a daemon runs there is no lab, and the try leaves the daemon alone.
+func TestNoLabBesideADaemon(t *testing.T) {
+	m := withImage(t)
+	file := writeApp(t, keeper)
+	m.must(t, "-f", file, "up")
+	m.must(t, "lab", "down") // makes the lock file
+	before := m.traces(t)
+	m.fails(t, 1, "a tombolo daemon runs here (process", "lab", "up", "--hosts", "1")
+	if after := m.traces(t); strings.Join(after, "\n") != strings.Join(before, "\n") {
+		t.Errorf("before\n%s\nafter\n%s", strings.Join(before, "\n"), strings.Join(after, "\n"))
+	}
+	if out := m.must(t, "daemon", "status"); !strings.Contains(out, "shop: 1 of 1 instances up") {
+		t.Errorf("daemon status said:\n%s", out)
+	}
+	m.must(t, "-p", "shop", "down", "-v")
+	m.must(t, "daemon", "stop")
+}
+
+// A cluster as packaging/install.sh makes it: a master that listens on TCP, a linker
+// and a framework that is told of the master alone.
+func TestFrameworkOfACluster(t *testing.T) {
+	m := withImage(t)
+	serveMaster(t, m)
+	file := writeApp(t, shop)
+	m.sh(t, "setsid -f "+binary+" framework --master http://127.0.0.1:5050 >/run/framework.log 2>&1")
+	eventually(t, func() error { return says(m, "/run/framework.log", "the linker does not answer: waiting for it") })
+	m.fails(t, 1, "does not answer yet", "-f", file, "up")
+	m.sh(t, "setsid -f "+binary+" linker >/run/linker.log 2>&1")
+	eventually(t, func() error {
+		_, err := m.Must(t.Context(), "ps", "-a")
+		return err
+	})
+	m.must(t, "-f", file, "up")
+	allUp(t, m, "shop", 4)
+	checkLinks(t, m)
+
+	// While it is down, nobody takes its place.
+	m.sh(t, "pkill -9 -f '^"+binary+" framework'")
+	for _, args := range [][]string{{"-f", file, "up"}, {"-p", "shop", "down"}, {"ps", "-a"}} {
+		m.fails(t, 1, "systemctl start tombolo-framework", args...)
+	}
+	m.sh(t, "rm /run/tombolo/daemon.pid /run/tombolo/api.sock") // as after a reboot
+	for _, args := range [][]string{{"-f", file, "up"}, {"-p", "shop", "down"}, {"ps", "-a"}, {"daemon", "run"}} {
+		m.fails(t, 1, "this machine is a host of a cluster", args...)
+	}
+	m.sh(t, "rm -f /run/tombolo/daemon.pid")
+	m.sh(t, "setsid -f "+binary+" framework --master http://127.0.0.1:5050 >>/run/framework.log 2>&1")
+	eventually(t, func() error {
+		_, err := m.Must(t.Context(), "ps", "-a")
+		return err
+	})
+	allUp(t, m, "shop", 4)
+	m.must(t, "-p", "shop", "down")
+}
+
+// says is an error until a file of the machine's holds words.
+func says(m *machine, file, words string) error {
+	text, err := os.ReadFile(m.path(file))
+	if err == nil && !strings.Contains(string(text), words) {
+		err = fmt.Errorf("%s does not say %q:\n%s", file, words, text)
+	}
+	return err
+}
+
+// serveMaster serves a master, whose agent is the machine's, on a TCP port inside.
+func serveMaster(t *testing.T, m *machine) {
+	t.Helper()
+	cluster, err := local.NewCluster(local.Config{
+		Dir: filepath.Join(m.disk, "master"), // one path inside and outside
+		Agents: []local.AgentConfig{{
+			Hostname: "machine", DockerHost: "unix://" + m.path("/run/docker.sock"), WorkDir: filepath.Join(m.disk, "agent"),
+		}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := m.listen("127.0.0.1:5050")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	server := &http.Server{Handler: cluster.Handler()}
+	ran, served := make(chan error, 1), make(chan error, 1)
+	go func() { ran <- cluster.Run(ctx) }()
+	go func() { served <- server.Serve(listener) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := errors.Join(server.Close(), <-ran); err != nil {
+			t.Error(err)
+		}
+		<-served
+	})
+}
+
+// listen listens inside the machine.
+func (m *machine) listen(address string) (listener net.Listener, err error) {
+	ns, err := os.Open(fmt.Sprintf("/proc/%d/ns/net", m.init.Process.Pid))
+	if err != nil {
+		return nil, err
+	}
+	defer ns.Close()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // never unlocked: the thread ends with its namespace
+		if err = unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err == nil {
+			listener, err = net.Listen("tcp", address)
+		}
+	}()
+	<-done
+	return listener, err
+}
