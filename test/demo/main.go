@@ -34,6 +34,10 @@ func run() int {
 		return 1
 	}
 	d := &demo{cli: cli.CLI{Binary: path, Echo: os.Stdout}, examples: *examples, began: time.Now()}
+	if err := lab.Clear(); err != nil { // not ours to remove
+		fmt.Fprintln(os.Stderr, "demo:", err)
+		return 1
+	}
 	err = d.run(ctx)
 	if !*keep {
 		err = errors.Join(err, lab.Down())
@@ -94,9 +98,6 @@ func (d *demo) command(ctx context.Context, args ...string) error {
 }
 
 func (d *demo) makeLab(ctx context.Context) error {
-	if err := lab.Down(); err != nil {
-		return err
-	}
 	if err := d.command(ctx, "lab", "up", "--hosts", "3"); err != nil {
 		return err
 	}

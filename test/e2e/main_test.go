@@ -42,6 +42,10 @@ func runAll(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
+	if err := lab.Clear(); err != nil { // not ours to remove
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		return 1
+	}
 	defer func() {
 		if err := lab.Down(); err != nil {
 			fmt.Fprintln(os.Stderr, "lab down:", err)
@@ -66,13 +70,10 @@ func prepare(dir string) error {
 	if err := goBuild(probe, "tombolo/test/e2e/probe"); err != nil {
 		return err
 	}
-	if err := lab.Down(); err != nil { // left by a run that was killed
-		return err
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	var err error
-	testLab, err = lab.Up(ctx, lab.Config{Hosts: hosts, Binary: tombolo.Binary, Log: slog.New(slog.DiscardHandler)})
+	testLab, err = lab.Up(ctx, lab.Config{Hosts: hosts, Binary: tombolo.Binary, Mine: true, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return err
 	}

@@ -37,6 +37,7 @@ type Config struct {
 	NoLinker  bool   // hosts with an Engine only: for comparisons with other overlays
 	NoControl bool   // linkers, but no control daemon: containers are the user's to start
 	NoIPv6    bool   // an overlay of IPv4 alone
+	Mine      bool   // nobody wants the lab once this process has ended
 	Log       *slog.Logger
 }
 

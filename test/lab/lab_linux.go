@@ -44,7 +44,7 @@ func Up(ctx context.Context, cfg Config) (*Lab, error) {
 		if len(old.Missing()) > 0 {
 			return old, old.mend(ctx)
 		}
-		return nil, fmt.Errorf("a lab of %d is up already (see: tombolo lab ps; remove it with: tombolo lab down)", len(old.Hosts))
+		return nil, old.inUse()
 	}
 	if err := remove(); err != nil {
 		return nil, fmt.Errorf("remove what an earlier lab left: %w", err)
@@ -64,6 +64,9 @@ func Up(ctx context.Context, cfg Config) (*Lab, error) {
 
 func plan(cfg Config) *Lab {
 	l := &Lab{Binary: cfg.Binary, NoLinker: cfg.NoLinker, NoControl: cfg.NoControl}
+	if cfg.Mine {
+		l.Owner = newProcess(os.Getpid())
+	}
 	if !cfg.NoIPv6 {
 		l.Pool6 = linker.RandomPool6()
 	}
@@ -124,6 +127,25 @@ func (l *Lab) explain(what, logName string, err error) error {
 func lastLines(s string, n int) string {
 	lines := strings.Split(strings.TrimRight(s, "\n"), "\n")
 	return strings.Join(lines[max(0, len(lines)-n):], "\n")
+}
+
+// Clear removes what is left of a lab that is no more: one that was not finished, whose
+// hosts are all dead, or that was made for a run that has ended. A lab that somebody may
+// be using is an error, and stays.
+func Clear() error {
+	unlock, err := lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if l, err := Load(); err == nil && l.usable() {
+		return l.inUse()
+	}
+	return remove()
+}
+
+func (l *Lab) inUse() error {
+	return fmt.Errorf("a lab of %d is up already (see: tombolo lab ps; remove it with: tombolo lab down)", len(l.Hosts))
 }
 
 // Down removes the lab and everything that it made; no lab is no error.

@@ -93,8 +93,12 @@ func (l *Lab) stopControl() error {
 	return removeControlFiles(l.Control.PID)
 }
 
-// usable reports whether the lab was once ready and a host of it lives.
-func (l *Lab) usable() bool { return l.Ready && slices.ContainsFunc(l.Hosts, Host.Alive) }
+// usable reports whether the lab was once ready, a host of it lives, and whoever it
+// was made for does.
+func (l *Lab) usable() bool {
+	wanted := l.Owner == (Process{}) || l.Owner.Alive()
+	return l.Ready && wanted && slices.ContainsFunc(l.Hosts, Host.Alive)
+}
 
 // Missing names what has ended that nobody ends on purpose: a host may be dead
 // (lab kill), the registry and the control daemon may not.

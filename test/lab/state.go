@@ -51,6 +51,8 @@ type Lab struct {
 	Hosts    []Host       `json:"hosts"`
 	Registry Process      `json:"registry"`
 	Control  Process      `json:"control"`
+	// Owner, if any, is the process without which nobody wants the lab.
+	Owner Process `json:"owner,omitzero"`
 	// Ready says that Up came to its end.
 	Ready bool `json:"ready"`
 	// NoControl says that there shall be no control daemon.

@@ -3,6 +3,7 @@ package lab
 import (
 	"encoding/json"
 	"net/netip"
+	"os"
 	"os/exec"
 	"runtime"
 	"strings"
@@ -119,4 +120,24 @@ func sleeper(t *testing.T) Process {
 		_ = cmd.Wait()
 	})
 	return newProcess(cmd.Process.Pid)
+}
+
+func TestUsable(t *testing.T) {
+	live := newProcess(os.Getpid())
+	hosts := []Host{{Name: "h1", Init: live}, {Name: "h2"}}
+	for _, c := range []struct {
+		name string
+		lab  Lab
+		want bool
+	}{
+		{"half made", Lab{Hosts: hosts}, false},
+		{"up", Lab{Ready: true, Hosts: hosts}, true},
+		{"every host dead", Lab{Ready: true, Hosts: hosts[1:]}, false},
+		{"of a run that goes on", Lab{Ready: true, Hosts: hosts, Owner: live}, true},
+		{"of a run that was killed", Lab{Ready: true, Hosts: hosts, Owner: Process{PID: live.PID, Start: "1"}}, false},
+	} {
+		if got := c.lab.usable(); got != c.want {
+			t.Errorf("%s: %v", c.name, got)
+		}
+	}
 }
