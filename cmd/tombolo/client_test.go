@@ -172,9 +172,9 @@ func TestUp(t *testing.T) {
 		err    string
 	}{
 		{"comes up", []api.Status{staging, {Revision: 7, Up: true, Instances: []api.Instance{web(api.StateUp, "")}}},
-			"shop web.1 staging on h1\nshop web.1 up on h1\n", ""},
+			"shop web.1 staging on h1\nshop web.1 up on h1\nshop is up: 1 instance\n", ""},
 		{"an older revision's end is not ours", []api.Status{{Revision: 6, Up: true, Failed: "old"}, staging, {Revision: 7, Up: true}},
-			"shop web.1 staging on h1\nshop web.1 gone\n", ""},
+			"shop web.1 staging on h1\nshop web.1 gone\nshop is up: 0 instances\n", ""},
 		{"cannot", []api.Status{staging, {Revision: 7, Failed: "web.1: exited with 3, 3 times in a row",
 			Instances: []api.Instance{web(api.StateFailed, "exited with 3", "last", "words")}}},
 			"shop web.1 staging on h1\nshop web.1 failed on h1: exited with 3\nweb.1 failed on h1: exited with 3\n    | last\n    | words\n",
@@ -263,7 +263,8 @@ func TestPs(t *testing.T) {
 	now := time.Now()
 	status := func(name string) api.Status {
 		return api.Status{App: name, Instances: []api.Instance{
-			{App: name, Service: "db", Slot: 1, State: api.StateUp, Host: "h1", Address: "100.64.1.2", Health: "healthy", Started: now.Add(-90 * time.Second)},
+			{App: name, Service: "db", Slot: 1, State: api.StateUp, Host: "h1", Address: "100.64.1.2", Health: "healthy", Container: "c0ffee",
+				Ports: []api.Port{{Host: 8080, Target: 80, Proto: "tcp"}}, Started: now.Add(-90 * time.Second)},
 			{App: name, Service: "web", Slot: 1, State: api.StateWaiting, Reason: "a volume's host\nis gone", Since: now.Add(-3 * time.Hour)},
 		}}
 	}
@@ -272,9 +273,9 @@ func TestPs(t *testing.T) {
 	f.mu.Unlock()
 	out, err := tombolo(t, socket, shop, "ps")
 	wantError(t, err, "")
-	want := `APP   SERVICE  INSTANCE  HOST  ADDRESS     STATE    HEALTH   AGE  REASON
-shop  db       1         h1    100.64.1.2  up       healthy  90s
-shop  web      1         -     -           waiting  -        3h   a volume's host is gone
+	want := `APP   SERVICE  INSTANCE  HOST  ADDRESS     STATE    HEALTH   AGE  PORTS         REASON
+shop  db       1         h1    100.64.1.2  up       healthy  90s  8080->80/tcp
+shop  web      1         -     -           waiting  -        3h   -             a volume's host is gone
 `
 	if diff := cmp.Diff(want, out); diff != "" {
 		t.Errorf("printed (-want +got):\n%s", diff)
@@ -283,6 +284,11 @@ shop  web      1         -     -           waiting  -        3h   a volume's hos
 	wantError(t, err, "")
 	if strings.Count(out, `"app": "blog"`) != 2 || strings.Count(out, `"app": "shop"`) != 2 {
 		t.Errorf("printed %s", out)
+	}
+	out, err = tombolo(t, socket, shop, "ps", "-a", "-q")
+	wantError(t, err, "")
+	if out != "c0ffee\nc0ffee\n" {
+		t.Errorf("printed %q", out)
 	}
 	_, err = tombolo(t, socket, shop, "ps", "--format", "xml")
 	wantError(t, err, "neither table nor json")

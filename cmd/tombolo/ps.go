@@ -20,8 +20,8 @@ import (
 // psFlags are the flags of `tombolo ps`.
 type psFlags struct {
 	apiFlags
-	all    bool
-	format string
+	all, quiet bool
+	format     string
 }
 
 func newPsCommand(project *projectFlags) *cobra.Command {
@@ -34,6 +34,7 @@ func newPsCommand(project *projectFlags) *cobra.Command {
 	}
 	f.register(cmd.Flags())
 	cmd.Flags().BoolVarP(&f.all, "all", "a", false, "of every app")
+	cmd.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "only the IDs of the containers")
 	cmd.Flags().StringVar(&f.format, "format", "table", "table or json")
 	return cmd
 }
@@ -65,10 +66,25 @@ func (f *psFlags) run(cmd *cobra.Command, project *projectFlags) error {
 		}
 		apps = []api.Status{one}
 	}
+	if f.quiet {
+		return printContainers(cmd.OutOrStdout(), apps)
+	}
 	if f.format == "json" {
 		return printInstancesJSON(cmd.OutOrStdout(), apps)
 	}
 	return printInstances(cmd.OutOrStdout(), apps, time.Now())
+}
+
+func printContainers(out io.Writer, apps []api.Status) error {
+	var ids []string
+	for _, a := range apps {
+		for _, i := range a.Instances {
+			if i.Container != "" {
+				ids = append(ids, i.Container)
+			}
+		}
+	}
+	return printLines(out, ids)
 }
 
 func printInstancesJSON(out io.Writer, apps []api.Status) error {
@@ -85,11 +101,11 @@ func printInstances(out io.Writer, apps []api.Status, now time.Time) error {
 	var table bytes.Buffer
 	w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
 	reasons := []string{"REASON"}
-	fmt.Fprintln(w, "APP\tSERVICE\tINSTANCE\tHOST\tADDRESS\tSTATE\tHEALTH\tAGE\t")
+	fmt.Fprintln(w, "APP\tSERVICE\tINSTANCE\tHOST\tADDRESS\tSTATE\tHEALTH\tAGE\tPORTS\t")
 	for _, a := range apps {
 		for _, i := range a.Instances {
-			fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\t\n", i.App, i.Service, i.Slot,
-				dash(i.Host), dash(i.Address), i.State, dash(i.Health), age(i, now))
+			fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t\n", i.App, i.Service, i.Slot,
+				dash(i.Host), dash(i.Address), i.State, dash(i.Health), age(i, now), dash(portList(i.Ports)))
 			reasons = append(reasons, oneLine(i.Reason))
 		}
 	}

@@ -100,6 +100,7 @@ func (f *upFlags) wait(ctx context.Context, out io.Writer, client *api.Client, n
 	case err == nil || errors.Is(err, errSettled) && last.Removing:
 		return fmt.Errorf("%s was taken down meanwhile", name)
 	case errors.Is(err, errSettled) && last.Up:
+		printUp(ctx, out, client, last)
 		return nil
 	case errors.Is(err, errSettled):
 		printFailures(out, last)
@@ -112,6 +113,22 @@ func (f *upFlags) wait(ctx context.Context, out io.Writer, client *api.Client, n
 		return context.Cause(ctx)
 	}
 	return f.explain(err)
+}
+
+// printUp says what is up, and where it can be reached.
+func printUp(ctx context.Context, out io.Writer, client *api.Client, s api.Status) {
+	info, err := client.Info(ctx)
+	if err != nil {
+		info.Hosts = nil // their names have to do
+	}
+	plural := "s"
+	if len(s.Instances) == 1 {
+		plural = ""
+	}
+	fmt.Fprintf(out, "%s is up: %d instance%s\n", s.App, len(s.Instances), plural)
+	for _, line := range reachable(s, info.Hosts) {
+		fmt.Fprintf(out, "  %s\n", line)
+	}
 }
 
 // printFailures shows which instances are not up, those first that wait for nothing

@@ -116,8 +116,13 @@ func TestAppOnOneMachine(t *testing.T) {
 	if out := m.must(t, "daemon", "stop"); out != "no daemon runs\n" {
 		t.Errorf("daemon stop said %q", out)
 	}
-	m.must(t, "-f", file, "up")
+	if out := m.must(t, "-f", file, "up"); !strings.HasSuffix(out, "shop is up: 4 instances\n  web 80/tcp: 192.0.2.10:8080\n") {
+		t.Errorf("up said:\n%s", out)
+	}
 	ids := allUp(t, m, "shop", 4)
+	if out := m.must(t, "-p", "shop", "ps"); strings.Count(out, " 8080->80/tcp") != 2 {
+		t.Errorf("ps said:\n%s", out)
+	}
 	checkLinks(t, m)
 	m.must(t, "-f", file, "up")
 	if again := allUp(t, m, "shop", 4); !slices.Equal(again, ids) {
