@@ -70,6 +70,17 @@ func (f *apiFlags) remedy() string {
 	return " (tombolo up starts one)"
 }
 
+func notUp(name string) error { return fmt.Errorf("%s is not up (every app: tombolo ps -a)", name) }
+
+func noSuchService(app, service string) error {
+	return fmt.Errorf("%s has no service %q", app, service)
+}
+
+// nameless explains an error of projectFlags.name.
+func nameless(err error) error {
+	return fmt.Errorf("%w\n(-p names an app without its file; every app: tombolo ps -a)", err)
+}
+
 // name is the project's, without reading its file where a flag or the environment
 // names it.
 func (p *projectFlags) name(ctx context.Context) (string, error) {

@@ -228,6 +228,36 @@ func TestUpDetached(t *testing.T) {
 	}
 }
 
+// What docker compose needs a flag for is so anyway.
+func TestUpTakesComposeFlags(t *testing.T) {
+	f := &fakeFramework{script: []api.Status{{Revision: 7, Up: true}}}
+	out, err := tombolo(t, f.serve(t), shop, "up", "-d", "--wait", "--wait-timeout", "60", "--build", "--remove-orphans", "--quiet-pull")
+	wantError(t, err, "")
+	if out != "shop is up: 0 instances\n" {
+		t.Errorf("printed %q", out)
+	}
+}
+
+func TestScale(t *testing.T) {
+	f := &fakeFramework{}
+	socket := f.serve(t)
+	_, err := tombolo(t, socket, shop, "scale", "web=2")
+	wantError(t, err, "shop is not up")
+	for _, args := range [][]string{{"up", "-d", "--scale", "web=3", "--scale", "db=0"}, {"scale", "-d", "web=5"}, {"up", "-d"}} {
+		_, err := tombolo(t, socket, shop, args...)
+		wantError(t, err, "")
+	}
+	_, err = tombolo(t, socket, shop, "scale", "nosuch=2")
+	wantError(t, err, `shop has no service "nosuch"`)
+	var replicas [][2]int
+	for _, a := range f.put {
+		replicas = append(replicas, [2]int{a.Services["web"].Replicas, a.Services["db"].Replicas})
+	}
+	if diff := cmp.Diff([][2]int{{3, 0}, {5, 0}, {1, 1}}, replicas); diff != "" {
+		t.Errorf("replicas of web and db (-want +got):\n%s", diff)
+	}
+}
+
 func TestUpThatIsRefused(t *testing.T) {
 	_, err := tombolo(t, (&fakeFramework{}).serve(t), "name: refused\nservices: {a: {image: a}}\n", "up")
 	wantError(t, err, "invalid: no")

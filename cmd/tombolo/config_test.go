@@ -103,6 +103,11 @@ func TestConfigRefuses(t *testing.T) {
 	}
 }
 
+func TestConfigWithoutAFile(t *testing.T) {
+	_, _, err := runConfig(t, "-f", "/nosuch.yaml", "config")
+	wantError(t, err, "there is no Compose file /nosuch.yaml")
+}
+
 // The examples load without a warning.
 func TestExamples(t *testing.T) {
 	for name, services := range map[string]string{"guestbook": "cache\ndb\nweb\n", "stranger": "tool\n"} {

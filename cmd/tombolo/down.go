@@ -29,6 +29,7 @@ next up, unless --volumes is given. Ctrl-C ends the waiting, not the going down.
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd, project) },
 	}
 	f.register(cmd.Flags())
+	already(cmd.Flags(), "remove-orphans", "down ends whatever belongs to the app, named in its file or not")
 	cmd.Flags().BoolVarP(&f.volumes, "volumes", "v", false, "remove the app's named volumes too, with all that is in them")
 	return cmd
 }
@@ -37,7 +38,7 @@ func (f *downFlags) run(cmd *cobra.Command, project *projectFlags) error {
 	ctx, out := cmd.Context(), cmd.OutOrStdout()
 	name, err := project.name(ctx)
 	if err != nil {
-		return fmt.Errorf("%w\n(-p names an app without its file; every app: tombolo ps -a)", err)
+		return nameless(err)
 	}
 	client := f.client()
 	defer client.Close()

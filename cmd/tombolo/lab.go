@@ -61,6 +61,9 @@ func labUp() *cobra.Command {
 				return err
 			}
 			cfg.Binary, cfg.Log = self, newLogger(cmd)
+			if err := cfg.Validate(); err != nil {
+				return usageError{err}
+			}
 			l, err := lab.Up(cmd.Context(), cfg)
 			if err != nil {
 				return labGone(cmd, err)

@@ -61,20 +61,20 @@ func (f *logsFlags) run(cmd *cobra.Command, project *projectFlags, services []st
 	}
 	name, err := project.name(ctx)
 	if err != nil {
-		return fmt.Errorf("%w\n(-p names an app without its file; every app: tombolo ps -a)", err)
+		return nameless(err)
 	}
 	client := f.client()
 	defer client.Close()
 	spec, err := client.Spec(ctx, name)
 	if errors.Is(err, api.ErrNotFound) {
-		return fmt.Errorf("%s is not up (every app: tombolo ps -a)", name)
+		return notUp(name)
 	}
 	if err != nil {
 		return f.explain(err)
 	}
 	for _, s := range services {
 		if _, ok := spec.Services[s]; !ok {
-			return fmt.Errorf("%s has no service %q", name, s)
+			return noSuchService(name, s)
 		}
 	}
 	if len(services) == 1 {

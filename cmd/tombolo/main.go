@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -72,12 +73,12 @@ only if the file says so.`,
 	var project projectFlags
 	project.register(root.Flags())
 	completeProject(root)
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usageError{fmt.Errorf("%w (see: %s --help)", err, cmd.CommandPath())}
-	})
+	root.SetFlagErrorFunc(flagFault)
 	root.AddCommand(acceptProjectFlags(&project,
 		newUpCommand(&project), newDownCommand(&project), newPsCommand(&project), newConfigCommand(&project),
+		newScaleCommand(&project),
 	)...)
+	root.AddCommand(composeWords()...)
 	root.AddCommand(newLogsCommand(&project), newDaemonCommand(), newFrameworkCommand(),
 		newLinkerCommand(), newResolveCommand(), newLabCommand(), newVersionCommand())
 	return root
@@ -98,7 +99,7 @@ func unknownCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	err := fmt.Errorf("unknown command %q (see: tombolo --help)", args[0])
+	err := fmt.Errorf("unknown command %q (see: %s --help)", strings.TrimSpace(words(cmd)+" "+args[0]), cmd.CommandPath())
 	if s := cmd.SuggestionsFor(args[0]); len(s) > 0 {
 		err = fmt.Errorf("unknown command %q; did you mean %q?", args[0], s[0])
 	}

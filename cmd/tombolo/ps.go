@@ -55,11 +55,11 @@ func (f *psFlags) run(cmd *cobra.Command, project *projectFlags) error {
 	} else {
 		name, err := project.name(ctx)
 		if err != nil {
-			return fmt.Errorf("%w\n(-p names an app without its file; every app: tombolo ps -a)", err)
+			return nameless(err)
 		}
 		one, err := client.App(ctx, name)
 		if errors.Is(err, api.ErrNotFound) {
-			return fmt.Errorf("%s is not up (every app: tombolo ps -a)", name)
+			return notUp(name)
 		}
 		if err != nil {
 			return f.explain(err)

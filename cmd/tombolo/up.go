@@ -6,18 +6,20 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"tombolo/framework/api"
+	"tombolo/framework/app"
 )
 
 // upFlags are the flags of `tombolo up`.
 type upFlags struct {
 	apiFlags
-	detach, noBuild bool
-	timeout         time.Duration
+	detach, waits, noBuild bool
+	timeout                seconds
+	scales                 []string
 }
 
 func newUpCommand(project *projectFlags) *cobra.Command {
@@ -35,16 +37,40 @@ then the cluster. Ctrl-C ends the waiting, not the app.`,
 	}
 	flags := cmd.Flags()
 	f.register(flags)
-	flags.BoolVarP(&f.detach, "detach", "d", false, "do not wait")
+	f.registerWait(flags)
+	flags.BoolVar(&f.waits, "wait", false, "wait, which up does but with --detach")
 	flags.BoolVar(&f.noBuild, "no-build", false, "take images as they are instead of building those with build:")
-	flags.DurationVar(&f.timeout, "wait-timeout", 0, "how long to wait at most (default: as long as there is hope)")
+	flags.StringArrayVar(&f.scales, "scale", nil, "SERVICE=N: so many instances, whatever the file says; may be repeated")
+	already(flags, "build", "images with build: are built at each up")
+	already(flags, "remove-orphans", "what the file no longer names ends at each up")
+	already(flags, "quiet-pull", "hosts pull in silence")
+	cmd.MarkFlagsMutuallyExclusive("build", "no-build")
 	return cmd
 }
 
+// registerWait registers the flags of whoever waits for an app.
+func (f *upFlags) registerWait(flags *pflag.FlagSet) {
+	flags.BoolVarP(&f.detach, "detach", "d", false, "do not wait")
+	flags.Var(&f.timeout, "wait-timeout", "how long to wait at most, in seconds or like 1m30s (default: as long as there is hope)")
+}
+
+// already registers a flag of docker compose's that asks for what is so anyway.
+func already(flags *pflag.FlagSet, name, what string) {
+	flags.Bool(name, false, what)
+	must(flags.MarkHidden(name))
+}
+
 func (f *upFlags) run(cmd *cobra.Command, project *projectFlags) error {
-	ctx, out := cmd.Context(), cmd.OutOrStdout()
+	ctx := cmd.Context()
+	numbers, err := parseScale(f.scales)
+	if err != nil {
+		return usageError{fmt.Errorf("--scale: %w", err)}
+	}
 	wanted, err := project.loadTo(ctx, cmd.ErrOrStderr())
 	if err != nil {
+		return err
+	}
+	if err := setReplicas(wanted, numbers); err != nil {
 		return err
 	}
 	client := f.client()
@@ -63,11 +89,17 @@ func (f *upFlags) run(cmd *cobra.Command, project *projectFlags) error {
 	if err := builder.build(ctx, wanted); err != nil {
 		return err
 	}
+	return f.put(cmd, client, wanted)
+}
+
+// put makes the app wanted and waits, if it shall, until it is so.
+func (f *upFlags) put(cmd *cobra.Command, client *api.Client, wanted *app.App) error {
+	ctx, out := cmd.Context(), cmd.OutOrStdout()
 	revision, err := client.PutApp(ctx, *wanted)
 	if err != nil {
 		return f.explain(err)
 	}
-	if f.detach {
+	if f.detach && !f.waits {
 		fmt.Fprintf(out, "%s is on its way (see: tombolo -p %s ps)\n", wanted.Name, wanted.Name)
 		return nil
 	}
@@ -79,9 +111,9 @@ var errSettled = errors.New("settled")
 
 // wait follows the app until it is up or has no hope.
 func (f *upFlags) wait(ctx context.Context, out io.Writer, client *api.Client, name string, revision uint64) error {
-	if f.timeout > 0 {
+	if limit := f.timeout.Duration; limit > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, f.timeout, fmt.Errorf("%s is not up after %v", name, f.timeout))
+		ctx, cancel = context.WithTimeoutCause(ctx, limit, fmt.Errorf("%s is not up after %v", name, limit))
 		defer cancel()
 	}
 	show := newProgress(out, name)

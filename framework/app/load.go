@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -95,6 +96,10 @@ func (l *loading) read(ctx context.Context, o Options) error {
 		return fmt.Errorf("no Compose file in %s or a folder above it (looked for %s)", dir, strings.Join(cli.DefaultFileNames, ", "))
 	}
 	details, err := options.ReadConfigFiles(ctx, dir, options)
+	var missing *fs.PathError
+	if errors.Is(err, fs.ErrNotExist) && errors.As(err, &missing) {
+		return fmt.Errorf("there is no Compose file %s", missing.Path)
+	}
 	if err != nil {
 		return err
 	}

@@ -198,7 +198,7 @@ func TestNoFile(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	_, _, err = Load(context.Background(), Options{Files: []string{filepath.Join(dir, "x.yaml")}})
-	if err == nil || !strings.Contains(err.Error(), "no such file") {
+	if err == nil || err.Error() != "there is no Compose file "+filepath.Join(dir, "x.yaml") {
 		t.Errorf("got %v", err)
 	}
 }
