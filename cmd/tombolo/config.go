@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -29,12 +30,33 @@ func (p *projectFlags) register(flags *pflag.FlagSet) { p.registerAs(flags, "f")
 // letter for --file, or "".
 func (p *projectFlags) registerAs(flags *pflag.FlagSet, short string) {
 	o := &p.options
-	flags.StringArrayVarP(&o.Files, "file", short, nil, "Compose file, may be repeated; - is standard input")
+	flags.VarP(more{&o.Files}, "file", short, "Compose file, may be repeated; - is standard input")
 	flags.StringVarP(&o.ProjectName, "project-name", "p", "", "project name, which is the app's")
-	flags.StringArrayVar(&o.Profiles, "profile", nil, "profile to activate, may be repeated")
-	flags.StringArrayVar(&o.EnvFiles, "env-file", nil, "file of variables instead of .env, may be repeated")
+	flags.Var(more{&o.Profiles}, "profile", "profile to activate, may be repeated")
+	flags.Var(more{&o.EnvFiles}, "env-file", "file of variables instead of .env, may be repeated")
 	flags.StringVar(&o.WorkingDir, "project-directory", "", "folder that relative paths start from (default: the first file's)")
 }
+
+// more is the value of a flag that is repeated, before the command's name and behind
+// it: pflag's own lists begin anew behind it, and forget what stood before.
+type more struct{ list *[]string }
+
+// Set implements pflag.Value.
+func (m more) Set(text string) error {
+	*m.list = append(*m.list, text)
+	return nil
+}
+
+// String implements pflag.Value.
+func (m more) String() string {
+	if m.list == nil {
+		return ""
+	}
+	return strings.Join(*m.list, ",")
+}
+
+// Type implements pflag.Value.
+func (m more) Type() string { return "stringArray" }
 
 // loadTo reads the project and prints its warnings.
 func (p *projectFlags) loadTo(ctx context.Context, stderr io.Writer) (*app.App, error) {

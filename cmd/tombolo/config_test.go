@@ -21,7 +21,7 @@ func runConfig(t *testing.T, args ...string) (stdout, stderr string, err error) 
 	root := &cobra.Command{Use: "tombolo", SilenceErrors: true, SilenceUsage: true, TraverseChildren: true}
 	var project projectFlags
 	project.register(root.Flags())
-	root.AddCommand(newConfigCommand(&project))
+	root.AddCommand(acceptProjectFlags(&project, newConfigCommand(&project))...)
 	var out, errs bytes.Buffer
 	root.SetOut(&out)
 	root.SetErr(&errs)
@@ -49,7 +49,7 @@ volumes: {data: }
 `
 
 func TestConfigPrints(t *testing.T) {
-	file := composeFile(t, twoServices)
+	file, other := composeFile(t, twoServices), composeFile(t, "services: {more: {image: db:1}}\n")
 	for _, c := range []struct {
 		args []string
 		want string
@@ -59,6 +59,8 @@ func TestConfigPrints(t *testing.T) {
 		{[]string{"--file", file, "config", "--images"}, "db:1\nweb:1\n"},
 		{[]string{"-f", file, "config", "--volumes"}, "data\n"},
 		{[]string{"-f", file, "config", "-q"}, ""},
+		{[]string{"-f", file, "config", "-f", other, "--services"}, "db\nmore\nweb\n"},
+		{[]string{"-f", file, "--profile", "none", "config", "--profile", "more", "--services"}, "again\ndb\nweb\n"},
 	} {
 		out, stderr, err := runConfig(t, c.args...)
 		if err != nil {
