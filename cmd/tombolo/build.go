@@ -2,12 +2,12 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -54,7 +54,7 @@ func (b *imageBuilder) build(ctx context.Context, a *app.App) error {
 func (b *imageBuilder) image(ctx context.Context, appName string, s app.Service) (string, error) {
 	if s.Build != nil && !b.noBuild {
 		fmt.Fprintf(b.out, "building %s\n", s.Image)
-		if _, err := b.docker(ctx, s.Build.Inline, buildArgs(s.Image, s.Build)...); err != nil {
+		if err := b.make(ctx, s.Image, s.Build); err != nil {
 			return "", fmt.Errorf("build: %w", err)
 		}
 	}
@@ -66,6 +66,22 @@ func (b *imageBuilder) image(ctx context.Context, appName string, s app.Service)
 		return "", fmt.Errorf("image %s is not here: %w", s.Image, err)
 	}
 	return strings.TrimSpace(id), nil
+}
+
+// make runs docker build. On a terminal docker shows how it gets on; elsewhere what
+// it says matters only when it fails.
+func (b *imageBuilder) make(ctx context.Context, image string, build *app.Build) error {
+	args := buildArgs(image, build)
+	if terminalSize(b.out) == nil {
+		_, err := b.docker(ctx, build.Inline, args...)
+		return err
+	}
+	cmd := machineCommand(ctx, args...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(build.Inline), b.out, b.out
+	if err := cmd.Run(); err != nil {
+		return cmp.Or(ctx.Err(), fmt.Errorf("docker build: %w", err))
+	}
+	return nil
 }
 
 // onlyHere reports whether an image is on this machine's Docker while the hosts
@@ -143,7 +159,7 @@ func buildArgs(image string, b *app.Build) []string {
 // docker runs this machine's docker and returns its standard output; what it says
 // is shown when it fails.
 func (b *imageBuilder) docker(ctx context.Context, stdin string, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, "docker", args...)
+	cmd := machineCommand(ctx, args...)
 	cmd.Env = append(os.Environ(), "DOCKER_CLI_HINTS=false")
 	cmd.Stdin = strings.NewReader(stdin)
 	var out, complaints bytes.Buffer

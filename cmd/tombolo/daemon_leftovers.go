@@ -7,10 +7,8 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -114,8 +112,7 @@ func networkUsers(ctx context.Context) ([]string, error) {
 
 // engine runs a docker command on this machine's Engine and returns what it prints.
 func engine(ctx context.Context, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, "docker", append([]string{"-H", machineDocker()}, args...)...)
-	cmd.WaitDelay = time.Second
+	cmd := machineCommand(ctx, args...)
 	var complaints strings.Builder
 	cmd.Stderr = &complaints
 	out, err := cmd.Output()

@@ -144,6 +144,11 @@ func parseHolder(text string) (holder, error) {
 	return holder{PID: pid, Kind: lines[1], StateDir: lines[2], Cluster: lines[3]}, nil
 }
 
+// daemonAt returns whose the API at target is, as daemonHolder does.
+func daemonAt(target string) (holder, error) {
+	return daemonHolder(filepath.Dir(strings.TrimPrefix(target, "unix://")))
+}
+
 // daemonPID returns the process that holds the lock, or errNoDaemon.
 func daemonPID(runDir string) (int, error) {
 	h, err := daemonHolder(runDir)

@@ -134,6 +134,7 @@ func TestBuildArgs(t *testing.T) {
 
 // A docker command that says what it was asked, and answers as docker does.
 const fakeDocker = `#!/bin/sh
+[ "$2" != unix:///var/run/docker.sock ] || shift 2 # this machine's
 echo "$@" >> "$0.calls"
 case "$1 $2" in
 "push "*) echo "latest: digest: sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef size: 528";;
@@ -151,22 +152,23 @@ func TestImagesAreBuilt(t *testing.T) {
 		}}
 	}
 	for _, c := range []struct {
-		name     string
-		image    string
-		registry *api.Registry
-		want     string
-		calls    string
-		err      string
+		name               string
+		image              string
+		registry           *api.Registry
+		elsewhere, noBuild bool
+		want               string
+		calls              string
+		err                string
 	}{
-		{"here", "web", nil, "sha256:feed", "build -t web /src\nimage inspect --format {{.Id}} web\n", ""},
-		{"for others", "web", &api.Registry{Push: "127.0.0.1:5", Pull: "198.18.0.1:5"},
+		{"here", "web", nil, false, false, "sha256:feed", "build -t web /src\nimage inspect --format {{.Id}} web\n", ""},
+		{"for others", "web", &api.Registry{Push: "127.0.0.1:5", Pull: "198.18.0.1:5"}, true, false,
 			"198.18.0.1:5/shop/web@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
 			"image inspect --format {{.Id}} postgres\nbuild -t web /src\ntag web 127.0.0.1:5/shop/web:latest\npush 127.0.0.1:5/shop/web:latest\n", ""},
-		{"not at all", "broken", nil, "", "build -t broken /src\n", "service web: build: docker build: exit status 1\nstep 2 failed"},
+		{"not at all", "broken", nil, false, false, "", "build -t broken /src\n", "service web: build: docker build: exit status 1\nstep 2 failed"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			a := built(c.image)
-			b := imageBuilder{out: io.Discard, registry: c.registry}
+			b := imageBuilder{out: io.Discard, registry: c.registry, noBuild: c.noBuild}
 			wantError(t, b.build(t.Context(), &a), c.err)
 			if web := a.Services["web"]; c.err == "" && (web.Image != c.want || web.Build != nil || a.Services["db"].Image != "postgres") {
 				t.Errorf("services %+v", a.Services)

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -36,7 +34,7 @@ func planVolumes(spec app.App, target string) (volumeRemoval, error) {
 		return v, nil
 	}
 	slices.Sort(v.volumes)
-	h, err := daemonHolder(filepath.Dir(strings.TrimPrefix(target, "unix://")))
+	h, err := daemonAt(target)
 	switch {
 	case err == nil && h.Kind == kindMachine:
 		v.engines = []string{machineDocker()}
@@ -95,7 +93,7 @@ func (v volumeRemoval) run(ctx context.Context, out io.Writer) error {
 // just be going.
 func removeVolume(ctx context.Context, host, name string) error {
 	for tries := 0; ; tries++ {
-		said, err := exec.CommandContext(ctx, "docker", "-H", host, "volume", "rm", "-f", name).CombinedOutput()
+		said, err := dockerCommand(ctx, host, "volume", "rm", "-f", name).CombinedOutput()
 		if err == nil {
 			return nil
 		}
