@@ -21,10 +21,12 @@ import (
 
 // imageBuilder makes the images of services with build: on this machine's Docker.
 // Where the cluster has a registry, it hands over what was built, and what else
-// this machine has that no other registry could have.
+// this machine has that no other registry could have. Where the cluster is this
+// machine, what was built is where it is needed.
 type imageBuilder struct {
 	out      io.Writer // for docker's own words
 	registry *api.Registry
+	machine  bool // the cluster is this machine
 	noBuild  bool
 }
 
@@ -35,6 +37,15 @@ func (b *imageBuilder) build(ctx context.Context, a *app.App) error {
 	for _, name := range slices.Sorted(maps.Keys(a.Services)) {
 		s := a.Services[name]
 		if s.Build == nil && !b.onlyHere(ctx, s) {
+			continue
+		}
+		if b.registry == nil && !b.machine {
+			if !b.noBuild {
+				return fmt.Errorf("service %s has build:, and this cluster has no registry that its hosts could pull it from: "+
+					"push the image to one that they reach, and name it by image: (with --no-build, image: counts)", name)
+			}
+			s.Build = nil
+			a.Services[name] = s
 			continue
 		}
 		exact, ok := done[s.Image]

@@ -164,11 +164,13 @@ func TestImagesAreBuilt(t *testing.T) {
 		{"for others", "web", &api.Registry{Push: "127.0.0.1:5", Pull: "198.18.0.1:5"}, true, false,
 			"198.18.0.1:5/shop/web@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
 			"image inspect --format {{.Id}} postgres\nbuild -t web /src\ntag web 127.0.0.1:5/shop/web:latest\npush 127.0.0.1:5/shop/web:latest\n", ""},
+		{"for nobody", "web", nil, true, false, "", "", "service web has build:, and this cluster has no registry"},
+		{"by another", "web", nil, true, true, "web", "", ""},
 		{"not at all", "broken", nil, false, false, "", "build -t broken /src\n", "service web: build: docker build: exit status 1\nstep 2 failed"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			a := built(c.image)
-			b := imageBuilder{out: io.Discard, registry: c.registry, noBuild: c.noBuild}
+			b := imageBuilder{out: io.Discard, registry: c.registry, machine: !c.elsewhere, noBuild: c.noBuild}
 			wantError(t, b.build(t.Context(), &a), c.err)
 			if web := a.Services["web"]; c.err == "" && (web.Image != c.want || web.Build != nil || a.Services["db"].Image != "postgres") {
 				t.Errorf("services %+v", a.Services)

@@ -85,7 +85,8 @@ func (f *upFlags) run(cmd *cobra.Command, project *projectFlags) error {
 	if err != nil {
 		return f.explain(err)
 	}
-	builder := imageBuilder{out: cmd.ErrOrStderr(), registry: info.Registry, noBuild: f.noBuild}
+	h, herr := daemonAt(f.target)
+	builder := imageBuilder{out: cmd.ErrOrStderr(), registry: info.Registry, noBuild: f.noBuild, machine: herr == nil && h.Kind == kindMachine}
 	if err := builder.build(ctx, wanted); err != nil {
 		return err
 	}
