@@ -53,6 +53,7 @@ func startDaemon(ctx context.Context, stderr io.Writer) error {
 	defer log.Close()
 	fmt.Fprintln(stderr, "starting tombolo daemon on this machine")
 	daemon := exec.Command(self, "daemon", "run")
+	daemon.Dir = "/" // the user's folder may be unmounted
 	daemon.Stdout, daemon.Stderr = log, log
 	daemon.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := daemon.Start(); err != nil {

@@ -151,7 +151,11 @@ func labExec() *cobra.Command {
 			if !h.Alive() {
 				return fmt.Errorf("host %s is dead (start it with: tombolo lab start %s)", h.Name, h.Name)
 			}
-			c := h.Command(args[1:]...)
+			command := args[1:]
+			if command[0] == "--" && len(command) > 1 { // as others want it
+				command = command[1:]
+			}
+			c := h.Command(command...)
 			c.Stdin, c.Stdout, c.Stderr = cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr()
 			var exit *exec.ExitError
 			if err := c.Run(); errors.As(err, &exit) {

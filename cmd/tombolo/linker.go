@@ -90,7 +90,7 @@ func superviseLinker(ctx context.Context, log *slog.Logger) error {
 // linkerFlags are the flags as written.
 type linkerFlags struct {
 	host, docker, stateDir, runDir, pluginDir string
-	underlay, pool, pool6, block              string
+	underlay, pool, pool6, block, keyFile     string
 	join                                      []string
 	gossipPort, vxlanPort                     uint16
 	vni                                       int
@@ -109,6 +109,8 @@ func (f *linkerFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.stateDir, "state-dir", "/var/lib/tombolo/linker", "what a restart needs to know")
 	flags.StringVar(&f.runDir, "run-dir", "/run/tombolo", "where the API's socket is")
 	flags.StringVar(&f.pluginDir, "plugin-dir", "/run/docker/plugins", "where Docker looks for plugins")
+	flags.StringVar(&f.keyFile, "gossip-key-file", "", "file of the keys that encrypt what linkers tell each other, the same on every host: a line each, "+
+		"16, 24 or 32 bytes in base64 or hexadecimal; the first encrypts, all decrypt (default: not encrypted)")
 	flags.Uint16Var(&f.gossipPort, "gossip-port", 7980, "port that linkers talk on, TCP and UDP")
 	flags.Uint16Var(&f.vxlanPort, "vxlan-port", 8480, "UDP port of the tunnel between hosts")
 	flags.IntVar(&f.vni, "vni", 1980, "VXLAN network identifier")
@@ -130,6 +132,12 @@ func (f *linkerFlags) config() (linker.Config, error) {
 			errs = append(errs, fmt.Errorf("--underlay: %w", err))
 		}
 		cfg.Underlay = addr
+	}
+	if f.keyFile != "" {
+		var err error
+		if cfg.Keys, err = readGossipKeys(f.keyFile); err != nil {
+			errs = append(errs, fmt.Errorf("--gossip-key-file: %w", err))
+		}
 	}
 	for _, p := range []struct {
 		flag, text string

@@ -138,6 +138,9 @@ func TestOneLabAtATime(t *testing.T) {
 	}
 	m.fails(t, 1, `no host "h7"`, "lab", "exec", "h7", "true")
 	m.fails(t, 1, "host h1 is running", "lab", "start", "h1")
+	if out := m.must(t, "lab", "exec", "h1", "--", "hostname"); out != "h1\n" {
+		t.Errorf("lab exec h1 -- hostname: %q", out)
+	}
 	m.must(t, "lab", "kill", "h1")
 	m.must(t, "lab", "kill", "h1")
 	m.fails(t, 1, "host h1 is dead", "lab", "exec", "h1", "true")
