@@ -1,5 +1,5 @@
 # Everything a newcomer needs: sudo make demo, sudo make test. `make help` lists the rest.
-GO     ?= $(shell command -v go || echo /usr/local/go/bin/go)
+GO     ?= $(firstword $(shell command -v go) $(wildcard /usr/local/go/bin/go) go)
 GOFMT  := $(dir $(GO))gofmt
 BIN    := bin/tombolo
 RELEASE := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -8,20 +8,29 @@ export CGO_ENABLED ?= 0
 STATICCHECK   := honnef.co/go/tools/cmd/staticcheck@v0.8.0
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.6.0
 
-.PHONY: help build setup images demo test unit race e2e soak bench check lint fuzz lab install clean
+# Stamping asks git, which answers root nothing about another user's tree; RELEASE says
+# what there is to say.
+BUILD := $(GO) build -trimpath -buildvcs=false
+
+.PHONY: help toolchain build setup images demo test unit e2e soak bench check lint lab install clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-build: ## Build bin/tombolo, statically linked
-	$(GO) build -trimpath -ldflags "-X main.release=$(RELEASE)" -o $(BIN) ./cmd/tombolo
+toolchain:
+	@$(GO) version >/dev/null 2>&1 || { \
+		echo 'make: no Go here: Tombolo is built with Go 1.26 or later; install it from https://go.dev/dl' \
+			'to /usr/local/go, or say where it is: make GO=/path/to/go' >&2; exit 1; }
+
+build: toolchain ## Build bin/tombolo, statically linked
+	$(BUILD) -ldflags "-X main.release=$(RELEASE)" -o $(BIN) ./cmd/tombolo
 
 setup: ## Install and start what is missing (Docker, nftables, ...)
 	@packaging/setup.sh --examples
 
-images: setup ## Build the example images from Debian packages (cached)
-	@cd examples/guestbook/web && $(GO) build -trimpath -o web .
-	@cd examples/stranger/tool && $(GO) build -trimpath -o tool .
+images: toolchain setup ## Build the example images from Debian packages (cached)
+	@cd examples/guestbook/web && $(BUILD) -o web .
+	@cd examples/stranger/tool && $(BUILD) -o tool .
 	@examples/images.sh
 
 demo: build images ## The main job: one Compose app on three hosts, linked by name
@@ -30,22 +39,22 @@ demo: build images ## The main job: one Compose app on three hosts, linked by na
 test: build images ## Every test: unit, race, fuzz seeds, kernel, lab end to end
 	@GO="$(GO)" test/run.sh
 
-unit: ## Tests that need neither root nor Docker are among these; run as root for all
+unit: toolchain ## Tests that need neither root nor Docker are among these; run as root for all
 	$(GO) test ./...
 
-e2e: build images ## The lab end-to-end tests alone
+e2e: build setup ## The lab end-to-end tests alone
 	TOMBOLO_BINARY=$(abspath $(BIN)) $(GO) test -p 1 -count=1 -timeout 15m ./test/e2e/...
 
-soak: build images ## Long runs: fuzzing, many seeds, end to end again and again (an hour)
+soak: build setup ## Long runs: fuzzing, many seeds, end to end again and again (an hour)
 	@GO="$(GO)" test/soak.sh
 
-bench: build images ## Figures side by side with other overlays, from one run
-	$(GO) run ./test/bench --binary $(abspath $(BIN))
+bench: build setup ## Figures side by side with other overlays, from one run (ONLY=dns,attach: parts of it)
+	$(GO) run ./test/bench --binary $(abspath $(BIN)) $(if $(ONLY),--only $(ONLY))
 
 check: lint ## gofmt, vet, staticcheck, golangci-lint, tests
 	$(MAKE) test
 
-lint: ## gofmt, vet, staticcheck, golangci-lint
+lint: toolchain ## gofmt, vet, staticcheck, golangci-lint
 	@test -z "$$($(GOFMT) -l $$(git ls-files '*.go' | grep -v testdata/))" || { $(GOFMT) -l .; exit 1; }
 	$(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
