@@ -8,7 +8,9 @@
 #   install.sh mesos-master PACKAGE.deb
 #   install.sh mesos-agent  PACKAGE.deb --master ADDRESS:PORT
 #
-# linker belongs on every agent and on the framework's machine. daemon is for one
+# linker belongs on every agent and on the framework's machine, where it comes first: the
+# framework asks it. Without flags a role keeps those that it has; what else
+# /etc/tombolo/tombolo-ROLE.env says stays in any case. daemon is for one
 # machine without a cluster: what tombolo up starts by itself, but from boot on and
 # before Docker, which otherwise waits for it, container by container. The two mesos
 # roles install a Mesos or Clusterd package that you bring; a cluster that runs
@@ -33,16 +35,52 @@ install_binary() {
 	mv -f /usr/local/bin/tombolo.new /usr/local/bin/tombolo # a running one keeps its file
 }
 
-# unit NAME FLAGS...: installs the unit and hands it its flags.
+# environment FILE VARIABLE FLAGS...: has the file give the unit its flags. Without any
+# those of the last time stay, and so does what else the file says.
+environment() {
+	file=$1 variable=$2
+	shift 2
+	install -d -m 0755 /etc/tombolo
+	[ -e "$file" ] || : >"$file"
+	[ $# -gt 0 ] || return 0
+	sed "/^$variable=/d" "$file" >"$file.new"
+	printf '%s=%s\n' "$variable" "$*" >>"$file.new"
+	mv -f "$file.new" "$file"
+}
+
+# start UNIT: starts it, with what has changed.
+start() {
+	systemctl daemon-reload
+	systemctl enable "$1" >/dev/null 2>&1 || die "cannot enable $1"
+	systemctl restart "$1" || die "$1 is installed, but does not start; see: journalctl -u $1"
+}
+
+# await UNIT COMMAND...: waits until the command says that the unit does its work.
+await() {
+	unit=$1
+	shift
+	for _ in $(seq 60); do
+		if said=$("$@" 2>&1); then
+			return 0
+		fi
+		sleep 1
+	done
+	die "$unit is installed, but is not ready after a minute; see: journalctl -u $unit${said:+
+$said}"
+}
+
+# unit NAME FLAGS...: installs and starts a unit of ours.
 unit() {
 	name=$1
 	shift
 	install -D -m 0644 "$here/$name.service" "/etc/systemd/system/$name.service"
-	install -d -m 0755 /etc/tombolo
-	printf 'TOMBOLO_FLAGS=%s\n' "$*" >"/etc/tombolo/$name.env"
-	systemctl daemon-reload
-	systemctl enable "$name" >/dev/null 2>&1
-	systemctl restart "$name"
+	environment "/etc/tombolo/$name.env" TOMBOLO_FLAGS "$@"
+	start "$name"
+}
+
+# steady UNIT: it runs, and is not just being started again.
+steady() {
+	systemctl is-active --quiet "$1" && sleep 3 && systemctl is-active --quiet "$1"
 }
 
 case $role in
@@ -50,15 +88,18 @@ linker)
 	"$here/setup.sh"
 	install_binary
 	unit tombolo-linker "$@"
+	await tombolo-linker /usr/local/bin/tombolo linker status
 	;;
 framework)
 	install_binary
 	unit tombolo-framework "$@"
+	await tombolo-framework /usr/local/bin/tombolo ps --all
 	;;
 daemon)
 	"$here/setup.sh"
 	install_binary
 	unit tombolo-daemon "$@"
+	await tombolo-daemon /usr/local/bin/tombolo daemon status
 	;;
 mesos-master | mesos-agent)
 	[ $# -gt 0 ] || die "$role needs the package file"
@@ -66,13 +107,11 @@ mesos-master | mesos-agent)
 	shift
 	"$here/setup.sh"
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$(realpath "$package")" >/dev/null
-	install -d -m 0755 /etc/tombolo
-	install -m 0644 "$here/$role.service" "/etc/systemd/system/tombolo-$role.service"
-	printf 'MESOS_FLAGS=%s\n' "$*" >"/etc/tombolo/$role.env"
-	systemctl daemon-reload
-	systemctl enable "tombolo-$role" >/dev/null 2>&1
-	systemctl restart "tombolo-$role"
+	install -D -m 0644 "$here/$role.service" "/etc/systemd/system/tombolo-$role.service"
+	environment "/etc/tombolo/$role.env" MESOS_FLAGS "$@"
+	start "tombolo-$role"
+	await "tombolo-$role" steady "tombolo-$role"
 	;;
 *) die "unknown role $role: linker, framework, daemon, mesos-master or mesos-agent" ;;
 esac
-printf 'install: %s is installed\n' "$role"
+printf 'install: %s is installed and runs\n' "$role"
