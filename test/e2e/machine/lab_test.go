@@ -178,7 +178,9 @@ func TestLabServicesThatAreKilled(t *testing.T) {
 	m.must(t, "lab", "up", "--hosts", "1")
 	for _, again := range [][]string{{"lab", "up", "--hosts", "1"}, {"-f", writeApp(t, shop), "up"}} {
 		l := state(t, m)
-		m.sh(t, fmt.Sprintf("kill -9 %d %d", l.Registry.PID, l.Control.PID))
+		for _, pid := range []int{l.Registry.PID, l.Control.PID} { // gone, or a zombie
+			m.sh(t, fmt.Sprintf("kill -9 %d; while grep -qs '^State:.[^ZX]' /proc/%[1]d/status; do sleep 0.05; done", pid))
+		}
 		m.fails(t, 1, "no framework answers", "ps", "-a")
 		r, err := m.Run(t.Context(), "lab", "ps")
 		if err != nil || !strings.Contains(r.Stderr, "has ended: registry, control daemon") {
