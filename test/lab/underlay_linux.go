@@ -6,10 +6,12 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"runtime"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
 )
 
 const bridgeName = "lab0"
@@ -33,7 +35,11 @@ func makeUnderlay() error {
 
 // removeUnderlay deletes the underlay's namespace and with it all its interfaces.
 func removeUnderlay() error {
-	if err := netns.DeleteNamed(Netns); err != nil && !errors.Is(err, os.ErrNotExist) {
+	err := netns.DeleteNamed(Netns)
+	if errors.Is(err, unix.EINVAL) { // nothing is mounted: whoever made the file was killed before
+		err = os.Remove(filepath.Join("/run/netns", Netns))
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("delete network namespace %s: %w", Netns, err)
 	}
 	return nil
