@@ -12,7 +12,7 @@ GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.6.0
 # what there is to say.
 BUILD := $(GO) build -trimpath -buildvcs=false
 
-.PHONY: help toolchain build setup images demo test unit e2e soak bench check lint lab install clean
+.PHONY: help toolchain build setup images demo test unit e2e soak vm bench check lint lab install clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -47,6 +47,9 @@ e2e: build setup ## The lab end-to-end tests alone
 
 soak: build setup ## Long runs: fuzzing, many seeds, end to end again and again (an hour)
 	@GO="$(GO)" test/soak.sh
+
+vm: build ## Virtual machines with systemd, installed and used as a cluster (QEMU; slow without KVM)
+	$(GO) run ./test/vm/cluster --binary $(abspath $(BIN))
 
 bench: build setup ## Figures side by side with other overlays, from one run (ONLY=dns,attach: parts of it)
 	$(GO) run ./test/bench --binary $(abspath $(BIN)) $(if $(ONLY),--only $(ONLY))

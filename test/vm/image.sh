@@ -7,12 +7,25 @@
 set -eu
 
 suite=${SUITE:-bookworm}
-packages=systemd-sysv,udev,dbus,linux-image-cloud-$(dpkg --print-architecture),initramfs-tools,kmod,apparmor,openssh-server
+packages=systemd-sysv,udev,dbus,linux-image-cloud-amd64,initramfs-tools,kmod,apparmor,openssh-server
 packages=$packages,docker.io,nftables,iptables,iproute2,procps,curl,ca-certificates
 out=${TOMBOLO_CACHE:-/var/cache/tombolo}/vm-$suite
 say() { printf 'image: %s\n' "$*" >&2; }
 
 [ "$(id -u)" = 0 ] || { say "root is needed (try with sudo)"; exit 1; }
+missing=""
+need() { command -v "$1" >/dev/null 2>&1 || missing="$missing $2"; }
+need debootstrap debootstrap
+need mke2fs e2fsprogs
+need ssh-keygen openssh-client
+need qemu-img qemu-utils
+need qemu-system-x86_64 qemu-system-x86
+if [ -n "$missing" ]; then
+	say "installing$missing"
+	apt-get update -qq
+	# shellcheck disable=SC2086 # a list of words
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+fi
 mkdir -p "$out"
 exec 9>"$out/lock"
 flock 9
