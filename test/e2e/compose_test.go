@@ -1,10 +1,12 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -24,7 +26,7 @@ func compose(t *testing.T, app, text string) string {
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
-		if _, err := tombolo.Must(ctx, "-f", file, "down", "-v"); err != nil && !strings.Contains(err.Error(), "not found") {
+		if _, err := tombolo.Must(ctx, "-f", file, "down", "-v"); err != nil {
 			t.Errorf("down: %v", err)
 		}
 		// What had failed by itself goes with its acknowledgement, at about this time.
@@ -68,22 +70,42 @@ func up(t *testing.T, file string) {
 	}
 }
 
-// containers lists an app's containers on all living hosts as "host service.slot".
-func containers(t *testing.T, app string) []string {
-	t.Helper()
-	var all []string
+// kept is a container of an app, as the Engine of its host lists it.
+type kept struct{ host, id, state, instance string }
+
+// listed are an app's containers on all living hosts, those that have ended too.
+func listed(ctx context.Context, app string) ([]kept, error) {
+	var all []kept
 	for _, h := range testLab.Hosts {
 		if !h.Alive() {
 			continue
 		}
-		out, err := docker(context.WithoutCancel(t.Context()), h, "ps", "-a", "--filter", "label=tombolo.app="+app,
-			"--format", `{{.Label "tombolo.service"}}.{{.Label "tombolo.slot"}}`)
+		out, err := docker(ctx, h, "ps", "-a", "--no-trunc", "--filter", "label=tombolo.app="+app,
+			"--format", `{{.ID}} {{.State}} {{.Label "tombolo.service"}}.{{.Label "tombolo.slot"}}`)
 		if err != nil {
-			t.Fatalf("docker ps on %s: %v: %s", h.Name, err, out)
+			return nil, fmt.Errorf("docker ps on %s: %w: %s", h.Name, err, out)
 		}
-		for _, line := range strings.Fields(out) {
-			all = append(all, h.Name+" "+line)
+		for line := range strings.Lines(out) {
+			c := kept{host: h.Name}
+			if _, err := fmt.Sscan(line, &c.id, &c.state, &c.instance); err != nil {
+				return nil, fmt.Errorf("docker ps on %s says %q: %w", h.Name, line, err)
+			}
+			all = append(all, c)
 		}
+	}
+	return all, nil
+}
+
+// containers lists an app's containers on all living hosts as "host service.slot".
+func containers(t *testing.T, app string) []string {
+	t.Helper()
+	list, err := listed(context.WithoutCancel(t.Context()), app)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, c := range list {
+		all = append(all, c.host+" "+c.instance)
 	}
 	return all
 }
@@ -102,23 +124,59 @@ func allUp(t *testing.T, app string, n int) []api.Instance {
 	t.Helper()
 	var list []api.Instance
 	within(t, func(ctx context.Context) (err error) {
-		if list, err = tombolo.Instances(ctx, app); err != nil {
+		list, err = upNow(ctx, app, n)
+		return err
+	})
+	return list
+}
+
+// upNow are an app's n instances; an error if there are not as many, or one of them
+// is not up.
+func upNow(ctx context.Context, app string, n int) ([]api.Instance, error) {
+	list, err := tombolo.Instances(ctx, app)
+	if err != nil {
+		return nil, err
+	}
+	if len(list) != n {
+		return nil, fmt.Errorf("%d instances of %d: %+v", len(list), n, list)
+	}
+	for _, i := range list {
+		if i.State != api.StateUp {
+			return nil, fmt.Errorf("%s.%d is %s on %s: %s", i.Service, i.Slot, i.State, i.Host, i.Reason)
+		}
+	}
+	return list, nil
+}
+
+// whole waits until an app has n instances, all up, and the Engines have one running
+// container for each of them and no others of the app, not even ended ones.
+func whole(t *testing.T, app string, n int) []api.Instance {
+	t.Helper()
+	var list []api.Instance
+	within(t, func(ctx context.Context) (err error) {
+		if list, err = upNow(ctx, app, n); err != nil {
 			return err
 		}
-		if len(list) != n {
-			return fmt.Errorf("%d instances of %d: %+v", len(list), n, list)
+		have, err := listed(ctx, app)
+		if err != nil {
+			return err
 		}
+		var want []kept
 		for _, i := range list {
-			if i.State != api.StateUp {
-				return fmt.Errorf("%s.%d is %s on %s: %s", i.Service, i.Slot, i.State, i.Host, i.Reason)
-			}
+			want = append(want, kept{i.Host, i.Container, "running", fmt.Sprintf("%s.%d", i.Service, i.Slot)})
+		}
+		byID := func(a, b kept) int { return cmp.Compare(a.id, b.id) }
+		slices.SortFunc(have, byID)
+		slices.SortFunc(want, byID)
+		if !slices.Equal(have, want) {
+			return fmt.Errorf("the Engines have %+v, and the framework %+v", have, want)
 		}
 		return nil
 	})
 	return list
 }
 
-// exec runs the probe in an instance's container.
+// inInstance runs the probe in an instance's container.
 func inInstance(ctx context.Context, i api.Instance, args ...string) (string, error) {
 	h, err := testLab.Host(i.Host)
 	if err != nil {

@@ -121,38 +121,3 @@ func TestStopSignalGraceAndLogs(t *testing.T) {
 		t.Errorf("logs -f: %v", err)
 	}
 }
-
-// The Engine of one host dies by kill -9 while containers start on it: in the end
-// each instance runs once.
-func TestDockerKilledMidDeploy(t *testing.T) {
-	file := compose(t, "midway", `
-  db: {image: %IMAGE%, command: [serve, "5432"]}
-  web: {image: %IMAGE%, command: [serve, "80"], depends_on: [db], deploy: {replicas: 6}}
-`)
-	if _, err := tombolo.Must(t.Context(), "-f", file, "up", "-d"); err != nil {
-		t.Fatal(err)
-	}
-	within(t, func(context.Context) error {
-		if n := len(containers(t, "midway")); n < 2 {
-			return fmt.Errorf("%d containers", n)
-		}
-		return nil
-	})
-	inHost(t, testLab.Hosts[1], "pkill", "-9", "-x", "dockerd") // init starts it again
-	allUp(t, "midway", 7)
-	within(t, func(ctx context.Context) error {
-		if _, err := docker(ctx, testLab.Hosts[1], "version"); err != nil {
-			return err
-		}
-		got := containers(t, "midway")
-		slots := map[string]bool{}
-		for _, c := range got {
-			_, slot, _ := strings.Cut(c, " ")
-			slots[slot] = true
-		}
-		if len(got) != 7 || len(slots) != 7 {
-			return fmt.Errorf("seven instances run in %v", got)
-		}
-		return nil
-	})
-}
