@@ -27,8 +27,13 @@ func Files() []*os.File {
 	return files
 }
 
-// Beat sends a heartbeat whenever check passes, every interval, until ctx ends. In
-// a process that is nobody's child it only waits.
+// eager spaces the checks until one passes. Only from the first heartbeat on does
+// the parent expect the next one soon: a child that gets stuck between its first
+// answer and that heartbeat would be left alone for as long as a slow start is.
+const eager = 50 * time.Millisecond
+
+// Beat sends a heartbeat when check first passes, and then every interval that it
+// passes, until ctx ends. In a process that is nobody's child it only waits.
 func Beat(ctx context.Context, interval time.Duration, check func(context.Context) error) error {
 	if !Supervised() {
 		<-ctx.Done()
@@ -37,8 +42,7 @@ func Beat(ctx context.Context, interval time.Duration, check func(context.Contex
 	syscall.CloseOnExec(beatFD)
 	pipe := os.NewFile(beatFD, "heartbeat")
 	defer pipe.Close()
-	tick := time.NewTicker(interval)
-	defer tick.Stop()
+	pace := min(eager, interval)
 	for {
 		within, cancel := context.WithTimeout(ctx, interval)
 		err := check(within)
@@ -46,11 +50,12 @@ func Beat(ctx context.Context, interval time.Duration, check func(context.Contex
 		if err == nil {
 			// A parent that is gone is no reason to end: the kernel does that.
 			_, _ = pipe.Write([]byte{1})
+			pace = interval
 		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-tick.C:
+		case <-time.After(pace):
 		}
 	}
 }

@@ -51,6 +51,15 @@ func child(role string) int {
 	case role == "mute" && lives == 1:
 		supervise.Beat(ctx, 20*time.Millisecond, func(context.Context) error { return errors.New("stuck") })
 		return 0
+	case role == "late": // it answers when it is asked for the second time
+		asked := 0
+		supervise.Beat(ctx, time.Hour, func(context.Context) error {
+			if asked++; asked == 1 {
+				return errors.New("not yet")
+			}
+			return nil
+		})
+		return 0
 	}
 	supervise.Beat(ctx, 20*time.Millisecond, func(context.Context) error { return nil })
 	return 0
@@ -139,15 +148,31 @@ func TestChildIsStartedAgain(t *testing.T) {
 	}
 }
 
-func TestSystemdIsTold(t *testing.T) {
+// A child is watched from its first answer on, and not one interval later.
+func TestFirstHeartbeatDoesNotWait(t *testing.T) {
+	heard := systemd(t)
+	_, stop := start(t, "late")
+	if got := heard(); got != "READY=1\nWATCHDOG=1" {
+		t.Errorf("heard %q", got)
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+// systemd listens in systemd's place and gives what is heard next.
+func systemd(t *testing.T) (heard func() string) {
+	t.Helper()
 	manager, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(t.TempDir(), "notify"), Net: "unixgram"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer manager.Close()
+	t.Cleanup(func() { manager.Close() })
 	t.Setenv("NOTIFY_SOCKET", manager.LocalAddr().String())
-	_, stop := start(t, "work")
-	heard := func() string {
+	return func() string {
+		if err := manager.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
 		var b [100]byte
 		n, err := manager.Read(b[:])
 		if err != nil {
@@ -155,6 +180,11 @@ func TestSystemdIsTold(t *testing.T) {
 		}
 		return string(b[:n])
 	}
+}
+
+func TestSystemdIsTold(t *testing.T) {
+	heard := systemd(t)
+	_, stop := start(t, "work")
 	for range 2 {
 		if got := heard(); got != "READY=1\nWATCHDOG=1" {
 			t.Errorf("heard %q", got)
