@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -53,12 +54,23 @@ func TestForgedSourceReachesNobody(t *testing.T) {
 		}
 		return nil
 	})
-	before := db.logs(t)
-	if out, err := stranger.exec(t.Context(), "forge", web.address(t), db.address(t), "9999"); err != nil {
+	stranger.forges(t, web.address(t), db, db.address(t))
+}
+
+// forges sends datagrams to another container in the name of from, and checks that
+// they do not arrive and are counted where they entered.
+func (c container) forges(t *testing.T, from string, to container, addr string) {
+	t.Helper()
+	counted := func() string { return inHost(t, c.host, "nft", "list", "counter", "inet", "tombolo", "forged") }
+	before, count := to.logs(t), counted()
+	if out, err := c.exec(t.Context(), "forge", from, addr, "9999"); err != nil {
 		t.Fatalf("forge: %v: %s", err, out)
 	}
-	if after := db.logs(t); after != before {
+	if after := to.logs(t); after != before {
 		t.Errorf("forged datagrams arrived: %q", strings.TrimPrefix(after, before))
+	}
+	if counted() == count {
+		t.Errorf("forged datagrams are not counted: %s", count)
 	}
 }
 
@@ -99,11 +111,18 @@ func TestLinkerKilledWhileTrafficFlows(t *testing.T) {
 	web.reaches(t, "db:5432")
 	holder := start(t, 2, spec{app: "shop", service: "holder", args: []string{"hold", "db:5432"}})
 	within(t, func(context.Context) error { return moved(t, holder) })
+	before := map[string][]string{}
 	for _, h := range testLab.Hosts {
+		before[h.Name] = linkerProcesses(t, h)
 		killLinker(t, h)
 	}
 	for _, h := range testLab.Hosts {
 		waitReady(t, h)
+		for _, pid := range linkerProcesses(t, h) {
+			if slices.Contains(before[h.Name], pid) {
+				t.Errorf("process %s of the linker of %s survived", pid, h.Name)
+			}
+		}
 	}
 	if err := moved(t, holder); err != nil {
 		t.Error(err)
@@ -135,17 +154,23 @@ func TestLinkerStoppedWhileContainersStart(t *testing.T) {
 	start(t, 0, spec{app: "shop", service: "db", args: []string{"serve", "5432"}})
 	h := testLab.Hosts[1]
 	pids := linkerProcesses(t, h)
-	inHost(t, h, "kill", "-STOP", pids[len(pids)-1]) // the child, which serves Docker
+	if len(pids) != 2 {
+		t.Fatalf("the linker's processes are %v", pids)
+	}
+	inHost(t, h, "kill", "-STOP", pids[1]) // the child, which serves Docker
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	out, err := docker(ctx, h, "run", "--rm", "--net", "tombolo", image, "dial", "localhost:1")
 	if ctx.Err() != nil {
 		t.Fatalf("docker run hangs: %v", err)
 	}
-	if !strings.Contains(out, "linker was restarted") && !strings.Contains(out, "refused") { // refused: the probe ran
+	if !strings.Contains(out, "linker was restarted") && !strings.Contains(out, "probe: dial tcp") { // or the probe ran
 		t.Errorf("docker run says %q", out)
 	}
 	waitReady(t, h)
+	if now := linkerProcesses(t, h); len(now) != 2 || now[0] != pids[0] || now[1] == pids[1] {
+		t.Errorf("the linker's processes were %v and are %v", pids, now)
+	}
 	web := start(t, 1, spec{app: "shop", service: "web", args: []string{"serve", "80"}})
 	web.reaches(t, "db:5432")
 }
@@ -155,21 +180,24 @@ func TestSecondNetworkOnTheDriver(t *testing.T) {
 	start(t, 0, spec{app: "shop", service: "db", args: []string{"serve", "5432"}})
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	for _, args := range [][]string{
-		{"network", "create", "-d", "tombolo", "second"},
-		{"network", "create", "-d", "tombolo", "--ipam-driver", "tombolo", "second"},
-		{"network", "create", "-d", "tombolo", "--ipam-driver", "tombolo", "--ipv6", "second"},
+	for _, try := range []struct {
+		flags []string
+		want  string
+	}{
+		{nil, "add --ipam-driver tombolo"},
+		{[]string{"--ipam-driver", "tombolo"}, "already has a network on the tombolo driver"},
+		{[]string{"--ipam-driver", "tombolo", "--ipv6"}, "make the network without --ipv6"},
 	} {
-		out, err := docker(ctx, h, args...)
+		out, err := docker(ctx, h, slices.Concat([]string{"network", "create", "-d", "tombolo"}, try.flags, []string{"second"})...)
 		if err == nil {
-			t.Errorf("docker %v was accepted", args)
+			t.Errorf("with %v it was accepted", try.flags)
 			_, _ = docker(ctx, h, "network", "rm", "second")
 		}
 		if ctx.Err() != nil {
-			t.Fatalf("docker %v hangs", args)
+			t.Fatalf("docker network create %v hangs", try.flags)
 		}
-		if !strings.Contains(out, "tombolo") {
-			t.Errorf("docker %v says only %q", args, out)
+		if !strings.Contains(out, try.want) {
+			t.Errorf("with %v docker says %q, not %q", try.flags, out, try.want)
 		}
 	}
 	web := start(t, 1, spec{app: "shop", service: "web", args: []string{"serve", "80"}})

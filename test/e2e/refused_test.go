@@ -19,12 +19,13 @@ func TestRefusedFiles(t *testing.T) {
 	long := strings.Repeat("a", 64)
 	for name, c := range map[string]struct{ text, want string }{
 		"unknown key":        {"services:\n  web:\n    image: x\n    imagine: y\n", ":5:5: services.web.imagine: unknown key"},
-		"bad YAML":           {"services:\n  web: [\n", "compose.yaml:"},
-		"cycle":              {"services:\n  a:\n    image: x\n    depends_on: [b]\n  b:\n    image: x\n    depends_on: [a]\n", "a -> b -> a"},
-		"link to nobody":     {"services:\n  web:\n    image: x\n    links: [db]\n", "services.web.links"},
-		"depends on nobody":  {"services:\n  web:\n    image: x\n    depends_on: [db]\n", "services.web.depends_on"},
-		"name over 63 bytes": {"services:\n  " + long + ":\n    image: x\n", "63"},
-		"no service":         {"services: {}\n", "service"},
+		"bad YAML":           {"services:\n  web: [\n", ":3: bad YAML: did not find expected node content"},
+		"cycle":              {"services:\n  a:\n    image: x\n    depends_on: [b]\n  b:\n    image: x\n    depends_on: [a]\n", "wait for each other: a -> b -> a"},
+		"link to nobody":     {"services:\n  web:\n    image: x\n    links: [db]\n", ":5:13: services.web.links.db: there is no service db"},
+		"depends on nobody":  {"services:\n  web:\n    image: x\n    depends_on: [db]\n", ":5:18: services.web.depends_on.db: there is no service db"},
+		"name over 63 bytes": {"services:\n  " + long + ":\n    image: x\n", ":3:3: services." + long + ": service name has 64 bytes, more than the 63 of a DNS label"},
+		"no service":         {"services: {}\n", ":2:1: services: there is no service to run"},
+		"twice wrong":        {"services:\n  web:\n    image: x\n    imagine: y\n    links: [db]\n", "services.web.links.db: there is no service db"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "compose.yaml")
@@ -35,10 +36,16 @@ func TestRefusedFiles(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if r.Code != 1 || !strings.Contains(r.Stderr, c.want) {
-				t.Errorf("exit code %d, wanted %q in:\n%s", r.Code, c.want, r.Stderr)
+			if r.Code != 1 || !strings.Contains(r.Stderr, c.want) || r.Stdout != "" {
+				t.Errorf("exit code %d, wanted %q in:\n%s%s", r.Code, c.want, r.Stdout, r.Stderr)
 			}
 		})
+	}
+	if got := containers(t, "refused"); len(got) > 0 {
+		t.Errorf("refused, and yet there are %v", got)
+	}
+	if r, err := tombolo.Run(t.Context(), "-p", "refused", "ps"); err != nil || !strings.Contains(r.Stderr, "refused is not up") {
+		t.Errorf("the framework has heard of it: %v: %s%s", err, r.Stdout, r.Stderr)
 	}
 }
 
@@ -58,7 +65,7 @@ func TestContainerThatExitsAtOnce(t *testing.T) {
     command: [wrong, words]
 `)
 	failed := upFails(t, file)
-	for _, want := range []string{"web.1", "failed", "usage: probe", "2"} {
+	for _, want := range []string{"web.1 failed", "status 2", "    | usage: probe"} {
 		if !strings.Contains(failed, want) {
 			t.Errorf("up does not say %q:\n%s", want, failed)
 		}
@@ -94,13 +101,13 @@ func TestPortTakenByTheHost(t *testing.T) {
 		})
 		within(t, func(context.Context) error { return h.Command("bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/8099").Run() })
 	}
-	file := compose(t, "porttaken", `
+	file := compose(t, "latecomer", `
   web:
     image: %IMAGE%
     command: [serve, "80"]
     ports: ["8099:80"]
 `)
-	if failed := upFails(t, file); !strings.Contains(failed, "8099") || !strings.Contains(failed, "taken") {
+	if failed := upFails(t, file); !strings.Contains(failed, "port 8099/tcp of this host is taken by probe") {
 		t.Errorf("up does not say which port is taken:\n%s", failed)
 	}
 }
@@ -121,7 +128,7 @@ func TestPortTakenByAnotherApp(t *testing.T) {
     ports: ["8098:80"]
 `)
 	failed := upFails(t, second)
-	if !strings.Contains(failed, "8098") || !strings.Contains(failed, "porthaver") {
+	if !strings.Contains(failed, "host port 8098/tcp taken by porthaver/web.") {
 		t.Errorf("up does not say who has the port:\n%s", failed)
 	}
 	for _, i := range allUp(t, "porthaver", 3) {
