@@ -1,7 +1,11 @@
 package e2e
 
 import (
+	"bytes"
+	"context"
+	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -49,5 +53,45 @@ func TestBuild(t *testing.T) {
 	build("second")
 	if instance(t, "built", "web", 1).Container != web {
 		t.Error("a build that changes nothing replaces")
+	}
+}
+
+// Ctrl-C while something is built ends the build, and nothing has come up.
+func TestInterruptedBuild(t *testing.T) {
+	file := compose(t, "unbuilt", `
+  other: {image: %IMAGE%, command: [serve, "80"]}
+  web: {build: {context: source, args: {FROM: tombolo-e2e/probe}}}
+`)
+	source := filepath.Join(filepath.Dir(file), "source")
+	if err := os.Mkdir(source, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	text := "ARG FROM\nFROM $FROM\nRUN [\"/probe\", \"trap\"]\n" // without end
+	if err := os.WriteFile(filepath.Join(source, "Dockerfile"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	building := func() error { return exec.Command("pgrep", "-fx", "/probe trap").Run() }
+	var out bytes.Buffer
+	cmd := exec.CommandContext(t.Context(), tombolo.Binary, "-f", file, "up")
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	within(t, func(context.Context) error { return building() })
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != 130 {
+		t.Errorf("exit code %d: %s", code, out.String())
+	}
+	within(t, func(context.Context) error {
+		if building() == nil {
+			return errors.New("the build goes on")
+		}
+		return nil
+	})
+	if r, err := tombolo.Run(t.Context(), "-p", "unbuilt", "ps"); err != nil || !strings.Contains(r.Stderr, "unbuilt is not up") {
+		t.Errorf("the framework has heard of it: %v: %s%s", err, r.Stdout, r.Stderr)
 	}
 }
