@@ -295,8 +295,7 @@ func linkerProcesses(t *testing.T, h lab.Host) []string {
 // host's init starts it again.
 func killLinker(t *testing.T, h lab.Host) {
 	t.Helper()
-	// The child ends with its supervisor, perhaps before kill comes to it.
-	_ = h.Command(append([]string{"kill", "-9"}, linkerProcesses(t, h)...)...).Run()
+	signalLinker(t, h, "-9")
 }
 
 // waitReady waits until a host's linker says that it is ready.
