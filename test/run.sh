@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs every test of the repository as root: unit and simulation with the race
-# detector, fuzz seeds, kernel, and the lab end to end. A skipped test is a
-# failure. `make test` calls it after building the binary and the example images.
+# detector, fuzz seeds, kernel, the lab end to end, and the demo. A skipped test is
+# a failure. `make test` calls it after building the binary and the example images.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 GO=${GO:-go}
@@ -22,9 +22,7 @@ if ! command -v gcc >/dev/null; then # the race detector needs cgo
 fi
 
 "$GO" vet ./...
-for module in examples/guestbook/web examples/stranger/tool; do
-	(cd "$module" && "$GO" vet ./...)
-done
+(cd examples/guestbook/web && "$GO" vet ./...) # a module of its own
 
 fast=$("$GO" list ./... | grep -v '^tombolo/test/e2e')
 # shellcheck disable=SC2086 # a list of packages
@@ -41,8 +39,11 @@ if command -v vagrant >/dev/null; then
 		AGENTS=$agents VAGRANT_DOTFILE_PATH=$scratch vagrant validate --ignore-provider
 	done
 fi
-for script in packaging/*.sh; do sh -n "$script"; done
+for script in packaging/*.sh examples/*.sh; do sh -n "$script"; done
 
 # One after the other: each makes labs of its own.
 TOMBOLO_BINARY=$PWD/bin/tombolo "$GO" test -v -p 1 -count=1 -timeout 15m ./test/e2e/... 2>&1 | tee "$log"
 no_skips
+
+# The main job on the example apps, with real PostgreSQL and Redis.
+"$GO" run ./test/demo --binary bin/tombolo
