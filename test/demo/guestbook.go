@@ -106,16 +106,60 @@ func (d *demo) askEachHost(ctx context.Context) error {
 		if !h.Alive() {
 			continue
 		}
-		p, err := d.look(ctx, h.Name)
-		if err != nil {
-			return err
-		}
-		fmt.Printf("GET %s/api: answered by %s on %s, hit %d\n", d.url(h.Name), p.Instance, p.Host, p.Hits)
-		if err := p.holdsMessage(); err != nil {
+		if err := d.ask(ctx, h.Name); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// ask gets the page through a host's published port, and wants the entry in it.
+func (d *demo) ask(ctx context.Context, host string) error {
+	p, err := d.look(ctx, host)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("GET %s/api: answered by %s on %s, hit %d\n", d.url(host), p.Instance, p.Host, p.Hits)
+	return p.holdsMessage()
+}
+
+// comeBack ends the guestbook without -v and brings it up again: PostgreSQL has the
+// entry and Redis counts on, on the hosts that have their volumes.
+func (d *demo) comeBack(ctx context.Context) error {
+	before, err := d.instances(ctx)
+	if err != nil {
+		return err
+	}
+	last, err := d.look(ctx, before["web"][0].Host)
+	if err != nil {
+		return err
+	}
+	if err := d.command(ctx, "-p", guestbook, "down"); err != nil {
+		return err
+	}
+	if err := d.bringUp(ctx); err != nil {
+		return err
+	}
+	after, err := d.instances(ctx)
+	if err != nil {
+		return err
+	}
+	for _, service := range []string{"db", "cache"} {
+		was, is := before[service][0], after[service][0]
+		if is.Container == was.Container || is.Host != was.Host {
+			return fmt.Errorf("%s was %s on %s and is %s on %s", service, was.Container, was.Host, is.Container, is.Host)
+		}
+	}
+	p, err := d.look(ctx, after["web"][0].Host)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("db is new on %s and keeps %d entries, cache on %s and counts hit %d after %d\n",
+		after["db"][0].Host, len(p.Entries), after["cache"][0].Host, p.Hits, last.Hits)
+	if p.Hits != last.Hits+1 {
+		return errors.New("hits were lost")
+	}
+	return p.holdsMessage()
 }
 
 func (d *demo) look(ctx context.Context, host string) (page, error) {

@@ -46,7 +46,12 @@ func run() int {
 		fmt.Fprintf(os.Stderr, "\ndemo: %v\n", err)
 		return 1
 	}
-	fmt.Printf("\nEverything was observed, in %s.\n", time.Since(d.began).Round(time.Second))
+	took := time.Since(d.began)
+	within := "within"
+	if took > limit {
+		within = "over"
+	}
+	fmt.Printf("\nEverything was observed, in %s: %s the %s that two cores may take with images and build cache warm.\n", took.Round(time.Second), within, limit)
 	return 0
 }
 
@@ -57,6 +62,9 @@ type demo struct {
 	began    time.Time
 	lab      *lab.Lab
 }
+
+// limit is what the whole may take. A machine that is slower fails nothing.
+const limit = 120 * time.Second
 
 // patience bounds each step.
 const patience = 60 * time.Second
@@ -71,6 +79,7 @@ func (d *demo) run(ctx context.Context) error {
 		{"By name, from one host to another", d.useNames},
 		{"Through the published port of each host", d.askEachHost},
 		{"Another app sees nothing of it", d.strangers},
+		{"Down and up: what is in the named volumes is still there", d.comeBack},
 		{"kill -9 of a host without a volume: the app is whole again on the others", d.loseHost},
 		{"kill -9 of a volume's host: its service waits for it, and says so", d.loseVolume},
 		{"Down leaves nothing", d.bringDown},

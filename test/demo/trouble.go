@@ -5,64 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
-	"path/filepath"
 	"strings"
 
 	"tombolo/framework/api"
 	"tombolo/test/cli"
+	"tombolo/test/lab"
 )
-
-// inContainer runs a program of an instance's image inside its container.
-func (d *demo) inContainer(ctx context.Context, i api.Instance, argv ...string) (string, error) {
-	h, err := d.lab.Host(i.Host)
-	if err != nil {
-		return "", err
-	}
-	cmd := exec.CommandContext(ctx, "docker", append([]string{"exec", i.Container}, argv...)...)
-	cmd.Env = append(cmd.Environ(), "DOCKER_HOST="+h.DockerHost())
-	out, err := cmd.CombinedOutput()
-	text := strings.TrimSpace(string(out))
-	if err != nil {
-		return text, fmt.Errorf("%s in %s.%d on %s: %w: %s", strings.Join(argv, " "), i.Service, i.Slot, i.Host, err, text)
-	}
-	return text, nil
-}
-
-// strangers shows that another app's container can neither look up nor reach the
-// guestbook's, whatever it tries.
-func (d *demo) strangers(ctx context.Context) error {
-	if err := d.command(ctx, "-f", filepath.Join(d.examples, "stranger", "compose.yaml"), "up"); err != nil {
-		return err
-	}
-	by, err := d.instances(ctx)
-	if err != nil {
-		return err
-	}
-	list, err := d.cli.Instances(ctx, "stranger")
-	if err != nil {
-		return err
-	}
-	if len(list) == 0 {
-		return errors.New("the stranger has no instance")
-	}
-	db := by["db"][0]
-	for _, try := range [][]string{
-		{"/tool", "resolve", "db"},
-		{"/tool", "resolve", "db.guestbook.tombolo.internal"},
-		{"/tool", "connect", db.Address + ":5432"},
-	} {
-		out, err := d.inContainer(ctx, list[0], try...)
-		var exit *exec.ExitError
-		switch {
-		case err == nil:
-			return fmt.Errorf("the stranger's %s worked: %s", strings.Join(try[1:], " "), out)
-		case !errors.As(err, &exit) || exit.ExitCode() != 1: // it did not get to try
-			return err
-		}
-		fmt.Printf("the stranger on %s: %s: %s\n", list[0].Host, strings.Join(try[1:], " "), out)
-	}
-	return nil
-}
 
 // loseHost ends a host that holds no volume and waits until the app is whole.
 func (d *demo) loseHost(ctx context.Context) error {
@@ -135,13 +83,24 @@ func (d *demo) loseVolume(ctx context.Context) error {
 	if err := d.command(ctx, "lab", "start", host); err != nil {
 		return err
 	}
+	if d.lab, err = lab.Load(); err != nil { // the host's processes are others now
+		return err
+	}
 	if err := cli.Until(ctx, func() error { return d.wholeWithout(ctx, "") }); err != nil {
 		return err
 	}
 	if err := d.command(ctx, "-p", guestbook, "ps"); err != nil {
 		return err
 	}
-	return d.askEachHost(ctx)
+	if by, err = d.instances(ctx); err != nil {
+		return err
+	}
+	for _, web := range by["web"] { // the host that came back may have none
+		if err := d.ask(ctx, web.Host); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // nothingLeft checks that no container and no volume of the apps is on any host.
