@@ -46,6 +46,9 @@ func TestUDPLoad(t *testing.T) {
 	if after, err := CPUTime(os.Getpid()); err != nil || after <= before {
 		t.Errorf("CPU time %v after %v: %v", after, before, err)
 	}
+	if held, err := RSS(os.Getpid()); err != nil || held < 1<<20 {
+		t.Errorf("this process holds %d bytes: %v", held, err)
+	}
 }
 
 func TestUDPLoadWithoutServer(t *testing.T) {
@@ -107,5 +110,18 @@ func TestSpread(t *testing.T) {
 	}
 	if got := SpreadOf(nil); got != (Spread{}) {
 		t.Errorf("of nothing: %+v", got)
+	}
+}
+
+func TestRatioOfMedians(t *testing.T) {
+	if got, low, high := RatioOfMedians([]float64{4, 6, 8}, []float64{2, 3, 4}); got != 2 || low != 2 || high != 2 {
+		t.Errorf("of pairs that are double: %g [%g..%g]", got, low, high)
+	}
+	got, low, high := RatioOfMedians([]float64{1, 2, 3, 4, 5, 6, 7}, []float64{4, 4, 4, 4, 4, 4, 4})
+	if got != 1 || low >= got || high <= got {
+		t.Errorf("of samples that vary: %g [%g..%g]", got, low, high)
+	}
+	if got, low, high := RatioOfMedians(nil, nil); got != 0 || low != 0 || high != 0 {
+		t.Errorf("of nothing: %g [%g..%g]", got, low, high)
 	}
 }

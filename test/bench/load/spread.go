@@ -2,8 +2,8 @@ package load
 
 import (
 	"cmp"
+	"math/rand/v2"
 	"slices"
-	"time"
 )
 
 // Spread is what a figure's samples look like.
@@ -27,11 +27,25 @@ func Quantile[T cmp.Ordered](sorted []T, q float64) T {
 	return sorted[min(int(q*float64(len(sorted))), len(sorted)-1)]
 }
 
-// Milliseconds converts durations for a Spread.
-func Milliseconds(ds []time.Duration) []float64 {
-	out := make([]float64, len(ds))
-	for i, d := range ds {
-		out[i] = float64(d) / float64(time.Millisecond)
+// resamples is how often RatioOfMedians draws.
+const resamples = 2000
+
+// RatioOfMedians is the median of samples over that of base, with the interval that
+// holds 95 % of what it is when pairs are drawn anew from those given (a bootstrap).
+// It draws the same each time. The two have one length; zeros of none.
+func RatioOfMedians(samples, base []float64) (got, low, high float64) {
+	if len(samples) == 0 {
+		return 0, 0, 0
 	}
-	return out
+	draw := rand.New(rand.NewPCG(1, 2))
+	a, b, ratios := make([]float64, len(samples)), make([]float64, len(samples)), make([]float64, resamples)
+	for i := range ratios {
+		for j := range a {
+			k := draw.IntN(len(samples))
+			a[j], b[j] = samples[k], base[k]
+		}
+		ratios[i] = SpreadOf(a).Median / SpreadOf(b).Median
+	}
+	slices.Sort(ratios)
+	return SpreadOf(samples).Median / SpreadOf(base).Median, Quantile(ratios, 0.025), Quantile(ratios, 0.975)
 }
