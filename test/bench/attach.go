@@ -5,51 +5,90 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"tombolo/test/bench/load"
 )
 
 const attachPairs = 40
 
 // netBridge and netBridge6 are bridges made by `docker network create`. Unlike on
-// the one named bridge, Docker sets its own resolver up in each container there
-// (a child process and eleven runs of iptables), and enables IPv6 (two child
-// processes): what every network driver pays, tombolo's too.
+// the one named bridge, Docker sets its own resolver up in each container there (a
+// child process and eleven runs of iptables), as on the overlay where `docker run` is
+// left to itself. On netBridge6 it also enables IPv6 (two child processes).
 const (
 	netBridge  = "bench-bridge"
 	netBridge6 = "bench-bridge6"
 )
 
-// attachNetworks are compared with none, which comes first.
-var attachNetworks = []string{"none", netTombolo, "bridge", netBridge, netBridge6, netSwarm}
+// attachment is one way to run a container.
+type attachment struct {
+	name  string
+	flags []string  // of docker run
+	whole []float64 // milliseconds of the whole run, a sample a round
+}
 
-// benchAttach times `docker run --rm` of a program that does nothing, on each
-// network in turn.
-func benchAttach(ctx context.Context, b *bed, out io.Writer) error {
-	if _, err := b.engines[0].docker(ctx, "network", "create", netBridge); err != nil {
-		return err
+// The attachments that the goal is about, and what all are compared with.
+const (
+	attachNone = iota
+	attachTombolo
+	attachBridge
+)
+
+func attachments() []*attachment {
+	only := func(network string) []string { return []string{"--network", network} }
+	return []*attachment{
+		attachNone:    {name: "none", flags: only("none")},
+		attachTombolo: {name: "tombolo, as the framework launches", flags: member(netTombolo, "attach")},
+		attachBridge:  {name: "bridge", flags: only("bridge")},
+		{name: "tombolo, plain docker run", flags: only(netTombolo)},
+		{name: "user-defined bridge", flags: only(netBridge)},
+		{name: "user-defined bridge, IPv6", flags: only(netBridge6)},
+		{name: "swarm", flags: only(netSwarm)},
 	}
-	if _, err := b.engines[0].docker(ctx, "network", "create", "--ipv6", "--subnet", "fd00:77::/64", netBridge6); err != nil {
-		return err
+}
+
+// benchAttach times `docker run --rm` of a program that does nothing, each way in
+// turn, round after round.
+func benchAttach(ctx context.Context, b *bed, out io.Writer) ([]goal, error) {
+	host := b.engines[0]
+	if _, err := host.docker(ctx, "network", "create", netBridge); err != nil {
+		return nil, err
 	}
-	took := make(map[string][]float64)
+	if _, err := host.docker(ctx, "network", "create", "--ipv6", "--subnet", "fd00:77::/64", netBridge6); err != nil {
+		return nil, err
+	}
+	ways := attachments()
 	for round := -1; round < attachPairs; round++ { // one to warm up
-		for i := range attachNetworks {
-			network := attachNetworks[(round+1+i)%len(attachNetworks)]
-			ms, err := b.engines[0].timeRun(ctx, network)
+		for i := range ways {
+			w := ways[(round+1+i)%len(ways)]
+			ms, err := host.timeRun(ctx, w.flags)
 			if err != nil {
-				return fmt.Errorf("attach to %s: %w", network, err)
+				return nil, fmt.Errorf("attach to %s: %w", w.name, err)
 			}
 			if round >= 0 {
-				took[network] = append(took[network], ms)
+				w.whole = append(w.whole, ms)
 			}
 		}
 	}
-	printAttach(out, took)
-	return nil
+	printAttach(out, ways)
+	none := ways[attachNone]
+	got, _, _ := load.RatioOfMedians(ways[attachTombolo].cost(none), ways[attachBridge].cost(none))
+	return []goal{{figure: "attach, x bridge", got: got, bound: 1.5}}, nil
+}
+
+// cost is what a run takes more than the same round's on none.
+func (a *attachment) cost(none *attachment) []float64 {
+	cost := make([]float64, len(a.whole))
+	for i, ms := range a.whole {
+		cost[i] = ms - none.whole[i]
+	}
+	return cost
 }
 
 // timeRun returns milliseconds.
-func (e engine) timeRun(ctx context.Context, network string) (float64, error) {
+func (e engine) timeRun(ctx context.Context, flags []string) (float64, error) {
+	argv := append([]string{"run", "--rm"}, flags...)
 	began := time.Now()
-	_, err := e.docker(ctx, "run", "--rm", "--network", network, image, "true")
+	_, err := e.docker(ctx, append(argv, image, "true")...)
 	return float64(time.Since(began)) / float64(time.Millisecond), err
 }

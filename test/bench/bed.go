@@ -3,6 +3,7 @@ package main
 import (
 	"archive/tar"
 	"context"
+	"debug/elf"
 	"errors"
 	"fmt"
 	"io"
@@ -10,8 +11,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
+	"tombolo/linker/record"
 	"tombolo/test/lab"
 )
 
@@ -36,6 +39,9 @@ type bed struct {
 func newBed(ctx context.Context, binary string) (*bed, error) {
 	self, err := os.Executable()
 	if err != nil {
+		return nil, err
+	}
+	if err := runsAlone(self); err != nil {
 		return nil, err
 	}
 	if binary, err = filepath.Abs(binary); err != nil {
@@ -113,6 +119,20 @@ func output(cmd *exec.Cmd) (string, error) {
 	return strings.TrimSpace(string(out)), err
 }
 
+// runsAlone is an error for a program that needs a dynamic linker, which the bench's
+// image does not have.
+func runsAlone(program string) error {
+	file, err := elf.Open(program)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if slices.ContainsFunc(file.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP }) {
+		return errors.New("the bench runs in containers that hold nothing else: it has to be linked statically, with CGO_ENABLED=0")
+	}
+	return nil
+}
+
 // importSelf makes an image that holds nothing but this program, which is linked
 // statically.
 func (e engine) importSelf(ctx context.Context, self string) error {
@@ -136,14 +156,14 @@ func (e engine) importSelf(ctx context.Context, self string) error {
 }
 
 // member are the docker run flags that put a container on a network as a member of
-// the app bench. A container on tombolo gets the resolv.conf that the framework
-// gives, one on Swarm's overlay forwards nowhere, so that "no" is as fast as "yes".
+// the app bench. A container on tombolo gets the resolv.conf and the option against
+// Docker's own resolver that the framework gives (framework/taskinfo.go), one on Swarm's overlay forwards nowhere, so that "no" is as fast as "yes".
 func member(network, service string) []string {
 	flags := []string{"--network", network, "--name", service}
 	switch network {
 	case netTombolo:
-		return append(flags, "--label", "tombolo.app=bench", "--label", "tombolo.service="+service,
-			"--volume", "/var/lib/tombolo/resolv.conf:/etc/resolv.conf:ro")
+		return append(flags, "--label", record.LabelApp+"=bench", "--label", record.LabelService+"="+service,
+			"--dns-opt", "ndots:names-are-the-linker's", "--volume", "/var/lib/tombolo/resolv.conf:/etc/resolv.conf:ro")
 	case netSwarm:
 		return append(flags, "--dns", "127.0.0.1")
 	}
@@ -155,6 +175,12 @@ func (e engine) run(ctx context.Context, network, service string, args ...string
 	argv := append([]string{"run", "-d"}, member(network, service)...)
 	_, err := e.docker(ctx, append(append(argv, image), args...)...)
 	return err
+}
+
+// address is a container's on a network.
+func (e engine) address(ctx context.Context, network, service string) (string, error) {
+	format := fmt.Sprintf("{{(index .NetworkSettings.Networks %q).IPAddress}}", network)
+	return e.docker(ctx, "inspect", "-f", format, service)
 }
 
 func (e engine) remove(ctx context.Context, service string) error {

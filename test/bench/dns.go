@@ -1,39 +1,38 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"errors"
+	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/netip"
-	"os"
 	"os/exec"
-	"path/filepath"
-	"strings"
-	"syscall"
 	"time"
-
-	mdns "github.com/miekg/dns"
 
 	"tombolo/test/bench/load"
 )
 
 const (
 	dnsRounds  = 15
-	dnsSlice   = 700 * time.Millisecond
-	dnsName    = "db.shop.tombolo.internal"
+	dnsSlice   = "700ms"
 	dnsSockets = 4
 	dnsWindow  = 16
-	dnsReplies = 3 // addresses in an answer
+	dnsService = "dns-db" // has a container on each host
+	dnsName    = dnsService + ".bench.tombolo.internal"
+	dnsAsker   = "dns-asker"
 )
 
-// dnsServer is one of those compared, in a process of its own.
+// dnsGateway is where a container asks. The servers compared listen there too, so
+// that questions and answers go the same way: through the asker's interface and the
+// host's rules.
+var dnsGateway = netip.MustParseAddr("169.254.1.1")
+
+// dnsServer is one of those compared, in a process of its own on the first host.
 type dnsServer struct {
-	name string
-	addr netip.AddrPort
-	pid  int
+	name      string
+	addr      netip.AddrPort
+	addresses int // in an answer
+	pid       int
 
 	cpu  []float64 // microseconds per answer, a sample a round
 	rate []float64 // answers per second
@@ -42,164 +41,101 @@ type dnsServer struct {
 	lost int
 }
 
-// benchDNS asks each server in turn, round after round.
-func benchDNS(ctx context.Context, out io.Writer) error {
+// asked is what a container's questions came to; the tool ask prints it.
+type asked struct {
+	Addresses     int // in the first answer
+	Answers, Lost int
+	Rate          float64 // answers per second
+	P50, P99      float64 // microseconds
+}
+
+// benchDNS has a container of the first host ask each server in turn, round after
+// round. Ours is the host's linker as it runs: it finds the asker's view by the
+// address, and what else it does is counted in.
+func benchDNS(ctx context.Context, b *bed, out io.Writer) ([]goal, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	servers, err := startDNSServers(ctx)
-	if err != nil {
-		return err
+	host := b.engines[0]
+	if err := host.run(ctx, netTombolo, dnsAsker, "stamp"); err != nil {
+		return nil, err
 	}
-	query, err := dnsQuery()
-	if err != nil {
-		return err
+	defer func() { _ = host.remove(context.WithoutCancel(ctx), dnsAsker) }() // else it goes with the lab
+	var replies []netip.Addr
+	for _, e := range b.engines {
+		if err := e.run(ctx, netTombolo, dnsService, "stamp"); err != nil {
+			return nil, err
+		}
+		defer func() { _ = e.remove(context.WithoutCancel(ctx), dnsService) }()
+		addr, err := e.address(ctx, netTombolo, dnsService)
+		if err != nil {
+			return nil, err
+		}
+		replies = append(replies, netip.MustParseAddr(addr))
 	}
-	for range dnsRounds {
-		for _, s := range servers {
-			if err := s.sample(ctx, query); err != nil {
-				return fmt.Errorf("%s: %w", s.name, err)
+	servers, version, err := startDNSServers(ctx, host, replies)
+	if err != nil {
+		return nil, err
+	}
+	for round := range dnsRounds {
+		for i := range servers {
+			s := servers[(round+i)%len(servers)]
+			if err := s.sample(ctx, host); err != nil {
+				return nil, fmt.Errorf("%s: %w", s.name, err)
 			}
 		}
 	}
-	printDNS(out, servers)
-	return nil
+	printDNS(out, version, servers)
+	return nil, nil
 }
 
-func dnsQuery() ([]byte, error) {
-	q := new(mdns.Msg)
-	q.SetQuestion(mdns.Fqdn(dnsName), mdns.TypeA)
-	return q.Pack()
-}
-
-func (s *dnsServer) sample(ctx context.Context, query []byte) error {
-	l := load.UDPLoad{Server: s.addr, Query: query, Sockets: dnsSockets, Outstanding: dnsWindow}
+func (s *dnsServer) sample(ctx context.Context, from engine) error {
 	before, err := load.CPUTime(s.pid)
 	if err != nil {
 		return err
 	}
-	began := time.Now()
-	r, err := l.Run(ctx, dnsSlice)
+	r, err := s.ask(ctx, from, dnsSlice)
 	if err != nil {
 		return err
 	}
-	took := time.Since(began)
 	after, err := load.CPUTime(s.pid)
 	if err != nil {
 		return err
 	}
-	micro := func(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
-	s.cpu = append(s.cpu, micro(after-before)/float64(r.Answers))
-	s.rate = append(s.rate, float64(r.Answers)/took.Seconds())
-	s.p50 = append(s.p50, micro(load.Quantile(r.Latency, 0.5)))
-	s.p99 = append(s.p99, micro(load.Quantile(r.Latency, 0.99)))
+	s.cpu = append(s.cpu, float64(after-before)/float64(time.Microsecond)/float64(r.Answers))
+	s.rate = append(s.rate, r.Rate)
+	s.p50 = append(s.p50, r.P50)
+	s.p99 = append(s.p99, r.P99)
 	s.lost += r.Lost
 	return nil
 }
 
-func startDNSServers(ctx context.Context) ([]*dnsServer, error) {
-	self, err := os.Executable()
+func (s *dnsServer) ask(ctx context.Context, from engine, span string) (r asked, err error) {
+	text, err := output(from.command(ctx, "exec", dnsAsker, "/bench", "ask", s.addr.String(), dnsName, span))
 	if err != nil {
-		return nil, err
+		return r, err
 	}
-	coredns, corefile, err := buildCoreDNS(ctx)
-	if err != nil {
-		return nil, err
-	}
-	port, err := freePort()
-	if err != nil {
-		return nil, err
-	}
-	var servers []*dnsServer
-	for _, s := range []struct {
-		name string
-		argv []string
-	}{
-		{"echo", []string{self, "serve-echo"}},
-		{"tombolo", []string{self, "serve-dns"}},
-		{"coredns", []string{coredns, "-quiet", "-conf", corefile, "-dns.port", fmt.Sprint(port)}},
-	} {
-		server, err := startDNS(ctx, s.name, s.argv)
-		if err != nil {
-			return nil, fmt.Errorf("start %s: %w", s.name, err)
-		}
-		if s.name == "coredns" {
-			server.addr = netip.AddrPortFrom(load.Loopback.Addr(), port)
-		}
-		if err := server.await(ctx); err != nil {
-			return nil, err
-		}
-		servers = append(servers, server)
-	}
-	return servers, nil
+	return r, json.Unmarshal([]byte(text), &r)
 }
 
-// startDNS starts a server that ends with ctx or with this process. Ours print
-// their address first.
-func startDNS(ctx context.Context, name string, argv []string) (*dnsServer, error) {
-	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	cmd.Stderr = os.Stderr
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	s := &dnsServer{name: name, pid: cmd.Process.Pid}
-	lines := bufio.NewScanner(stdout)
-	if strings.HasPrefix(argv[1], "serve-") && lines.Scan() {
-		s.addr, err = netip.ParseAddrPort(lines.Text())
-	}
-	go func() {
-		_, _ = io.Copy(io.Discard, stdout)
-		_ = cmd.Wait() // killed by ctx: no news
-	}()
-	return s, err
-}
-
-// await asks until the server answers.
-func (s *dnsServer) await(ctx context.Context) error {
-	query, err := dnsQuery()
-	if err != nil {
-		return err
-	}
-	for range 50 {
-		_, err = load.UDPLoad{Server: s.addr, Query: query, Sockets: 1, Outstanding: 1}.Run(ctx, 100*time.Millisecond)
+// await asks until the server gives all of its addresses.
+func (s *dnsServer) await(ctx context.Context, from engine) error {
+	var err error
+	for range settleTries {
+		var r asked
+		r, err = s.ask(ctx, from, "100ms")
+		if err == nil && r.Addresses != s.addresses {
+			err = fmt.Errorf("%d addresses, not %d", r.Addresses, s.addresses)
+		}
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
-		time.Sleep(100 * time.Millisecond)
+		time.Sleep(settleEvery)
 	}
 	return fmt.Errorf("%s does not answer: %w", s.name, err)
 }
 
-// buildCoreDNS builds the nested module and writes a Corefile with the same
-// names that our server has.
-func buildCoreDNS(ctx context.Context) (binary, corefile string, err error) {
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return "", "", err
-	}
-	binary = filepath.Join(cache, "tombolo-bench", "coredns")
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", binary, ".")
-	cmd.Dir = filepath.Join("test", "bench", "coredns")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", "", fmt.Errorf("build CoreDNS: %w\n%s", err, out)
-	}
-	var hosts strings.Builder
-	for i := range dnsReplies {
-		fmt.Fprintf(&hosts, "        100.64.1.%d %s\n", i+2, dnsName)
-	}
-	corefile = filepath.Join(filepath.Dir(binary), "Corefile")
-	text := fmt.Sprintf(". {\n    bind 127.0.0.1\n    hosts {\n%s    }\n}\n", hosts.String())
-	return binary, corefile, os.WriteFile(corefile, []byte(text), 0o600)
-}
-
-func freePort() (uint16, error) {
-	pc, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(load.Loopback))
-	if err != nil {
-		return 0, err
-	}
-	return pc.LocalAddr().(*net.UDPAddr).AddrPort().Port(), errors.Join(pc.Close())
+// inHostNetwork prepares a program of this machine in a host's network alone, so
+// that it has a process number here.
+func (e engine) inHostNetwork(ctx context.Context, argv ...string) *exec.Cmd {
+	return exec.CommandContext(ctx, "nsenter", append([]string{"-t", fmt.Sprint(e.host.Init.PID), "-n", "--"}, argv...)...)
 }

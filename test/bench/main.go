@@ -31,11 +31,14 @@ func run(args []string) int {
 	return 0
 }
 
-// parts are the benches, in order; all but dns need the bed.
+// parts are the benches, in order. Each prints its table and returns what of it has
+// a goal. A linker is at rest before the others have begun.
 var parts = []struct {
 	name string
-	run  func(ctx context.Context, b *bed, out io.Writer) error
+	run  func(ctx context.Context, b *bed, out io.Writer) ([]goal, error)
 }{
+	{"rest", benchRest},
+	{"dns", benchDNS},
 	{"throughput", benchThroughput},
 	{"attach", benchAttach},
 	{"resolve", benchResolve},
@@ -44,31 +47,35 @@ var parts = []struct {
 // benches runs the parts that are asked for.
 func benches(ctx context.Context, args []string, out io.Writer) (err error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	only := flags.String("only", "dns,throughput,attach,resolve", "the parts to run, comma separated")
+	only := flags.String("only", "rest,dns,throughput,attach,resolve", "the parts to run, comma separated")
 	binary := flags.String("binary", "bin/tombolo", "the tombolo binary")
+	check := flags.Bool("check", false, "fail when a goal is missed")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	wanted := strings.Split(*only, ",")
-	if slices.Contains(wanted, "dns") {
-		if err := benchDNS(ctx, out); err != nil {
-			return fmt.Errorf("dns: %w", err)
-		}
+	b, err := newBed(ctx, *binary)
+	if err != nil {
+		return err
 	}
-	var b *bed
+	defer func() { err = errors.Join(err, b.close()) }()
+	if err := printHeader(ctx, out, b); err != nil {
+		return err
+	}
+	var goals []goal
+	wanted := strings.Split(*only, ",")
 	for _, p := range parts {
 		if !slices.Contains(wanted, p.name) {
 			continue
 		}
-		if b == nil {
-			if b, err = newBed(ctx, *binary); err != nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, b.close()) }()
-		}
-		if err := p.run(ctx, b, out); err != nil {
+		reached, err := p.run(ctx, b, out)
+		if err != nil {
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
+		goals = append(goals, reached...)
+	}
+	printGoals(out, goals)
+	if *check && slices.ContainsFunc(goals, goal.missed) {
+		return errors.New("a goal is missed")
 	}
 	return nil
 }

@@ -15,13 +15,17 @@ func figure(samples []float64, unit string) string {
 	return fmt.Sprintf("%.4g %s [%.4g..%.4g]", s.Median, unit, s.Low, s.High)
 }
 
-// against writes the ratio to a base, paired by round so that drift cancels.
-func against(samples, base []float64) string {
+// ratio compares with a base, paired by round so that drift cancels.
+func ratio(samples, base []float64) load.Spread {
 	ratios := make([]float64, min(len(samples), len(base)))
 	for i := range ratios {
 		ratios[i] = samples[i] / base[i]
 	}
-	s := load.SpreadOf(ratios)
+	return load.SpreadOf(ratios)
+}
+
+func against(samples, base []float64) string {
+	s := ratio(samples, base)
 	return fmt.Sprintf("%.3f [%.3f..%.3f]", s.Median, s.Low, s.High)
 }
 
@@ -32,9 +36,20 @@ func table(out io.Writer, title string, rows func(w io.Writer)) {
 	_ = w.Flush() // to a terminal or a file: nothing to be done about it
 }
 
-func printDNS(out io.Writer, servers []*dnsServer) {
-	title := fmt.Sprintf("DNS: server CPU per answer (%d rounds of %s, %d sockets x %d outstanding, %d addresses an answer; median [quartiles])",
-		dnsRounds, dnsSlice, dnsSockets, dnsWindow, dnsReplies)
+func printRest(out io.Writer, linkers []*resting) {
+	title := fmt.Sprintf("Linker at rest, its supervisor included, %d containers on its host (%d slices of %s; median [quartiles])",
+		restContainers, restSlices, restSlice)
+	table(out, title, func(w io.Writer) {
+		fmt.Fprintln(w, "HOST\tRSS\tCPU, % OF A CORE")
+		for _, l := range linkers {
+			fmt.Fprintf(w, "%s\t%s\t%s\n", l.host, figure(l.rss, "MB"), figure(l.cpu, ""))
+		}
+	})
+}
+
+func printDNS(out io.Writer, coredns string, servers []*dnsServer) {
+	title := fmt.Sprintf("DNS from a container: server CPU per answer (%s; %d rounds of %s, %d sockets x %d outstanding, %d addresses an answer; median [quartiles])",
+		coredns, dnsRounds, dnsSlice, dnsSockets, dnsWindow, bedHosts)
 	table(out, title, func(w io.Writer) {
 		fmt.Fprintln(w, "SERVER\tCPU/ANSWER\tx ECHO\tx COREDNS\tANSWERS/S\tP50\tP99\tLOST")
 		echo, coredns := servers[0], servers[len(servers)-1]
@@ -57,22 +72,26 @@ func printThroughput(out io.Writer, paths []*path) {
 	})
 }
 
-func printAttach(out io.Writer, took map[string][]float64) {
-	title := fmt.Sprintf("Attach: docker run less the same with --network none (%d interleaved pairs; median [quartiles])", attachPairs)
+func printAttach(out io.Writer, ways []*attachment) {
+	title := fmt.Sprintf("Attach: docker run less the same with --network none (%d interleaved pairs; median [quartiles]; ratio of medians [95 %% of bootstraps])", attachPairs)
 	table(out, title, func(w io.Writer) {
-		fmt.Fprintln(w, "NETWORK\tCOST\tWHOLE RUN")
-		for _, network := range attachNetworks {
-			cost := make([]float64, len(took[network]))
-			for i, ms := range took[network] {
-				cost[i] = ms - took["none"][i]
+		fmt.Fprintln(w, "NETWORK\tCOST\tx BRIDGE\tWHOLE RUN")
+		none := ways[attachNone]
+		for i, a := range ways {
+			if i == attachNone {
+				fmt.Fprintf(w, "%s\t\t\t%s\n", a.name, figure(a.whole, "ms"))
+				continue
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\n", network, figure(cost, "ms"), figure(took[network], "ms"))
+			got, low, high := load.RatioOfMedians(a.cost(none), ways[attachBridge].cost(none))
+			fmt.Fprintf(w, "%s\t%s\t%.2f [%.2f..%.2f]\t%s\n", a.name, figure(a.cost(none), "ms"), got, low, high, figure(a.whole, "ms"))
 		}
 	})
+	fmt.Fprintf(out, "The row that counts: %s.\n", ways[attachTombolo].name)
 }
 
 func printResolve(out io.Writer, networks []string, took map[string]*resolved) {
-	title := fmt.Sprintf("Name resolves on all %d other hosts (%d containers each, interleaved)", bedHosts-1, resolveRounds)
+	title := fmt.Sprintf("Name resolves on all %d other hosts (%d containers each, interleaved; median [quartiles])",
+		bedHosts-1, len(took[networks[0]].fromStart))
 	table(out, title, func(w io.Writer) {
 		fmt.Fprintln(w, "NETWORK\tSINCE\tP50\tP99\tMIN..MAX")
 		for _, network := range networks {
@@ -84,6 +103,9 @@ func printResolve(out io.Writer, networks []string, took map[string]*resolved) {
 
 func printTail(w io.Writer, network, since string, samples []float64) {
 	s := load.SpreadOf(samples)
-	p99 := load.Quantile(slices.Sorted(slices.Values(samples)), 0.99)
-	fmt.Fprintf(w, "%s\t%s\t%.4g ms\t%.4g ms\t%.4g..%.4g ms\n", network, since, s.Median, p99, s.Min, s.Max)
+	fmt.Fprintf(w, "%s\t%s\t%s\t%.4g ms\t%.4g..%.4g ms\n", network, since, figure(samples, "ms"), p99(samples), s.Min, s.Max)
+}
+
+func p99(samples []float64) float64 {
+	return load.Quantile(slices.Sorted(slices.Values(samples)), 0.99)
 }

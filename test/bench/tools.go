@@ -7,8 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"time"
+
+	"github.com/miekg/dns"
 
 	"tombolo/test/bench/load"
 )
@@ -16,11 +19,11 @@ import (
 // tools are what this program is when it runs in a container or as a server beside
 // itself: `bench serve-tcp :5201`.
 var tools = map[string]func(ctx context.Context, args []string) error{
-	"serve-dns":  func(ctx context.Context, _ []string) error { return serveDNS(ctx) },
-	"serve-echo": func(ctx context.Context, _ []string) error { return serveEcho(ctx) },
+	"serve-echo": serveEcho,
 	"serve-tcp":  serveTCP,
 	"stream":     stream,
 	"trips":      trips,
+	"ask":        ask,
 	"observe":    observe,
 	"stamp":      stamp,
 	"true":       func(context.Context, []string) error { return nil },
@@ -68,6 +71,40 @@ func trips(ctx context.Context, args []string) error {
 		return err
 	}
 	return json.NewEncoder(os.Stdout).Encode(t)
+}
+
+// ask asks a DNS server for a name over and over: an address, the name, a duration.
+func ask(ctx context.Context, args []string) error {
+	if len(args) != 3 {
+		return errors.New("a server, a name and a duration are needed")
+	}
+	server, err := netip.ParseAddrPort(args[0])
+	if err != nil {
+		return err
+	}
+	span, err := time.ParseDuration(args[2])
+	if err != nil {
+		return err
+	}
+	question := new(dns.Msg).SetQuestion(dns.Fqdn(args[1]), dns.TypeA)
+	first, err := dns.ExchangeContext(ctx, question, args[0])
+	if err != nil {
+		return err
+	}
+	query, err := question.Pack()
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	r, err := load.UDPLoad{Server: server, Query: query, Sockets: dnsSockets, Outstanding: dnsWindow}.Run(ctx, span)
+	if err != nil {
+		return err
+	}
+	micro := func(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
+	return json.NewEncoder(os.Stdout).Encode(asked{
+		Addresses: len(first.Answer), Answers: r.Answers, Lost: r.Lost, Rate: float64(r.Answers) / time.Since(began).Seconds(),
+		P50: micro(load.Quantile(r.Latency, 0.5)), P99: micro(load.Quantile(r.Latency, 0.99)),
+	})
 }
 
 // observeWait bounds how long observe looks for one name.
