@@ -121,7 +121,7 @@ func (l *Linker) contend(ctx context.Context) (claim, error) {
 			case <-ctx.Done():
 				return claim{}, nil
 			case <-changes:
-				lost = contested(l.catalog.Snapshot(), l.host(c, time.Time{})) != nil && !l.cfg.Block.IsValid()
+				lost = contested(l.catalog.Snapshot(), l.cfg.Pool4, l.host(c, time.Time{})) != nil && !l.cfg.Block.IsValid()
 			case <-settled.C:
 				l.log.Info("claimed a block", "block", c.Block4, "block6", c.Block6)
 				l.keep(func(d *savedDoc) { d.Block4, d.Block6, d.Claimed = c.Block4, c.Block6, c.Claimed })
@@ -160,7 +160,7 @@ func (l *Linker) defend(ctx context.Context) (lost bool) {
 	for {
 		var err error
 		if c := l.claimed.Load(); c != nil {
-			err = contested(l.catalog.Snapshot(), l.host(*c, time.Time{}))
+			err = contested(l.catalog.Snapshot(), l.cfg.Pool4, l.host(*c, time.Time{}))
 			l.quarantine(err) // from here on nobody is given an address of it
 			if err != nil && len(l.addresses.Held()) == 0 && !l.cfg.Block.IsValid() {
 				return true

@@ -28,7 +28,7 @@ var errNoBlock = errors.New("every block of the pool is taken: this host takes n
 // start together seldom want the same one.
 func chooseBlock(cfg Config, s *record.Snapshot) (claim, error) {
 	if old := s.Hosts[cfg.Host]; old != nil && !cfg.Block.IsValid() && cfg.Pool4.Overlaps(old.Block4) &&
-		old.Block6.IsValid() == cfg.Pool6.IsValid() && holder(s, cfg.Host, old.Block4) == nil {
+		old.Block6.IsValid() == cfg.Pool6.IsValid() && holder(s, cfg.Pool4, cfg.Host, old.Block4) == nil {
 		return claim{Block4: old.Block4, Block6: old.Block6, Claimed: old.Claimed}, nil
 	}
 	count := uint32(1) << (BlockBits4 - cfg.Pool4.Bits())
@@ -42,7 +42,7 @@ func chooseBlock(cfg Config, s *record.Snapshot) (claim, error) {
 			if block4 != cfg.Block {
 				continue
 			}
-		} else if block4.Overlaps(VIPRange) || holder(s, cfg.Host, block4) != nil {
+		} else if block4.Overlaps(VIPRange) || holder(s, cfg.Pool4, cfg.Host, block4) != nil {
 			continue
 		}
 		block6, _ := ipam.Nth(cfg.Pool6, BlockBits6, n) // unset without an IPv6 pool
@@ -51,12 +51,17 @@ func chooseBlock(cfg Config, s *record.Snapshot) (claim, error) {
 	return claim{}, errNoBlock
 }
 
+// within reports whether block is a part of pool.
+func within(block, pool netip.Prefix) bool {
+	return block.IsValid() && pool.Bits() <= block.Bits() && pool.Contains(block.Addr())
+}
+
 // holder is a host other than self whose block overlaps block: the first to have
-// claimed it, should there be several.
-func holder(s *record.Snapshot, self string, block netip.Prefix) *record.Host {
+// claimed it, should there be several. What is not of the pool claims nothing.
+func holder(s *record.Snapshot, pool netip.Prefix, self string, block netip.Prefix) *record.Host {
 	var first *record.Host
 	for _, h := range s.Hosts {
-		if h.Name != self && h.Block4.IsValid() && h.Block4.Overlaps(block) && (first == nil || older(h, first)) {
+		if h.Name != self && within(h.Block4, pool) && h.Block4.Overlaps(block) && (first == nil || older(h, first)) {
 			first = h
 		}
 	}
@@ -70,8 +75,8 @@ func older(a, b *record.Host) bool {
 }
 
 // contested says who holds the block of self with an older claim, or is nil.
-func contested(s *record.Snapshot, self *record.Host) error {
-	h := holder(s, self.Name, self.Block4)
+func contested(s *record.Snapshot, pool netip.Prefix, self *record.Host) error {
+	h := holder(s, pool, self.Name, self.Block4)
 	if h == nil || !older(h, self) {
 		return nil
 	}

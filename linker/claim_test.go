@@ -68,7 +68,7 @@ func TestNobodyClaimsTheVIPRange(t *testing.T) {
 }
 
 func TestContested(t *testing.T) {
-	self := hostWith("h2", "10.0.0.0/24", day)
+	self, pool := hostWith("h2", "10.0.0.0/24", day), netip.MustParsePrefix("10.0.0.0/16")
 	for _, tt := range []struct {
 		name  string
 		rival *record.Host
@@ -79,15 +79,16 @@ func TestContested(t *testing.T) {
 		{"older claim", hostWith("h1", "10.0.0.0/24", day.Add(-time.Second)), true},
 		{"same time, smaller name", hostWith("h1", "10.0.0.0/24", day), true},
 		{"same time, larger name", hostWith("h3", "10.0.0.0/24", day), false},
+		{"older claim of more than the pool", hostWith("h1", "10.0.0.0/8", day.Add(-time.Second)), false},
 		{"older claim of a larger block", hostWith("h3", "10.0.0.0/23", day.Add(-time.Second)), true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := snapshotOf(self, tt.rival)
-			err := contested(s, self)
+			err := contested(s, pool, self)
 			if (err != nil) != tt.lost || (tt.lost && !strings.Contains(err.Error(), "belongs to host "+tt.rival.Name)) {
 				t.Errorf("contested = %v, want lost %v", err, tt.lost)
 			}
-			if other := contested(s, tt.rival); tt.rival.Block4.Overlaps(self.Block4) && (other != nil) == tt.lost {
+			if other := contested(s, pool, tt.rival); within(tt.rival.Block4, pool) && tt.rival.Block4.Overlaps(self.Block4) && (other != nil) == tt.lost {
 				t.Errorf("both or neither lose: %v, %v", err, other)
 			}
 		})

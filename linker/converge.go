@@ -1,9 +1,10 @@
 package linker
 
 import (
-	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"reflect"
@@ -36,9 +37,12 @@ func (l *Linker) converge(ctx context.Context) error {
 	defer retry.Stop()
 	for {
 		if c := l.claimed.Load(); c != nil {
-			want, conflict := l.compile(*c)
-			if l.problems.set(portsProblem, conflict) && conflict != nil {
-				l.log.Warn("published ports are in conflict", "err", conflict)
+			want, left := l.compile(*c)
+			if l.problems.set(portsProblem, left.ports) && left.ports != nil {
+				l.log.Warn("published ports are in conflict", "err", left.ports)
+			}
+			if l.problems.set(poolsProblem, left.hosts) && left.hosts != nil {
+				l.log.Warn("hosts are left out", "err", left.hosts)
 			}
 			if done == nil || !reflect.DeepEqual(want, *done) {
 				err := l.set(ctx, want)
@@ -87,31 +91,28 @@ func (l *Linker) set(ctx context.Context, c overlay.Config) error {
 
 // isFinal reports whether err is one that waiting does not mend.
 func isFinal(err error) bool {
-	return errors.Is(err, overlay.ErrNoVXLAN) || errors.Is(err, overlay.ErrPoolOverlap) || errors.Is(err, overlay.ErrPortInUse)
+	return errors.Is(err, overlay.ErrNoVXLAN) || errors.Is(err, overlay.ErrPortInUse)
 }
 
-// compile is the whole wanted state of this host's data plane. The error says which
-// published ports it leaves out.
-func (l *Linker) compile(c claim) (overlay.Config, error) {
+// leftOut says what the data plane cannot hold, and why; nil: nothing.
+type leftOut struct {
+	ports error // published ports
+	hosts error
+}
+
+// compile is the whole wanted state of this host's data plane.
+func (l *Linker) compile(c claim) (cfg overlay.Config, left leftOut) {
 	s := l.catalog.Snapshot()
 	relation := reach.Of(s)
 	own := l.host(c, time.Time{})
-	cfg := overlay.Config{
+	cfg = overlay.Config{
 		Self: peer(own), Pool4: l.cfg.Pool4, Pool6: l.cfg.Pool6,
 		VNI: l.cfg.VNI, Port: l.cfg.VXLANPort, DNSPort: l.dnsPort, Blocked: l.blocked(),
 	}
 	if !c.Block6.IsValid() {
-		cfg.Pool6 = netip.Prefix{} // the block is from before there was an IPv6 pool
+		cfg.Pool6 = netip.Prefix{} // the block is from before there was this IPv6 pool
 	}
-	for _, h := range s.Hosts {
-		// Of two claims of one block the first counts, so that every host sends
-		// to the same one.
-		rival := holder(s, h.Name, h.Block4)
-		if h.Name == own.Name || !h.Block4.IsValid() || h.Block4.Overlaps(c.Block4) || (rival != nil && older(rival, h)) {
-			continue
-		}
-		cfg.Peers = append(cfg.Peers, peer(h))
-	}
+	cfg.Peers, left.hosts = peers(s, own, cfg.Pool4, cfg.Pool6)
 	eps := l.table.Snapshot()
 	for _, ep := range eps {
 		if ep.Joined {
@@ -126,10 +127,37 @@ func (l *Linker) compile(c claim) (overlay.Config, error) {
 	for _, g := range relation.Grants(own.Name) {
 		cfg.Allow = append(cfg.Allow, allows(g)...)
 	}
-	slices.SortFunc(cfg.Peers, func(a, b overlay.Peer) int { return cmp.Compare(a.Name, b.Name) })
-	var conflict error
-	cfg.Publish, conflict = publications(eps, s, relation)
-	return cfg, conflict
+	cfg.Publish, left.ports = publications(eps, s, relation)
+	return cfg, left
+}
+
+// peers are the other hosts, by name, as far as their blocks are of our pools: a
+// host with another pool would take traffic that is none of the overlay's. Of two
+// claims of one block the first counts, so that every host sends to the same one.
+func peers(s *record.Snapshot, own *record.Host, pool4, pool6 netip.Prefix) ([]overlay.Peer, error) {
+	var out []overlay.Peer
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(s.Hosts)) {
+		h := s.Hosts[name]
+		if name == own.Name || !h.Block4.IsValid() {
+			continue
+		}
+		if !within(h.Block4, pool4) {
+			errs = append(errs, fmt.Errorf("host %s uses another pool: its block %s is not of %s", name, h.Block4, pool4))
+			continue
+		}
+		rival := holder(s, pool4, name, h.Block4)
+		if h.Block4.Overlaps(own.Block4) || (rival != nil && older(rival, h)) {
+			continue
+		}
+		p := peer(h)
+		if pool6.IsValid() && h.Block6.IsValid() && !within(h.Block6, pool6) {
+			errs = append(errs, fmt.Errorf("host %s uses another IPv6 pool: its block %s is not of %s", name, h.Block6, pool6))
+			p.Block6, p.Overlay6 = netip.Prefix{}, netip.Addr{}
+		}
+		out = append(out, p)
+	}
+	return out, errors.Join(errs...)
 }
 
 // blocked are the ports of the host that containers may not reach: the linker's

@@ -6,9 +6,12 @@ import (
 	"sync"
 )
 
-// portsProblem is the part whose problems leave the linker at work: some container
-// has not the port that it asked for.
-const portsProblem = "ports"
+// The parts whose problems leave the linker at work: some container has not the
+// port that it asked for, some other host is not of this cluster's pools.
+const (
+	portsProblem = "ports"
+	poolsProblem = "pools"
+)
 
 // problems holds what keeps a linker from doing its work now, by part.
 type problems struct {
@@ -49,7 +52,7 @@ func (p *problems) grave() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for part := range p.now {
-		if part != portsProblem {
+		if part != portsProblem && part != poolsProblem {
 			return true
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os/exec"
+	"strings"
 	"testing"
 	"time"
 
@@ -232,6 +233,7 @@ func TestClearLeavesNothing(t *testing.T) {
 		}
 		return out
 	}
+	waitFor(t, func() bool { return strings.Contains(string(runIn(t, h.ns, "ip -br link show eth0")), " UP ") })
 	before := list()
 	h.set()
 	h.run(h.endpoint(5))

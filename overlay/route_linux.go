@@ -109,11 +109,31 @@ func setRoutes(c Config, device netlink.Link, found veths) error {
 		if have[dst] == r {
 			continue
 		}
-		if err := netlink.RouteReplace(r.netlink()); err != nil {
-			errs = append(errs, fmt.Errorf("route %s: %w", dst, err))
+		if err := putRoute(r); err != nil {
+			errs = append(errs, err)
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// putRoute makes r stand in place of one of ours. A route of somebody else's is an
+// error and stays: the host's own traffic may go by it.
+func putRoute(r route) error {
+	err := netlink.RouteAdd(r.netlink())
+	if errors.Is(err, unix.EEXIST) {
+		var have map[netip.Prefix]route
+		if have, err = listRoutes(); err != nil {
+			return err
+		}
+		if _, ours := have[r.dst]; !ours {
+			return fmt.Errorf("route %s: this host has another route to it", r.dst)
+		}
+		err = netlink.RouteReplace(r.netlink())
+	}
+	if err != nil {
+		return fmt.Errorf("route %s: %w", r.dst, err)
+	}
+	return nil
 }
 
 func removeRoute(r route) error {

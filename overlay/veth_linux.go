@@ -94,8 +94,8 @@ func createVeth(e Endpoint, c Config, mtu int) error {
 		return fmt.Errorf("set %s up: %w", attrs.Name, err)
 	}
 	for _, r := range endpointRoutes(e, c, link) {
-		if err := netlink.RouteReplace(r.netlink()); err != nil {
-			return fmt.Errorf("route %s to %s: %w", r.dst, attrs.Name, err)
+		if err := putRoute(r); err != nil {
+			return fmt.Errorf("lead to %s: %w", attrs.Name, err)
 		}
 	}
 	return nil

@@ -1,0 +1,65 @@
+package linker
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+
+	"tombolo/linker/record"
+	"tombolo/overlay"
+)
+
+// A host of another pool gets no traffic of ours, and everybody hears of it.
+func TestPeersOfAnotherPool(t *testing.T) {
+	pool4, pool6 := DefaultPool4, netip.MustParsePrefix("fd00:1:2::/48")
+	own := hostWith("h1", "100.64.1.0/24", day)
+	dual := func(name, block4, block6 string) *record.Host {
+		h := hostWith(name, block4, day)
+		h.Block6 = netip.MustParsePrefix(block6)
+		h.Overlay6 = h.Block6.Addr().Next()
+		return h
+	}
+	s := snapshotOf(own,
+		dual("h2", "100.64.2.0/24", "fd00:1:2:0:2::/80"),
+		hostWith("h3", "10.0.3.0/24", day),
+		hostWith("h4", "100.0.0.0/8", day),
+		dual("h5", "100.64.5.0/24", "fd00:9:9:0:5::/80"),
+	)
+	got, err := peers(s, own, pool4, pool6)
+	if len(got) != 2 || got[0].Name != "h2" || !got[0].Block6.IsValid() || got[1].Name != "h5" || got[1].Block6.IsValid() || got[1].Overlay6.IsValid() {
+		t.Errorf("peers = %+v", got)
+	}
+	for _, want := range []string{
+		"host h3 uses another pool: its block 10.0.3.0/24 is not of 100.64.0.0/10",
+		"host h5 uses another IPv6 pool: its block fd00:9:9:0:5::/80 is not of fd00:1:2::/48",
+	} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error = %v, want %q in it", err, want)
+		}
+	}
+	if got, err := peers(snapshotOf(own, s.Hosts["h2"], s.Hosts["h5"]), own, pool4, netip.Prefix{}); len(got) != 2 || err != nil {
+		t.Errorf("without IPv6: %+v, %v", got, err)
+	}
+}
+
+// The same over the whole linker: it says so and goes on with the others.
+func TestAnotherPoolIsNoEndOfWork(t *testing.T) {
+	h := newTestHost(t, 13)
+	h.start(t)
+	c := h.client(t)
+	eventually(t, "block used", func() bool { return h.claimed.Load() != nil })
+	rival(t, h, netip.MustParsePrefix("10.9.8.0/24"), day)
+	eventually(t, "the other pool is told of", func() bool {
+		st, err := c.Status(t.Context())
+		return err == nil && st.Ready && strings.Contains(strings.Join(st.Problems, "\n"), "host rival uses another pool")
+	})
+	var last overlay.Config
+	select {
+	case last = <-h.plane.set:
+	default:
+	}
+	if len(last.Peers) > 0 {
+		t.Errorf("peers = %+v", last.Peers)
+	}
+	h.stop()
+}
