@@ -3,6 +3,7 @@ package linker
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"tombolo/linker/catalog"
@@ -44,16 +45,21 @@ func (l *Linker) own(ctx context.Context) error {
 	return nil
 }
 
+// savedClaim is the block of an earlier run, without the half that is of another
+// IPv6 pool by now; none where it is another that is wanted and can be had.
 func (l *Linker) savedClaim() claim {
 	d := l.saved.get()
 	c := claim{Block4: d.Block4, Block6: d.Block6, Claimed: d.Claimed}
-	switch want := l.cfg.Block; {
-	case !c.Block4.IsValid():
-	case want.IsValid() && want != c.Block4, !l.cfg.Pool4.Overlaps(c.Block4), c.Block6.IsValid() != l.cfg.Pool6.IsValid():
-		if len(l.addresses.Held()) == 0 {
-			return claim{}
-		}
-		l.log.Warn("keeping the block as addresses of it are in use; what is configured differs", "block", c.Block4, "wanted", want)
+	switch {
+	case !c.Block4.IsValid(), l.cfg.suits(c.Block4, c.Block6):
+		return c
+	case !l.table.InUse():
+		return claim{}
+	}
+	l.log.Warn("keeping the block as addresses of it are in use; what is configured differs",
+		"block", c.Block4, "block6", c.Block6, "wanted", l.cfg.Block, "pool", l.cfg.Pool4, "pool6", l.cfg.Pool6)
+	if !within(c.Block6, l.cfg.Pool6) {
+		c.Block6 = netip.Prefix{}
 	}
 	return c
 }
@@ -137,7 +143,7 @@ func (l *Linker) use(c claim) error {
 	if !c.Block4.IsValid() {
 		return nil // ctx ended while it was contended for
 	}
-	if err := l.addresses.Use(c.Block4, c.Block6); err != nil {
+	if err := l.table.UseBlock(c.Block4, c.Block6); err != nil {
 		return err
 	}
 	l.quarantine(nil)
@@ -162,7 +168,7 @@ func (l *Linker) defend(ctx context.Context) (lost bool) {
 		if c := l.claimed.Load(); c != nil {
 			err = contested(l.catalog.Snapshot(), l.cfg.Pool4, l.host(*c, time.Time{}))
 			l.quarantine(err) // from here on nobody is given an address of it
-			if err != nil && len(l.addresses.Held()) == 0 && !l.cfg.Block.IsValid() {
+			if err != nil && !l.table.InUse() && !l.cfg.Block.IsValid() {
 				return true
 			}
 		}

@@ -27,8 +27,7 @@ var errNoBlock = errors.New("every block of the pool is taken: this host takes n
 // of it. Else the search begins where the host's name says, so that hosts which
 // start together seldom want the same one.
 func chooseBlock(cfg Config, s *record.Snapshot) (claim, error) {
-	if old := s.Hosts[cfg.Host]; old != nil && !cfg.Block.IsValid() && cfg.Pool4.Overlaps(old.Block4) &&
-		old.Block6.IsValid() == cfg.Pool6.IsValid() && holder(s, cfg.Pool4, cfg.Host, old.Block4) == nil {
+	if old := s.Hosts[cfg.Host]; old != nil && cfg.suits(old.Block4, old.Block6) && holder(s, cfg.Pool4, cfg.Host, old.Block4) == nil {
 		return claim{Block4: old.Block4, Block6: old.Block6, Claimed: old.Claimed}, nil
 	}
 	count := uint32(1) << (BlockBits4 - cfg.Pool4.Bits())
@@ -49,6 +48,14 @@ func chooseBlock(cfg Config, s *record.Snapshot) (claim, error) {
 		return claim{Block4: block4, Block6: block6}, nil
 	}
 	return claim{}, errNoBlock
+}
+
+// suits reports whether a block is what the configuration asks for.
+func (c Config) suits(block4, block6 netip.Prefix) bool {
+	if c.Block.IsValid() && c.Block != block4 || !within(block4, c.Pool4) {
+		return false
+	}
+	return within(block6, c.Pool6) || !block6.IsValid() && !c.Pool6.IsValid()
 }
 
 // within reports whether block is a part of pool.

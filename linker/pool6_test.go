@@ -1,6 +1,7 @@
 package linker
 
 import (
+	"errors"
 	"net/netip"
 	"testing"
 )
@@ -16,4 +17,41 @@ func TestRandomPool6(t *testing.T) {
 			t.Errorf("%s: %v", pool, err)
 		}
 	}
+}
+
+// Another --pool6 costs containers of the old one their IPv6, and nothing else.
+func TestPool6Changes(t *testing.T) {
+	h := newTestHost(t, 14)
+	h.cfg.Pool6 = netip.MustParsePrefix("fd00:1:2::/48")
+	h.start(t)
+	eventually(t, "block used", func() bool { return h.claimed.Load() != nil })
+	id := h.run(t, "web", labels("web"))
+	eventually(t, "endpoint known", func() bool {
+		e := h.catalog.Snapshot().Endpoints[id]
+		return e != nil && e.Running && e.Addr6.IsValid()
+	})
+	block := h.claimed.Load().Block4
+	h.stop()
+
+	h.cfg.Pool6 = netip.MustParsePrefix("fd00:9:9::/48")
+	h.start(t)
+	set := <-h.plane.set
+	if err := set.Validate(); err != nil || set.Pool6.IsValid() || set.Self.Block4 != block || len(set.Endpoints) != 1 || set.Endpoints[0].Addr6.IsValid() {
+		t.Errorf("%v: %+v", err, set)
+	}
+	eventually(t, "announced without IPv6", func() bool {
+		s := h.catalog.Snapshot()
+		return !s.Hosts[h.cfg.Host].Block6.IsValid() && !s.Endpoints[id].Addr6.IsValid()
+	})
+	if err := errors.Join(h.table.Delete(t.Context(), id), h.table.Release(set.Endpoints[0].Addr4)); err != nil {
+		t.Fatal(err)
+	}
+	h.stop()
+
+	h.start(t) // with nobody left who needs the old one
+	eventually(t, "a block of both pools", func() bool {
+		c := h.claimed.Load()
+		return c != nil && within(c.Block6, h.cfg.Pool6)
+	})
+	h.stop()
 }

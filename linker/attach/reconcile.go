@@ -96,20 +96,3 @@ func (t *Table) overdue(known map[string]bool) []string {
 	}
 	return out
 }
-
-// collectAddresses releases those that no endpoint holds: Docker reserves an
-// address, and may crash before it makes the endpoint.
-func (t *Table) collectAddresses() {
-	used := map[netip.Addr]bool{}
-	for _, ep := range t.Snapshot() {
-		used[ep.Addr4] = true
-	}
-	for addr, since := range t.cfg.Addresses.Held() {
-		if used[addr] || t.now().Sub(since) < Grace {
-			continue
-		}
-		if err := t.cfg.Addresses.Release(addr); err != nil {
-			t.cfg.Log.Warn("cannot release an address", "addr", addr, "err", err)
-		}
-	}
-}

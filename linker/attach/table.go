@@ -103,22 +103,6 @@ func Open(cfg Config) (*Table, error) {
 // Reconcile, endpoints that it does not have may exist all the same.
 func (t *Table) Fresh() bool { return t.fresh }
 
-// Reserve hands out an IPv4 address of this host's block; see ipam.Allocator.Request.
-func (t *Table) Reserve(ctx context.Context, want netip.Addr) (netip.Addr, error) {
-	return t.cfg.Addresses.Request(ctx, want)
-}
-
-// Release gives an address back. One that an endpoint still has stays held until
-// that is gone: Docker releases it even when it could not remove the endpoint.
-func (t *Table) Release(addr netip.Addr) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.owner(addr) != nil {
-		return nil
-	}
-	return t.cfg.Addresses.Release(addr)
-}
-
 // Create enters an endpoint into the table and reserves its published ports: a
 // HostPort of 0 becomes a free one. A port that is taken is an error that names
 // the port and who holds it. Endpoints may publish the very same: which of them are
@@ -139,27 +123,6 @@ func (t *Table) Create(ctx context.Context, ep Endpoint) error {
 		t.doc.Endpoints[ep.ID] = &ep
 		return t.changed()
 	})
-}
-
-// checkAddr says what is wrong with an endpoint's address. t.mu is held.
-func (t *Table) checkAddr(ep *Endpoint) error {
-	if _, ok := t.cfg.Addresses.Held()[ep.Addr4]; !ok {
-		return fmt.Errorf("address %s was not given by this linker: the network needs --ipam-driver tombolo", ep.Addr4)
-	}
-	if other := t.owner(ep.Addr4); other != nil && other.ID != ep.ID {
-		return fmt.Errorf("address %s is endpoint %s's", ep.Addr4, Short(other.ID))
-	}
-	return nil
-}
-
-// owner is the endpoint that has an IPv4 address, or nil. t.mu is held.
-func (t *Table) owner(addr netip.Addr) *Endpoint {
-	for _, ep := range t.doc.Endpoints {
-		if ep.Addr4 == addr {
-			return ep
-		}
-	}
-	return nil
 }
 
 // Join makes the endpoint's interface, which Docker then moves into the network

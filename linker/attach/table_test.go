@@ -33,9 +33,6 @@ func open(t *testing.T, dir string) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := addrs.Use(netip.MustParsePrefix("100.64.7.0/24"), netip.MustParsePrefix("fd00:1:2:0:7::/80")); err != nil {
-		t.Fatal(err)
-	}
 	b := &bench{dir: dir, ifaces: &attachtest.Interfaces{}}
 	b.Table, err = attach.Open(attach.Config{
 		File: filepath.Join(dir, "endpoints.json"), Addresses: addrs, Interfaces: b.ifaces,
@@ -45,6 +42,9 @@ func open(t *testing.T, dir string) *bench {
 		Log:      log,
 	})
 	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.UseBlock(netip.MustParsePrefix("100.64.7.0/24"), netip.MustParsePrefix("fd00:1:2:0:7::/80")); err != nil {
 		t.Fatal(err)
 	}
 	return b

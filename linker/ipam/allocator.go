@@ -64,12 +64,15 @@ func Open(file string, log *slog.Logger) (*Allocator, error) {
 	return a, nil
 }
 
-// Use says which block is this host's; block6 is unset without IPv6. A block
-// other than the one before is refused while an address of it is held.
-func (a *Allocator) Use(block4, block6 netip.Prefix) error {
+// Use says which block is this host's; block6 is unset without IPv6. Of inUse,
+// which are addresses that somebody has whatever the file says, those of the block
+// are held from the beginning. A block other than the one before is refused while
+// an address of it is held.
+func (a *Allocator) Use(block4, block6 netip.Prefix, inUse ...netip.Addr) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if block4 != a.doc.Block4 || block6 != a.doc.Block6 {
+	changed := block4 != a.doc.Block4 || block6 != a.doc.Block6
+	if changed {
 		adopted := a.doc.Block4 == block4 || !a.doc.Block4.IsValid()
 		if n := a.held(); n > 0 && !adopted {
 			return fmt.Errorf("change block %s to %s: %d addresses are in use", a.doc.Block4, block4, n)
@@ -78,6 +81,13 @@ func (a *Allocator) Use(block4, block6 netip.Prefix) error {
 			a.doc.Leases = map[uint32]*Lease{}
 		}
 		a.doc.Block4, a.doc.Block6 = block4, block6
+	}
+	for _, addr := range inUse {
+		if i, ok := index(block4, addr); ok {
+			changed = a.take(i) || changed
+		}
+	}
+	if changed {
 		if err := a.save(); err != nil {
 			return err
 		}
@@ -220,10 +230,13 @@ func (a *Allocator) free() (uint32, error) {
 	return oldest.Index, nil
 }
 
-func (a *Allocator) take(i uint32) {
-	if l := a.doc.Leases[i]; l == nil || !l.Held {
-		a.doc.Leases[i] = &Lease{Index: i, Held: true, Since: a.now()}
+// take reports whether the number was free.
+func (a *Allocator) take(i uint32) bool {
+	if l := a.doc.Leases[i]; l != nil && l.Held {
+		return false
 	}
+	a.doc.Leases[i] = &Lease{Index: i, Held: true, Since: a.now()}
+	return true
 }
 
 // last is the highest number handed out: the very last of a block stays unused,

@@ -1,0 +1,93 @@
+package attach
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+)
+
+// UseBlock says which block is this host's; see ipam.Allocator.Use. Endpoints keep
+// their addresses, whatever became of the allocator's file, but not an IPv6 address
+// that the block does not have any more: no host has a route to it.
+func (t *Table) UseBlock(block4, block6 netip.Prefix) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var inUse []netip.Addr
+	for _, ep := range t.doc.Endpoints {
+		inUse = append(inUse, ep.Addr4)
+	}
+	if err := t.cfg.Addresses.Use(block4, block6, inUse...); err != nil {
+		return err
+	}
+	lost := false
+	for _, ep := range t.doc.Endpoints {
+		if ep.Addr6.IsValid() && ep.Addr6 != t.cfg.Addresses.Sibling(ep.Addr4) {
+			ep.Addr6, lost = netip.Addr{}, true
+		}
+	}
+	if !lost {
+		return nil
+	}
+	return t.changed()
+}
+
+// InUse reports whether a container has, or is being given, an address.
+func (t *Table) InUse() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.doc.Endpoints) > 0 || len(t.cfg.Addresses.Held()) > 0
+}
+
+// Reserve hands out an IPv4 address of this host's block; see ipam.Allocator.Request.
+func (t *Table) Reserve(ctx context.Context, want netip.Addr) (netip.Addr, error) {
+	return t.cfg.Addresses.Request(ctx, want)
+}
+
+// Release gives an address back. One that an endpoint still has stays held until
+// that is gone: Docker releases it even when it could not remove the endpoint.
+func (t *Table) Release(addr netip.Addr) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.owner(addr) != nil {
+		return nil
+	}
+	return t.cfg.Addresses.Release(addr)
+}
+
+// checkAddr says what is wrong with an endpoint's address. t.mu is held.
+func (t *Table) checkAddr(ep *Endpoint) error {
+	if _, ok := t.cfg.Addresses.Held()[ep.Addr4]; !ok {
+		return fmt.Errorf("address %s was not given by this linker: the network needs --ipam-driver tombolo", ep.Addr4)
+	}
+	if other := t.owner(ep.Addr4); other != nil && other.ID != ep.ID {
+		return fmt.Errorf("address %s is endpoint %s's", ep.Addr4, Short(other.ID))
+	}
+	return nil
+}
+
+// owner is the endpoint that has an IPv4 address, or nil. t.mu is held.
+func (t *Table) owner(addr netip.Addr) *Endpoint {
+	for _, ep := range t.doc.Endpoints {
+		if ep.Addr4 == addr {
+			return ep
+		}
+	}
+	return nil
+}
+
+// collectAddresses releases those that no endpoint holds: Docker reserves an
+// address, and may crash before it makes the endpoint.
+func (t *Table) collectAddresses() {
+	used := map[netip.Addr]bool{}
+	for _, ep := range t.Snapshot() {
+		used[ep.Addr4] = true
+	}
+	for addr, since := range t.cfg.Addresses.Held() {
+		if used[addr] || t.now().Sub(since) < Grace {
+			continue
+		}
+		if err := t.cfg.Addresses.Release(addr); err != nil {
+			t.cfg.Log.Warn("cannot release an address", "addr", addr, "err", err)
+		}
+	}
+}
