@@ -86,7 +86,7 @@ func (t *Table) collectAddresses() {
 		if used[addr] || t.now().Sub(since) < Grace {
 			continue
 		}
-		if err := t.cfg.Addresses.Release(addr); err != nil {
+		if err := t.Release(addr); err != nil { // unless an endpoint has just taken it
 			t.cfg.Log.Warn("cannot release an address", "addr", addr, "err", err)
 		}
 	}

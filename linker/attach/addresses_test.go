@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"tombolo/linker/attach"
 )
@@ -52,4 +54,30 @@ func TestBlockLosesItsIPv6(t *testing.T) {
 	if got := b.Snapshot()[0]; got.Addr6.IsValid() || got.Addr4 != ep.Addr4 {
 		t.Errorf("%s, %s", got.Addr4, got.Addr6)
 	}
+}
+
+// A listing of Docker's may be older than the deletion of what it lists.
+func TestDeletedIsNotAdopted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := open(t, t.TempDir())
+		ep, err := b.make(t, epA)
+		if err != nil {
+			t.Fatal(err)
+		}
+		old := []attach.Live{{ID: epA, Addr4: ep.Addr4}}
+		if err := b.Delete(t.Context(), epA); err != nil {
+			t.Fatal(err)
+		}
+		b.Reconcile(t.Context(), "net", old)
+		if got := b.Snapshot(); len(got) > 0 {
+			t.Errorf("resurrected: %+v", got)
+		}
+		time.Sleep(attach.Grace)
+		for range 2 { // if it is still there, it is there
+			b.Reconcile(t.Context(), "net", old)
+		}
+		if got := ids(b.Snapshot()); len(got) != 1 {
+			t.Errorf("never adopted: %v", got)
+		}
+	})
 }

@@ -2,6 +2,7 @@ package attach
 
 import (
 	"context"
+	"maps"
 	"net/netip"
 	"time"
 
@@ -43,10 +44,13 @@ func (t *Table) Reconcile(ctx context.Context, network string, live []Live) {
 	t.collectAddresses()
 }
 
+// adopt enters an endpoint that Docker alone knows. One that was deleted within Grace
+// is known from before: what Docker says of it was asked for earlier.
 func (t *Table) adopt(l Live) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if ep := t.doc.Endpoints[l.ID]; ep != nil || !l.Addr4.IsValid() {
+	_, gone := t.gone[l.ID]
+	if ep := t.doc.Endpoints[l.ID]; ep != nil || gone || !l.Addr4.IsValid() {
 		return nil
 	}
 	if err := t.cfg.Addresses.Adopt(l.Addr4); err != nil {
@@ -78,6 +82,7 @@ func (t *Table) overdue(known map[string]bool) []string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var out []string
+	maps.DeleteFunc(t.gone, func(_ string, at time.Time) bool { return t.now().Sub(at) >= Grace })
 	for id := range t.missing {
 		if known[id] || t.doc.Endpoints[id] == nil {
 			delete(t.missing, id)

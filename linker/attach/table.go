@@ -67,6 +67,7 @@ type Table struct {
 	doc      document
 	busy     map[string]*turn     // by endpoint ID, while an operation is under way
 	missing  map[string]time.Time // since when Docker does not know an endpoint
+	gone     map[string]time.Time // when an endpoint was deleted, for Grace
 	watchers map[chan struct{}]struct{}
 }
 
@@ -82,6 +83,7 @@ func Open(cfg Config) (*Table, error) {
 		cfg: cfg, now: time.Now,
 		busy:     map[string]*turn{},
 		missing:  map[string]time.Time{},
+		gone:     map[string]time.Time{},
 		watchers: map[chan struct{}]struct{}{},
 	}
 	err := state.Load(cfg.File, &t.doc)
@@ -190,6 +192,7 @@ func (t *Table) Delete(ctx context.Context, id string) error {
 			return nil
 		}
 		delete(t.doc.Endpoints, id)
+		t.gone[id] = t.now()
 		return t.changed()
 	})
 }
