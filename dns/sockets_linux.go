@@ -129,6 +129,11 @@ func (s *Sockets) Files() ([]*os.File, error) {
 // and closes the files.
 func FromFiles(files []*os.File) (*Sockets, error) {
 	s := new(Sockets)
+	defer func() {
+		for _, f := range files {
+			f.Close()
+		}
+	}()
 	for _, f := range files {
 		if err := s.adopt(f); err != nil {
 			s.Close()
@@ -143,7 +148,6 @@ func FromFiles(files []*os.File) (*Sockets, error) {
 }
 
 func (s *Sockets) adopt(f *os.File) error {
-	defer f.Close()
 	if pc, err := net.FilePacketConn(f); err == nil {
 		if udp, ok := pc.(*net.UDPConn); ok {
 			s.UDP = append(s.UDP, udp)

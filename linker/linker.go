@@ -219,11 +219,14 @@ func (l *Linker) assembleDNS(ctx context.Context) error {
 var dnsAddr = netip.AddrPortFrom(overlay.Gateway4, 53)
 
 // ListenDNS opens the sockets on which a linker answers, for whoever keeps them
-// open over its restarts: questions then wait for it instead of being refused.
-func ListenDNS(ctx context.Context) ([]*os.File, error) {
-	sockets, err := dns.Listen(ctx, dnsAddr)
+// open over its restarts: questions then wait for it instead of being refused. It
+// takes up those that were kept of an earlier call, and closes what is of no use.
+func ListenDNS(ctx context.Context, kept []*os.File) ([]*os.File, error) {
+	sockets, err := dns.FromFiles(kept)
 	if err != nil {
-		return nil, err
+		if sockets, err = dns.Listen(ctx, dnsAddr); err != nil {
+			return nil, err
+		}
 	}
 	defer sockets.Close() // the files are duplicates
 	return sockets.Files()

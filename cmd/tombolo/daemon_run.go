@@ -146,7 +146,11 @@ func (d *daemon) runLinker(ctx context.Context) error {
 	if pool6.IsValid() {
 		args = append(args, "--pool6", pool6.String())
 	}
-	err = supervise.Run(ctx, supervise.Config{Log: d.log.With("part", "linker"), Args: args})
+	dns, err := keepDNS(ctx)
+	if err != nil {
+		return err
+	}
+	err = supervise.Run(ctx, supervise.Config{Log: d.log.With("part", "linker"), Args: args, Files: dns})
 	var exit supervise.ExitError
 	if errors.As(err, &exit) {
 		return errors.New("the linker cannot run; what it said stands above")

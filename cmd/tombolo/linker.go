@@ -75,7 +75,7 @@ func superviseLinker(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	dns, err := linker.ListenDNS(ctx)
+	dns, err := keepDNS(ctx)
 	if err != nil {
 		return err
 	}
@@ -85,6 +85,13 @@ func superviseLinker(ctx context.Context, log *slog.Logger) error {
 		return exitError(exit.Code) // the child has said why
 	}
 	return err
+}
+
+// keepDNS opens the sockets that a linker's supervisor keeps, so that look-ups wait
+// while the linker restarts; systemd, where it can, keeps them over the supervisor's
+// own end too.
+func keepDNS(ctx context.Context) ([]*os.File, error) {
+	return supervise.Kept("dns", func(kept []*os.File) ([]*os.File, error) { return linker.ListenDNS(ctx, kept) })
 }
 
 // linkerFlags are the flags as written.

@@ -2,6 +2,10 @@
 // as its child, and kills and restarts it when its heartbeats stop. A plugin that
 // is alive but stuck hangs Docker for ever; a dead one does not.
 //
+// In a unit of systemd's with Type=notify the parent says READY=1 with the child's
+// first heartbeat and WATCHDOG=1 with every one, so that systemd ends a parent which
+// is stuck together with its child. NotifyAccess=main is enough: the child is silent.
+//
 // The parent does nothing else, so that it has nothing to get stuck in. When it
 // dies, the kernel kills the child: there are never two.
 package supervise

@@ -28,7 +28,10 @@ const (
 )
 
 func TestMain(m *testing.M) {
-	if role := os.Getenv(roleEnv); role != "" && supervise.Supervised() {
+	switch role := os.Getenv(roleEnv); {
+	case role == "successor":
+		os.Exit(successor())
+	case role != "" && supervise.Supervised():
 		os.Exit(child(role))
 	}
 	os.Exit(m.Run())
