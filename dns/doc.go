@@ -6,7 +6,8 @@
 //	packet -> parse -> view of the asker -> memo -> reply
 //	                        |                 `--> Zone.Answer (pure) -> packed, kept while the view lives
 //	                        |                        `--> not ours: Forwarder cache -> upstream
-//	                        `--> no view: REFUSED
+//	                        |--> not known yet: once it is, or SERVFAIL after a second
+//	                        `--> nobody: REFUSED
 //
 // What it decides, and where a resolver would do otherwise:
 //

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"sync"
+	"time"
 
 	"github.com/miekg/dns"
 	"golang.org/x/sync/errgroup"
@@ -19,12 +20,13 @@ const (
 	connsInAll       = 512
 )
 
-// Viewer knows what the holder of an address may see; false: it is nobody's, and
-// gets no answers at all. View is called for every query, from several goroutines;
-// it returns the same pointer as long as nothing has changed, and nobody changes
-// what it points to.
+// Viewer knows what the holder of an address may see. Not known, it is nobody's and
+// is refused; known without a view, what it may see will be known in a moment, and
+// it is answered then. View is called for every query, from several goroutines; it
+// returns the same pointer as long as nothing has changed, and nobody changes what
+// it points to.
 type Viewer interface {
-	View(from netip.Addr) (*record.View, bool)
+	View(from netip.Addr) (view *record.View, known bool)
 }
 
 // Upstream answers what is not ours. Forwarder is the real one. Both methods are
@@ -95,12 +97,39 @@ func (s *Server) Run(ctx context.Context) error {
 	return err
 }
 
-// view is what an asker may see; nil: nobody we know.
-func (s *Server) view(from netip.Addr) *record.View {
-	if view, ok := s.cfg.Viewer.View(from); ok {
-		return view
+// An asker whose view is not known yet is looked at again every viewTick, for
+// viewWait: a container's process starts some milliseconds before Docker says whose
+// it is. Meanwhile it has a place among the forwards.
+const (
+	viewWait = time.Second
+	viewTick = 10 * time.Millisecond
+)
+
+// await is the asker's view once it is known; nil if that takes too long.
+func (s *Server) await(ctx context.Context, from netip.Addr) *record.View {
+	tick := time.NewTicker(viewTick)
+	defer tick.Stop()
+	for late := time.Now().Add(viewWait); ctx.Err() == nil && time.Now().Before(late); {
+		if view, known := s.cfg.Viewer.View(from); view != nil || !known {
+			return view
+		}
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+		}
 	}
 	return nil
+}
+
+// unserved is the reply to a query that cannot be answered now; nil to what is none.
+func (s *Server) unserved(pkt []byte) []byte {
+	q := new(dns.Msg)
+	if err := q.Unpack(pkt); err != nil || q.Response {
+		s.count.malformed.Add(1)
+		return nil
+	}
+	s.count.unserved.Add(1)
+	return s.pack(q, new(dns.Msg).SetRcode(q, dns.RcodeServerFailure), classicUDP)
 }
 
 // resolve answers the message pkt on the general path. A nil reply to a query means:

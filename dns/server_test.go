@@ -351,3 +351,23 @@ func TestFromFilesRefusesOthers(t *testing.T) {
 		t.Error("took nothing for sockets")
 	}
 }
+
+// Who asks before anybody has said who that is, waits; the names are not denied.
+func TestServerWaitsForView(t *testing.T) {
+	for _, network := range []string{"udp", "tcp"} {
+		t.Run(network, func(t *testing.T) {
+			views := new(changingView)
+			s := start(t, views, &dnstest.Upstream{})
+			c := dnstest.Case{Ask: "four", Type: dns.TypeA, Answer: []string{"four. 1 IN A 100.64.1.4"}}
+			time.AfterFunc(viewWait/10, func() { views.Store(testView()) })
+			q := c.Query()
+			c.Check(t, q, exchange(t, s, network, q))
+			views.Store(nil)
+			never := dnstest.Case{Ask: "four", Type: dns.TypeA, Rcode: dns.RcodeServerFailure}
+			never.Check(t, q, exchange(t, s, network, q))
+			if got := s.Stats().Unserved; got != 1 {
+				t.Errorf("unserved = %d", got)
+			}
+		})
+	}
+}

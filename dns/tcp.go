@@ -84,7 +84,13 @@ func (s *Server) converse(ctx context.Context, conn *net.TCPConn, from netip.Add
 
 func (s *Server) answerTCP(ctx context.Context, pkt []byte, from netip.Addr) []byte {
 	s.count.queries.Add(1)
-	q, r := s.resolve(s.view(from), pkt)
+	view, known := s.cfg.Viewer.View(from)
+	if known && view == nil {
+		if view = s.await(ctx, from); view == nil {
+			return s.unserved(pkt)
+		}
+	}
+	q, r := s.resolve(view, pkt)
 	switch {
 	case q == nil && r == nil:
 		return nil

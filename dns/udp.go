@@ -1,6 +1,7 @@
 package dns
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -114,7 +115,11 @@ func (w *udpWorker) write(out []ipv4.Message) {
 func (w *udpWorker) answer(ctx context.Context, pkt []byte, from netip.AddrPort, room []byte) []byte {
 	s := w.server
 	s.count.queries.Add(1)
-	view := s.view(from.Addr())
+	view, known := s.cfg.Viewer.View(from.Addr())
+	if known && view == nil {
+		w.later(ctx, bytes.Clone(pkt), from)
+		return nil
+	}
 	q, ok := parse(pkt, w.key)
 	if !ok || view == nil {
 		return w.general(ctx, pkt, from, view)
@@ -134,6 +139,27 @@ func (w *udpWorker) answer(ctx context.Context, pkt []byte, from netip.AddrPort,
 		}
 	}
 	return w.general(ctx, pkt, from, view)
+}
+
+// later answers once the asker's view is known, in a goroutine of its own.
+func (w *udpWorker) later(ctx context.Context, pkt []byte, from netip.AddrPort) {
+	s := w.server
+	if !s.forwards.take(from.Addr()) {
+		s.count.limited.Add(1)
+		return
+	}
+	s.pending.Go(func() {
+		defer s.forwards.done(from.Addr())
+		var reply []byte
+		if view := s.await(ctx, from.Addr()); view != nil {
+			reply = w.general(ctx, pkt, from, view)
+		} else {
+			reply = s.unserved(pkt)
+		}
+		if reply != nil {
+			_, _ = w.conn.WriteToUDPAddrPort(reply, from) // as in forward
+		}
+	})
 }
 
 // prepare computes what is the same for every asking of a question in one view;

@@ -18,7 +18,6 @@ type views struct {
 	mu       sync.Mutex
 	of       *record.Snapshot // what all below was computed from
 	relation *reach.Relation
-	holders  map[netip.Addr]string // address -> ID of this host's endpoint
 	kept     map[string]*record.View
 }
 
@@ -26,13 +25,11 @@ type views struct {
 const hostAsker = ""
 
 // View implements dns.Viewer. Besides this host's containers, the host itself asks.
-// An address of our block whose holder is not known yet, or is foreign, sees
-// nothing of ours; anything else gets no answer.
-func (v *views) View(from netip.Addr) (*record.View, bool) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.refresh()
-	if id, ok := v.holders[from]; ok {
+// Who has an address is known by the table of endpoints, and who that is by its
+// record: one may be there before the other, and the record of the address' former
+// holder may still be there too. Anything but a container and the host is nobody.
+func (v *views) View(from netip.Addr) (view *record.View, known bool) {
+	if id, ok := v.l.table.Holder(from); ok {
 		return v.view(id), true
 	}
 	if from.IsLoopback() || from == overlay.Gateway4 {
@@ -47,39 +44,29 @@ func (v *views) View(from netip.Addr) (*record.View, bool) {
 		case from == ipam.HostAddr(block):
 			return v.view(hostAsker), true
 		case block.Contains(from):
-			return &nothing, true
+			return nil, true // the table was lost, and Docker has not said yet
 		}
 	}
 	return nil, false
 }
 
-var nothing = record.View{Internal: true}
-
-// refresh starts anew when the catalog has changed.
-func (v *views) refresh() {
-	s := v.l.catalog.Snapshot()
-	if s == v.of {
-		return
-	}
-	v.of, v.relation = s, reach.Of(s)
-	v.holders, v.kept = map[netip.Addr]string{}, map[string]*record.View{}
-	for id, ep := range s.Endpoints {
-		if ep.Host == v.l.cfg.Host {
-			v.holders[ep.Addr4] = id
-			v.holders[ep.Addr6] = id
-		}
-	}
-	delete(v.holders, netip.Addr{})
-}
-
+// view is nil for an endpoint that no record describes yet.
 func (v *views) view(asker string) *record.View {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if s := v.l.catalog.Snapshot(); s != v.of {
+		v.of, v.relation, v.kept = s, reach.Of(s), map[string]*record.View{}
+	}
 	if have := v.kept[asker]; have != nil {
 		return have
 	}
 	var made record.View
-	if asker == hostAsker {
+	switch ep := v.of.Endpoints[asker]; {
+	case asker == hostAsker:
 		made = v.relation.HostView()
-	} else {
+	case ep == nil || ep.Host != v.l.cfg.Host:
+		return nil
+	default:
 		made = v.relation.Names(asker)
 	}
 	v.kept[asker] = &made

@@ -54,6 +54,26 @@ func (t *Table) Release(addr netip.Addr) error {
 	return t.cfg.Addresses.Release(addr)
 }
 
+// Holder is the ID of the endpoint that has an address. It is asked for every DNS
+// query, and takes no lock.
+func (t *Table) Holder(addr netip.Addr) (id string, ok bool) {
+	id, ok = (*t.holders.Load())[addr]
+	return id, ok
+}
+
+// indexHolders follows a change. t.mu is held, or nobody has t yet.
+func (t *Table) indexHolders() {
+	next := make(map[netip.Addr]string, 2*len(t.doc.Endpoints))
+	for id, ep := range t.doc.Endpoints {
+		for _, addr := range []netip.Addr{ep.Addr4, ep.Addr6} {
+			if addr.IsValid() {
+				next[addr] = id
+			}
+		}
+	}
+	t.holders.Store(&next)
+}
+
 // checkAddr says what is wrong with an endpoint's address. t.mu is held.
 func (t *Table) checkAddr(ep *Endpoint) error {
 	if _, ok := t.cfg.Addresses.Held()[ep.Addr4]; !ok {

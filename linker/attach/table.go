@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"tombolo/linker/ipam"
@@ -63,6 +64,8 @@ type Table struct {
 	now   func() time.Time
 	fresh bool
 
+	holders atomic.Pointer[map[netip.Addr]string] // address -> endpoint's ID; replaced with every change
+
 	mu       sync.Mutex
 	doc      document
 	busy     map[string]*turn     // by endpoint ID, while an operation is under way
@@ -98,6 +101,7 @@ func Open(cfg Config) (*Table, error) {
 		t.fresh = true
 		t.doc.Endpoints = map[string]*Endpoint{}
 	}
+	t.indexHolders()
 	return t, nil
 }
 
@@ -256,6 +260,7 @@ func (t *Table) update(id string, change func(*Endpoint)) error {
 
 // changed writes the table and wakes the watchers. t.mu is held.
 func (t *Table) changed() error {
+	t.indexHolders()
 	for c := range t.watchers {
 		select {
 		case c <- struct{}{}:
