@@ -11,9 +11,11 @@
 //
 // What it decides, and where a resolver would do otherwise:
 //
-//   - A name is looked up in the view first, with the zone's suffix or bare. A bare
-//     single-label name outside the view, everything under the zone, and the pool's
-//     reverse names are never sent upstream: what apps are called stays here.
+//   - A name is looked up in the view first, under the zone's suffix or, if it is one
+//     of the view's short names, bare. A bare single-label name outside the view,
+//     everything under the zone, and the pool's reverse names are never sent upstream:
+//     what apps are called stays here. Other bare names are the Internet's, also where
+//     the view has them under the zone: an app called dev hides no web.dev.
 //   - A known name without an answer of the wanted type is NOERROR with the zone's
 //     SOA; a name outside the view is NXDOMAIN. Views, not names, are the secret, so
 //     both look the same whether another app has such a name or not.

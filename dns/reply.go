@@ -48,16 +48,15 @@ func (r *reply) lookup(rel, soa string) *dns.Msg {
 	return r.nxdomain(soa)
 }
 
-// bare answers a name without the zone's suffix. What the view lacks is either a
-// short name, which must not leak, or somebody else's.
+// bare answers a name without the zone's suffix: the view's short names, and no name
+// that is relative to the zone, for db.shop and web.dev may be somebody's on the
+// Internet. A single label that the view lacks must not leak.
 func (r *reply) bare(name string) *dns.Msg {
-	if _, ok := r.view.Names[name]; ok {
+	if r.view.Names[name].Short {
 		return r.lookup(name, r.msg.Question[0].Name)
 	}
-	if _, _, base, ok := splitService(name); ok {
-		if _, known := r.view.Names[base]; known || !strings.Contains(base, ".") {
-			return r.service(name, ".")
-		}
+	if _, _, base, ok := splitService(name); ok && (r.view.Names[base].Short || !strings.Contains(base, ".")) {
+		return r.service(name, ".")
 	}
 	if !strings.Contains(name, ".") {
 		return r.nxdomain(".")

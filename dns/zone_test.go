@@ -42,11 +42,11 @@ func testView() *record.View {
 	return &record.View{
 		Index: 7,
 		Names: map[string]record.Answers{
-			"db": db, "db.shop": db, "tasks.db.shop": db,
+			"db": short(db), "db.shop": db, "tasks.db.shop": db,
 			"2.db.shop":      {Targets: db.Targets[1:], Ports: db.Ports},
-			"cache":          {Ports: []record.Port{{Number: 6379, Proto: "tcp"}}},
-			"four":           {Targets: []record.Target{target("1.four.shop", "100.64.1.4", "")}},
-			"db.example.com": {Targets: db.Targets[:1]},
+			"cache":          short(record.Answers{Ports: []record.Port{{Number: 6379, Proto: "tcp"}}}),
+			"four":           short(record.Answers{Targets: []record.Target{target("1.four.shop", "100.64.1.4", "")}}),
+			"db.example.com": short(record.Answers{Targets: db.Targets[:1]}),
 			"h1.host":        {Targets: []record.Target{target("h1.host", "198.18.0.11", "")}},
 		},
 		PTR: map[netip.Addr]string{
@@ -54,6 +54,11 @@ func testView() *record.View {
 			netip.MustParseAddr("fd00:1:2::12"): "1.db.shop",
 		},
 	}
+}
+
+func short(a record.Answers) record.Answers {
+	a.Short = true
+	return a
 }
 
 const reverse6 = "2.1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.2.0.0.0.1.0.0.0.0.0.d.f.ip6.arpa."
@@ -85,7 +90,11 @@ var answerCases = []dnstest.Case{
 	{Name: "apex, no data", Ask: "tombolo.internal", Type: dns.TypeA, Ns: zoneSOA},
 	{Name: "not below the zone", Ask: "xtombolo.internal", Type: dns.TypeA, Forward: true},
 	{Ask: "example.com", Type: dns.TypeA, Forward: true},
-	{Ask: "db.shop", Type: dns.TypeTXT, Ns: []string{"db.shop." + soaText}},
+	{Name: "alias with a dot, no data", Ask: "db.example.com", Type: dns.TypeTXT, Ns: []string{"db.example.com." + soaText}},
+	{Name: "relative to the zone, bare", Ask: "db.shop", Type: dns.TypeA, Forward: true},
+	{Name: "an instance, bare", Ask: "2.db.shop", Type: dns.TypeA, Forward: true},
+	{Name: "a host, bare", Ask: "h1.host", Type: dns.TypeA, Forward: true},
+	{Name: "SRV relative to the zone, bare", Ask: "_5432._tcp.db.shop", Type: dns.TypeSRV, Forward: true},
 	{Ask: "stranger.shop", Type: dns.TypeA, Forward: true},
 	{Ask: ".", Type: dns.TypeNS, Forward: true},
 	{Ask: "localhost", Type: dns.TypeA, Answer: []string{"localhost. 1 IN A 127.0.0.1"}},

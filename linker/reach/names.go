@@ -106,6 +106,7 @@ type view struct {
 // claim is who has a name so far.
 type claim struct {
 	rank    rank
+	short   bool            // somebody claims it as a name without the zone
 	targets []record.Target // some of them twice
 	ports   []record.Port
 }
@@ -122,10 +123,14 @@ func (v *view) claim(name string, by rank, t *terms, members ...*member) {
 		return
 	}
 	c := v.names[name]
-	if c == nil || by < c.rank {
+	switch {
+	case c == nil:
 		c = &claim{rank: by}
 		v.names[name] = c
+	case by < c.rank:
+		*c = claim{rank: by, short: c.short}
 	}
+	c.short = c.short || by != rankZone
 	if by > c.rank {
 		return
 	}
@@ -237,7 +242,7 @@ func (v *view) view() record.View {
 	names := make(map[string]record.Answers, len(v.names)+len(hosts))
 	for name, c := range v.names {
 		slices.SortFunc(c.targets, byName)
-		names[name] = record.Answers{Targets: slices.Compact(c.targets), Ports: c.ports}
+		names[name] = record.Answers{Short: c.short, Targets: slices.Compact(c.targets), Ports: c.ports}
 	}
 	maps.Copy(names, hosts)
 	return record.View{Index: v.r.s.Index, Names: names, PTR: v.ptr}

@@ -2,6 +2,7 @@ package reach_test
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -158,6 +159,17 @@ func TestZoneNames(t *testing.T) {
 	got := show(w.s, v)
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("want -, got +:\n%s", d)
+	}
+	var bare []string
+	for name, a := range v.Names {
+		if a.Short {
+			bare = append(bare, name)
+		}
+	}
+	slices.Sort(bare)
+	// tasks.db.shop is an alias as well; h1.host is a container's name as well, but nobody's to take.
+	if d := cmp.Diff([]string{"api", "db", "db.pay", "tasks.db.shop", "web"}, bare); d != "" {
+		t.Errorf("short names: want -, got +:\n%s", d)
 	}
 	if d := cmp.Diff([]record.Port{{Number: 5432, Proto: "tcp"}}, v.Names["db"].Ports); d != "" {
 		t.Error(d)

@@ -5,7 +5,8 @@ import "net/netip"
 // View is what one asker may see. Names are relative to the zone, lower case and
 // without a trailing dot:
 //
-//	db, alias, container name, host name   short names in the asker's own reach
+//	db, alias, container name, host name   short names in the asker's own reach; some
+//	                                       hold dots
 //	db.shop                                service of an app: its answering instances
 //	tasks.db.shop                          the same, never a VIP
 //	2.db.shop                              instance 2
@@ -25,6 +26,7 @@ type View struct {
 
 // Answers is what one visible name leads to.
 type Answers struct {
+	Short   bool     `json:"short,omitempty"` // answered without the zone's suffix too
 	Targets []Target `json:"targets"`         // healthy, not draining, host not suspended
 	Ports   []Port   `json:"ports,omitempty"` // for SRV
 }
