@@ -89,6 +89,29 @@ func (l *Linker) set(ctx context.Context, c overlay.Config) error {
 	return err
 }
 
+// mended hears from the data plane what it could not make good of what others broke.
+func (l *Linker) mended(err error) { l.problems.set("overlay", err) }
+
+// recheckPool is how often the host's own routes are looked at.
+const recheckPool = 30 * time.Second
+
+// watchPool says so when somebody, a VPN perhaps, has come to route a part of the
+// pool elsewhere. At the start that is an error; now containers are at work.
+func (l *Linker) watchPool(ctx context.Context) error {
+	tick := time.NewTicker(recheckPool)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		if err := l.checkPool(l.cfg.Pool4, l.cfg.Pool6); l.problems.set("pool", err) && err != nil {
+			l.log.Error("part of the pool is routed elsewhere", "err", err)
+		}
+	}
+}
+
 // isFinal reports whether err is one that waiting does not mend.
 func isFinal(err error) bool {
 	return errors.Is(err, overlay.ErrNoVXLAN) || errors.Is(err, overlay.ErrPortInUse)

@@ -29,6 +29,7 @@ import (
 type DataPlane interface {
 	Set(ctx context.Context, c overlay.Config) error
 	Run(ctx context.Context) error // keeps what Set made
+	Counters() (map[string]uint64, error)
 	attach.Interfaces
 }
 
@@ -68,14 +69,15 @@ func New(cfg Config) (*Linker, error) {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
-	return &Linker{
-		cfg: cfg, log: cfg.Log, started: time.Now(),
-		plane: overlay.New(overlay.Options{Log: cfg.Log}), checkPool: overlay.CheckPool,
+	l := &Linker{
+		cfg: cfg, log: cfg.Log, started: time.Now(), checkPool: overlay.CheckPool,
 		block:   make(chan struct{}, 1), // one token stands for any number of changes
 		adopted: make(chan struct{}),
 		isSet:   make(chan struct{}),
 		ended:   make(chan struct{}),
-	}, nil
+	}
+	l.plane = overlay.New(overlay.Options{Log: cfg.Log, Mended: l.mended})
+	return l, nil
 }
 
 // Run links this host until ctx ends, and then tells the peers that it may be
@@ -112,6 +114,7 @@ func (l *Linker) Run(ctx context.Context) error {
 		"identity": l.identify,
 		"overlay":  l.converge,
 		"plane":    l.plane.Run,
+		"pool":     l.watchPool,
 		"dns":      l.dns.Run,
 		"api":      func(ctx context.Context) error { return l.api.Serve(ctx, listener) },
 	} {

@@ -47,6 +47,8 @@ func (p *plane) Attach(_ context.Context, ep overlay.Endpoint) (overlay.Interfac
 	return overlay.Interface{Host: overlay.HostSide(ep.ID), Container: overlay.ContainerSide(ep.ID)}, nil
 }
 
+func (p *plane) Counters() (map[string]uint64, error) { return map[string]uint64{"forged": 3}, nil }
+
 func (p *plane) Detach(context.Context, string) error { return nil }
 
 // testHost is a linker with a real gossip on its own loopback address, a fake

@@ -23,7 +23,7 @@ type service struct{ l *Linker }
 // Status implements api.Host.
 func (s service) Status(context.Context) (api.Status, error) {
 	l := s.l
-	st := api.Status{Version: l.cfg.Version, Started: l.started, Problems: l.problems.list()}
+	st := api.Status{Version: l.cfg.Version, Started: l.started, Problems: l.problems.list(), Counters: l.counters()}
 	var c claim
 	if have := l.claimed.Load(); have != nil {
 		c = *have

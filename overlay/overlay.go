@@ -20,14 +20,18 @@ type Options struct {
 	// Namespace is the network namespace to act in; zero is the caller's own. The
 	// Overlay does not close it.
 	Namespace netns.NsHandle
+	// Mended, if set, is called by Run after each repeat of Set, with what that could
+	// not do, or nil.
+	Mended func(error)
 }
 
 // Overlay keeps the data plane of one host. Only one may act in a network
 // namespace at a time. Its methods may be called from any goroutine, one at a
 // time gets through.
 type Overlay struct {
-	log *slog.Logger
-	ns  netns.NsHandle
+	log    *slog.Logger
+	ns     netns.NsHandle
+	mended func(error)
 
 	mu       sync.Mutex
 	config   *Config             // as last given to Set
@@ -55,8 +59,11 @@ func New(o Options) *Overlay {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
+	if o.Mended == nil {
+		o.Mended = func(error) {}
+	}
 	return &Overlay{
-		log: o.Log, ns: o.Namespace, attached: map[string]Endpoint{},
+		log: o.Log, ns: o.Namespace, mended: o.Mended, attached: map[string]Endpoint{},
 		v6: map[string]sandbox6{}, lacking: make(chan struct{}, 1),
 	}
 }

@@ -128,21 +128,31 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// mend repeats the last Set, if there is reason to.
+// mend repeats the last Set, if there is reason to, and tells how that went.
 func (o *Overlay) mend(ctx context.Context, always bool) {
+	done, err := o.repeat(ctx, always)
+	if !done || ctx.Err() != nil {
+		return
+	}
+	if err != nil {
+		o.log.Warn("mending the data plane", "err", err)
+	}
+	o.mended(err)
+}
+
+func (o *Overlay) repeat(ctx context.Context, always bool) (done bool, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.config == nil {
-		return
+		return false, nil
 	}
-	err := inside(o.ns, func() error {
+	err = inside(o.ns, func() error {
 		gen, err := generation()
 		if err == nil && gen == o.table.gen && !always {
 			return nil // the change was ours
 		}
+		done = true
 		return o.set(ctx)
 	})
-	if err != nil && ctx.Err() == nil {
-		o.log.Warn("mending the data plane", "err", err)
-	}
+	return done, err
 }

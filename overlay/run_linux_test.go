@@ -30,6 +30,23 @@ func TestRunMendsAtOnce(t *testing.T) {
 	goleak.VerifyNone(t, leak)
 }
 
+// What cannot be mended is told, and that it could be.
+func TestMendingIsTold(t *testing.T) {
+	t.Parallel()
+	h := newLab(t, 2).hosts[0]
+	h.set()
+	var told []error
+	h.overlay.mended = func(err error) { told = append(told, err) }
+	h.overlay.mend(t.Context(), false) // nothing happened
+	runIn(t, h.ns, "ip route del 100.64.2.0/24; ip route add 100.64.2.0/24 dev eth0")
+	h.overlay.mend(t.Context(), true)
+	runIn(t, h.ns, "ip route del 100.64.2.0/24")
+	h.overlay.mend(t.Context(), true)
+	if len(told) != 2 || told[0] == nil || !strings.Contains(told[0].Error(), "100.64.2.0/24") || told[1] != nil {
+		t.Errorf("told %v", told)
+	}
+}
+
 func whole(t *testing.T, ns netns.NsHandle) bool {
 	t.Helper()
 	table := string(runIn(t, ns, "nft list ruleset"))

@@ -20,7 +20,9 @@ func newLinkerStatusCommand() *cobra.Command {
 		Use:   "status",
 		Short: "Show how the linker is, and which others it sees (in a lab: every host's)",
 		Long: `Show how the linker is, and which others it sees; in a lab, every host's. Exit
-code 1 when one does not answer or is not ready; the problems are printed.`,
+code 1 when one does not answer or is not ready; the problems are printed. With
+--format json it also shows what was counted: packets and queries refused, calls of
+Docker's that failed, garbage.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if format != "table" && format != "json" {

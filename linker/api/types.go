@@ -14,6 +14,10 @@ type Status struct {
 	Ready    bool        `json:"ready"` // the data plane matches, DNS and the plugin answer
 	Problems []string    `json:"problems,omitempty"`
 	Started  time.Time   `json:"started"`
+
+	// Counters says how often what happened, since the linker started or, of packets,
+	// since its policy was last written anew: "dns.refused", "overlay.forged", ...
+	Counters map[string]uint64 `json:"counters,omitempty"`
 }
 
 // Peer is another linker as this one sees it.

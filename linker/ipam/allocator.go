@@ -33,6 +33,7 @@ type Allocator struct {
 	mu     sync.Mutex
 	doc    document
 	refuse string        // why no new address is given; "" when they are
+	missed uint64        // requests when no address was left
 	ready  chan struct{} // closed once the block is known
 }
 
@@ -171,6 +172,13 @@ func (a *Allocator) Adopt(addr netip.Addr) error {
 	return a.save()
 }
 
+// Exhausted counts the requests that failed because every address was held.
+func (a *Allocator) Exhausted() uint64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.missed
+}
+
 // Held lists the addresses that are held and since when they are.
 func (a *Allocator) Held() map[netip.Addr]time.Time {
 	a.mu.Lock()
@@ -224,6 +232,7 @@ func (a *Allocator) free() (uint32, error) {
 		}
 	}
 	if oldest == nil {
+		a.missed++
 		return 0, fmt.Errorf("%w: all %d addresses of this host's block %s are in use",
 			ErrExhausted, a.last()-hostIndex, a.doc.Block4)
 	}

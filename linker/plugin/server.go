@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"tombolo/linker/attach"
@@ -59,8 +60,9 @@ type Config struct {
 
 // Server answers Docker.
 type Server struct {
-	cfg   Config
-	calls map[string]call
+	cfg     Config
+	calls   map[string]call
+	refused atomic.Uint64
 }
 
 // call answers one kind of request. What it returns is sent as JSON; an error is
@@ -109,6 +111,9 @@ func (s *Server) Run(ctx context.Context) error {
 	return fmt.Errorf("plugin socket: %w", err)
 }
 
+// Refused counts the calls that were answered with an error.
+func (s *Server) Refused() uint64 { return s.refused.Load() }
+
 // listen takes the socket's name over from whoever had it, without a moment in
 // which there is none.
 func listen(path string) (net.Listener, error) {
@@ -142,6 +147,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	reply, err := s.run(r.Context(), do, http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
+		s.refused.Add(1)
 		s.cfg.Log.Warn("plugin call refused", "call", r.URL.Path, "err", err)
 		reply = failure{Err: "tombolo: " + err.Error(), Error: "tombolo: " + err.Error()}
 	}
