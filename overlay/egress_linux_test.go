@@ -56,6 +56,47 @@ func TestEgress(t *testing.T) {
 	})
 }
 
+// An internal container has its networks, and the resolver: not what the host
+// publishes for the outside, and nothing of the host itself.
+func TestInternal(t *testing.T) {
+	t.Parallel()
+	h := newLab(t, 1).hosts[0]
+	shut, friend, other := h.endpoint(5), h.endpoint(6), h.endpoint(7)
+	shut.Internal = true
+	h.set()
+	nshut, nfriend, nother := h.run(shut), h.run(friend), h.run(other)
+	for _, p := range []struct {
+		port uint16
+		to   Endpoint
+	}{{8006, friend}, {8007, other}} {
+		h.config.Publish = append(h.config.Publish,
+			Publish{HostPort: p.port, Proto: "tcp", To: p.to.Addr4, Port: 80}, Publish{HostPort: p.port, Proto: "tcp", To: p.to.Addr6, Port: 80})
+	}
+	h.config.Allow = []Allow{{From: shut.Addr4, To: friend.Addr4}, {From: shut.Addr6, To: friend.Addr6}}
+	h.set()
+	listen(t, nfriend, ":80")
+	listen(t, nother, ":80")
+	listen(t, h.ns, at(Gateway4, 53))
+	listen(t, h.ns, ":7070")
+
+	reaches(t, nshut, "tcp", at(Gateway4, 53), shut.Addr4.String())
+	reaches(t, nshut, "udp", at(Gateway4, 53), shut.Addr4.String())
+	reaches(t, nshut, "tcp", at(friend.Addr4, 80), shut.Addr4.String())
+	reaches(t, nshut, "tcp", at(friend.Addr6, 80), shut.Addr6.String()) // the gateway is found over IPv6
+	reaches(t, nshut, "tcp", at(h.Underlay, 8006), h.Overlay4.String())
+	reaches(t, nother, "tcp", at(h.Underlay, 8007), h.Overlay4.String()) // whoever is not internal
+	for _, target := range []string{
+		at(other.Addr4, 80), at(other.Addr6, 80), at(h.Underlay, 8007), at(h.Overlay4, 8007), at(h.Overlay6, 8007),
+		at(h.Underlay, 7070), at(h.Overlay4, 7070), at(h.Overlay6, 7070), at(Gateway4, 7070),
+	} {
+		cannotReach(t, nshut, "tcp", target)
+	}
+	reaches(t, h.ns, "tcp", at(friend.Addr4, 80), h.Overlay4.String())
+	if _, err := ask(t, nshut, "tcp", at(h.Underlay, 8007), patience); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("another's published port: %v, want it refused at once", err)
+	}
+}
+
 func TestEgressV6(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, 1)
