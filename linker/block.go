@@ -64,40 +64,49 @@ func (l *Linker) savedClaim() claim {
 	return c
 }
 
-// meet waits until a majority of the hosts last known answer, or the time to look
-// for them is over; then this host goes on alone.
+// meet waits until a majority of the hosts last known answer, however long that
+// takes: the others may have given blocks away meanwhile. Hosts to join of which
+// none was ever met are looked for until JoinTimeout: this may be the first of all.
 func (l *Linker) meet(ctx context.Context) error {
-	patience, cancel := context.WithTimeout(ctx, l.cfg.JoinTimeout)
-	defer cancel()
-	select {
-	case <-patience.Done():
-	case <-l.gossip.Ready():
-	}
-	changes, stop := l.catalog.Watch()
-	defer stop()
+	late := time.NewTimer(l.cfg.JoinTimeout)
+	defer late.Stop()
 	tick := time.NewTicker(50 * time.Millisecond) // members come without a change of the catalog
 	defer tick.Stop()
-	for {
-		alive, known := 0, 0
-		for _, m := range l.gossip.Members() {
-			known++
-			if m.State == gossip.StateAlive {
-				alive++
-			}
-		}
-		if enough(alive, max(known, len(l.saved.get().Members))) && (alive > 0 || len(l.cfg.Join) == 0) {
+	searched := l.gossip.Ready()
+	for looking := true; ; {
+		alive, known := l.count()
+		switch {
+		case l.cfg.Block.IsValid():
+			return nil // whoever named it answers for it
+		case enough(alive, known) && (alive > 0 || !looking):
 			return nil
+		case !looking:
+			err := fmt.Errorf("of the %d hosts last known %d answer, this one included: waiting for a majority, or for a block named with --block", known+1, alive+1)
+			if l.problems.set("block", err) {
+				l.log.Warn("no block yet", "err", err)
+			}
 		}
 		select {
-		case <-patience.Done():
-			if ctx.Err() == nil {
-				l.log.Warn("going on without a majority of the known hosts", "alive", alive, "known", known, "join", l.cfg.Join)
-			}
+		case <-ctx.Done():
 			return ctx.Err()
-		case <-changes:
+		case <-searched:
+			searched, looking = nil, looking && len(l.cfg.Join) > 0
+		case <-late.C:
+			looking = false
 		case <-tick.C:
 		}
 	}
+}
+
+// count is how many other hosts answer, and how many are known.
+func (l *Linker) count() (alive, known int) {
+	for _, m := range l.gossip.Members() {
+		known++
+		if m.State == gossip.StateAlive {
+			alive++
+		}
+	}
+	return alive, max(known, len(l.saved.get().Members))
 }
 
 // contend announces a claim and lets it settle; it gives the one that nobody older

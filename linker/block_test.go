@@ -1,6 +1,7 @@
 package linker
 
 import (
+	"context"
 	"net/netip"
 	"strings"
 	"testing"
@@ -86,5 +87,52 @@ func TestYoungerClaimChangesNothing(t *testing.T) {
 	if _, err := h.table.Reserve(t.Context(), netip.Addr{}); err != nil || h.claimed.Load().Block4 != mine {
 		t.Errorf("block %s, %v", h.claimed.Load().Block4, err)
 	}
+	h.stop()
+}
+
+// Who has known others claims nothing without a majority of them, however long that
+// takes, but what it was told to claim.
+func TestNoBlockWithoutAMajority(t *testing.T) {
+	a, b := newTestHost(t, 18), newTestHost(t, 19)
+	b.cfg.Join = []string{a.cfg.Underlay.String()}
+	a.start(t)
+	b.start(t)
+	eventually(t, "both have blocks and know each other", func() bool {
+		return a.claimed.Load() != nil && b.claimed.Load() != nil && len(a.saved.get().Members) == 1
+	})
+	a.stop()
+	b.stop()
+
+	a.cfg.Pool4, a.cfg.JoinTimeout = netip.MustParsePrefix("10.77.0.0/16"), time.Millisecond // its block is no more
+	b.cfg.Pool4 = a.cfg.Pool4
+	a.start(t)
+	eventually(t, "it says what it waits for", func() bool {
+		return strings.Contains(strings.Join(a.problems.list(), "\n"), "of the 2 hosts last known 1 answer")
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if addr, err := a.table.Reserve(ctx, netip.Addr{}); err == nil || !strings.Contains(err.Error(), "waits for its peers") {
+		t.Errorf("given %s, %v", addr, err)
+	}
+	b.start(t)
+	eventually(t, "both have blocks", func() bool { return a.claimed.Load() != nil && b.claimed.Load() != nil })
+	if all := strings.Join(a.problems.list(), "\n"); strings.Contains(all, "majority") {
+		t.Errorf("problems that are over: %s", all)
+	}
+	a.stop()
+	b.stop()
+
+	a.cfg.Block = netip.MustParsePrefix("10.77.200.0/24")
+	a.start(t)
+	eventually(t, "the block that was named", func() bool { c := a.claimed.Load(); return c != nil && c.Block4 == a.cfg.Block })
+	a.stop()
+}
+
+// The first host of a cluster may be told of others that are not there yet.
+func TestFirstOfAll(t *testing.T) {
+	h := newTestHost(t, 20)
+	h.cfg.Join, h.cfg.JoinTimeout = []string{"127.77.9.8"}, 50*time.Millisecond
+	h.start(t)
+	eventually(t, "a block", func() bool { return h.claimed.Load() != nil })
 	h.stop()
 }

@@ -63,7 +63,7 @@ type Config struct {
 	VXLANPort  uint16 // default 8480
 	VNI        int    // default 1980
 
-	JoinTimeout   time.Duration // how long to look for others before going on alone; default 10 s
+	JoinTimeout   time.Duration // how long the first host looks for others; default 10 s
 	Settle        time.Duration // how long a claim of a block may be contested; default 1 s
 	RestartWindow time.Duration // how long peers wait for a linker that stops; default 30 s
 
