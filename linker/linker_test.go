@@ -2,6 +2,7 @@ package linker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -24,7 +25,8 @@ import (
 
 // plane is a kernel that remembers what it was told last.
 type plane struct {
-	set chan overlay.Config // holds the newest
+	set  chan overlay.Config // holds the newest
+	fail error               // of Set
 }
 
 func newPlane() *plane { return &plane{set: make(chan overlay.Config, 1)} }
@@ -35,7 +37,7 @@ func (p *plane) Set(_ context.Context, c overlay.Config) error {
 	default:
 	}
 	p.set <- c
-	return nil
+	return p.fail
 }
 
 func (p *plane) Run(ctx context.Context) error {
@@ -80,6 +82,19 @@ func newTestHost(t *testing.T, n int) *testHost {
 
 func (h *testHost) start(t *testing.T) {
 	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := h.startOn(ctx, t, newPlane())
+	h.stop = func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("%s: Run = %v", h.cfg.Host, err)
+		}
+	}
+}
+
+// startOn runs the linker over a kernel, until ctx ends or it does.
+func (h *testHost) startOn(ctx context.Context, t *testing.T, kernel *plane) <-chan error {
+	t.Helper()
 	sockets, err := dns.Listen(t.Context(), netip.AddrPortFrom(h.cfg.Underlay, 53))
 	if err != nil {
 		t.Fatal(err)
@@ -92,18 +107,12 @@ func (h *testHost) start(t *testing.T) {
 	if h.Linker, err = New(cfg); err != nil {
 		t.Fatal(err)
 	}
-	h.plane = newPlane()
+	h.plane = kernel
 	h.Linker.plane = h.plane
 	h.checkPool = func(...netip.Prefix) error { return nil } // whatever this machine routes
-	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- h.Run(ctx) }()
-	h.stop = func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("%s: Run = %v", cfg.Host, err)
-		}
-	}
+	return done
 }
 
 // client waits until the linker's API answers.
@@ -260,6 +269,33 @@ func TestPoolOverlap(t *testing.T) {
 	err = l.Run(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "100.64.0.0/10 overlaps 100.100.0.0/16 on vpn0 (table 52): choose another with --pool") {
 		t.Errorf("Run = %v", err)
+	}
+}
+
+// A kernel that cannot do what is needed ends the linker, with the reason, and Docker
+// is refused rather than left waiting.
+func TestKernelThatCannot(t *testing.T) {
+	for n, reason := range []error{overlay.ErrNoVXLAN, overlay.ErrPortInUse} {
+		t.Run(reason.Error(), func(t *testing.T) {
+			h := newTestHost(t, 21+n)
+			kernel := newPlane()
+			kernel.fail = fmt.Errorf("%w: create %s: operation not supported", reason, overlay.Device)
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			defer cancel()
+			err := <-h.startOn(ctx, t, kernel)
+			if !errors.Is(err, reason) || !strings.HasPrefix(err.Error(), "linker: overlay: "+reason.Error()) {
+				t.Errorf("Run = %v", err)
+			}
+			for _, socket := range []string{filepath.Join(h.cfg.PluginDir, Driver+".sock"), h.cfg.APISocket()} {
+				if c, err := net.Dial("unix", socket); err == nil {
+					c.Close()
+					t.Errorf("%s is still served", socket)
+				}
+			}
+			if _, err := os.Stat(filepath.Join(h.cfg.PluginDir, Driver+".sock")); !os.IsNotExist(err) {
+				t.Errorf("the plugin's socket is still there: %v", err)
+			}
+		})
 	}
 }
 

@@ -48,6 +48,7 @@ func child(role string) int {
 	lives := strings.Count(read(os.Getenv(fileEnv)), "\n")
 	switch {
 	case role == "refuse":
+		fmt.Fprintln(os.Stderr, reason)
 		return 1
 	case role == "crash" && lives == 1:
 		return 2
@@ -200,12 +201,29 @@ func TestSystemdIsTold(t *testing.T) {
 	}
 }
 
+// reason is why a child in the role "refuse" cannot work.
+const reason = "linker: overlay: kernel has no vxlan support"
+
 func TestRefusalEndsRun(t *testing.T) {
 	t.Setenv(roleEnv, "refuse")
 	t.Setenv(fileEnv, filepath.Join(t.TempDir(), "pids"))
-	err := supervise.Run(t.Context(), supervise.Config{Args: []string{os.Args[0]}, Log: slog.New(slog.DiscardHandler)})
+	said, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer said.Close()
+	stderr := os.Stderr
+	os.Stderr = said
+	err = supervise.Run(t.Context(), supervise.Config{Args: []string{os.Args[0]}, Log: slog.New(slog.DiscardHandler)})
+	os.Stderr = stderr
 	if exit := (supervise.ExitError{}); !errors.As(err, &exit) || exit.Code != 1 {
 		t.Errorf("Run = %v, want ExitError with code 1", err)
+	}
+	if got := read(said.Name()); got != reason+"\n" {
+		t.Errorf("the child's words are %q", got)
+	}
+	if lives := strings.Count(read(os.Getenv(fileEnv)), "\n"); lives != 1 {
+		t.Errorf("it was started %d times", lives)
 	}
 	goleak.VerifyNone(t)
 }
