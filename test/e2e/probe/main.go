@@ -3,6 +3,7 @@
 //	probe serve PORT            answers each line with "HOSTNAME: line"
 //	probe dial HOST:PORT        one line there and back; exit code 1 when it cannot
 //	probe lookup NAME           prints the name's addresses, one a line
+//	probe watch NAME            looks the name up for ever, prints how long each time took, or the error
 //	probe addresses             prints its own that reach beyond the link, one a line
 //	probe hold HOST:PORT        keeps one connection busy, prints "lost" and exits 1 when it breaks
 //	probe forge SRC DST PORT    sends UDP datagrams with source address SRC by a raw socket
@@ -37,7 +38,7 @@ func run(args []string) int {
 		operands int
 		run      func([]string) error
 	}{
-		"serve": {1, serve}, "dial": {1, dial}, "lookup": {1, lookup}, "addresses": {0, addresses}, "hold": {1, hold}, "forge": {3, forge}, "catch": {1, catch},
+		"serve": {1, serve}, "dial": {1, dial}, "lookup": {1, lookup}, "watch": {1, watch}, "addresses": {0, addresses}, "hold": {1, hold}, "forge": {3, forge}, "catch": {1, catch},
 		"remember": {1, remember}, "facts": {0, facts}, "trap": {0, trap}, "end": {1, end}, "ask": {3, ask},
 		"check": {0, check}, "sick": {0, sick}, "well": {0, well},
 	}
@@ -50,7 +51,7 @@ func run(args []string) int {
 			return 0
 		}
 	}
-	fmt.Println("usage: probe serve|dial|lookup|addresses|hold|forge|catch|remember|facts|trap|end|ask|check|sick|well ...")
+	fmt.Println("usage: probe serve|dial|lookup|watch|addresses|hold|forge|catch|remember|facts|trap|end|ask|check|sick|well ...")
 	return 2
 }
 
@@ -110,6 +111,17 @@ func lookup(args []string) error {
 		fmt.Println(a)
 	}
 	return nil
+}
+
+func watch(args []string) error {
+	for ; ; time.Sleep(10 * time.Millisecond) {
+		began := time.Now()
+		if _, err := net.LookupHost(args[0]); err != nil {
+			fmt.Println(err)
+			continue
+		}
+		fmt.Println(time.Since(began))
+	}
 }
 
 func addresses([]string) error {
