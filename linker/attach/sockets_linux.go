@@ -15,7 +15,8 @@ import (
 )
 
 // HostSockets reads the kernel's tables of sockets (proc(5), /proc/net/tcp). It
-// opens none itself: a probe that binds could take a port from somebody.
+// opens none itself: a probe that binds could take a port from somebody. What listens
+// on Gateway4 is in nobody's way: no published port is reached there.
 type HostSockets struct{}
 
 // socket is a line of /proc/net/{tcp,udp}{,6} that blocks a bind to its port.
@@ -46,7 +47,7 @@ func (HostSockets) Holder(p record.Publish) string {
 }
 
 func (s socket) blocks(p record.Publish) bool {
-	return s.port == p.HostPort && (s.addr.IsUnspecified() || !p.HostIP.IsValid() || s.addr == p.HostIP)
+	return s.port == p.HostPort && s.addr != Gateway4 && (s.addr.IsUnspecified() || !p.HostIP.IsValid() || s.addr == p.HostIP)
 }
 
 // parseSocket reads one line; ok is false for the heading and for sockets that

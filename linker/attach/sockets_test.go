@@ -46,6 +46,16 @@ func TestHolderFindsThisProcess(t *testing.T) {
 	}
 }
 
+// The linker's own DNS is in nobody's way, as what everybody's address has is.
+func TestGatewaySocketsBlockNothing(t *testing.T) {
+	for addr, want := range map[string]bool{"169.254.1.1": false, "0.0.0.0": true, "198.18.0.11": true} {
+		s := socket{addr: netip.MustParseAddr(addr), port: 53}
+		if got := s.blocks(record.Publish{HostPort: 53, Port: 53, Proto: "udp"}); got != want {
+			t.Errorf("a socket on %s blocks 53: %v", addr, got)
+		}
+	}
+}
+
 func FuzzParseSocket(f *testing.F) {
 	f.Add("tcp", "   0: 0100007F:0035 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 12345 1")
 	f.Add("udp", "   0: 00000000000000000000000000000000:0035 0:0 07 0:0 0:0 0 0 0 9 1")
