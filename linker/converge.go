@@ -36,13 +36,13 @@ func (l *Linker) converge(ctx context.Context) error {
 	retry := time.NewTicker(retryAfter)
 	defer retry.Stop()
 	for {
-		if c := l.claimed.Load(); c != nil {
-			want, left := l.compile(*c)
-			if l.problems.set(portsProblem, left.ports) && left.ports != nil {
-				l.log.Warn("published ports are in conflict", "err", left.ports)
+		if w := l.worlds.get(); w.mine != nil {
+			want, conflict := l.compile(w)
+			if l.problems.set(portsProblem, conflict) && conflict != nil {
+				l.log.Warn("published ports are in conflict", "err", conflict)
 			}
-			if l.problems.set(poolsProblem, left.hosts) && left.hosts != nil {
-				l.log.Warn("hosts are left out", "err", left.hosts)
+			if l.problems.set(poolsProblem, w.strays) && w.strays != nil {
+				l.log.Warn("hosts are left out", "err", w.strays)
 			}
 			if done == nil || !reflect.DeepEqual(want, *done) {
 				err := l.set(ctx, want)
@@ -117,41 +117,39 @@ func isFinal(err error) bool {
 	return errors.Is(err, overlay.ErrNoVXLAN) || errors.Is(err, overlay.ErrPortInUse)
 }
 
-// leftOut says what the data plane cannot hold, and why; nil: nothing.
-type leftOut struct {
-	ports error // published ports
-	hosts error
-}
-
-// compile is the whole wanted state of this host's data plane.
-func (l *Linker) compile(c claim) (cfg overlay.Config, left leftOut) {
-	s := l.catalog.Snapshot()
-	relation := reach.Of(s)
-	own := l.host(c, time.Time{})
-	cfg = overlay.Config{
-		Self: peer(own), Pool4: l.cfg.Pool4, Pool6: l.cfg.Pool6,
+// compile is the whole wanted state of this host's data plane. The error says which
+// published ports it leaves out.
+func (l *Linker) compile(w *world) (overlay.Config, error) {
+	own := l.host(*w.mine, time.Time{})
+	cfg := overlay.Config{
+		Self: peer(own), Pool4: l.cfg.Pool4, Pool6: l.pool6(*w.mine), Peers: w.peers,
 		VNI: l.cfg.VNI, Port: l.cfg.VXLANPort, DNSPort: l.dnsPort, Blocked: l.blocked(),
 	}
-	if !c.Block6.IsValid() {
-		cfg.Pool6 = netip.Prefix{} // the block is from before there was this IPv6 pool
-	}
-	cfg.Peers, left.hosts = peers(s, own, cfg.Pool4, cfg.Pool6)
 	eps := l.table.Snapshot()
 	for _, ep := range eps {
 		if ep.Joined {
 			// Nobody can say yet of an unknown one that it may leave the pool.
-			known := s.Endpoints[ep.ID]
+			known := w.s.Endpoints[ep.ID]
 			internal := known == nil || known.Internal
 			cfg.Endpoints = append(cfg.Endpoints, overlay.Endpoint{
 				ID: ep.ID, Addr4: ep.Addr4, Addr6: ep.Addr6, Sandbox: ep.Sandbox, Internal: internal,
 			})
 		}
 	}
-	for _, g := range relation.Grants(own.Name) {
+	for _, g := range w.Grants(own.Name) {
 		cfg.Allow = append(cfg.Allow, allows(g)...)
 	}
-	cfg.Publish, left.ports = publications(eps, s, relation)
-	return cfg, left
+	var conflict error
+	cfg.Publish, conflict = publications(eps, w.s, w.Relation)
+	return cfg, conflict
+}
+
+// pool6 is unset where the block is from before there was this IPv6 pool.
+func (l *Linker) pool6(c claim) netip.Prefix {
+	if !c.Block6.IsValid() {
+		return netip.Prefix{}
+	}
+	return l.cfg.Pool6
 }
 
 // peers are the other hosts, by name, as far as their blocks are of our pools: a

@@ -52,7 +52,7 @@ type Linker struct {
 	dns       *dns.Server
 	dnsPort   uint16 // 53, unless another program holds that
 	api       *api.Server
-	views     *views
+	worlds    *worlds
 
 	problems problems
 	claimed  atomic.Pointer[claim] // this host's block, once it is settled
@@ -153,7 +153,7 @@ func (l *Linker) assemble(ctx context.Context) error {
 		return err
 	}
 	l.catalog = catalog.New(cfg.Host, l.saved.get().Epoch)
-	l.views = &views{l: l}
+	l.worlds = &worlds{l: l}
 	l.members = newMembers(l)
 	if err := l.recall(); err != nil {
 		return err
@@ -212,7 +212,7 @@ func (l *Linker) assembleDNS(ctx context.Context) error {
 		pools = append(pools, l.cfg.Pool6)
 	}
 	l.dns = dns.New(dns.Config{
-		Sockets: []*dns.Sockets{sockets}, Zone: dns.Zone{Name: Zone, Pools: pools}, Viewer: l.views,
+		Sockets: []*dns.Sockets{sockets}, Zone: dns.Zone{Name: Zone, Pools: pools}, Viewer: l.worlds,
 		Upstream: dns.NewForwarder(dns.ForwarderConfig{Own: []netip.Addr{overlay.Gateway4}}),
 	})
 	return nil

@@ -184,14 +184,14 @@ func TestTwoHosts(t *testing.T) {
 	if x, y := s.Hosts["h1"].Block4, s.Hosts["h2"].Block4; x.Overlaps(y) {
 		t.Errorf("blocks %s and %s overlap", x, y)
 	}
-	view, ok := a.views.View(s.Endpoints[web].Addr4)
+	view, ok := a.worlds.View(s.Endpoints[web].Addr4)
 	if !ok || len(view.Names["db"].Targets) != 1 || view.Names["db"].Targets[0].Addr4 != s.Endpoints[db].Addr4 {
 		t.Errorf("web sees db as %+v", view.Names["db"])
 	}
-	if again, _ := a.views.View(s.Endpoints[web].Addr4); again != view {
+	if again, _ := a.worlds.View(s.Endpoints[web].Addr4); again != view {
 		t.Error("the view was computed twice without a change")
 	}
-	if _, ok := a.views.View(s.Endpoints[db].Addr4); ok {
+	if _, ok := a.worlds.View(s.Endpoints[db].Addr4); ok {
 		t.Error("an address of another host's container was answered")
 	}
 	if r, err := ca.Resolve(t.Context(), "db", "web"); err != nil || !r.Exists || len(r.Targets) != 1 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,7 +14,6 @@ import (
 	"tombolo/linker/catalog"
 	"tombolo/linker/docker"
 	"tombolo/linker/gossip"
-	"tombolo/linker/reach"
 	"tombolo/linker/record"
 )
 
@@ -71,33 +71,37 @@ func (s service) PutApp(_ context.Context, r record.Record) error {
 
 // Resolve implements api.Host.
 func (s service) Resolve(_ context.Context, name, from string) (api.Resolution, error) {
-	snapshot := s.l.catalog.Snapshot()
-	var view record.View
-	if from == "" {
-		view = reach.HostView(snapshot)
-	} else {
-		ep, err := findEndpoint(snapshot, from)
+	w := s.l.worlds.get()
+	view := w.view(hostAsker)
+	if from != "" {
+		ep, err := findEndpoint(w.s, from)
 		if err != nil {
 			return api.Resolution{}, err
 		}
-		view = reach.Names(snapshot, ep.ID)
+		theirs := w.Names(ep.ID) // of another host's container, too
+		view = &theirs
 	}
 	rel := strings.TrimSuffix(record.Normal(name), "."+Zone)
 	answers, ok := view.Names[rel]
 	return api.Resolution{Name: rel + "." + Zone, Exists: ok, Targets: answers.Targets}, nil
 }
 
-// findEndpoint looks a container up by the beginning of its ID, one of its names,
-// or an address.
+// findEndpoint looks a container up by an address, by its ID or the beginning of it,
+// by its name, or as HOST/NAME where several hosts have one of that name.
 func findEndpoint(s *record.Snapshot, who string) (*record.Endpoint, error) {
-	var found []*record.Endpoint
+	var exact, begin []*record.Endpoint
 	for _, ep := range s.Endpoints {
 		switch {
-		case ep.Container == who, ep.ContainerName == who, ep.Addr4.String() == who, ep.Addr6.IsValid() && ep.Addr6.String() == who:
-			return ep, nil
+		case ep.Addr4.String() == who, ep.Addr6.IsValid() && ep.Addr6.String() == who,
+			ep.Container == who, ep.ContainerName == who, ep.Host+"/"+ep.ContainerName == who:
+			exact = append(exact, ep)
 		case len(who) >= 4 && strings.HasPrefix(ep.Container, who):
-			found = append(found, ep)
+			begin = append(begin, ep)
 		}
+	}
+	found := exact
+	if len(found) == 0 {
+		found = begin
 	}
 	switch len(found) {
 	case 1:
@@ -105,7 +109,12 @@ func findEndpoint(s *record.Snapshot, who string) (*record.Endpoint, error) {
 	case 0:
 		return nil, fmt.Errorf("%w: no container %q on the overlay", api.ErrNotFound, who)
 	}
-	return nil, fmt.Errorf("%w: %d containers begin with %q", api.ErrInvalid, len(found), who)
+	var names []string
+	for _, ep := range found {
+		names = append(names, ep.Host+"/"+ep.ContainerName)
+	}
+	slices.Sort(names)
+	return nil, fmt.Errorf("%w: %q may be any of %s", api.ErrInvalid, who, strings.Join(names, ", "))
 }
 
 // Logs implements api.Host.

@@ -2,24 +2,11 @@ package linker
 
 import (
 	"net/netip"
-	"sync"
 
 	"tombolo/linker/ipam"
-	"tombolo/linker/reach"
 	"tombolo/linker/record"
 	"tombolo/overlay"
 )
-
-// views answers who may see what, for DNS. It computes a view when it is first
-// asked for and keeps it until the catalog changes.
-type views struct {
-	l *Linker
-
-	mu       sync.Mutex
-	of       *record.Snapshot // what all below was computed from
-	relation *reach.Relation
-	kept     map[string]*record.View
-}
 
 // hostAsker is the key of the host's own view; no endpoint has that ID.
 const hostAsker = ""
@@ -28,21 +15,21 @@ const hostAsker = ""
 // Who has an address is known by the table of endpoints, and who that is by its
 // record: one may be there before the other, and the record of the address' former
 // holder may still be there too. Anything but a container and the host is nobody.
-func (v *views) View(from netip.Addr) (view *record.View, known bool) {
-	if id, ok := v.l.table.Holder(from); ok {
-		return v.view(id), true
+func (w *worlds) View(from netip.Addr) (view *record.View, known bool) {
+	if id, ok := w.l.table.Holder(from); ok {
+		return w.get().view(id), true
 	}
 	if from.IsLoopback() || from == overlay.Gateway4 {
-		return v.view(hostAsker), true
+		return w.get().view(hostAsker), true
 	}
-	c := v.l.claimed.Load()
+	c := w.l.claimed.Load()
 	if c == nil {
 		return nil, false
 	}
 	for _, block := range []netip.Prefix{c.Block4, c.Block6} {
 		switch {
 		case from == ipam.HostAddr(block):
-			return v.view(hostAsker), true
+			return w.get().view(hostAsker), true
 		case block.Contains(from):
 			return nil, true // the table was lost, and Docker has not said yet
 		}
@@ -50,25 +37,23 @@ func (v *views) View(from netip.Addr) (view *record.View, known bool) {
 	return nil, false
 }
 
-// view is nil for an endpoint that no record describes yet.
-func (v *views) view(asker string) *record.View {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if s := v.l.catalog.Snapshot(); s != v.of {
-		v.of, v.relation, v.kept = s, reach.Of(s), map[string]*record.View{}
-	}
-	if have := v.kept[asker]; have != nil {
+// view is computed when it is first asked for, and is the same from then on. It is
+// nil for an endpoint that no record describes as this host's.
+func (w *world) view(asker string) *record.View {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if have := w.views[asker]; have != nil {
 		return have
 	}
 	var made record.View
-	switch ep := v.of.Endpoints[asker]; {
+	switch ep := w.s.Endpoints[asker]; {
 	case asker == hostAsker:
-		made = v.relation.HostView()
-	case ep == nil || ep.Host != v.l.cfg.Host:
+		made = w.HostView()
+	case ep == nil || ep.Host != w.self:
 		return nil
 	default:
-		made = v.relation.Names(asker)
+		made = w.Names(asker)
 	}
-	v.kept[asker] = &made
+	w.views[asker] = &made
 	return &made
 }

@@ -128,7 +128,7 @@ func TestShortNames(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			got := short(show(tt.world.s, reach.Names(tt.world.s, "a")))
+			got := short(show(tt.world.s, reach.Of(tt.world.s).Names("a")))
 			if d := cmp.Diff(tt.want, got); d != "" {
 				t.Errorf("want -, got +:\n%s", d)
 			}
@@ -149,7 +149,7 @@ func TestZoneNames(t *testing.T) {
 		}).suspend("h2")
 	w.s.Hosts["h1"] = &record.Host{Name: "h1", Underlay: netip.MustParseAddr("198.18.0.11")}
 	w.s.Hosts["h2"] = &record.Host{Name: "h2", Underlay: netip.MustParseAddr("198.18.0.12")}
-	v := reach.Names(w.s, "a")
+	v := reach.Of(w.s).Names("a")
 	want := []string{
 		"1.db.shop -> b", "1.web.shop -> a", "2.web.shop ->", "3.api.blog ->",
 		"api ->", "api.blog ->", "c-c.db.shop -> c", "db -> b c", "db.pay -> b c", "db.shop -> b c",
@@ -190,7 +190,7 @@ func TestHostView(t *testing.T) {
 	w := newWorld().add("a", "shop/web/1", strict).add("b", "blog/db/1", named("x")).add("f", "").
 		app("shop", true, map[string]record.Service{"web": {Replicas: 1}, "later": {Replicas: 1}})
 	w.s.Hosts["h1"] = &record.Host{Name: "h1", Underlay: netip.MustParseAddr("fd00::1")}
-	v := reach.HostView(w.s)
+	v := reach.Of(w.s).HostView()
 	want := []string{
 		"1.db.blog -> b", "1.later.shop ->", "1.web.shop -> a", "db.blog -> b", "h1.host -> invalid IP",
 		"later.shop ->", "tasks.db.blog -> b", "tasks.later.shop ->", "tasks.web.shop -> a", "web.shop -> a",
@@ -211,7 +211,7 @@ func TestAddressReused(t *testing.T) {
 	w := newWorld().add("a", "shop/web/1").add("b", "shop/db/1", stopped).add("c", "shop/cache/1")
 	w.s.Endpoints["b"].Addr4 = w.s.Endpoints["c"].Addr4
 	for range 20 { // whatever the order of maps
-		if got := reach.Names(w.s, "a").PTR[w.s.Endpoints["c"].Addr4]; got != "1.cache.shop" {
+		if got := reach.Of(w.s).Names("a").PTR[w.s.Endpoints["c"].Addr4]; got != "1.cache.shop" {
 			t.Fatalf("the address names %s", got)
 		}
 	}
@@ -219,9 +219,9 @@ func TestAddressReused(t *testing.T) {
 
 func TestViewIsStable(t *testing.T) {
 	w := newWorld().add("a", "shop/web/1", on("n", "m"), links("db:x")).add("b", "shop/db/1", on("m:q", "n:q")).add("c", "shop/db/2", on("n"))
-	first := reach.Names(w.s, "a")
+	first := reach.Of(w.s).Names("a")
 	for range 20 {
-		if d := cmp.Diff(first, reach.Names(w.s, "a"), cmpopts.EquateComparable(netip.Addr{})); d != "" {
+		if d := cmp.Diff(first, reach.Of(w.s).Names("a"), cmpopts.EquateComparable(netip.Addr{})); d != "" {
 			t.Fatal(d)
 		}
 	}
@@ -231,7 +231,7 @@ func TestInternalView(t *testing.T) {
 	internal := func(e *record.Endpoint) { e.Internal = true }
 	w := newWorld().add("a", "shop/web/1").add("b", "shop/db/1", internal).add("c", "").add("d", "", internal)
 	for id, want := range map[string]bool{"a": false, "b": true, "c": false, "d": true, "unknown": true} {
-		if got := reach.Names(w.s, id).Internal; got != want {
+		if got := reach.Of(w.s).Names(id).Internal; got != want {
 			t.Errorf("view of %s: internal = %v, want %v", id, got, want)
 		}
 	}

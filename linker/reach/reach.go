@@ -148,17 +148,3 @@ func exported(x *record.Export, app string) bool {
 }
 
 func byID(a, b *member) int { return strings.Compare(a.e.ID, b.e.ID) }
-
-// Allowed is Of(s).Allowed for a single question.
-func Allowed(s *record.Snapshot, from, to string, port record.Port) bool {
-	return Of(s).Allowed(from, to, port)
-}
-
-// Names is Of(s).Names for a single question.
-func Names(s *record.Snapshot, from string) record.View { return Of(s).Names(from) }
-
-// HostView is Of(s).HostView.
-func HostView(s *record.Snapshot) record.View { return Of(s).HostView() }
-
-// Grants is Of(s).Grants for a single question.
-func Grants(s *record.Snapshot, host string) []Grant { return Of(s).Grants(host) }

@@ -142,10 +142,10 @@ func TestAllowed(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			if got := reach.Allowed(tt.world.s, "a", "b", tt.port); got != tt.want {
+			if got := reach.Of(tt.world.s).Allowed("a", "b", tt.port); got != tt.want {
 				t.Errorf("allowed %v, want %v", got, tt.want)
 			}
-			if !reach.Allowed(tt.world.s, "a", "a", tt.port) {
+			if !reach.Of(tt.world.s).Allowed("a", "a", tt.port) {
 				t.Error("it does not reach itself")
 			}
 		})
@@ -155,7 +155,7 @@ func TestAllowed(t *testing.T) {
 func grants(t *testing.T, w world, host string) []string {
 	t.Helper()
 	lines := []string{}
-	for _, g := range reach.Grants(w.s, host) {
+	for _, g := range reach.Of(w.s).Grants(host) {
 		line := g.From.ID + " > " + g.To.ID
 		for _, p := range g.Ports {
 			line += fmt.Sprintf(" %d/%s", p.Number, p.Proto)
@@ -197,7 +197,7 @@ func TestGrantsAgreeWithAllowed(t *testing.T) {
 		add("a", "shop/web/1", links("db", "blog.api")).add("b", "shop/db/1", on("x"), ports(1)).add("c", "shop/web/2", strict).
 		add("d", "blog/api/1", export("shop")).add("e", "blog/web/1", on("x")).add("f", "").add("g", "shop")
 	granted := map[string]bool{}
-	for _, g := range reach.Grants(w.s, "h1") {
+	for _, g := range reach.Of(w.s).Grants("h1") {
 		granted[g.From.ID+g.To.ID] = true
 	}
 	for from := range w.s.Endpoints {
@@ -205,7 +205,7 @@ func TestGrantsAgreeWithAllowed(t *testing.T) {
 			if from == to {
 				continue
 			}
-			if want := reach.Allowed(w.s, from, to, record.Port{}); granted[from+to] != want {
+			if want := reach.Of(w.s).Allowed(from, to, record.Port{}); granted[from+to] != want {
 				t.Errorf("%s > %s: granted %v, allowed %v", from, to, granted[from+to], want)
 			}
 		}
@@ -242,7 +242,7 @@ func TestUnknownAsker(t *testing.T) {
 	w := newWorld().add("b", "shop/db/1").add("f", "")
 	w.s.Hosts["h1"] = &record.Host{Name: "h1"}
 	for _, from := range []string{"nobody", "f"} {
-		v := reach.Names(w.s, from)
+		v := reach.Of(w.s).Names(from)
 		if d := cmp.Diff(record.View{Index: 7, Internal: from == "nobody"}, v, cmpopts.EquateEmpty()); d != "" {
 			t.Errorf("%s sees something:\n%s", from, d)
 		}
