@@ -31,8 +31,8 @@ const (
 	typePing      = 0
 	guardPeek     = 4096
 	maxNodes      = 100_000
-	maxUserState  = 20 << 20 // memberlist's own bound for all of it
-	maxNestedness = 2        // a compound holds messages, never compounds
+	maxUserState  = maxStream // a digest: some tens of bytes a host
+	maxNestedness = 2         // a compound holds messages, never compounds
 )
 
 var errRefused = errors.New("no message of a member's")
