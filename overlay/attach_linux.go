@@ -18,6 +18,9 @@ func (o *Overlay) Attach(ctx context.Context, e Endpoint) (Interface, error) {
 	e.Addr4 = e.Addr4.Unmap()
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if err := ctx.Err(); err != nil { // whoever asked has given up while another was at work
+		return Interface{}, fmt.Errorf("attach %s: %w", e.ID, err)
+	}
 	if o.config == nil || o.mtu == 0 {
 		return Interface{}, fmt.Errorf("attach %s: %w", e.ID, ErrNotSet)
 	}

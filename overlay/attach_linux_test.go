@@ -1,6 +1,7 @@
 package overlay
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -185,5 +186,21 @@ func TestDetachLeavesNoTrace(t *testing.T) {
 		}
 		h.config.Endpoints = nil
 		h.set()
+	}
+}
+
+// Who waited in vain for others' turns to end is not attached behind its back.
+func TestAttachTooLate(t *testing.T) {
+	t.Parallel()
+	h := newLab(t, 1).hosts[0]
+	h.set()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	e := h.endpoint(5)
+	if _, err := h.overlay.Attach(ctx, e); !errors.Is(err, context.Canceled) {
+		t.Errorf("Attach = %v", err)
+	}
+	if got := string(runIn(t, h.ns, "ip -o link")); strings.Contains(got, HostSide(e.ID)) {
+		t.Errorf("attached all the same: %s", got)
 	}
 }

@@ -1,6 +1,9 @@
 package overlay
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -56,5 +59,20 @@ func TestRuleChanges(t *testing.T) {
 	}
 	if diff := cmp.Diff("-D DOCKER-USER -i tombolo0 -j ACCEPT\n", deleteRules(have)); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// A chain that is not there is nobody's concern; one that cannot be read may lack our
+// rules.
+func TestDockerUserThatCannotBeRead(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	for code, fails := range map[int]bool{1: false, 3: false, 4: true} {
+		script := fmt.Sprintf("#!/bin/sh\nif [ \"$1\" = -V ]; then echo nf_tables; else exit %d; fi\n", code)
+		must(t, os.WriteFile(filepath.Join(dir, "iptables"), []byte(script), 0o700))
+		must(t, os.WriteFile(filepath.Join(dir, "ip6tables"), []byte(script), 0o700))
+		if err := new(dockerUser).accept(t.Context(), 1); (err != nil) != fails {
+			t.Errorf("exit code %d: %v", code, err)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package overlay
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os/exec"
 	"strings"
@@ -55,8 +56,11 @@ func (d *dockerUser) each(ctx context.Context, change func(have []string) string
 		version, _ := exec.CommandContext(ctx, path, "-V").Output()
 		d.legacy = d.legacy || !bytes.Contains(version, []byte("nf_tables"))
 		listed, err := exec.CommandContext(ctx, path, "-w", "2", "-S", dockerChain).Output()
+		if noChain(err) {
+			continue
+		}
 		if err != nil {
-			continue // no such chain
+			return fmt.Errorf("list %s: %w", dockerChain, err)
 		}
 		if script := change(strings.Split(string(listed), "\n")); script != "" {
 			if err := restore(ctx, path+"-restore", "*filter\n"+script+"COMMIT\n"); err != nil {
@@ -65,6 +69,13 @@ func (d *dockerUser) each(ctx context.Context, change func(have []string) string
 		}
 	}
 	return nil
+}
+
+// noChain tells a chain that is not there from one that cannot be read just now: by
+// 4 iptables says that another program holds its lock, or that the kernel is busy.
+func noChain(err error) bool {
+	var exit *exec.ExitError
+	return errors.As(err, &exit) && exit.Exited() && exit.ExitCode() != 4
 }
 
 func restore(ctx context.Context, path, script string) error {
