@@ -152,8 +152,12 @@ func (l *Linker) use(c claim) error {
 	if !c.Block4.IsValid() {
 		return nil // ctx ended while it was contended for
 	}
-	if err := l.table.UseBlock(c.Block4, c.Block6); err != nil {
+	err := l.table.UseBlock(c.Block4, c.Block6)
+	if err != nil && !diskFull(err) {
 		return err
+	}
+	if err != nil { // Docker's next call for an address says so too, if that is still so
+		l.log.Error("cannot keep addresses", "err", err)
 	}
 	l.quarantine(nil)
 	l.claimed.Store(&c)

@@ -18,17 +18,7 @@ import (
 // all the same.
 func TestDiskFull(t *testing.T) {
 	h := newTestHost(t, 11)
-	if err := os.MkdirAll(h.cfg.StateDir, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := unix.Mount("tmpfs", h.cfg.StateDir, "tmpfs", 0, "size=256k"); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := unix.Unmount(h.cfg.StateDir, unix.MNT_DETACH); err != nil {
-			t.Error(err)
-		}
-	})
+	smallDisk(t, h.cfg.StateDir)
 	h.start(t)
 	h.client(t)
 	eventually(t, "block claimed", func() bool { return h.Linker.claimed.Load() != nil })
@@ -64,4 +54,41 @@ func TestDiskFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.stop()
+}
+
+// So does one that has never had a block before.
+func TestDiskFullAtFirst(t *testing.T) {
+	h := newTestHost(t, 23)
+	smallDisk(t, h.cfg.StateDir)
+	filler := filepath.Join(h.cfg.StateDir, "filler")
+	_ = os.WriteFile(filler, bytes.Repeat([]byte{1}, 1<<20), 0o600) // as much as there is room for
+	h.start(t)
+	h.client(t)
+	eventually(t, "block used", func() bool { return h.Linker.claimed.Load() != nil })
+	if _, err := h.table.Reserve(t.Context(), netip.Addr{}); err == nil || !strings.Contains(err.Error(), "no space left") {
+		t.Errorf("an address that nobody could remember: %v", err)
+	}
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.table.Reserve(t.Context(), netip.Addr{}); err != nil {
+		t.Error(err)
+	}
+	h.stop()
+}
+
+// smallDisk puts a folder on a disk of its own.
+func smallDisk(t *testing.T, dir string) {
+	t.Helper()
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=256k"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
 }

@@ -252,15 +252,23 @@ func (l *Linker) assembleAPI() error {
 func (l *Linker) runGossip(ctx context.Context) error {
 	run, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	go func() {
+	var goodbye sync.WaitGroup
+	goodbye.Go(func() {
 		defer stop()
-		<-ctx.Done()
+		select {
+		case <-ctx.Done():
+		case <-run.Done():
+			return // gossip ended by itself
+		}
 		if c := l.claimed.Load(); c != nil {
 			if err := l.announce(*c, time.Now().Add(l.cfg.RestartWindow).UTC().Truncate(time.Second)); err != nil {
 				l.log.Warn("cannot announce the restart", "err", err)
 			}
 			l.sendOutbox() // spread may have ended
 		}
-	}()
-	return l.gossip.Run(run)
+	})
+	err := l.gossip.Run(run)
+	stop()
+	goodbye.Wait()
+	return err
 }

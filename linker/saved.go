@@ -49,11 +49,16 @@ func loadSaved(cfg Config) (*saved, error) {
 		s.doc.Members = map[string]netip.AddrPort{}
 	}
 	err := s.update(func(d *savedDoc) { d.Epoch = max(d.Epoch+1, uint64(time.Now().Unix())) })
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+	if diskFull(err) {
 		cfg.Log.Error("the disk is full: a restart will know little of this run", "err", err)
 		return s, nil
 	}
 	return s, err
+}
+
+// diskFull is an error that ends nothing: containers are linked all the same.
+func diskFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
 // keep changes what is saved. A disk that is full ends nothing: peers remember what

@@ -2,6 +2,7 @@ package attach
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 )
@@ -16,19 +17,17 @@ func (t *Table) UseBlock(block4, block6 netip.Prefix) error {
 	for _, ep := range t.doc.Endpoints {
 		inUse = append(inUse, ep.Addr4)
 	}
-	if err := t.cfg.Addresses.Use(block4, block6, inUse...); err != nil {
-		return err
-	}
+	err := t.cfg.Addresses.Use(block4, block6, inUse...)
 	lost := false
 	for _, ep := range t.doc.Endpoints {
 		if ep.Addr6.IsValid() && ep.Addr6 != t.cfg.Addresses.Sibling(ep.Addr4) {
 			ep.Addr6, lost = netip.Addr{}, true
 		}
 	}
-	if !lost {
-		return nil
+	if lost {
+		err = errors.Join(err, t.changed())
 	}
-	return t.changed()
+	return err
 }
 
 // InUse reports whether a container has, or is being given, an address.

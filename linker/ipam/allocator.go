@@ -68,7 +68,7 @@ func Open(file string, log *slog.Logger) (*Allocator, error) {
 // Use says which block is this host's; block6 is unset without IPv6. Of inUse,
 // which are addresses that somebody has whatever the file says, those of the block
 // are held from the beginning. A block other than the one before is refused while
-// an address of it is held.
+// an address of it is held. An error of the file's keeps nobody from using the block.
 func (a *Allocator) Use(block4, block6 netip.Prefix, inUse ...netip.Addr) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -88,17 +88,15 @@ func (a *Allocator) Use(block4, block6 netip.Prefix, inUse ...netip.Addr) error 
 			changed = a.take(i) || changed
 		}
 	}
-	if changed {
-		if err := a.save(); err != nil {
-			return err
-		}
-	}
 	select {
 	case <-a.ready:
 	default:
 		close(a.ready)
 	}
-	return nil
+	if !changed {
+		return nil
+	}
+	return a.save()
 }
 
 // Ready is closed once the block is known.
