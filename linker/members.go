@@ -37,9 +37,6 @@ func (m *members) Alive(g gossip.Member) { m.tell(g) }
 // Dead implements gossip.Events.
 func (m *members) Dead(g gossip.Member) { m.tell(g) }
 
-// Left implements gossip.Events.
-func (m *members) Left(g gossip.Member) { m.tell(g) }
-
 func (m *members) tell(g gossip.Member) {
 	select {
 	case m.change <- g:
@@ -91,7 +88,7 @@ func (m *members) review(now time.Time) {
 			changed = changed || s.Suspended[name]
 			m.l.catalog.Resume(name)
 		case s.Suspended[name]:
-		case m.overdue(h, states[name], now):
+		case m.overdue(h, now):
 			m.l.log.Warn("host suspended", "host", name, "state", string(states[name]))
 			m.l.catalog.Suspend(name)
 			changed = true
@@ -105,10 +102,7 @@ func (m *members) review(now time.Time) {
 
 // overdue reports whether a host that is not alive is to be suspended now. One
 // that announced a restart has until then, and one not met yet has metWithin.
-func (m *members) overdue(h *record.Host, state gossip.State, now time.Time) bool {
-	if state == gossip.StateLeft {
-		return true
-	}
+func (m *members) overdue(h *record.Host, now time.Time) bool {
 	since, ok := m.silent[h.Name]
 	if !ok {
 		since = now

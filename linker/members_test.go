@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"tombolo/linker/catalog"
-	"tombolo/linker/gossip"
 	"tombolo/linker/record"
 )
 
@@ -16,20 +15,18 @@ func TestOverdue(t *testing.T) {
 	now := time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)
 	for _, tt := range []struct {
 		name   string
-		state  gossip.State
 		met    bool
 		window time.Duration // of an announced restart
 		silent time.Duration
 		want   bool
 	}{
-		{"died", gossip.StateDead, true, 0, 0, true},
-		{"left", gossip.StateLeft, true, time.Minute, 0, true},
-		{"not met yet", gossip.StateDead, false, 0, metWithin - 1, false},
-		{"not met in time", gossip.StateDead, false, 0, metWithin, true},
-		{"is restarting", gossip.StateDead, true, 30 * time.Second, 30 * time.Second, false},
-		{"takes too long to restart", gossip.StateDead, true, 30 * time.Second, 30*time.Second + 1, true},
-		{"has a clock that is a day ahead", gossip.StateDead, true, 24 * time.Hour, longestRestart - 1, false},
-		{"a day ahead, and longer gone", gossip.StateDead, true, 24 * time.Hour, longestRestart, true},
+		{"died", true, 0, 0, true},
+		{"not met yet", false, 0, metWithin - 1, false},
+		{"not met in time", false, 0, metWithin, true},
+		{"is restarting", true, 30 * time.Second, 30 * time.Second, false},
+		{"takes too long to restart", true, 30 * time.Second, 30*time.Second + 1, true},
+		{"has a clock that is a day ahead", true, 24 * time.Hour, longestRestart - 1, false},
+		{"a day ahead, and longer gone", true, 24 * time.Hour, longestRestart, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			m := newMembers(&Linker{log: slog.New(slog.DiscardHandler)})
@@ -38,7 +35,7 @@ func TestOverdue(t *testing.T) {
 			if tt.window > 0 {
 				h.Restart = now.Add(tt.window)
 			}
-			if m.silent["h2"] = now; m.overdue(h, tt.state, now.Add(tt.silent)) != tt.want {
+			if m.silent["h2"] = now; m.overdue(h, now.Add(tt.silent)) != tt.want {
 				t.Errorf("overdue = %v", !tt.want)
 			}
 		})

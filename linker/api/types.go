@@ -24,7 +24,7 @@ type Status struct {
 type Peer struct {
 	Name     string `json:"name"`
 	Underlay string `json:"underlay"`
-	State    string `json:"state"` // "alive", "suspended" or "left"
+	State    string `json:"state"` // "alive" or "suspended"
 }
 
 // LogLine is one line of a container's output.

@@ -275,19 +275,6 @@ func TestConcurrentUse(t *testing.T) {
 	}
 }
 
-func TestForget(t *testing.T) {
-	c := catalog.New("h1", 5)
-	empty := c.Digest()
-	c.Merge(from("h2", record.Version{Epoch: 1, Seq: 1}, endpoint("e2", "x")))
-	c.Forget("h2")
-	if s := c.Snapshot(); len(s.Endpoints) != 0 {
-		t.Errorf("still there: %+v", s.Endpoints)
-	}
-	if d := cmp.Diff(empty, c.Digest()); d != "" {
-		t.Error(d)
-	}
-}
-
 func TestWire(t *testing.T) {
 	w := catalog.Wire{Catalog: catalog.New("h1", 5)}
 	packet, err := record.Encode(from("h2", record.Version{Epoch: 1, Seq: 1}, endpoint("e2", "x")))

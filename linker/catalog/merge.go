@@ -162,21 +162,3 @@ func (c *Catalog) drop(key record.Key) {
 		delete(c.entries, key)
 	}
 }
-
-// Forget drops all records of a host that is gone for good. They come back with
-// the next exchange unless every peer forgets them too.
-func (c *Catalog) Forget(host string) {
-	if host == c.owner {
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for key, e := range c.entries {
-		if key.Kind != record.KindApp && e.rec.Owner == host {
-			c.count(e, -1)
-			c.picture.set(record.Record{Key: key, Deleted: true})
-			delete(c.entries, key)
-		}
-	}
-	c.wake()
-}

@@ -13,18 +13,18 @@ import (
 // DefaultPort is gossip's UDP and TCP port (none of Swarm's).
 const DefaultPort = 7980
 
-// MaxMeta is the size that a member's Meta may have: memberlist's bound, less the
-// number of the member's run.
-const MaxMeta = memberlist.MetaMaxSize - 8
+// clusterLabel sets our packets apart from those of others who use memberlist.
+const clusterLabel = "tombolo"
+
+// memberMark is what every member of ours says of itself.
+const memberMark = "tombolo member"
 
 // Config says who this member is and whom it knows. The zero Config but for Name
 // works on one machine.
 type Config struct {
 	Name      string         // this member, unique in the cluster (Host.Name)
-	Meta      []byte         // shown to every peer, at most MaxMeta bytes; see SetMeta
 	Bind      netip.AddrPort // where to listen; unset address: all; port 0: DefaultPort
 	Advertise netip.Addr     // what peers dial; unset: Bind's, or the first private address of the machine
-	Cluster   string         // packets of another cluster are dropped; default "tombolo"
 	Keys      [][]byte       // AES keys of 16, 24 or 32 bytes: the first encrypts, all decrypt; none: plain
 
 	// Seeds are addresses (host, host:port) that may be a member. They are dialled
@@ -33,8 +33,7 @@ type Config struct {
 
 	// Known are the addresses of members of an earlier run, by name. They, and all
 	// members seen since, are dialled for ever while they are not alive, for
-	// memberlist forgets the dead and does not heal long splits. Members that left
-	// of their own will are not dialled.
+	// memberlist forgets the dead and does not heal long splits.
 	Known map[string]netip.AddrPort
 
 	Fanout    int                           // peers that Broadcast sends to at once; default 16
@@ -78,12 +77,6 @@ func (c Config) Validate() error {
 	if c.Name == "" {
 		errs = append(errs, errors.New("no name"))
 	}
-	if len(c.Meta) > MaxMeta {
-		errs = append(errs, fmt.Errorf("meta of %d bytes: at most %d", len(c.Meta), MaxMeta))
-	}
-	if len(c.Cluster) > memberlist.LabelMaxSize {
-		errs = append(errs, fmt.Errorf("cluster name of %d bytes: at most %d", len(c.Cluster), memberlist.LabelMaxSize))
-	}
 	for i, k := range c.Keys {
 		if err := memberlist.ValidateKey(k); err != nil {
 			errs = append(errs, fmt.Errorf("key %d: %w", i+1, err))
@@ -111,9 +104,6 @@ func (c Config) withDefaults() Config {
 	}
 	if !c.Advertise.IsValid() && !c.Bind.Addr().IsUnspecified() {
 		c.Advertise = c.Bind.Addr()
-	}
-	if c.Cluster == "" {
-		c.Cluster = "tombolo"
 	}
 	if c.Fanout == 0 {
 		c.Fanout = 16

@@ -4,8 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-
-	"github.com/hashicorp/memberlist"
 )
 
 // The first byte of every message of ours.
@@ -13,7 +11,6 @@ const (
 	framePacket = 1 // one packet
 	frameBatch  = 2 // packets, each after its length
 	frameDigest = 3 // what a member holds; see digest
-	frameBye    = 4 // a member's run ends for good: the run, the name
 )
 
 // maxGossip is the largest packet that fits a gossip message of 1,400 bytes with
@@ -94,14 +91,6 @@ func parseDigest(b []byte) (digest, error) {
 	return digest{from: string(name), sum: append([]byte(nil), sum...), answer: b[0] == 1}, nil
 }
 
-// byeFrame says goodbye. memberlist has a message for that, but tells nobody that
-// it was one.
-func byeFrame(name string, run uint64) []byte {
-	return append(binary.BigEndian.AppendUint64([]byte{frameBye}, run), name...)
-}
-
-func byeKey(name string) string { return "\x00bye/" + name }
-
 // cut takes one length-prefixed field off b.
 func cut(b []byte) (field, rest []byte, err error) {
 	n, size := binary.Uvarint(b)
@@ -143,21 +132,8 @@ func (g *Gossip) take(frame []byte) error {
 		g.counts.repairs.Add(1)
 		g.counts.drop(!g.repairs.add(d.from, job{digest: d.sum, answer: d.answer}))
 		return nil
-	case frameBye:
-		return g.bye(body)
 	}
 	return fmt.Errorf("%w: type %d", errFrame, frame[0])
-}
-
-func (g *Gossip) bye(body []byte) error {
-	if len(body) < 9 || len(body) > 8+memberlist.LabelMaxSize {
-		return errFrame
-	}
-	run, name := binary.BigEndian.Uint64(body), string(body[8:])
-	if g.roster.bye(name, run) {
-		g.queue.QueueBroadcast(broadcast{key: byeKey(name), frame: byeFrame(name, run)})
-	}
-	return nil
 }
 
 func (g *Gossip) merge(packets [][]byte) error {

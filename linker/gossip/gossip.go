@@ -2,13 +2,10 @@ package gossip
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"net"
-	"slices"
 	"sync"
 	"time"
 
@@ -44,14 +41,10 @@ type Gossip struct {
 	roster   *roster
 	repairs  *repairs
 	counts   counters
-	run      uint64 // tells this run of the member from earlier and later ones
 	ready    chan struct{}
-	metaSet  chan struct{} // one token: meta has changed since peers were told
 
-	life sync.Mutex // held while the list starts, leaves or ends
 	mu   sync.Mutex
 	list *memberlist.Memberlist // nil before Run and after
-	meta []byte
 }
 
 // retransmits, times log10 of the number of members rounded up, is how often each
@@ -71,10 +64,7 @@ func New(cfg Config, d Delegate, ev Events) (*Gossip, error) {
 		delegate: d,
 		roster:   newRoster(cfg, ev),
 		repairs:  newRepairs(),
-		run:      rand.Uint64(),
 		ready:    make(chan struct{}),
-		metaSet:  make(chan struct{}, 1),
-		meta:     slices.Clone(cfg.Meta),
 	}
 	g.queue.RetransmitMult = retransmits
 	g.queue.NumNodes = func() int { return g.roster.alive() + 1 }
@@ -82,7 +72,7 @@ func New(cfg Config, d Delegate, ev Events) (*Gossip, error) {
 }
 
 // Run listens, joins the cluster, and stays until ctx is done; then it vanishes
-// without a goodbye (peers find it dead, unless Leave was called) and returns nil.
+// without a goodbye (peers find it dead) and returns nil.
 // It returns an error when it cannot listen. It runs once.
 func (g *Gossip) Run(ctx context.Context) error {
 	t, err := newTransport(g.cfg, &g.counts)
@@ -96,7 +86,6 @@ func (g *Gossip) Run(ctx context.Context) error {
 	eg.Go(func() error { <-ctx.Done(); return g.stop() })
 	eg.Go(func() error { return g.roster.tell(ctx) })
 	eg.Go(func() error { return g.reconnect(ctx) })
-	eg.Go(func() error { return g.announce(ctx) })
 	for range repairWorkers {
 		eg.Go(func() error { return g.repair(ctx) })
 	}
@@ -107,8 +96,6 @@ func (g *Gossip) Run(ctx context.Context) error {
 }
 
 func (g *Gossip) start(t *transport) error {
-	g.life.Lock()
-	defer g.life.Unlock()
 	list, err := memberlist.Create(g.memberlistConfig(t))
 	if err != nil {
 		return err
@@ -120,8 +107,6 @@ func (g *Gossip) start(t *transport) error {
 }
 
 func (g *Gossip) stop() error {
-	g.life.Lock()
-	defer g.life.Unlock()
 	g.mu.Lock()
 	list := g.list
 	g.list = nil
@@ -133,7 +118,7 @@ func (g *Gossip) memberlistConfig(t *transport) *memberlist.Config {
 	c := memberlist.DefaultLANConfig()
 	timing := g.cfg.Timing
 	c.Name = g.cfg.Name
-	c.Label = g.cfg.Cluster
+	c.Label = clusterLabel
 	c.Transport = t
 	c.BindPort = int(g.cfg.Bind.Port())
 	c.AdvertisePort = c.BindPort
@@ -201,38 +186,6 @@ func (g *Gossip) current() *memberlist.Memberlist {
 	return g.list
 }
 
-// SetMeta changes what peers see of this member. It returns an error when meta is
-// over MaxMeta. It does not wait.
-func (g *Gossip) SetMeta(meta []byte) error {
-	if len(meta) > MaxMeta {
-		return fmt.Errorf("gossip: meta of %d bytes: at most %d", len(meta), MaxMeta)
-	}
-	g.mu.Lock()
-	g.meta = slices.Clone(meta)
-	g.mu.Unlock()
-	select {
-	case g.metaSet <- struct{}{}:
-	default:
-	}
-	return nil
-}
-
-// announce tells peers of a changed meta.
-func (g *Gossip) announce(ctx context.Context) error {
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-g.metaSet:
-		}
-		if list := g.current(); list != nil {
-			if err := list.UpdateNode(time.Second); err != nil {
-				g.cfg.Log.Debug("update of meta is slow to leave", "err", err)
-			}
-		}
-	}
-}
-
 // Members returns every other member ever known, sorted by name.
 func (g *Gossip) Members() []Member { return g.roster.members() }
 
@@ -240,41 +193,11 @@ func (g *Gossip) Members() []Member { return g.roster.members() }
 // one conflict for each. While one lasts it is seen anew with every digest exchange.
 func (g *Gossip) Conflicts(age time.Duration) []Conflict { return g.roster.conflicting(age) }
 
-// Leave tells peers that this member goes for good, and waits until some of them
-// were told or ctx is done (at most 5 s). Cancel Run's context after it.
-func (g *Gossip) Leave(ctx context.Context) error {
-	g.life.Lock()
-	defer g.life.Unlock()
-	list := g.current()
-	if list == nil {
-		return nil
-	}
-	wait := 5 * time.Second
-	if deadline, ok := ctx.Deadline(); ok {
-		wait = min(wait, max(time.Until(deadline), time.Millisecond))
-	}
-	bye := byeFrame(g.cfg.Name, g.run)
-	g.queue.QueueBroadcast(broadcast{key: byeKey(g.cfg.Name), frame: bye})
-	for _, p := range g.roster.pick(math.MaxInt) {
-		if err := list.SendBestEffort(p, bye); err != nil {
-			g.cfg.Log.Debug("goodbye", "host", p.Name, "err", err)
-		}
-	}
-	if err := list.Leave(wait); err != nil {
-		return fmt.Errorf("gossip: leave: %w", err)
-	}
-	return nil
-}
-
 // listener is what memberlist calls.
 type listener struct{ g *Gossip }
 
-// NodeMeta implements memberlist.Delegate: the run, then the user's.
-func (l listener) NodeMeta(int) []byte {
-	l.g.mu.Lock()
-	defer l.g.mu.Unlock()
-	return append(binary.BigEndian.AppendUint64(nil, l.g.run), l.g.meta...)
-}
+// NodeMeta implements memberlist.Delegate.
+func (l listener) NodeMeta(int) []byte { return []byte(memberMark) }
 
 // NotifyMsg implements memberlist.Delegate.
 func (l listener) NotifyMsg(frame []byte) { l.g.receive(frame) }

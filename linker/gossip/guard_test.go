@@ -135,13 +135,11 @@ func (nobody) Digest() []byte                   { return nil }
 func (nobody) Missing([]byte) ([][]byte, error) { return nil, nil }
 func (nobody) Alive(Member)                     {}
 func (nobody) Dead(Member)                      {}
-func (nobody) Left(Member)                      {}
 
 func FuzzReceive(f *testing.F) {
 	f.Add(packetFrame([]byte("x")))
 	f.Add(batches([][]byte{[]byte("a"), []byte("b")})[0])
 	f.Add(digestFrame(digest{from: "h1", sum: []byte("s"), answer: true}))
-	f.Add(byeFrame("h1", 7))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		g, err := New(Config{Name: "h1"}, nobody{}, nobody{})
 		if err != nil {

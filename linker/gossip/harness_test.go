@@ -19,24 +19,22 @@ import (
 type events struct {
 	mu     sync.Mutex
 	states map[string]gossip.State
-	metas  map[string]string
 	calls  int
 }
 
 func newEvents() *events {
-	return &events{states: map[string]gossip.State{}, metas: map[string]string{}}
+	return &events{states: map[string]gossip.State{}}
 }
 
 func (e *events) note(m gossip.Member, s gossip.State) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.states[m.Name], e.metas[m.Name] = s, string(m.Meta)
+	e.states[m.Name] = s
 	e.calls++
 }
 
 func (e *events) Alive(m gossip.Member) { e.note(m, gossip.StateAlive) }
 func (e *events) Dead(m gossip.Member)  { e.note(m, gossip.StateDead) }
-func (e *events) Left(m gossip.Member)  { e.note(m, gossip.StateLeft) }
 
 func (e *events) now() map[string]gossip.State {
 	e.mu.Lock()
@@ -89,7 +87,7 @@ func (c *cluster) stop() {
 func (c *cluster) start(i int, change ...func(*gossip.Config)) *node {
 	c.t.Helper()
 	cfg := gossip.Config{
-		Name: nameOf(i), Meta: []byte("m" + fmt.Sprint(i)), Seeds: []string{addr(1)}, Keys: c.keys,
+		Name: nameOf(i), Seeds: []string{addr(1)}, Keys: c.keys,
 		Bind: netip.MustParseAddrPort(addr(i)), Transport: c.net.Transport(addr(i)),
 	}
 	for _, f := range change {

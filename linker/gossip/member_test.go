@@ -12,41 +12,6 @@ import (
 	"tombolo/linker/gossip/gossiptest"
 )
 
-func TestLeave(t *testing.T) {
-	bubble(t, 3, func(t *testing.T, c *cluster) {
-		n := c.nodes["h3"]
-		if err := n.Leave(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		want := alive(3)
-		want["h3"] = gossip.StateLeft
-		delete(c.nodes, "h3")
-		c.within(secs(3), "h3 left", sees(want))
-		n.stop()
-		if err := n.Leave(t.Context()); err != nil {
-			t.Errorf("after the end: %v", err)
-		}
-		time.Sleep(time.Minute)
-		c.within(0, "h3 is still gone", sees(want))
-	})
-}
-
-func TestSetMeta(t *testing.T) {
-	bubble(t, 3, func(t *testing.T, c *cluster) {
-		if err := c.nodes["h1"].SetMeta([]byte("new")); err != nil {
-			t.Fatal(err)
-		}
-		c.within(secs(3), "new meta", func(n *node) bool {
-			n.ev.mu.Lock()
-			defer n.ev.mu.Unlock()
-			return n.name == "h1" || n.ev.metas["h1"] == "new"
-		})
-		if err := c.nodes["h1"].SetMeta(make([]byte, gossip.MaxMeta+1)); err == nil {
-			t.Error("a meta too large is taken")
-		}
-	})
-}
-
 // A second machine with a name that is taken is not let in, and does no harm.
 func TestNameConflict(t *testing.T) {
 	bubble(t, 3, func(t *testing.T, c *cluster) {
@@ -98,22 +63,9 @@ func TestEncrypted(t *testing.T) {
 	})
 }
 
-func TestAnotherCluster(t *testing.T) {
-	bubble(t, 2, func(t *testing.T, c *cluster) {
-		c.start(3, func(cfg *gossip.Config) { cfg.Cluster = "another" })
-		delete(c.nodes, "h3")
-		time.Sleep(secs(10))
-		c.within(0, "still two", sees(alive(2)))
-		if c.nodes["h1"].Stats().Malformed == 0 {
-			t.Error("not counted")
-		}
-	})
-}
-
 func TestConfigRefuses(t *testing.T) {
 	_, err := gossip.New(gossip.Config{
-		Meta: make([]byte, 513), Keys: [][]byte{{1}}, Fanout: -1, Cluster: strings.Repeat("c", 256),
-		Timing: gossip.Timing{Probe: -1},
+		Keys: [][]byte{{1}}, Fanout: -1, Timing: gossip.Timing{Probe: -1},
 	}, gossiptest.NewTable(), newEvents())
 	var got []string
 	for line := range strings.Lines(err.Error()) {
@@ -121,8 +73,6 @@ func TestConfigRefuses(t *testing.T) {
 	}
 	want := []string{
 		"gossip config: no name",
-		"meta of 513 bytes: at most 504",
-		"cluster name of 256 bytes: at most 255",
 		"key 1: key size must be 16, 24 or 32 bytes",
 		"fanout -1",
 		"negative timing",

@@ -2,7 +2,6 @@ package gossip
 
 import (
 	"context"
-	"encoding/binary"
 	"log/slog"
 	"maps"
 	"math/rand/v2"
@@ -19,9 +18,8 @@ import (
 // Events hears who comes and goes. Calls are made one at a time. A member that
 // changes several times while a call lasts is told once, as it then is.
 type Events interface {
-	Alive(Member) // joined, came back, or changed its Meta or address
+	Alive(Member) // joined, came back, or changed its address
 	Dead(Member)  // does not answer any more
-	Left(Member)  // said goodbye
 }
 
 // State is what this member thinks of another.
@@ -31,14 +29,12 @@ type State string
 const (
 	StateAlive State = "alive"
 	StateDead  State = "dead" // or not met yet
-	StateLeft  State = "left"
 )
 
 // Member is another member of the cluster.
 type Member struct {
 	Name  string
 	Addr  netip.AddrPort
-	Meta  []byte
 	State State
 }
 
@@ -66,8 +62,6 @@ type roster struct {
 type person struct {
 	Member
 	node   *memberlist.Node // for memberlist's send methods; nil until met
-	run    uint64           // of the member, that it was last seen in
-	bye    uint64           // the run that it said goodbye for
 	untold bool
 }
 
@@ -91,8 +85,7 @@ func (r *roster) NotifyJoin(n *memberlist.Node) { r.note(n, StateAlive) }
 // NotifyUpdate implements memberlist.EventDelegate.
 func (r *roster) NotifyUpdate(n *memberlist.Node) { r.note(n, StateAlive) }
 
-// NotifyLeave implements memberlist.EventDelegate. It does not say whether the
-// member died or left; see bye.
+// NotifyLeave implements memberlist.EventDelegate.
 func (r *roster) NotifyLeave(n *memberlist.Node) { r.note(n, StateDead) }
 
 // Conflict is two machines that claim one name. The holder was there first, as this
@@ -121,8 +114,8 @@ func (r *roster) note(n *memberlist.Node, s State) {
 	if n.Name == r.self {
 		return
 	}
-	if len(n.Meta) < 8 {
-		return // no member of ours
+	if string(n.Meta) != memberMark {
+		return // garbage that looks like news of a member
 	}
 	node := *n
 	r.mu.Lock()
@@ -132,28 +125,8 @@ func (r *roster) note(n *memberlist.Node, s State) {
 		p = &person{Member: Member{Name: n.Name}}
 		r.known[n.Name] = p
 	}
-	p.Addr, p.Meta = addrPort(n), slices.Clone(n.Meta[8:])
-	p.run, p.node = binary.BigEndian.Uint64(n.Meta), &node
-	if s == StateDead && p.bye == p.run {
-		s = StateLeft
-	}
+	p.Addr, p.node = addrPort(n), &node
 	r.turn(p, s)
-}
-
-// bye notes that a run of a member ends with a goodbye, which may come before or
-// after memberlist finds it gone. It reports whether that is news.
-func (r *roster) bye(name string, run uint64) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	p := r.known[name]
-	if p == nil || p.bye == run {
-		return false
-	}
-	p.bye = run
-	if p.State == StateDead && p.run == run {
-		r.turn(p, StateLeft)
-	}
-	return true
 }
 
 // turn gives p a state, and has it told.
@@ -185,12 +158,9 @@ func (r *roster) tell(ctx context.Context) error {
 		case <-r.wake:
 		}
 		for _, m := range r.changed() {
-			switch m.State {
-			case StateAlive:
+			if m.State == StateAlive {
 				r.events.Alive(m)
-			case StateLeft:
-				r.events.Left(m)
-			default:
+			} else {
 				r.events.Dead(m)
 			}
 		}
@@ -253,7 +223,7 @@ func (r *roster) node(name string) *memberlist.Node {
 	return nil
 }
 
-// missing returns the addresses of members that are not alive and did not leave.
+// missing returns the addresses of members that are not alive.
 func (r *roster) missing() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()

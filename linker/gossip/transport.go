@@ -38,7 +38,7 @@ func newTransport(cfg Config, counts *counters) (*transport, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	t := &transport{
 		NodeAwareTransport: cfg.Transport,
-		guard:              guard{label: cfg.Cluster, encrypted: len(cfg.Keys) > 0},
+		guard:              guard{label: clusterLabel, encrypted: len(cfg.Keys) > 0},
 		counts:             counts,
 		packets:            make(chan *memberlist.Packet),
 		streams:            make(chan net.Conn),
