@@ -209,7 +209,7 @@ func TestForwarderWithoutServers(t *testing.T) {
 // TestForwarderLongAnswer asks a real server on loopback whose answer needs TCP.
 func TestForwarderLongAnswer(t *testing.T) {
 	s := start(t, dnstest.Views{localhost: manyView(200)}, &dnstest.Upstream{})
-	f := NewForwarder(ForwarderConfig{Servers: s.Addrs()})
+	f := NewForwarder(ForwarderConfig{Servers: []netip.AddrPort{s.cfg.Sockets[0].Addr()}})
 	m := f.Forward(t.Context(), dnstest.Case{Ask: "many.tombolo.internal", Type: dns.TypeA}.Query())
 	if len(m.Answer) != 200 || m.Truncated {
 		t.Errorf("%d answers, truncated %v, %s", len(m.Answer), m.Truncated, dns.RcodeToString[m.Rcode])

@@ -65,16 +65,6 @@ func New(cfg Config) *Server {
 	}
 }
 
-// Addrs are the addresses that the server listens on, in the order of
-// Config.Sockets.
-func (s *Server) Addrs() []netip.AddrPort {
-	var addrs []netip.AddrPort
-	for _, socks := range s.cfg.Sockets {
-		addrs = append(addrs, socks.Addr())
-	}
-	return addrs
-}
-
 // Run answers until ctx ends, then closes the sockets and returns nil once every
 // goroutine has ended.
 func (s *Server) Run(ctx context.Context) error {

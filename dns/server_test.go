@@ -44,7 +44,7 @@ func start(t *testing.T, views Viewer, up Upstream) *Server {
 
 func exchange(t *testing.T, s *Server, network string, q *dns.Msg) *dns.Msg {
 	t.Helper()
-	m, _, err := (&dns.Client{Net: network, Timeout: 5 * time.Second, UDPSize: 4096}).Exchange(q, s.Addrs()[0].String())
+	m, _, err := (&dns.Client{Net: network, Timeout: 5 * time.Second, UDPSize: 4096}).Exchange(q, s.cfg.Sockets[0].Addr().String())
 	if err != nil {
 		t.Fatalf("%s: %v", network, err)
 	}
@@ -181,7 +181,7 @@ func TestServerShuffles(t *testing.T) {
 // TestServerGarbage sends what is no query; the next query is answered as ever.
 func TestServerGarbage(t *testing.T) {
 	s := start(t, dnstest.Views{localhost: testView()}, &dnstest.Upstream{})
-	conn, err := net.Dial("udp", s.Addrs()[0].String())
+	conn, err := net.Dial("udp", s.cfg.Sockets[0].Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +194,7 @@ func TestServerGarbage(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	tcp, err := net.Dial("tcp", s.Addrs()[0].String())
+	tcp, err := net.Dial("tcp", s.cfg.Sockets[0].Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -222,7 +222,7 @@ func TestServerLimitsForwards(t *testing.T) {
 		return new(dns.Msg).SetReply(q)
 	}}
 	s := start(t, dnstest.Views{localhost: testView()}, up)
-	client, err := net.Dial("udp", s.Addrs()[0].String())
+	client, err := net.Dial("udp", s.cfg.Sockets[0].Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}

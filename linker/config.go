@@ -40,15 +40,14 @@ const Zone = "tombolo.internal"
 // machine; withDefaults says what it stands for.
 type Config struct {
 	Version  string
-	Host     string             // a DNS label, unique in the cluster; default: the machine's name
-	Underlay netip.Addr         // what other hosts reach this one by; default: the address of the default route
-	Join     []string           // addresses (host or host:port) of other hosts' gossip
-	Pool4    netip.Prefix       // default DefaultPool4
-	Pool6    netip.Prefix       // a /48 ULA, the same on every host; unset: no IPv6
-	Block    netip.Prefix       // claim this block of Pool4 and no other
-	Docker   string             // the Engine; default unix:///var/run/docker.sock
-	Keys     [][]byte           // of gossip, see gossip.Config
-	Blocked  []overlay.HostPort // ports of this host that containers may not reach, besides the linker's own
+	Host     string       // a DNS label, unique in the cluster; default: the machine's name
+	Underlay netip.Addr   // what other hosts reach this one by; default: the address of the default route
+	Join     []string     // addresses (host or host:port) of other hosts' gossip
+	Pool4    netip.Prefix // default DefaultPool4
+	Pool6    netip.Prefix // a /48 ULA, the same on every host; unset: no IPv6
+	Block    netip.Prefix // claim this block of Pool4 and no other
+	Docker   string       // the Engine; default unix:///var/run/docker.sock
+	Keys     [][]byte     // of gossip, see gossip.Config
 
 	// DNSFiles are the sockets of ListenDNS, where somebody keeps them open. The
 	// linker closes them. None: it opens its own.

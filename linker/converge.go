@@ -182,13 +182,13 @@ func peers(s *record.Snapshot, own *record.Host, pool4, pool6 netip.Prefix) ([]o
 }
 
 // blocked are the ports of the host that containers may not reach: the linker's
-// own, Docker's, Mesos' and what the configuration adds.
+// own, Docker's and Mesos'.
 func (l *Linker) blocked() []overlay.HostPort {
 	ports := []overlay.HostPort{{Port: l.cfg.GossipPort, Proto: "tcp"}, {Port: l.cfg.GossipPort, Proto: "udp"}, {Port: l.cfg.VXLANPort, Proto: "udp"}}
 	for _, p := range []uint16{2375, 2376, 5050, 5051, 7070, 7981, 7982} {
 		ports = append(ports, overlay.HostPort{Port: p, Proto: "tcp"})
 	}
-	return append(ports, l.cfg.Blocked...)
+	return ports
 }
 
 // allows is a grant in addresses, once for each family that both ends have.

@@ -23,8 +23,7 @@ const (
 )
 
 // Client speaks to one linker. It is safe for concurrent use. Its errors wrap
-// ErrInvalid, ErrNotFound, ErrStale or ErrNotReady where the linker's answer says
-// so; one that it cannot reach is an error that names the socket.
+// ErrInvalid, ErrNotFound or ErrStale where the linker's answer says so; one that it cannot reach is an error that names the socket.
 type Client struct {
 	socket string
 	http   *http.Client

@@ -149,7 +149,6 @@ var codes = map[error]int{
 	ErrInvalid:  http.StatusBadRequest,
 	ErrNotFound: http.StatusNotFound,
 	ErrStale:    http.StatusConflict,
-	ErrNotReady: http.StatusServiceUnavailable,
 }
 
 func reply(w http.ResponseWriter, status int, body any) {

@@ -29,7 +29,6 @@ var (
 	ErrInvalid  = errors.New("invalid request")                       // 400
 	ErrNotFound = errors.New("not found")                             // 404
 	ErrStale    = errors.New("a newer or different version is known") // 409
-	ErrNotReady = errors.New("not ready")                             // 503
 )
 
 // Catalog is the replicated table, as linker/catalog has it.

@@ -40,7 +40,6 @@ type Endpoint struct {
 	Joined    bool             `json:"joined,omitempty"`  // its interface exists
 	Sandbox   string           `json:"sandbox,omitempty"` // path of the network namespace that Docker moves it into
 	Published []record.Publish `json:"published,omitempty"`
-	Exposed   []record.Port    `json:"exposed,omitempty"`
 	Created   time.Time        `json:"created"`
 }
 

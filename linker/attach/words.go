@@ -12,8 +12,6 @@ type (
 	Interface = overlay.Interface
 	// Publication is a port of the host that leads to a port of an endpoint.
 	Publication = record.Publish
-	// Port is a port that a container listens on.
-	Port = record.Port
 )
 
 // Gateway4 is every container's next hop, a link-local address of the host.

@@ -81,8 +81,7 @@ type endpointInterface struct {
 
 // options are the generic ones that matter to us.
 type options struct {
-	PortMap []portBinding   `json:"com.docker.network.portmap"`
-	Exposed []transportPort `json:"com.docker.network.endpoint.exposedports"`
+	PortMap []portBinding `json:"com.docker.network.portmap"`
 }
 
 // portBinding is libnetwork's types.PortBinding: Proto is the IP protocol number,
@@ -94,11 +93,6 @@ type portBinding struct {
 	HostIP      string
 	HostPort    uint16
 	HostPortEnd uint16
-}
-
-type transportPort struct {
-	Proto uint8
-	Port  uint16
 }
 
 type createEndpointReply struct {

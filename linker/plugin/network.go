@@ -47,8 +47,7 @@ func (s *Server) createEndpoint(ctx context.Context, r endpointRequest) (any, er
 		return nil, err
 	}
 	err := s.cfg.Endpoints.Create(ctx, attach.Endpoint{
-		ID: r.EndpointID, Addr4: addr, MAC: r.Interface.MacAddress,
-		Published: published, Exposed: exposed(r.Options.Exposed),
+		ID: r.EndpointID, Addr4: addr, MAC: r.Interface.MacAddress, Published: published,
 	})
 	return createEndpointReply{}, err
 }
@@ -128,14 +127,4 @@ func publications(bindings []portBinding) ([]attach.Publication, error) {
 		}
 	}
 	return out, nil
-}
-
-func exposed(ports []transportPort) []attach.Port {
-	var out []attach.Port
-	for _, p := range ports {
-		if proto := protocols[p.Proto]; proto != "" {
-			out = append(out, attach.Port{Number: p.Port, Proto: proto})
-		}
-	}
-	return out
 }
