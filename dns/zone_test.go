@@ -52,6 +52,8 @@ func testView() *record.View {
 		PTR: map[netip.Addr]string{
 			netip.MustParseAddr("100.64.1.2"):   "1.db.shop",
 			netip.MustParseAddr("fd00:1:2::12"): "1.db.shop",
+			netip.MustParseAddr("100.64.2.2"):   "2.db.shop",
+			netip.MustParseAddr("fd00:1:2::22"): "2.db.shop",
 		},
 	}
 }

@@ -50,6 +50,7 @@ type Linker struct {
 	checkPool func(pools ...netip.Prefix) error
 	plugin    *plugin.Server
 	dns       *dns.Server
+	zone      dns.Zone
 	dnsPort   uint16 // 53, unless another program holds that
 	api       *api.Server
 	worlds    *worlds
@@ -207,12 +208,12 @@ func (l *Linker) assembleDNS(ctx context.Context) error {
 	if l.dnsPort != dnsAddr.Port() {
 		l.log.Warn("another program holds port 53: containers are led elsewhere", "addr", sockets.Addr())
 	}
-	pools := []netip.Prefix{l.cfg.Pool4}
+	l.zone = dns.Zone{Name: Zone, Pools: []netip.Prefix{l.cfg.Pool4}}
 	if l.cfg.Pool6.IsValid() {
-		pools = append(pools, l.cfg.Pool6)
+		l.zone.Pools = append(l.zone.Pools, l.cfg.Pool6)
 	}
 	l.dns = dns.New(dns.Config{
-		Sockets: []*dns.Sockets{sockets}, Zone: dns.Zone{Name: Zone, Pools: pools}, Viewer: l.worlds,
+		Sockets: []*dns.Sockets{sockets}, Zone: l.zone, Viewer: l.worlds,
 		Upstream: dns.NewForwarder(dns.ForwarderConfig{Own: []netip.Addr{overlay.Gateway4}}),
 	})
 	return nil

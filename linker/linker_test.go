@@ -197,6 +197,9 @@ func TestTwoHosts(t *testing.T) {
 	if r, err := ca.Resolve(t.Context(), "db", "web"); err != nil || !r.Exists || len(r.Targets) != 1 {
 		t.Errorf("resolve = %+v, %v", r, err)
 	}
+	if r, err := ca.Resolve(t.Context(), s.Endpoints[db].Addr4.String(), ""); err != nil || len(r.Targets) != 1 || r.Targets[0].Name != "1.db.shop" {
+		t.Errorf("resolve db's address = %+v, %v", r, err)
+	}
 	eventually(t, "policy lets db reach web", func() bool {
 		c := <-a.plane.set
 		a.plane.set <- c

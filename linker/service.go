@@ -69,7 +69,7 @@ func (s service) PutApp(_ context.Context, r record.Record) error {
 	return nil
 }
 
-// Resolve implements api.Host.
+// Resolve implements api.Host. It asks what DNS asks.
 func (s service) Resolve(_ context.Context, name, from string) (api.Resolution, error) {
 	w := s.l.worlds.get()
 	view := w.view(hostAsker)
@@ -81,9 +81,8 @@ func (s service) Resolve(_ context.Context, name, from string) (api.Resolution, 
 		theirs := w.Names(ep.ID) // of another host's container, too
 		view = &theirs
 	}
-	rel := strings.TrimSuffix(record.Normal(name), "."+Zone)
-	answers, ok := view.Names[rel]
-	return api.Resolution{Name: rel + "." + Zone, Exists: ok, Targets: answers.Targets}, nil
+	full, targets, exists := s.l.zone.Lookup(view, name)
+	return api.Resolution{Name: full, Exists: exists, Targets: targets}, nil
 }
 
 // findEndpoint looks a container up by an address, by its ID or the beginning of it,

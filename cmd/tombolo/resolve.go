@@ -23,8 +23,8 @@ func newResolveCommand() *cobra.Command {
 		Use:   "resolve NAME",
 		Short: "Look a name up as a container or as the host sees it",
 		Long: `Look a name up as the host sees it (db.shop, 2.db.shop, h1.host), or with --from as
-a container sees it (db, its aliases, its links). Prints one address and instance a
-line. Exit code 1 when the name does not exist for the asker (NXDOMAIN) or nothing
+a container sees it (db, its aliases, its links); _5432._tcp.db.shop for a port, or an
+address for whose it is. Prints one address and instance a line. Exit code 1 when the name does not exist for the asker (NXDOMAIN) or nothing
 healthy stands behind it (NODATA). Names of the world outside are not looked up.`,
 		Example:           "  tombolo resolve db.shop\n  tombolo resolve db --from 1.web.shop",
 		Args:              takes(1, true, "one name"),
@@ -41,7 +41,7 @@ healthy stands behind it (NODATA). Names of the world outside are not looked up.
 			return printResolution(cmd.OutOrStdout(), r, from)
 		},
 	}
-	cmd.Flags().StringVar(&from, "from", "", "look it up as this container: an ID, a name, an overlay address, or an instance like 1.web.shop")
+	cmd.Flags().StringVar(&from, "from", "", "look it up as this container: an ID, a name (HOST/NAME of several), an overlay address, or an instance like 1.web.shop")
 	must(cmd.RegisterFlagCompletionFunc("from", completer(instanceNames).complete))
 	cmd.Flags().StringVar(&socket, "socket", "", "the linker's socket (default "+defaultLinkerSocket+"; in a lab, every host's)")
 	return cmd
