@@ -1,6 +1,7 @@
 package linker
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -74,22 +75,21 @@ func TestBrokenDataPlaneIsTold(t *testing.T) {
 
 func TestPoolIsWatched(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var found error
-		l := &Linker{log: slog.New(slog.DiscardHandler), checkPool: func(...netip.Prefix) error { return found }}
-		go func() { _ = l.watchPool(t.Context()) }()
-		time.Sleep(recheckPool + 1)
-		if got := l.problems.list(); len(got) > 0 {
-			t.Errorf("problems: %v", got)
-		}
-		found = &overlay.PoolOverlapError{Pool: DefaultPool4, Route: netip.MustParsePrefix("100.100.0.0/16"), Device: "vpn0", Table: 52}
-		time.Sleep(recheckPool)
-		if got := l.problems.list(); len(got) != 1 || !strings.Contains(got[0], "overlaps 100.100.0.0/16 on vpn0") {
-			t.Errorf("problems: %v", got)
-		}
-		found = nil
-		time.Sleep(recheckPool)
-		if got := l.problems.list(); len(got) > 0 {
-			t.Errorf("problems that are over: %v", got)
+		found := []error{nil, &overlay.PoolOverlapError{Pool: DefaultPool4, Route: netip.MustParsePrefix("100.100.0.0/16"), Device: "vpn0", Table: 52}, nil}
+		looks := 0
+		l := &Linker{log: slog.New(slog.DiscardHandler), checkPool: func(...netip.Prefix) error {
+			looks++
+			return found[looks-1]
+		}}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go func() { _ = l.watchPool(ctx) }()
+		time.Sleep(1)
+		for _, want := range []string{"", "overlaps 100.100.0.0/16 on vpn0", ""} {
+			time.Sleep(recheckPool)
+			if got := strings.Join(l.problems.list(), "\n"); (got == "") != (want == "") || !strings.Contains(got, want) {
+				t.Errorf("problems: %q, want %q", got, want)
+			}
 		}
 	})
 }
