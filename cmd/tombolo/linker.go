@@ -121,7 +121,7 @@ func (f *linkerFlags) register(flags *pflag.FlagSet) {
 	flags.Uint16Var(&f.gossipPort, "gossip-port", 7980, "port that linkers talk on, TCP and UDP")
 	flags.Uint16Var(&f.vxlanPort, "vxlan-port", 8480, "UDP port of the tunnel between hosts")
 	flags.IntVar(&f.vni, "vni", 1980, "VXLAN network identifier")
-	flags.DurationVar(&f.joinTimeout, "join-timeout", 10*time.Second, "how long to look for other hosts before going on alone")
+	flags.DurationVar(&f.joinTimeout, "join-timeout", 10*time.Second, "how long a host that has met no other looks for those to join before it begins alone")
 	flags.BoolVar(&f.debug, "debug", false, "log why, too")
 }
 
