@@ -84,20 +84,21 @@ const DefaultFailover = 7 * 24 * time.Hour
 
 // The framework's own delays.
 const (
-	callTimeout   = 10 * time.Second // of one call to the master or a linker
-	gatherWait    = 300 * time.Millisecond
-	holdOffers    = 30 * time.Second // offers that do not fit go back after so long
-	refuse        = 5 * time.Second  // and are not to come again for so long
-	killAgain     = 15 * time.Second // a KILL without effect is repeated
-	reconcileWait = time.Second      // before the first repetition; it doubles
-	reconcileMax  = 30 * time.Second
-	reconcileIdle = 5 * time.Minute // between looks for tasks that nobody knows
-	logsWait      = 2 * time.Second // for a failed task's last lines
-	logsTail      = 20
-	steady        = 2 * time.Second        // to count as up without a health check
-	patience      = 10 * time.Second       // before an app counts as one that fits nowhere
-	linkerWait    = 500 * time.Millisecond // before a linker is tried again; it doubles
-	linkerMax     = 5 * time.Second
+	callTimeout    = 10 * time.Second // of one call to the master or a linker
+	gatherWait     = 300 * time.Millisecond
+	holdOffers     = 30 * time.Second // offers that do not fit go back after so long
+	refuse         = 5 * time.Second  // and are not to come again for so long
+	refuseNameless = time.Hour        // offers of an agent whose name is no host name
+	killAgain      = 15 * time.Second // a KILL without effect is repeated
+	reconcileWait  = time.Second      // before the first repetition; it doubles
+	reconcileMax   = 30 * time.Second
+	reconcileIdle  = 5 * time.Minute // between looks for tasks that nobody knows
+	logsWait       = 2 * time.Second // for a failed task's last lines
+	logsTail       = 20
+	steady         = 2 * time.Second        // to count as up without a health check
+	patience       = 10 * time.Second       // before an app counts as one that fits nowhere
+	linkerWait     = 500 * time.Millisecond // before a linker is tried again; it doubles
+	linkerMax      = 5 * time.Second
 )
 
 // FrameworkInfo is what the framework subscribes as: partition aware, with

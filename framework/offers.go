@@ -11,6 +11,7 @@ import (
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler/calls"
 
 	"tombolo/framework/place"
+	"tombolo/linker/record"
 )
 
 // host is a host as it is known.
@@ -50,10 +51,16 @@ func (f *Framework) host(name string) *host {
 	return h
 }
 
-// offered takes note of an offer. Reserved, revocable and disk-bound resources
-// are not ours to use.
+// offered takes note of an offer. The agent's host goes by the name that its linker
+// has. Reserved, revocable and disk-bound resources are not ours to use.
 func (f *Framework) offered(in mesos.Offer, now time.Time) {
-	o := &offer{id: in.ID.Value, agent: in.AgentID.Value, host: in.Hostname, since: now}
+	name, err := record.HostName(in.Hostname)
+	if err != nil {
+		f.Log.Warn("offer declined: no linker can have this name", "agent", in.AgentID.Value, "err", err)
+		f.call(calls.Decline(in.ID).With(calls.RefuseSeconds(refuseNameless)))
+		return
+	}
+	o := &offer{id: in.ID.Value, agent: in.AgentID.Value, host: name, since: now}
 	for _, r := range in.Resources {
 		if r.Revocable != nil || r.Reservation != nil || len(r.Reservations) > 0 || r.GetRole() != "*" && r.GetRole() != "" {
 			continue
@@ -69,7 +76,7 @@ func (f *Framework) offered(in mesos.Offer, now time.Time) {
 			}
 		}
 	}
-	h := f.host(in.Hostname)
+	h := f.host(name)
 	h.agent, h.attributes = o.agent, attributes(in.Attributes)
 	f.offers[o.id] = o
 	h.cpus, h.memory = 0, 0

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -204,7 +205,7 @@ func (c *Cluster) offer() {
 		id := fmt.Sprintf("O%d", c.next())
 		c.offers[id] = &offer{h, cpus, memory}
 		list = append(list, mesos.Offer{
-			ID: mesos.OfferID{Value: id}, AgentID: mesos.AgentID{Value: h.agent}, Hostname: h.name,
+			ID: mesos.OfferID{Value: id}, AgentID: mesos.AgentID{Value: h.agent}, Hostname: fullName(h.name),
 			FrameworkID: mesos.FrameworkID{Value: c.framework}, Resources: resources(cpus, memory),
 		})
 	}
@@ -212,6 +213,9 @@ func (c *Cluster) offer() {
 		c.send(scheduler.Event{Type: scheduler.Event_OFFERS, Offers: &scheduler.Event_Offers{Offers: list}})
 	}
 }
+
+// fullName is what an agent calls itself: not as its linker does.
+func fullName(host string) string { return strings.ToUpper(host) + ".example.com" }
 
 func (c *Cluster) offered(h *host) bool {
 	for _, o := range c.offers {

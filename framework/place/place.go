@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"tombolo/framework/app"
+	"tombolo/linker/record"
 )
 
 // Host is a host as it can be used now.
@@ -131,10 +132,12 @@ func Eligible(host Host, constraints []app.Constraint) bool {
 func violated(host *Host, constraints []app.Constraint) (app.Constraint, bool) {
 	for _, c := range constraints {
 		value, has := host.Attributes[c.Attribute]
+		equal := has && value == c.Value
 		if c.Attribute == "hostname" {
-			value, has = host.Name, true
+			name, err := record.HostName(c.Value) // agents and people may say it in full
+			equal = err == nil && name == host.Name
 		}
-		if equal := has && value == c.Value; equal != (c.Op == "==") {
+		if equal != (c.Op == "==") {
 			return c, true
 		}
 	}

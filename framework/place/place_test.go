@@ -116,6 +116,9 @@ func TestRefusals(t *testing.T) {
 		{"constraint", func(_ *Host, _ *Situation, r *Request) {
 			r.Constraints = []app.Constraint{{Attribute: "hostname", Op: "!=", Value: "h1"}}
 		}, Refusal{"h1", Constraint, "constraint hostname != h1"}},
+		{"constraint by the full name", func(_ *Host, _ *Situation, r *Request) {
+			r.Constraints = []app.Constraint{{Attribute: "hostname", Op: "!=", Value: "H1.example.com"}}
+		}, Refusal{"h1", Constraint, "constraint hostname != H1.example.com"}},
 		{"attribute that is not there", func(_ *Host, _ *Situation, r *Request) {
 			r.Constraints = []app.Constraint{{Attribute: "zone", Op: "==", Value: "b"}}
 		}, Refusal{"h1", Constraint, "constraint zone == b"}},
