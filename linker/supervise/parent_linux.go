@@ -107,6 +107,8 @@ func runOnce(ctx context.Context, cfg Config) error {
 	go listen(r, beats)
 	patience := time.NewTimer(cfg.Start)
 	defer patience.Stop()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
 	for {
 		select {
 		case err := <-ended:
@@ -116,8 +118,10 @@ func runOnce(ctx context.Context, cfg Config) error {
 				beats = nil // the child is ending
 				continue
 			}
-			notify("READY=1\nWATCHDOG=1")
+			notify("READY=1")
 			patience.Reset(cfg.Patience)
+		case <-tick.C:
+			notify("WATCHDOG=1") // of the parent itself: the child is its own concern
 		case <-patience.C:
 			cfg.Log.Error("no heartbeat: killing", "pid", cmd.Process.Pid)
 			_ = cmd.Process.Kill() // fails only when it has just ended
