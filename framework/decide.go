@@ -31,7 +31,7 @@ type launch struct {
 // decide plans every app, finds hosts for what is to be launched, and repeats
 // what had no effect.
 func (f *Framework) decide(now time.Time) {
-	f.assess()
+	f.assess(now)
 	byApp := map[string][]*task{}
 	for _, id := range slices.Sorted(maps.Keys(f.tasks)) {
 		byApp[f.tasks[id].App] = append(byApp[f.tasks[id].App], f.tasks[id])
@@ -63,7 +63,7 @@ func (f *Framework) picture(d *deployment, tasks []*task, now time.Time) deploy.
 	for _, t := range tasks {
 		in.Tasks = append(in.Tasks, deploy.Task{
 			ID: t.ID, SlotID: t.slot(), Generation: t.Generation, Spec: t.Spec, Host: t.Host,
-			Phase: t.phase(), Answering: f.up(t, now), Killing: t.Killing,
+			Phase: t.phase(), Answering: f.up(t, now), Killing: t.Killing, Unhealthy: t.ill,
 		})
 	}
 	for name, service := range d.App.App.Services {
@@ -93,7 +93,7 @@ func (f *Framework) present(service app.Service, tasks []*task) []string {
 
 func (f *Framework) carryOut(d *deployment, now time.Time) (launches []launch) {
 	for _, k := range d.plan.Kill {
-		f.kill(f.tasks[k.Task], k.Reason, now)
+		f.kill(f.tasks[k.Task], k, now)
 	}
 	for _, id := range d.plan.Forget {
 		f.forget(d, id)
@@ -111,9 +111,12 @@ func (f *Framework) carryOut(d *deployment, now time.Time) (launches []launch) {
 	return launches
 }
 
-func (f *Framework) kill(t *task, reason string, now time.Time) {
-	f.Log.Info("ending task", "task", t.ID, "host", t.Host, "reason", reason)
-	t.Killing, t.Reason, t.killSent = true, reason, now
+func (f *Framework) kill(t *task, k deploy.Kill, now time.Time) {
+	f.Log.Info("ending task", "task", t.ID, "host", t.Host, "reason", k.Reason)
+	t.Killing, t.Reason, t.killSent = true, k.Reason, now
+	if k.Sick {
+		t.Sick = t.ill
+	}
 	f.batch.PutTask(t.Task)
 	f.call(calls.Kill(t.ID, t.Agent))
 }

@@ -195,7 +195,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 }
 
 // assess joins the tasks with what the catalogs say of them.
-func (f *Framework) assess() {
+func (f *Framework) assess(now time.Time) {
 	var up []*watcher
 	for _, name := range slices.Sorted(maps.Keys(f.linkers)) {
 		if w := f.linkers[name]; w.up {
@@ -221,6 +221,18 @@ func (f *Framework) assess() {
 		if any != nil {
 			t.endpoint = any
 		}
+		t.examine(any, now)
+	}
+}
+
+// examine notes since when a task is unhealthy. Where no linker can tell, it is
+// not: what is not known may not end anything.
+func (t *task) examine(seen *record.Endpoint, now time.Time) {
+	switch ill := seen != nil && seen.Running && seen.Health == record.HealthUnhealthy; {
+	case !ill:
+		t.ill = time.Time{}
+	case t.ill.IsZero():
+		t.ill = now
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"tombolo/framework/api"
@@ -105,7 +106,7 @@ func (f *Framework) status(d *deployment, tasks []*task, now time.Time) api.Stat
 		s.Up = s.Up && !outdated && (i.State == api.StateUp || i.State == api.StateDone)
 	}
 	if !d.Removing && !s.Up {
-		s.Failed = f.failure(d, s.Instances, now)
+		s.Failed = cmp.Or(f.failure(d, s.Instances, now), f.sickness(d, current, now))
 	}
 	return s
 }
@@ -240,4 +241,36 @@ func (f *Framework) failure(d *deployment, instances []api.Instance, now time.Ti
 		}
 	}
 	return ""
+}
+
+// sickness names an instance that has been unhealthy for too long to wait for it,
+// and who waits for it all the same, or nothing.
+func (f *Framework) sickness(d *deployment, current map[deploy.SlotID]*task, now time.Time) string {
+	for _, id := range f.displayed(d, current) {
+		t := current[id]
+		if t == nil || t.ill.IsZero() {
+			continue
+		}
+		if until := t.ill.Add(patience); now.Before(until) {
+			f.wakeAt(until)
+			continue
+		}
+		text := fmt.Sprintf("%s.%d is unhealthy", id.Service, id.Slot)
+		if waiting := dependents(d, id.Service); len(waiting) > 0 {
+			text += fmt.Sprintf(", and %s waits for it", strings.Join(waiting, ", "))
+		}
+		return text
+	}
+	return ""
+}
+
+// dependents are the services that wait for another to be healthy.
+func dependents(d *deployment, on string) (names []string) {
+	for id, wait := range d.plan.Wait {
+		if wait.Kind == deploy.ForDependency && d.App.App.Services[id.Service].DependsOn[on].Condition == app.Healthy {
+			names = append(names, id.Service)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }

@@ -21,6 +21,7 @@ type task struct {
 	store.Task
 	endpoint *record.Endpoint // as last seen in a catalog
 	held     bool             // every reachable linker has it, and answers with it
+	ill      time.Time        // since when it is seen to be unhealthy; zero: it is not
 	killSent time.Time
 	ending   *ending
 }
@@ -31,6 +32,9 @@ type ending struct{ acks []mesos.TaskStatus }
 
 func (t *task) slot() deploy.SlotID { return deploy.SlotID{Service: t.Service, Slot: t.Slot} }
 func (t *task) phase() deploy.Phase { return deploy.Phase(t.Phase) }
+
+// dismissed reports whether we end the task through no fault of its own.
+func (t *task) dismissed() bool { return t.Killing && t.Sick.IsZero() }
 
 // end is how a task ended.
 type end struct {
@@ -66,8 +70,11 @@ func (f *Framework) update(status mesos.TaskStatus, now time.Time) {
 	}
 	e := end{phase: phase, at: now}
 	e.reason, e.exit, e.fatal = explain(status)
+	if phase == deploy.Killed && !t.Sick.IsZero() {
+		e.phase, e.reason = deploy.Failed, "was unhealthy"
+	}
 	t.ending = &ending{acks: []mesos.TaskStatus{status}}
-	if logs := f.logsOf(t); logs != nil && !t.Killing && phase != deploy.Dropped {
+	if logs := f.logsOf(t); logs != nil && !t.dismissed() && phase != deploy.Dropped {
 		f.then(func() { f.spawn(func(ctx context.Context) { f.lastLines(ctx, logs, t, e) }) })
 		return
 	}
@@ -170,12 +177,15 @@ func (f *Framework) finish(t *task, e end) {
 
 func (f *Framework) closed(d *deployment, t *task, slot store.Slot, e end) store.Slot {
 	ran := time.Duration(0)
-	if !t.Started.IsZero() {
+	switch {
+	case !t.Sick.IsZero():
+		ran = max(t.Sick.Sub(t.Started), 0) // what it did after that does not count
+	case !t.Started.IsZero():
 		ran = e.at.Sub(t.Started)
 	}
 	history := deploy.Slot{Failures: slot.Failures}.After(deploy.End{
 		Phase: e.phase, Spec: t.Spec, At: e.at, Ran: ran, Reason: e.reason,
-		Asked: t.Killing, Restart: d.App.App.Services[t.Service].Restart,
+		Asked: t.dismissed(), Restart: d.App.App.Services[t.Service].Restart,
 	})
 	slot.Restarts++
 	slot.Failures, slot.Ended, slot.Spec, slot.Outcome = history.Failures, e.at, t.Spec, string(e.phase)

@@ -50,8 +50,9 @@ type Task struct {
 	Spec       string // digest of the service that it runs
 	Host       string
 	Phase      Phase
-	Answering  bool // runs, is healthy, and can be resolved where it must be
-	Killing    bool // its end is asked for
+	Answering  bool      // runs, is healthy, and can be resolved where it must be
+	Killing    bool      // its end is asked for
+	Unhealthy  time.Time // since when Docker calls it that; zero: it does not
 }
 
 // Slot is a slot's history.
@@ -102,6 +103,7 @@ type Launch struct {
 type Kill struct {
 	Task   string
 	Reason string
+	Sick   bool // for its health: its end counts as a failure
 }
 
 // Wait says why nothing is done for a slot.

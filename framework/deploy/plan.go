@@ -116,7 +116,7 @@ func (p *planner) remove() {
 
 func (p *planner) kill(t *Task, reason string) {
 	if !t.Killing {
-		p.plan.Kill = append(p.plan.Kill, Kill{t.ID, reason})
+		p.plan.Kill = append(p.plan.Kill, Kill{Task: t.ID, Reason: reason})
 	}
 }
 
@@ -150,9 +150,9 @@ func compareSlots(a, b SlotID) int {
 }
 
 // service plans every slot of one service, and then whether one of those that
-// run an old spec may be replaced.
+// are sick or run an old spec may be replaced.
 func (p *planner) service(service app.Service) {
-	var old []*Task
+	var old, now []*Task
 	settled := true
 	for _, slot := range p.slots[service.Name] {
 		current, fine := p.slot(service, slot)
@@ -160,8 +160,12 @@ func (p *planner) service(service app.Service) {
 			old = append(old, current)
 			continue
 		}
+		if current != nil {
+			now = append(now, current)
+		}
 		settled = settled && fine
 	}
+	p.heal(service, now)
 	p.roll(service, old, settled)
 }
 
@@ -230,8 +234,14 @@ func (p *planner) floor(history Slot) uint64 {
 
 func (p *planner) wait(slot target, wait Wait) {
 	p.plan.Wait[slot.SlotID] = wait
-	if !wait.Until.IsZero() && (p.plan.Wake.IsZero() || wait.Until.Before(p.plan.Wake)) {
-		p.plan.Wake = wait.Until
+	if !wait.Until.IsZero() {
+		p.wake(wait.Until)
+	}
+}
+
+func (p *planner) wake(at time.Time) {
+	if p.plan.Wake.IsZero() || at.Before(p.plan.Wake) {
+		p.plan.Wake = at
 	}
 }
 

@@ -84,7 +84,7 @@ func (w *world) step() Plan {
 // checkKills: a change ends at most one task a service, and only where all that
 // stays is well.
 func (w *world) checkKills(plan Plan) {
-	changed := map[string]int{}
+	changed, healed := map[string]int{}, map[string]int{}
 	for _, k := range plan.Kill {
 		for _, t := range w.in.Tasks {
 			if t.ID != k.Task {
@@ -96,10 +96,14 @@ func (w *world) checkKills(plan Plan) {
 			if k.Reason == "its service has changed" {
 				changed[t.Service]++
 			}
+			if k.Sick {
+				healed[t.Service]++
+				w.checkHealing(t)
+			}
 		}
 	}
-	for name, n := range changed {
-		if n > 1 {
+	for name := range w.in.Wanted.Services {
+		if n := changed[name] + healed[name]; n > 1 {
 			w.t.Fatalf("%d tasks of %s are replaced at once", n, name)
 		}
 	}
@@ -117,6 +121,20 @@ func (w *world) checkKills(plan Plan) {
 	}
 }
 
+// checkHealing: what is ended for its health has been unhealthy for long, may be
+// replaced, and is alone in it.
+func (w *world) checkHealing(sick Task) {
+	s := w.in.Wanted.Services[sick.Service]
+	if w.now.Sub(sick.Unhealthy) < SickFor || sick.Unhealthy.IsZero() || s.NeverReplace {
+		w.t.Fatalf("%+v is ended for its health", sick)
+	}
+	for _, t := range w.in.Tasks {
+		if t.Service == sick.Service && t.Killing && t.Phase.Live() {
+			w.t.Fatalf("%s is ended for its health while %s ends", sick.ID, t.ID)
+		}
+	}
+}
+
 func (w *world) find(id string) Task {
 	return w.in.Tasks[slices.IndexFunc(w.in.Tasks, func(t Task) bool { return t.ID == id })]
 }
@@ -128,17 +146,21 @@ func (w *world) happen() {
 	}
 	i := rapid.IntRange(0, len(w.in.Tasks)-1).Draw(w.t, "task")
 	t := &w.in.Tasks[i]
-	switch rapid.SampledFrom([]string{"go on", "answer", "fail", "lose", "return"}).Draw(w.t, "event") {
+	switch rapid.SampledFrom([]string{"go on", "answer", "sicken", "fail", "lose", "return"}).Draw(w.t, "event") {
 	case "go on":
 		w.goOn(i)
 	case "answer":
-		t.Answering = t.Phase == Running
+		t.Answering, t.Unhealthy = t.Phase == Running, time.Time{}
+	case "sicken":
+		if t.Phase == Running {
+			t.Answering, t.Unhealthy = false, w.now
+		}
 	case "fail":
 		if t.Phase.Live() {
 			w.end(i, Failed)
 		}
 	case "lose":
-		t.Phase, t.Answering = Lost, false
+		t.Phase, t.Answering, t.Unhealthy = Lost, false, time.Time{}
 	case "return":
 		if t.Phase == Lost {
 			t.Phase = Running
@@ -156,7 +178,7 @@ func (w *world) goOn(i int) {
 	case t.Phase == Staging:
 		t.Phase = Running
 	case t.Phase == Running:
-		t.Answering = true
+		t.Answering, t.Unhealthy = true, time.Time{}
 	case t.Phase == Lost:
 		t.Phase = Running
 	}

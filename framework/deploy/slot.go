@@ -27,7 +27,7 @@ type End struct {
 	At      time.Time
 	Ran     time.Duration // 0: it never did
 	Reason  string
-	Asked   bool // we killed it
+	Asked   bool // we killed it, and not for its health
 	Restart app.Restart
 }
 

@@ -26,15 +26,14 @@ func (c *Cluster) run(t *task) {
 		if terminal(t.state) || !t.host.alive {
 			return
 		}
-		t.running, t.started, t.checked, t.healthy = true, time.Now(), b.Healthy > 0, b.Healthy == 0
+		t.running, t.started, t.health = true, time.Now(), record.HealthNone
+		if b.Healthy > 0 || b.Unhealthy > 0 {
+			t.health = record.HealthStarting
+		}
 		c.moved(t, mesos.TASK_RUNNING, "")
 		c.gossip()
-		if b.Healthy > 0 {
-			c.after(b.Healthy, func() {
-				t.healthy = t.running
-				c.gossip()
-			})
-		}
+		c.turns(t, b.Healthy, record.HealthHealthy)
+		c.turns(t, b.Unhealthy, record.HealthUnhealthy)
 		if b.Run > 0 {
 			c.after(b.Run, func() {
 				state := mesos.TASK_FAILED
@@ -44,6 +43,17 @@ func (c *Cluster) run(t *task) {
 				c.ended(t, state, fmt.Sprintf("Container exited with status %d", b.Exit))
 			})
 		}
+	})
+}
+
+// turns makes a health check say something from a moment on; 0: never.
+func (c *Cluster) turns(t *task, after time.Duration, health record.Health) {
+	if after == 0 {
+		return
+	}
+	c.after(after, func() {
+		t.health = health
+		c.gossip()
 	})
 }
 
@@ -172,12 +182,6 @@ func (t *task) endpoint() *record.Endpoint {
 		return nil
 	}
 	e.ID, e.Host, e.Container, e.Running, e.Started = t.container, t.host.name, t.container, true, t.started
-	e.Health = record.HealthNone
-	if t.checked {
-		e.Health = record.HealthStarting
-		if t.healthy {
-			e.Health = record.HealthHealthy
-		}
-	}
+	e.Health = t.health
 	return &e
 }

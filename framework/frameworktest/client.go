@@ -131,6 +131,9 @@ func (cl *Client) subscribe() (*session, error) {
 	s := &session{client: cl, ready: make(chan struct{}, 1)}
 	c.session, c.framework, c.suppressed = s, cl.id, false
 	clear(c.offers)
+	for _, h := range c.hosts {
+		h.filtered = time.Time{}
+	}
 	c.send(scheduler.Event{Type: scheduler.Event_SUBSCRIBED, Subscribed: &scheduler.Event_Subscribed{
 		FrameworkID: &mesos.FrameworkID{Value: cl.id},
 	}})

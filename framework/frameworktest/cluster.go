@@ -11,6 +11,8 @@ import (
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
+
+	"tombolo/linker/record"
 )
 
 // Behaviour is what a task's container does.
@@ -18,9 +20,11 @@ type Behaviour struct {
 	Pull    string        // not empty: the image cannot be pulled, because
 	Start   time.Duration // until it runs
 	Healthy time.Duration // after that, until its health check passes; 0: it has none
-	Run     time.Duration // until it ends by itself; 0: never
-	Exit    int
-	Stop    time.Duration // how long it takes to obey a KILL
+	// Unhealthy is when, after it runs, its health check fails for good; 0: never.
+	Unhealthy time.Duration
+	Run       time.Duration // until it ends by itself; 0: never
+	Exit      int
+	Stop      time.Duration // how long it takes to obey a KILL
 }
 
 // Options describe a cluster.
@@ -85,8 +89,7 @@ type task struct {
 	state     mesos.TaskState
 	started   time.Time
 	running   bool
-	healthy   bool
-	checked   bool // it has a health check
+	health    record.Health
 	lost      bool // it was given up with its host once
 	pending   []mesos.TaskStatus
 	behaviour Behaviour

@@ -52,6 +52,7 @@ type Task struct {
 	Since      time.Time  `json:"since"` // of Phase
 	Started    time.Time  `json:"started,omitzero"`
 	Killing    bool       `json:"killing,omitempty"` // we want its end
+	Sick       time.Time  `json:"sick,omitzero"`     // of one that we end for its health: since when
 }
 
 // State is all that is stored.
