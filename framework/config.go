@@ -88,6 +88,7 @@ const (
 	gatherWait     = 300 * time.Millisecond
 	holdOffers     = 30 * time.Second // offers that do not fit go back after so long
 	refuse         = 5 * time.Second  // and are not to come again for so long
+	refuseIdle     = time.Hour        // when nothing is wanted of those who have offered
 	refuseNameless = time.Hour        // offers of an agent whose name is no host name
 	killAgain      = 15 * time.Second // a KILL without effect is repeated
 	reconcileWait  = time.Second      // before the first repetition; it doubles

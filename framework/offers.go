@@ -158,8 +158,14 @@ func (f *Framework) everybodyOffers() bool {
 }
 
 // giveBack declines what lies idle: everything when nothing is wanted, else what
-// has not fitted for a while.
+// has not fitted for a while. Then it wants no offers, unless one may come from a
+// host that a service of every host has yet to reach.
 func (f *Framework) giveBack(wanted bool, now time.Time) {
+	everywhere := f.global()
+	pause := refuse
+	if everywhere && !wanted {
+		pause = refuseIdle
+	}
 	var ids []mesos.OfferID
 	for _, id := range slices.Sorted(maps.Keys(f.offers)) {
 		until := f.offers[id].since.Add(holdOffers)
@@ -172,12 +178,32 @@ func (f *Framework) giveBack(wanted bool, now time.Time) {
 	}
 	if len(ids) > 0 {
 		f.market.filtered = true
-		f.call(calls.Decline(ids...).With(calls.RefuseSeconds(refuse)))
+		f.call(calls.Decline(ids...).With(calls.RefuseSeconds(pause)))
 	}
-	if !wanted && f.connected && !f.market.suppressed {
-		f.market.suppressed, f.market.wanting = true, nil
+	switch {
+	case wanted || !f.connected:
+	case everywhere && f.market.suppressed:
+		f.market.suppressed, f.market.filtered = false, false
+		f.call(calls.Revive())
+	case !everywhere && !f.market.suppressed:
+		f.market.suppressed = true
 		f.call(calls.Suppress())
 	}
+	if !wanted {
+		f.market.wanting = nil
+	}
+}
+
+// global reports whether any service is to be on every host.
+func (f *Framework) global() bool {
+	for _, d := range f.apps {
+		for _, s := range d.App.App.Services {
+			if s.Global && !d.Removing {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // accept uses all offers of a host for tasks. What they leave comes back.

@@ -53,7 +53,7 @@ func newPlanner(in App, now time.Time) *planner {
 	}
 	for name, service := range in.Wanted.Services {
 		if service.Global {
-			p.slots[name] = p.global(name)
+			p.slots[name] = p.global(service)
 			continue
 		}
 		for n := 1; n <= service.Replicas; n++ {
@@ -64,13 +64,22 @@ func newPlanner(in App, now time.Time) *planner {
 }
 
 // global numbers the hosts of a global service: one that has a slot keeps it, a
-// new one gets the lowest number that nobody has.
-func (p *planner) global(name string) []target {
+// new one gets the lowest number that nobody has. A host whose work is over counts
+// while it is away too: it is not to begin again when it is back.
+func (p *planner) global(service app.Service) []target {
+	name := service.Name
+	hosts := map[string]bool{}
+	for _, host := range p.in.Present[name] {
+		hosts[host] = true
+	}
 	numbers := map[string]int{}
 	used := map[int]bool{}
 	for id, slot := range p.in.Slots {
 		if id.Service != name {
 			continue
+		}
+		if slot.over(p.specs[name], service.Restart) {
+			hosts[slot.Host] = true
 		}
 		used[id.Slot] = true
 		if n, ok := numbers[slot.Host]; !ok || id.Slot < n {
@@ -78,7 +87,7 @@ func (p *planner) global(name string) []target {
 		}
 	}
 	var list []target
-	for _, host := range slices.Sorted(slices.Values(p.in.Present[name])) {
+	for _, host := range sorted(hosts) {
 		n, ok := numbers[host]
 		for next := 1; !ok; next++ {
 			if !used[next] {

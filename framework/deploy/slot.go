@@ -57,6 +57,12 @@ func Backoff(failures int, restart app.Restart) time.Duration {
 	return max(min(delay, backoffMax), restart.Delay)
 }
 
+// over reports whether nothing more is to come of the slot's last task, for good.
+func (s Slot) over(spec string, restart app.Restart) bool {
+	wait, rests := s.rest(restart, s.Ended)
+	return rests && s.Spec == spec && (wait.Kind == Complete || wait.Kind == Forever)
+}
+
 // rest says what keeps a slot whose last task has ended from another of the same
 // spec, or nothing.
 func (s Slot) rest(restart app.Restart, now time.Time) (Wait, bool) {
