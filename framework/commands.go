@@ -16,7 +16,7 @@ import (
 // PutApp implements api.Cluster. The last of several that come at once wins; the
 // same App again changes nothing but that what has failed is tried at once.
 func (f *Framework) PutApp(ctx context.Context, wanted app.App) (uint64, error) {
-	if err := check(wanted); err != nil {
+	if err := wanted.Validate(); err != nil {
 		return 0, fmt.Errorf("%w: %w", api.ErrInvalid, err)
 	}
 	return f.command(ctx, func() (uint64, error) {

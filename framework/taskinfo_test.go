@@ -3,7 +3,6 @@ package framework
 import (
 	"encoding/json"
 	"flag"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,6 +16,7 @@ import (
 	"tombolo/framework/app"
 	"tombolo/framework/mesos/wire"
 	"tombolo/framework/store"
+	"tombolo/linker/record"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -158,60 +158,9 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-func TestCheck(t *testing.T) {
-	good := func() app.App {
-		return app.App{Name: "shop", Services: map[string]app.Service{
-			"db":  {Name: "db", Image: "x", Replicas: 1, Restart: app.Restart{Condition: app.RestartAny}},
-			"web": {Name: "web", Image: "x", Replicas: 1, Restart: app.Restart{Condition: app.RestartNone}, DependsOn: map[string]app.Dependency{"db": {Condition: app.Healthy}}},
-		}}
+// What the app package lets pass, linkers understand.
+func TestBoundsAgree(t *testing.T) {
+	if app.MaxItems > record.MaxItems || app.MaxServices > record.MaxServices || app.MaxReplicas > record.MaxSlots {
+		t.Error("an app may have more than its record")
 	}
-	if err := check(good()); err != nil {
-		t.Fatal(err)
-	}
-	change := func(fn func(*app.Service)) app.App {
-		a := good()
-		s := a.Services["db"]
-		fn(&s)
-		a.Services["db"] = s
-		return a
-	}
-	tests := []struct {
-		name string
-		in   app.App
-		says string
-	}{
-		{"name", app.App{Name: "a/b", Services: good().Services}, "a/b"},
-		{"no services", app.App{Name: "shop"}, "no service"},
-		{"many services", crowd(maxServices + 1), "501 services"},
-		{"key", change(func(s *app.Service) { s.Name = "other" }), `is named "other"`},
-		{"image", change(func(s *app.Service) { s.Image = "" }), "neither an image"},
-		{"replicas", change(func(s *app.Service) { s.Replicas = -1 }), "-1 is not between"},
-		{"network mode", change(func(s *app.Service) { s.NetworkMode = "host" }), `"host" is not supported`},
-		{"restart", change(func(s *app.Service) { s.Restart.Condition = "" }), "services.db.restart"},
-		{"dependency", change(func(s *app.Service) { s.DependsOn = map[string]app.Dependency{"x": {Condition: app.Started}} }), "no service x"},
-		{"condition", change(func(s *app.Service) { s.DependsOn = map[string]app.Dependency{"web": {}} }), "services.db.depends_on.web"},
-		{"cycle", change(func(s *app.Service) { s.DependsOn = map[string]app.Dependency{"web": {Condition: app.Started}} }), "wait for each other"},
-		{"a flag that is ours", change(func(s *app.Service) { s.Docker = []app.Flag{{Name: "network", Value: "host"}} }), `flag "network"`},
-		{"an image that is a flag", change(func(s *app.Service) { s.Image = "--privileged" }), "--privileged"},
-		{"a mount over Docker's words", change(func(s *app.Service) {
-			s.Mounts = []app.Mount{{Type: app.MountVolume, Source: "a,type=bind", Target: "/x"}}
-		}), "no volume name"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			if err := check(tt.in); err == nil || !strings.Contains(err.Error(), tt.says) {
-				t.Errorf("%v, want %q", err, tt.says)
-			}
-		})
-	}
-}
-
-// crowd is an app of n services.
-func crowd(n int) app.App {
-	a := app.App{Name: "shop", Services: map[string]app.Service{}}
-	for i := range n {
-		name := fmt.Sprintf("s%d", i)
-		a.Services[name] = app.Service{Name: name, Image: "x", Restart: app.Restart{Condition: app.RestartAny}}
-	}
-	return a
 }

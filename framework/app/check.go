@@ -14,11 +14,14 @@ import (
 )
 
 // Bounds of an App. Its JSON is what the framework stores; a string may become
-// one word of a command line, whose length the kernel bounds.
+// one word of a command line, whose length the kernel bounds. Services bound how
+// long one look at an app may keep the framework, items what a linker takes in.
 const (
 	MaxAppBytes = 1 << 20
 	MaxString   = 128<<10 - 1
+	MaxServices = 500
 	MaxReplicas = 10_000
+	MaxItems    = 1024 // networks, aliases of each, links, ports, exports of one service
 )
 
 // Validate reports everything that is wrong with an App, whoever made it. An App
@@ -43,6 +46,10 @@ func (r *report) check(a *App) {
 	r.appName(a.Name)
 	if len(a.Services) == 0 {
 		r.problem(at("services"), "there is no service to run%s", r.profilesHint())
+	}
+	if n := len(a.Services); n > MaxServices {
+		r.problem(at("services"), "are %d, more than %d", n, MaxServices)
+		return
 	}
 	for _, key := range slices.Sorted(maps.Keys(a.Volumes)) {
 		r.volume(a.Volumes[key], at("volumes", key))

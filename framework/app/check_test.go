@@ -2,6 +2,8 @@ package app
 
 import (
 	"encoding/json"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -26,6 +28,16 @@ func fine() *App {
 	}
 }
 
+// crowd is n services.
+func crowd(n int) map[string]Service {
+	services := map[string]Service{}
+	for i := range n {
+		name := fmt.Sprintf("s%d", i)
+		services[name] = Service{Name: name, Image: "x", Restart: Restart{Condition: RestartAny}}
+	}
+	return services
+}
+
 func TestValidateAccepts(t *testing.T) {
 	if err := fine().Validate(); err != nil {
 		t.Error(err)
@@ -39,7 +51,21 @@ func TestValidateRefuses(t *testing.T) {
 		change func(a *App, web *Service)
 		want   string
 	}{
-		"no services":       {func(a *App, _ *Service) { a.Services = nil }, "services: there is no service to run"},
+		"no services":   {func(a *App, _ *Service) { a.Services = nil }, "services: there is no service to run"},
+		"many services": {func(a *App, w *Service) { a.Services = crowd(MaxServices) }, "services: are 501, more than 500"},
+		"no image":      {func(_ *App, w *Service) { w.Image = "" }, "services.web: has neither an image nor a build"},
+		"many ports":    {func(_ *App, w *Service) { w.Ports = make([]Port, MaxItems+1) }, "services.web.ports: are 1025, more than 1024"},
+		"many exposed":  {func(_ *App, w *Service) { w.Expose = make([]Expose, MaxItems+1) }, "services.web.expose: are 1025, more than 1024"},
+		"many links":    {func(_ *App, w *Service) { w.Links = make([]Link, MaxItems+1) }, "services.web.links: are 1025, more than 1024"},
+		"many aliases":  {func(_ *App, w *Service) { w.Networks["n"] = make([]string, MaxItems+1) }, "services.web.networks.n.aliases: are 1025, more than 1024"},
+		"long variable": {func(_ *App, w *Service) { w.Environment = map[string]string{"A": strings.Repeat("a", MaxString-1)} }, "services.web.environment.A: makes a word of 131072 bytes"},
+		"long label":    {func(_ *App, w *Service) { w.Labels = map[string]string{"a": strings.Repeat("a", MaxString-9)} }, "services.web.labels.a: makes a word of 131072 bytes"},
+		"long names": {func(_ *App, w *Service) {
+			for i := range 3 {
+				w.Networks[fmt.Sprint("n", i)] = slices.Repeat([]string{strings.Repeat("a", 63)}, 1000)
+			}
+		}, "services.web.networks: makes a word of"},
+		"long health check": {func(_ *App, w *Service) { w.Health = &Health{Test: []string{"CMD", strings.Repeat("'", 50_000)}} }, "Docker flag health-cmd has 2000"},
 		"app name":          {func(a *App, _ *Service) { a.Name = "../x" }, `name: app name "../x" must be made of`},
 		"service name":      {func(a *App, w *Service) { a.Services["-x"] = Service{Name: "-x", Image: "i", Restart: w.Restart} }, "services.-x: service name must begin"},
 		"other name":        {func(_ *App, w *Service) { w.Name = "db" }, `services.web: is named "db"`},

@@ -49,6 +49,7 @@ func (c *serviceCheck) run(key string) {
 	c.health()
 	c.limits()
 	c.flags()
+	c.bounds()
 }
 
 func (c *serviceCheck) image() {
