@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -162,5 +163,32 @@ func TestExplain(t *testing.T) {
 func TestBoundsAgree(t *testing.T) {
 	if app.MaxItems > record.MaxItems || app.MaxServices > record.MaxServices || app.MaxReplicas > record.MaxSlots {
 		t.Error("an app may have more than its record")
+	}
+}
+
+func TestCPUQuota(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		s    app.Service
+		want []mesos.Parameter
+	}{
+		{"none", app.Service{}, []mesos.Parameter{{Key: "cpu-quota", Value: "0"}}},
+		{"a limit", app.Service{Resources: app.Resources{CPULimit: 1.5}}, []mesos.Parameter{{Key: "cpu-quota", Value: "150000"}}},
+		{"the least", app.Service{Resources: app.Resources{CPULimit: 0.001}}, []mesos.Parameter{{Key: "cpu-quota", Value: "1000"}}},
+		{"the file's", app.Service{Docker: []app.Flag{{Name: "cpu-quota", Value: "7000"}}}, []mesos.Parameter{{Key: "cpu-quota", Value: "7000"}}},
+		{
+			"the file's period", app.Service{Docker: []app.Flag{{Name: "cpu-period", Value: "50000"}}},
+			[]mesos.Parameter{{Key: "cpu-period", Value: "50000"}, {Key: "cpu-quota", Value: "0"}},
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := &flags{}
+			p.all(c.s.DockerFlags())
+			p.limits(c.s.Resources)
+			got := slices.DeleteFunc(p.list, func(f mesos.Parameter) bool { return !strings.HasPrefix(f.Key, "cpu-") })
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
 	}
 }
