@@ -113,6 +113,7 @@ func (f *Framework) appRecord(d *deployment) *record.App {
 	for name, s := range d.App.App.Services {
 		out.Services[name] = record.Service{
 			Networks: s.Networks, Links: links(s.Links), Export: export(s.Export), Ports: ports(s.Expose),
+			ContainerName: s.ContainerName, Hostname: s.Hostname,
 			Replicas: s.Replicas, Generations: map[int]uint64{},
 		}
 	}

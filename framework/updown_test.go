@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tombolo/framework/api"
+	"tombolo/framework/app"
 	"tombolo/framework/frameworktest"
 )
 
@@ -14,8 +15,15 @@ func TestUpAndDown(t *testing.T) {
 	healthy := frameworktest.Behaviour{Start: time.Second, Healthy: 3 * time.Second}
 	options := frameworktest.Options{Behave: behave(map[string]frameworktest.Behaviour{"db:1": healthy})}
 	in(t, options, func(b *bed) {
+		shop := func() app.App {
+			return edit(shop(), "db", func(s *app.Service) { s.ContainerName, s.Hostname = "shop-db", "store" })
+		}
 		if revision := b.put(shop()); revision != 1 {
 			t.Errorf("revision %d, want 1", revision)
+		}
+		synctest.Wait()
+		if r := b.cluster.AppRecord("shop"); r.App == nil || r.App.Services["db"].ContainerName != "shop-db" || r.App.Services["db"].Hostname != "store" {
+			t.Errorf("names that are known before any instance is: %+v", r.App)
 		}
 		s := b.awaitUp("shop")
 		hosts := map[string]bool{}
