@@ -119,20 +119,6 @@ func (r *report) screenKey(value any, p keyPath, tree *keyTree, above verdict) {
 	}
 }
 
-// isUserKey reports whether the keys below p are names of the user's.
-func isUserKey(p keyPath) bool {
-	switch len(p) {
-	case 1:
-		return true
-	case 3:
-		switch p[2] {
-		case "environment", "labels", "annotations", "sysctls", "depends_on", "networks":
-			return true
-		}
-	}
-	return false
-}
-
 // unknown reports the keys of a file that the Compose specification does not
 // have, and takes them out of its nodes so that the other problems can be found
 // too. It says whether it took any.
@@ -185,10 +171,6 @@ func (w *keyWalk) mapping(n *yaml.Node, p keyPath, tree *keyTree) {
 		kept = append(kept, key, value)
 	}
 	n.Content = kept
-}
-
-func isExtension(key string, p keyPath) bool {
-	return strings.HasPrefix(key, "x-") && !isUserKey(p)
 }
 
 func (w *keyWalk) refuse(key *yaml.Node, p keyPath, tree *keyTree) {

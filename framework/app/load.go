@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -216,9 +217,13 @@ func (l *loading) project(ctx context.Context) (project *types.Project, err erro
 	name, _ := model["name"].(string)
 	l.dropDisabled(model)
 	l.report.screen(model)
+	veilKeys(model, at())
 	options := loader.ToOptions(&l.details, l.options)
 	options.SetProjectName(name, true)
-	return loader.ModelToProject(model, options, l.details)
+	if project, err = loader.ModelToProject(model, options, l.details); err == nil {
+		unveil(reflect.ValueOf(project))
+	}
+	return project, err
 }
 
 // dropDisabled takes the services out of the model that no active profile wants:
