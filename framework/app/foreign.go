@@ -26,7 +26,7 @@ func (l *loading) place(text string) Problem {
 	text = spaceInText.ReplaceAllString(strings.TrimSuffix(text, ": invalid compose project"), " ")
 	file := l.sources.files[0].name
 	for _, s := range l.sources.files {
-		if strings.Contains(text, s.path) {
+		if s.path != stdin && strings.Contains(text, s.path) {
 			file = s.name
 			text = strings.ReplaceAll(text, s.path, s.name)
 		}
@@ -127,12 +127,8 @@ func (ss *sources) mention(expression string) Position {
 			}
 		}
 	}
-	return Position{File: filepath.Base(ss.first())}
-}
-
-func (ss *sources) first() string {
 	if len(ss.files) == 0 {
-		return ""
+		return Position{}
 	}
-	return ss.files[0].path
+	return Position{File: ss.files[0].name}
 }

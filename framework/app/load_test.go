@@ -202,3 +202,20 @@ func TestNoFile(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// Messages name standard input where they name a file, and nowhere else.
+func TestStandardInput(t *testing.T) {
+	file, err := os.Open(filepath.Join("testdata", "stdin.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	before := os.Stdin
+	os.Stdin = file
+	defer func() { os.Stdin = before }()
+	_, _, err = Load(context.Background(), Options{Files: []string{"-"}})
+	want := `<stdin>:4:19: services.web-1.environment.A: bad variable in "${x-y"; a $ of the text's own is written $$`
+	if err == nil || err.Error() != want {
+		t.Errorf("got %v\nwant %s", err, want)
+	}
+}

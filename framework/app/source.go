@@ -20,6 +20,9 @@ const (
 	maxExtends = 16
 )
 
+// stdin is the file that is standard input.
+const stdin = "-"
+
 // source is one YAML file of the project, kept for the positions in it.
 type source struct {
 	path string       // absolute
@@ -36,7 +39,7 @@ type sources struct {
 
 // show shortens a file's name for messages.
 func (ss *sources) show(file string) string {
-	if file == "-" {
+	if file == stdin {
 		return "<stdin>"
 	}
 	rel, err := filepath.Rel(ss.base, file)
