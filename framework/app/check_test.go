@@ -94,8 +94,11 @@ func TestValidateRefuses(t *testing.T) {
 		"colon in a bind": {func(_ *App, w *Service) {
 			w.Mounts[0] = Mount{Type: MountBind, Source: "/a:/b", Target: "/c", Create: true}
 		}, `"/a:/b" is no path on a host`},
-		"source of a tmpfs":  {func(_ *App, w *Service) { w.Mounts[0].Type = MountTmpfs }, "a tmpfs has no source"},
-		"selinux":            {func(_ *App, w *Service) { w.Mounts[0].SELinux = "q" }, `selinux "q"`},
+		"source of a tmpfs": {func(_ *App, w *Service) { w.Mounts[0].Type = MountTmpfs }, "a tmpfs has no source"},
+		"selinux":           {func(_ *App, w *Service) { w.Mounts[0].SELinux = "q" }, `selinux "q"`},
+		"recursive and created": {func(_ *App, w *Service) {
+			w.Mounts[0] = Mount{Type: MountBind, Source: "/a", Target: "/b", Create: true, Options: map[string]string{"bind-recursive": "disabled"}}
+		}, "option bind-recursive excludes"},
 		"same target":        {func(_ *App, w *Service) { w.Mounts = append(w.Mounts, w.Mounts[0]) }, "two volumes go to /data"},
 		"volume name":        {func(a *App, _ *Service) { a.Volumes["data"] = Volume{Name: "/etc"} }, `volumes.data.name: "/etc" is no volume name`},
 		"volume option":      {func(a *App, _ *Service) { a.Volumes["data"] = Volume{Name: "d", Options: map[string]string{"a=b": ""}} }, `"a=b" is no name`},

@@ -202,6 +202,9 @@ func (c *serviceCheck) mountOptions(m Mount, p keyPath) {
 			c.problem(p, "option %q is not supported", key)
 		}
 	}
+	if m.Options["bind-recursive"] != "" && (m.Create || m.SELinux != "") {
+		c.problem(p, "option bind-recursive excludes making the folder and selinux")
+	}
 	if m.SELinux != "" && m.SELinux != "z" && m.SELinux != "Z" {
 		c.problem(p, "selinux %q is neither z nor Z", m.SELinux)
 	}

@@ -83,18 +83,29 @@ func (s *serviceMapping) volumeOptions(in *types.ServiceVolumeVolume, options ma
 	}
 }
 
+// bindOptions makes the folder on the host unless the file says otherwise, as
+// `docker compose` does for both forms.
 func (s *serviceMapping) bindOptions(in *types.ServiceVolumeBind, options map[string]string, p keyPath) (create bool, selinux string) {
 	if in == nil {
-		return false, ""
+		return true, ""
 	}
 	if in.Propagation != "" {
 		options["bind-propagation"] = in.Propagation
 	}
-	if in.Recursive != "" {
-		options["bind-recursive"] = in.Recursive
-		s.report.warn(p.to("bind", "recursive"), "needs Docker 25 or later on the hosts")
+	create, selinux = bool(in.CreateHostPath), in.SELinux
+	if in.Recursive == "" {
+		return create, selinux
 	}
-	return bool(in.CreateHostPath), in.SELinux
+	options["bind-recursive"] = in.Recursive
+	p = p.to("bind", "recursive")
+	s.report.warn(p, "needs Docker 25 or later on the hosts")
+	if create {
+		s.report.warn(p, "`docker run` makes no folder then: it must be there on the hosts")
+	}
+	if selinux != "" {
+		s.report.problem(p, "excludes selinux: `docker run` has no words for both")
+	}
+	return false, ""
 }
 
 func tmpfsOptions(in *types.ServiceVolumeTmpfs, options map[string]string) {

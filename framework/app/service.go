@@ -78,6 +78,9 @@ func (s *serviceMapping) image(project string) {
 	switch policy := s.in.PullPolicy; policy {
 	case "", types.PullPolicyAlways, types.PullPolicyNever, types.PullPolicyMissing, types.PullPolicyBuild:
 		s.out.PullPolicy = policy
+		if policy == types.PullPolicyNever {
+			s.report.warn(s.path.to("pull_policy"), "never cannot be kept: agents pull what their host does not have")
+		}
 	case types.PullPolicyIfNotPresent:
 		s.out.PullPolicy = types.PullPolicyMissing
 	default:
