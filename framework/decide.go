@@ -169,11 +169,8 @@ func (f *Framework) bury(d *deployment) {
 	for _, id := range slices.Collect(maps.Keys(d.slots)) {
 		f.forget(d, id)
 	}
-	for _, v := range d.App.App.Volumes {
-		if d.Volumes && !v.External {
-			f.batch.DeletePin(v.Name)
-			delete(f.pins, v.Name)
-		}
+	if d.Volumes {
+		f.unpin(d.App.App)
 	}
 	f.batch.DeleteApp(name)
 	delete(f.apps, name)
@@ -246,26 +243,6 @@ func (f *Framework) request(l launch) place.Request {
 	}
 }
 
-// tied are the volumes of a service that are on one host only.
-func (f *Framework) tied(name string, service app.Service) []string {
-	var names []string
-	for _, m := range service.Mounts {
-		if m.Type != app.MountVolume || m.Source == "" {
-			continue
-		}
-		driver := ""
-		for _, v := range f.apps[name].App.App.Volumes {
-			if v.Name == m.Source {
-				driver = v.Driver
-			}
-		}
-		if driver == "" || driver == "local" {
-			names = append(names, m.Source)
-		}
-	}
-	return names
-}
-
 // start makes the task that an assignment stands for, and stores it.
 func (f *Framework) start(l launch, a place.Assignment, now time.Time) mesos.TaskInfo {
 	d := f.apps[l.app]
@@ -285,12 +262,6 @@ func (f *Framework) start(l launch, a place.Assignment, now time.Time) mesos.Tas
 	slot.Generation, slot.Host = l.Generation, a.Host
 	d.slots[id] = slot
 	f.batch.PutSlot(slot)
-	for _, volume := range t.Volumes {
-		if f.pins[volume] == "" {
-			f.pins[volume] = a.Host
-			f.batch.PutPin(volume, a.Host)
-		}
-	}
 	delete(d.stuck, id)
 	r := reservation(service)
 	h := f.hosts[a.Host]
@@ -300,7 +271,7 @@ func (f *Framework) start(l launch, a place.Assignment, now time.Time) mesos.Tas
 
 // situation is the cluster as place sees it.
 func (f *Framework) situation() place.Situation {
-	s := place.Situation{Pins: f.pins}
+	s := place.Situation{Pins: f.homes()}
 	offers := map[string][]*offer{}
 	for _, id := range slices.Sorted(maps.Keys(f.offers)) {
 		offers[f.offers[id].host] = append(offers[f.offers[id].host], f.offers[id])

@@ -153,6 +153,7 @@ func (f *Framework) advance(t *task, phase deploy.Phase, status mesos.TaskStatus
 		t.Reason = t.Host + " is unreachable"
 	case phase == deploy.Running && t.Started.IsZero():
 		t.Started = now
+		f.pin(t)
 	}
 	f.batch.PutTask(t.Task)
 }

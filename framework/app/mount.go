@@ -2,6 +2,7 @@ package app
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -51,6 +52,22 @@ func (s *serviceMapping) mount(in types.ServiceVolumeConfig, p keyPath) (Mount, 
 	}
 	mount.Options = nonEmpty(options)
 	return mount, true
+}
+
+// external warns of volumes that are somewhere already: nobody knows on which host,
+// and Docker makes an empty one on any other.
+func (s *serviceMapping) external() {
+	if slices.ContainsFunc(s.out.Constraints, func(c Constraint) bool { return c.Op == "==" }) {
+		return
+	}
+	p := s.path.to("volumes")
+	for i, in := range s.in.Volumes {
+		v, ok := s.project.Volumes[in.Source]
+		if ok && in.Type == types.VolumeTypeVolume && bool(v.External) && (v.Driver == "" || v.Driver == "local") {
+			s.report.warn(s.report.item(p, i, len(s.in.Volumes)),
+				"%s is external: a host that does not have it gets an empty one; say who has it in deploy.placement.constraints", in.Source)
+		}
+	}
 }
 
 // volumeSource gives the mount Docker's name of the volume.

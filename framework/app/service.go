@@ -60,6 +60,7 @@ func (s *serviceMapping) service(project string) Service {
 	s.mounts()
 	s.health()
 	s.deploy()
+	s.external()
 	s.resources()
 	s.stop()
 	s.extend(s.in.Extensions[extension])
