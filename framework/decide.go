@@ -32,6 +32,7 @@ type launch struct {
 // what had no effect.
 func (f *Framework) decide(now time.Time) {
 	f.assess(now)
+	f.expunge(now)
 	byApp := map[string][]*task{}
 	for _, id := range slices.Sorted(maps.Keys(f.tasks)) {
 		byApp[f.tasks[id].App] = append(byApp[f.tasks[id].App], f.tasks[id])
@@ -251,7 +252,7 @@ func (f *Framework) start(l launch, a place.Assignment, now time.Time) mesos.Tas
 	t := &task{Task: store.Task{
 		ID:  fmt.Sprintf("%s.%s.%d.g%d", l.app, id.Service, id.Slot, l.Generation),
 		App: l.app, Service: id.Service, Slot: id.Slot, Generation: l.Generation, Spec: l.Spec,
-		Agent: f.hosts[a.Host].agent, Host: a.Host, Ports: a.Ports, Volumes: f.tied(l.app, service),
+		Agent: f.hosts[a.Host].agent, Host: a.Host, Ports: service.Ports, Volumes: f.tied(l.app, service),
 		Phase: string(deploy.Launched), Created: now, Since: now,
 	}}
 	f.Log.Info("launching task", "task", t.ID, "host", t.Host)
@@ -290,10 +291,7 @@ func (f *Framework) situation() place.Situation {
 	for _, id := range slices.Sorted(maps.Keys(f.tasks)) {
 		t := f.tasks[id]
 		s.Residents = append(s.Residents, place.Resident{App: t.App, Service: t.Service, Host: t.Host})
-		for _, port := range t.Ports {
-			by := fmt.Sprintf("%s/%s.%d", t.App, t.Service, t.Slot)
-			s.Taken = append(s.Taken, place.Taken{Host: t.Host, Port: port, By: by, App: t.App, Service: t.Service})
-		}
+		s.Taken = append(s.Taken, t.taken()...)
 	}
 	s.Taken = append(s.Taken, f.foreignPorts()...)
 	slices.SortStableFunc(s.Taken, func(a, b place.Taken) int { return cmp.Compare(a.By, b.By) })

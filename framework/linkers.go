@@ -8,9 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"tombolo/framework/app"
 	"tombolo/framework/deploy"
-	"tombolo/framework/place"
 	linker "tombolo/linker/api"
 	"tombolo/linker/record"
 )
@@ -281,28 +279,4 @@ func (f *Framework) problem(h *host) string {
 		}
 	}
 	return "linker of " + h.name + " is not known"
-}
-
-// foreignPorts are the host ports of containers that are no tasks of ours.
-func (f *Framework) foreignPorts() (taken []place.Taken) {
-	for _, w := range f.linkers {
-		if !w.up {
-			continue
-		}
-		for _, e := range w.snapshot.Endpoints {
-			if e.Host != w.name || f.tasks[e.Task] != nil || !e.Running {
-				continue
-			}
-			for _, p := range e.Published {
-				port := app.Port{Host: p.HostPort, Target: p.Port, Proto: p.Proto}
-				if p.HostIP.IsValid() {
-					port.HostIP = p.HostIP.String()
-				}
-				taken = append(taken, place.Taken{
-					Host: e.Host, Port: port, By: "container " + e.Container, App: e.App, Service: e.Service,
-				})
-			}
-		}
-	}
-	return taken
 }

@@ -318,3 +318,23 @@ func find(s api.Status, service string, slot int) api.Instance {
 func nobodyOn(s api.Status, host string) bool {
 	return !slices.ContainsFunc(s.Instances, func(i api.Instance) bool { return i.Host == host })
 }
+
+// A host that comes back as another agent has none of the tasks that it had: what
+// they held is free.
+func TestHostBackAsAnotherAgent(t *testing.T) {
+	in(t, frameworktest.Options{}, func(b *bed) {
+		onH1 := func(s *app.Service) {
+			s.Ports = []app.Port{{Host: 8080, Target: 80, Proto: "tcp"}}
+			s.Constraints = []app.Constraint{{Attribute: "hostname", Op: "==", Value: "h1"}}
+		}
+		b.put(edit(shop(), "db", func(s *app.Service) { onH1(s); s.NeverReplace = true }))
+		b.awaitUp("shop")
+		b.cluster.KillHost("h1")
+		b.await("shop", "lost", time.Minute, func(s api.Status) bool { return find(s, "db", 1).State == api.StateLost })
+		b.cluster.ReturnAnew("h1")
+		b.put(edit(edit(shop(), "cache", onH1), "db", func(s *app.Service) { s.NeverReplace = true }))
+		if i := find(b.awaitUp("shop"), "cache", 1); i.Host != "h1" {
+			t.Errorf("cache %+v", i)
+		}
+	})
+}

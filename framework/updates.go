@@ -176,6 +176,16 @@ func (f *Framework) finish(t *task, e end) {
 	}
 }
 
+// expunge ends what is lost for good: its host is back under another agent, which
+// knows nothing of the tasks of the one before.
+func (f *Framework) expunge(now time.Time) {
+	for _, t := range f.tasks {
+		if h := f.hosts[t.Host]; t.phase() == deploy.Lost && h != nil && h.agent != "" && h.agent != t.Agent {
+			f.finish(t, end{phase: deploy.Dropped, reason: t.Host + " came back as another agent", at: now})
+		}
+	}
+}
+
 func (f *Framework) closed(d *deployment, t *task, slot store.Slot, e end) store.Slot {
 	ran := time.Duration(0)
 	switch {

@@ -1,6 +1,7 @@
 package frameworktest
 
 import (
+	"fmt"
 	"time"
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
@@ -80,6 +81,16 @@ func (c *Cluster) Return(name string) {
 	}
 	c.gossip()
 	c.offer()
+}
+
+// ReturnAnew brings a host back that has lost all: its agent is another one.
+func (c *Cluster) ReturnAnew(name string) {
+	c.mu.Lock()
+	h := c.hosts[name]
+	clear(h.tasks)
+	h.agent = fmt.Sprintf("S%d", c.next()+len(c.hosts))
+	c.mu.Unlock()
+	c.Return(name)
 }
 
 // StopLinker and StartLinker end and start the linker of a host.

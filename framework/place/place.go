@@ -39,8 +39,8 @@ type Request struct {
 	Slot         int
 	CPUs         float64
 	MemBytes     int64
-	Ports        []app.Port
-	Volumes      []string // names of the volumes that tie it to their host
+	Ports        []app.Port // those without a host port take any free one: the host's linker's
+	Volumes      []string   // names of the volumes that tie it to their host
 	Constraints  []app.Constraint
 	Host         string // not empty: there or nowhere (one instance a host)
 	Avoid        string // there only if nowhere else: its last task failed there
@@ -58,8 +58,7 @@ type Situation struct {
 type Assignment struct {
 	Request int
 	Host    string
-	Ports   []app.Port // the request's, with a host port each
-	Offered []uint16   // those host ports that lie inside the offered ranges
+	Offered []uint16 // the host ports that lie inside the offered ranges
 }
 
 // Kind classes a refusal.
@@ -107,8 +106,7 @@ func Place(situation Situation, requests []Request) Result {
 			continue
 		}
 		if best := room.best(request); best != nil {
-			ports, offered := room.take(best, request)
-			result.Assigned = append(result.Assigned, Assignment{i, best.Name, ports, offered})
+			result.Assigned = append(result.Assigned, Assignment{i, best.Name, room.take(best, request)})
 			continue
 		}
 		why := room.explain(request)

@@ -203,16 +203,11 @@ func TestLaterRequestsSeeEarlierOnes(t *testing.T) {
 	}
 }
 
-func TestChosenPorts(t *testing.T) {
+func TestOfferedPorts(t *testing.T) {
 	s := Situation{Hosts: hosts("h1")}
-	s.Hosts[0].Ports = []PortRange{{31000, 31001}}
-	r := Request{App: "shop", Service: "web", Ports: []app.Port{
-		{Host: 8080, Target: 80, Proto: "tcp"}, {Target: 81, Proto: "tcp"}, {Target: 82, Proto: "tcp"}, {Target: 83, Proto: "tcp"},
-	}}
-	want := []Assignment{{Host: "h1", Offered: []uint16{31000, 31001}, Ports: []app.Port{
-		{Host: 8080, Target: 80, Proto: "tcp"}, {Host: 31000, Target: 81, Proto: "tcp"},
-		{Host: 31001, Target: 82, Proto: "tcp"}, {Host: fallback.First, Target: 83, Proto: "tcp"},
-	}}}
+	s.Hosts[0].Ports = []PortRange{{0, 79}, {8000, 8080}}
+	r := Request{App: "shop", Service: "web", Ports: []app.Port{{Host: 8080, Target: 80, Proto: "tcp"}, {Target: 81, Proto: "tcp"}, {Host: 443, Proto: "tcp"}}}
+	want := []Assignment{{Host: "h1", Offered: []uint16{8080}}}
 	if diff := cmp.Diff(want, Place(s, []Request{r}).Assigned); diff != "" {
 		t.Error(diff)
 	}
@@ -226,11 +221,7 @@ func TestReplicasShareAPort(t *testing.T) {
 	for i := range r {
 		r[i].Ports = []app.Port{{Host: 8080, Target: 80, Proto: "tcp"}, {Target: 81, Proto: "tcp"}}
 	}
-	want := []Assignment{
-		{Request: 0, Host: "h1", Ports: []app.Port{r[0].Ports[0], {Host: 8000, Target: 81, Proto: "tcp"}}, Offered: []uint16{8080, 8000}},
-		{Request: 1, Host: "h2", Ports: []app.Port{r[0].Ports[0], {Host: fallback.First, Target: 81, Proto: "tcp"}}},
-		{Request: 2, Host: "h1", Ports: []app.Port{r[0].Ports[0], {Host: 8001, Target: 81, Proto: "tcp"}}, Offered: []uint16{8001}},
-	}
+	want := []Assignment{{Request: 0, Host: "h1", Offered: []uint16{8080}}, {Request: 1, Host: "h2"}, {Request: 2, Host: "h1"}}
 	if diff := cmp.Diff(want, Place(s, r).Assigned); diff != "" {
 		t.Error(diff)
 	}

@@ -75,7 +75,7 @@ func checkRoom(t *rapid.T, s Situation, requests []Request, got Result) {
 		r := requests[a.Request]
 		cpus[a.Host] += milli(r.CPUs)
 		memory[a.Host] += r.MemBytes
-		for _, p := range a.Ports {
+		for _, p := range r.Ports {
 			key := fmt.Sprint(a.Host, p.Host)
 			if ports[key] {
 				t.Fatalf("port %d of %s is given twice", p.Host, a.Host)

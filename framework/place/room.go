@@ -163,13 +163,10 @@ func (r *room) refuse(s *space, request *Request) func() Refusal {
 	return nil
 }
 
-// holder says who holds a port and does not share it with sharer, who may be nil.
+// holder says who holds a port and does not share it with sharer.
 func (s *space) holder(port app.Port, sharer *Request) (string, bool) {
-	if port.Host == 0 {
-		return "", false
-	}
 	for _, t := range s.taken {
-		if Overlap(t.Port, port) && (sharer == nil || !t.shares(port, sharer)) {
+		if Overlap(t.Port, port) && !t.shares(port, sharer) {
 			return t.By, true
 		}
 	}
@@ -191,9 +188,9 @@ func Overlap(a, b app.Port) bool {
 
 func everywhere(ip string) bool { return ip == "" || ip == "0.0.0.0" || ip == "::" }
 
-// take books the request on the host and returns its ports, and which of them
-// the host offered.
-func (r *room) take(s *space, request *Request) (ports []app.Port, offered []uint16) {
+// take books the request on the host and returns which of its ports the host
+// offered.
+func (r *room) take(s *space, request *Request) (offered []uint16) {
 	s.cpus -= milli(request.CPUs)
 	s.memory -= request.MemBytes
 	r.add(s, request.App, request.Service)
@@ -202,40 +199,18 @@ func (r *room) take(s *space, request *Request) (ports []app.Port, offered []uin
 	}
 	by := fmt.Sprintf("%s/%s.%d", request.App, request.Service, request.Slot)
 	for _, port := range request.Ports {
-		if port.Host == 0 {
-			port.Host = s.free(port)
-		}
 		s.taken = append(s.taken, Taken{s.Name, port, by, request.App, request.Service})
-		ports = append(ports, port)
 		// A port that is shared can be taken from an offer once only.
 		if s.offers(port.Host) && !s.given[port.Host] {
 			offered = append(offered, port.Host)
 			s.given[port.Host] = true
 		}
 	}
-	return ports, offered
-}
-
-// Where no range is offered, any port is chosen from this one: above Mesos'
-// usual offer, below where kernels choose source ports.
-var fallback = PortRange{32001, 32767}
-
-// free chooses a host port: the first free one that is offered, else of fallback,
-// else 0, which leaves it to the linker.
-func (s *space) free(port app.Port) uint16 {
-	for _, span := range append(slices.Clone(s.Ports), fallback) {
-		for n := int(span.First); n <= int(span.Last); n++ {
-			port.Host = uint16(n)
-			if _, taken := s.holder(port, nil); !taken && n > 0 {
-				return port.Host
-			}
-		}
-	}
-	return 0
+	return offered
 }
 
 func (s *space) offers(port uint16) bool {
-	return slices.ContainsFunc(s.Ports, func(span PortRange) bool {
+	return port != 0 && slices.ContainsFunc(s.Ports, func(span PortRange) bool {
 		return span.First <= port && port <= span.Last
 	})
 }

@@ -43,7 +43,7 @@ type Task struct {
 	Spec       string     `json:"spec"` // digest of what it runs
 	Agent      string     `json:"agent"`
 	Host       string     `json:"host"`
-	Ports      []app.Port `json:"ports,omitempty"` // published, each with its host port
+	Ports      []app.Port `json:"ports,omitempty"` // published
 	Volumes    []string   `json:"volumes,omitempty"`
 	Phase      string     `json:"phase"`
 	Reason     string     `json:"reason,omitempty"`
