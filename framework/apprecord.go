@@ -77,11 +77,15 @@ func (f *Framework) handAll(w *watcher) {
 	})
 }
 
-// sweep entombs the apps of a catalog that nobody wants: they were removed by a
-// framework that died before it could say so.
+// sweep entombs the apps of a catalog that nobody wants: we removed them, and died
+// before we could say so. Other frameworks' are theirs, and while we do not lead, one
+// that does may want what we do not know of.
 func (f *Framework) sweep(s *record.Snapshot) {
-	for name := range s.Apps {
-		if _, buried := f.graves[name]; f.apps[name] == nil && !buried {
+	if !f.connected {
+		return
+	}
+	for name, owner := range s.Owners {
+		if _, buried := f.graves[name]; owner == f.id && f.apps[name] == nil && !buried {
 			f.entomb(name)
 		}
 	}

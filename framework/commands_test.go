@@ -129,8 +129,38 @@ func TestVolumesForgotten(t *testing.T) {
 	})
 }
 
+// TestRemovedUnseen: what a framework removed while no linker could hear of it, the
+// next one takes out of the catalog.
+func TestRemovedUnseen(t *testing.T) {
+	in(t, frameworktest.Options{}, func(b *bed) {
+		b.put(shop())
+		b.awaitUp("shop")
+		for _, name := range b.hosts {
+			b.cluster.StopLinker(name)
+		}
+		time.Sleep(10 * time.Second)
+		b.remove("shop")
+		b.awaitGone("shop")
+		if err := b.stop(); err != nil {
+			t.Fatal(err)
+		}
+		if b.cluster.AppRecord("shop").Deleted {
+			t.Fatal("the linkers were told: the test tests nothing")
+		}
+		for _, name := range b.hosts {
+			b.cluster.StartLinker(name)
+		}
+		b.start()
+		time.Sleep(10 * time.Second)
+		if r := b.cluster.AppRecord("shop"); !r.Deleted {
+			t.Errorf("still there: %+v", r)
+		}
+	})
+}
+
 // TestStoreLost: a framework with an empty store writes over what an earlier one
-// has left in the catalogs, and kills what that one has left running.
+// has left in the catalogs of the apps that it wants too, and kills what that one
+// has left running.
 func TestStoreLost(t *testing.T) {
 	in(t, frameworktest.Options{}, func(b *bed) {
 		b.put(shop())
@@ -154,8 +184,8 @@ func TestStoreLost(t *testing.T) {
 		if r := b.cluster.AppRecord("shop"); !old.Less(r.Version) || r.App == nil {
 			t.Errorf("record %+v, was %+v", r.Version, old)
 		}
-		if r := b.cluster.AppRecord("blog"); !r.Deleted {
-			t.Errorf("an app that nobody wants is still there: %+v", r)
+		if r := b.cluster.AppRecord("blog"); r.Deleted {
+			t.Error("the record of another framework's app was removed: it may live")
 		}
 	})
 }

@@ -51,6 +51,9 @@ func (f *Framework) subscribed(s *scheduler.Event_Subscribed) {
 		f.Log.Info("registered", "framework", id)
 		f.id = id
 		f.batch.SetFrameworkID(id)
+		for _, d := range f.apps {
+			d.sent = nil // its record names its owner
+		}
 	}
 	if m := s.GetMasterInfo(); m != nil {
 		f.Config.Info.Master = masterAddress(m)
@@ -62,6 +65,11 @@ func (f *Framework) subscribed(s *scheduler.Event_Subscribed) {
 		t.killSent = time.Time{} // what was under way may have been lost with the connection
 	}
 	f.reconcile.start(f.tasks, time.Now())
+	for _, w := range f.linkers {
+		if w.up {
+			f.sweep(w.snapshot)
+		}
+	}
 }
 
 func masterAddress(m *mesos.MasterInfo) string {

@@ -60,7 +60,7 @@ func (l *Linker) Watch(ctx context.Context, fn func(*record.Snapshot)) error {
 func (c *Cluster) catalog() *record.Snapshot {
 	s := &record.Snapshot{
 		Index: c.index, Hosts: map[string]*record.Host{}, Endpoints: map[string]*record.Endpoint{},
-		Apps: map[string]*record.App{}, Suspended: map[string]bool{},
+		Apps: map[string]*record.App{}, Owners: map[string]string{}, Suspended: map[string]bool{},
 	}
 	for i, h := range c.sorted() {
 		s.Hosts[h.name] = &record.Host{
@@ -82,7 +82,7 @@ func (c *Cluster) catalog() *record.Snapshot {
 	}
 	for name, r := range c.apps {
 		if !r.Deleted {
-			s.Apps[name] = r.App
+			s.Apps[name], s.Owners[name] = r.App, r.Owner
 		}
 	}
 	return s

@@ -157,8 +157,8 @@ func TestApps(t *testing.T) {
 		t.Error("an endpoint is taken for an app")
 	}
 	c.Suspend("fw")
-	if c.Snapshot().Apps["shop"] == nil {
-		t.Error("no app left")
+	if s := c.Snapshot(); s.Apps["shop"] == nil || s.Owners["shop"] != "fw" {
+		t.Errorf("no app left, or nobody's: %v", s.Owners)
 	}
 }
 

@@ -20,6 +20,7 @@ func newPicture() picture {
 			Hosts:     map[string]*record.Host{},
 			Endpoints: map[string]*record.Endpoint{},
 			Apps:      map[string]*record.App{},
+			Owners:    map[string]string{},
 			Suspended: map[string]bool{},
 		},
 		last: &record.Snapshot{},
@@ -39,6 +40,9 @@ func (p *picture) set(r record.Record) {
 		show(p.now.Endpoints, r, r.Endpoint)
 	case record.KindApp:
 		show(p.now.Apps, r, r.App)
+		if p.now.Owners[r.Name] = r.Owner; r.Deleted {
+			delete(p.now.Owners, r.Name)
+		}
 	}
 }
 
@@ -77,7 +81,7 @@ func (p *picture) snapshot() *record.Snapshot {
 		s.Endpoints = maps.Clone(p.now.Endpoints)
 	}
 	if p.stale[record.KindApp] {
-		s.Apps = maps.Clone(p.now.Apps)
+		s.Apps, s.Owners = maps.Clone(p.now.Apps), maps.Clone(p.now.Owners)
 	}
 	if p.stale[""] {
 		s.Suspended = maps.Clone(p.now.Suspended)

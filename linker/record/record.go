@@ -168,5 +168,6 @@ type Snapshot struct {
 	Hosts     map[string]*Host     `json:"hosts"`
 	Endpoints map[string]*Endpoint `json:"endpoints"` // by endpoint ID
 	Apps      map[string]*App      `json:"apps"`
+	Owners    map[string]string    `json:"owners,omitempty"`    // of apps: the framework that wrote each
 	Suspended map[string]bool      `json:"suspended,omitempty"` // host names thought dead
 }
