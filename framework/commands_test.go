@@ -229,3 +229,36 @@ func TestLogs(t *testing.T) {
 		}
 	})
 }
+
+// What is followed goes on when the linker that shows it is back, and says nothing
+// twice.
+func TestLogsOverALinkersRestart(t *testing.T) {
+	in(t, frameworktest.Options{}, func(b *bed) {
+		b.put(shop())
+		home := find(b.awaitUp("shop"), "db", 1).Host
+		ctx, cancel := context.WithTimeout(b.t.Context(), 5*time.Minute)
+		defer cancel()
+		lines := map[string]int{}
+		done := make(chan error)
+		go func() {
+			done <- b.f.Logs(ctx, "shop", api.LogQuery{Follow: true, Service: "db"}, func(l api.LogLine) error {
+				lines[l.Line]++
+				return nil
+			})
+		}()
+		time.Sleep(time.Second)
+		b.cluster.StopLinker(home)
+		b.cluster.Say("shop.db.1.g1", "nobody listens")
+		time.Sleep(time.Minute)
+		b.cluster.StartLinker(home)
+		b.cluster.Say("shop.db.1.g1", "here I am again")
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		for _, want := range []string{"something is wrong", "nobody listens", "here I am again"} {
+			if lines[want] != 1 {
+				t.Errorf("%q came %d times: %v", want, lines[want], lines)
+			}
+		}
+	})
+}

@@ -3,6 +3,7 @@ package framework
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -55,7 +56,7 @@ type copier struct {
 func (c *copier) begin(ctx context.Context, group *errgroup.Group, i api.Instance, first bool) {
 	logs, ok := c.f.Config.Linkers[i.Host]
 	key := i.Task
-	if i.Task == "" || i.Container == "" || !ok {
+	if i.Task == "" || i.Container == "" || i.Started.IsZero() || !ok {
 		key = fmt.Sprintf("%s.%d.g%d ended", i.Service, i.Slot, i.Generation)
 	}
 	if c.seen[key] {
@@ -69,26 +70,55 @@ func (c *copier) begin(ctx context.Context, group *errgroup.Group, i api.Instanc
 		return
 	}
 	c.seen[key] = true
-	options := linker.LogOptions{Follow: c.query.Follow, Tail: max(c.query.Tail, 0)}
-	var after time.Time
+	from := start{tail: max(c.query.Tail, 0)}
 	switch {
 	case !first:
-		options.Tail = 0
+		from.tail = 0
 	case c.query.Tail < 0:
-		options.Tail, after = 1, time.Now()
+		from = start{tail: 1, time: time.Now()}
 	}
-	group.Go(func() error {
-		err := logs.Logs.Logs(ctx, i.Container, options, func(line linker.LogLine) error {
-			if line.Time.Before(after) {
+	group.Go(func() error { return c.copy(ctx, logs.Logs, i, from) })
+}
+
+// start is where a copy begins: with so many last lines, all for 0, and of those
+// with the first that is not older.
+type start struct {
+	tail int
+	time time.Time
+}
+
+// copy copies one task's output. What is followed goes on where it stopped when the
+// linker of its host is back, for as long as the task is there.
+func (c *copier) copy(ctx context.Context, logs Logs, i api.Instance, from start) error {
+	for pause := linkerWait; ; pause = min(2*pause, linkerMax) {
+		next, gone := from.time, error(nil)
+		options := linker.LogOptions{Follow: c.query.Follow, Tail: from.tail}
+		err := logs.Logs(ctx, i.Container, options, func(line linker.LogLine) error {
+			if line.Time.Before(from.time) {
 				return nil
 			}
-			return c.line(i, line)
+			next, pause = line.Time.Add(1), linkerWait
+			gone = c.line(i, line)
+			return gone
 		})
-		if err != nil && ctx.Err() == nil && !c.query.Follow {
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case gone != nil:
+			return gone
+		case !c.query.Follow && err != nil:
 			return fmt.Errorf("%s.%d on %s: %w", i.Service, i.Slot, i.Host, err)
+		case !c.query.Follow || !c.f.shows(i) || !sleep(ctx, pause):
+			return nil
 		}
-		return nil
-	})
+		from = start{time: next}
+	}
+}
+
+// shows reports whether an instance still has the task that it had.
+func (f *Framework) shows(i api.Instance) bool {
+	snapshot, _ := f.Snapshot()
+	return slices.ContainsFunc(snapshot.Apps[i.App].Instances, func(o api.Instance) bool { return o.Task == i.Task })
 }
 
 func (c *copier) last(i api.Instance) error {

@@ -9,6 +9,7 @@ import (
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
 
+	linker "tombolo/linker/api"
 	"tombolo/linker/record"
 )
 
@@ -30,6 +31,8 @@ func (c *Cluster) run(t *task) {
 		if b.Healthy > 0 || b.Unhealthy > 0 {
 			t.health = record.HealthStarting
 		}
+		c.say(t, "I am "+t.container)
+		c.say(t, "something is wrong")
 		c.moved(t, mesos.TASK_RUNNING, "")
 		c.gossip()
 		c.turns(t, b.Healthy, record.HealthHealthy)
@@ -44,6 +47,11 @@ func (c *Cluster) run(t *task) {
 			})
 		}
 	})
+}
+
+func (c *Cluster) say(t *task, text string) {
+	// No two lines have one time, as with Docker.
+	t.said = append(t.said, linker.LogLine{Stream: "stderr", Time: time.Now().Add(time.Duration(len(t.said))), Line: text})
 }
 
 // turns makes a health check say something from a moment on; 0: never.

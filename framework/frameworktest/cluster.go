@@ -12,6 +12,7 @@ import (
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
 
+	linker "tombolo/linker/api"
 	"tombolo/linker/record"
 )
 
@@ -90,6 +91,7 @@ type task struct {
 	started   time.Time
 	running   bool
 	health    record.Health
+	said      []linker.LogLine
 	lost      bool // it was given up with its host once
 	pending   []mesos.TaskStatus
 	behaviour Behaviour

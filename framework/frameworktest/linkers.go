@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
+	"strings"
 
 	linker "tombolo/linker/api"
 	"tombolo/linker/record"
@@ -111,18 +113,37 @@ func (l *Linker) take(r record.Record) error {
 	return nil
 }
 
-// Logs implements framework.Logs: a container says its own name and that it ends.
-func (l *Linker) Logs(_ context.Context, container string, _ linker.LogOptions, fn func(linker.LogLine) error) error {
-	l.c.mu.Lock()
-	up := l.up()
-	l.c.mu.Unlock()
-	if !up {
-		return errNoLinker
-	}
-	for _, text := range []string{"I am " + container, "something is wrong"} {
-		if err := fn(linker.LogLine{Stream: "stderr", Line: text}); err != nil {
-			return err
+// Logs implements framework.Logs.
+func (l *Linker) Logs(ctx context.Context, container string, o linker.LogOptions, fn func(linker.LogLine) error) error {
+	for n := 0; ; {
+		up, running, lines, changed := l.output(container)
+		if !up {
+			return errNoLinker
+		}
+		for ; n < len(lines); n++ {
+			if err := fn(lines[n]); err != nil {
+				return err
+			}
+		}
+		if !o.Follow || !running {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-changed:
 		}
 	}
-	return nil
+}
+
+// output is what a container has said by now.
+func (l *Linker) output(container string) (up, running bool, lines []linker.LogLine, changed chan struct{}) {
+	l.c.mu.Lock()
+	defer l.c.mu.Unlock()
+	for _, t := range l.host.tasks {
+		if t.container == strings.TrimPrefix(container, "mesos-") {
+			running, lines = t.running, slices.Clone(t.said)
+		}
+	}
+	return l.up(), running, lines, l.c.changed
 }

@@ -156,6 +156,18 @@ func (c *Cluster) RemoveFramework() {
 	c.gossip()
 }
 
+// Say makes a task's container write a line.
+func (c *Cluster) Say(id, text string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, h := range c.hosts {
+		if t := h.tasks[id]; t != nil {
+			c.say(t, text)
+			c.gossip()
+		}
+	}
+}
+
 // EndTask ends a task's container as if by itself.
 func (c *Cluster) EndTask(id string) {
 	c.mu.Lock()
