@@ -104,7 +104,10 @@ func newAgent(cfg AgentConfig, log *slog.Logger) (*agent, error) {
 			return nil, fmt.Errorf("agent %s: %w", cfg.Hostname, err)
 		}
 	}
-	if a.id, err = a.saved.agentID(); err != nil {
+	switch a.id, err = a.saved.agentID(); {
+	case errors.Is(err, errBroken):
+		a.log.Error("the agent's ID is lost: it registers as a new one", "err", err)
+	case err != nil:
 		return nil, fmt.Errorf("agent %s: %w", cfg.Hostname, err)
 	}
 	return a, nil

@@ -1,7 +1,6 @@
 package local
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -34,8 +33,8 @@ func (s savedTask) name() string { return namePrefix + s.ContainerID }
 //	meta/<container>.json  one file a task
 //
 // Each file is replaced as a whole, so a kill -9 at any moment leaves the old or
-// the new. Nothing is synced: a power failure ends the containers too, and a task
-// file that it tore is dropped at the next start.
+// the new. Task files are not synced: a power failure ends the containers too, and a
+// file that it tore is moved aside at the next start.
 type checkpoint struct{ dir string }
 
 // taskFile is a task on disk. Mesos' messages are in their binary form: a limit
@@ -55,7 +54,8 @@ type agentFile struct {
 	ID string `json:"agent_id"`
 }
 
-// agentID returns the stored ID, empty before the first registration.
+// agentID returns the stored ID, empty before the first registration. The error is
+// errBroken where the file cannot be read; the agent registers as a new one then.
 func (c checkpoint) agentID() (string, error) {
 	var f agentFile
 	err := loadJSON(filepath.Join(c.dir, "agent.json"), &f)
@@ -66,7 +66,7 @@ func (c checkpoint) agentID() (string, error) {
 }
 
 func (c checkpoint) setAgentID(id string) error {
-	return replaceJSON(filepath.Join(c.dir, "agent.json"), agentFile{ID: id})
+	return replaceJSON(filepath.Join(c.dir, "agent.json"), agentFile{ID: id}, true)
 }
 
 func (c checkpoint) path(containerID string) string {
@@ -92,7 +92,7 @@ func (c checkpoint) save(t savedTask) error {
 		}
 		f.Pending = append(f.Pending, b)
 	}
-	return replaceJSON(c.path(t.ContainerID), f)
+	return replaceJSON(c.path(t.ContainerID), f, false)
 }
 
 func (c checkpoint) forget(containerID string) error {
@@ -102,7 +102,7 @@ func (c checkpoint) forget(containerID string) error {
 	return nil
 }
 
-// load returns all tasks. A file that cannot be read is removed and reported in
+// load returns all tasks. A file that cannot be read is moved aside and reported in
 // the error; the tasks are good nevertheless.
 func (c checkpoint) load() ([]savedTask, error) {
 	files, err := filepath.Glob(c.path("*"))
@@ -114,7 +114,7 @@ func (c checkpoint) load() ([]savedTask, error) {
 	for _, file := range files {
 		t, err := loadTask(file)
 		if err != nil {
-			errs = append(errs, err, os.Remove(file))
+			errs = append(errs, err)
 			continue
 		}
 		tasks = append(tasks, t)
@@ -132,47 +132,20 @@ func loadTask(path string) (savedTask, error) {
 		State: mesos.TaskState(mesos.TaskState_value[f.State]), Killed: f.Killed,
 	}
 	if err := t.Framework.Unmarshal(f.Framework); err != nil {
-		return savedTask{}, fmt.Errorf("load %s: %w", path, err)
+		return savedTask{}, broken(path, err)
 	}
 	if err := t.Task.Unmarshal(f.Task); err != nil {
-		return savedTask{}, fmt.Errorf("load %s: %w", path, err)
+		return savedTask{}, broken(path, err)
 	}
 	for _, b := range f.Pending {
 		var p mesos.TaskStatus
 		if err := p.Unmarshal(b); err != nil {
-			return savedTask{}, fmt.Errorf("load %s: %w", path, err)
+			return savedTask{}, broken(path, err)
 		}
 		t.Pending = append(t.Pending, p)
 	}
 	if t.ContainerID == "" || t.Framework.ID == nil {
-		return savedTask{}, fmt.Errorf("load %s: no container or framework ID", path)
+		return savedTask{}, broken(path, errors.New("no container or framework ID"))
 	}
 	return t, nil
-}
-
-func loadJSON(path string, v any) error {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	if err := json.Unmarshal(data, v); err != nil {
-		return fmt.Errorf("read %s: %w", path, err)
-	}
-	return nil
-}
-
-// replaceJSON replaces a file as a whole.
-func replaceJSON(path string, v any) error {
-	data, err := json.Marshal(v)
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	temp := path + ".new"
-	if err := os.WriteFile(temp, data, 0o600); err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	return os.Rename(temp, path)
 }

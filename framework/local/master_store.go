@@ -56,7 +56,7 @@ func (m *master) save() {
 		a := m.agents[id]
 		state.Agents = append(state.Agents, savedAgent{ID: id, Hostname: a.info.Hostname, Inactive: a.inactive})
 	}
-	if err := replaceJSON(m.store.path(), state); err != nil {
+	if err := replaceJSON(m.store.path(), state, true); err != nil {
 		m.log.Error("master state not stored", "err", err)
 	}
 }
@@ -72,22 +72,21 @@ func (m *master) restore() error {
 	if m.store.dir == "" {
 		return nil
 	}
-	var state masterState
-	if err := loadJSON(m.store.path(), &state); err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
+	state, infos, err := m.store.load()
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case errors.Is(err, errBroken):
+		m.log.Error("the master's state is lost: frameworks and agents are new to it", "err", err)
+		return nil
+	case err != nil:
 		return err
 	}
 	m.removed, m.gone = set(state.Removed), set(state.Gone)
 	for _, id := range state.Departed {
 		m.gone[id] = false
 	}
-	for _, raw := range state.Frameworks {
-		var info mesos.FrameworkInfo
-		if err := wire.Unmarshal(raw, &info); err != nil {
-			return err
-		}
+	for _, info := range infos {
 		f := m.addFramework(info)
 		m.awaitFailover(f, max(m.failoverTimeout(f), m.config.AgentTimeout))
 	}
@@ -97,4 +96,18 @@ func (m *master) restore() error {
 		a.timeout = m.timers.after(m.config.AgentTimeout, func() { m.giveUp(a) })
 	}
 	return nil
+}
+
+func (s masterStore) load() (state masterState, infos []mesos.FrameworkInfo, err error) {
+	if err := loadJSON(s.path(), &state); err != nil {
+		return state, nil, err
+	}
+	for _, raw := range state.Frameworks {
+		var info mesos.FrameworkInfo
+		if err := wire.Unmarshal(raw, &info); err != nil {
+			return state, nil, broken(s.path(), err)
+		}
+		infos = append(infos, info)
+	}
+	return state, infos, nil
 }
