@@ -257,7 +257,7 @@ func (f *Framework) up(t *task, now time.Time) bool {
 // the catalogs.
 func (f *Framework) offNetwork(t *task) bool {
 	d := f.apps[t.App]
-	return d != nil && d.App.App.Services[t.Service].NetworkMode == networkNone
+	return d != nil && d.App.App.Services[t.Service].NetworkMode != ""
 }
 
 const networkNone = "none"

@@ -99,6 +99,13 @@ func TestValidateRefuses(t *testing.T) {
 		"recursive and created": {func(_ *App, w *Service) {
 			w.Mounts[0] = Mount{Type: MountBind, Source: "/a", Target: "/b", Create: true, Options: map[string]string{"bind-recursive": "disabled"}}
 		}, "option bind-recursive excludes"},
+		"port name": {func(_ *App, w *Service) { w.Expose = []Expose{{Number: 1, Proto: "tcp", Name: "A B"}} }, `port name "A B" is no service name`},
+		"nobody sees its health": {func(a *App, w *Service) {
+			w.DependsOn = map[string]Dependency{"db": {Condition: Healthy}}
+			db := a.Services["db"]
+			db.NetworkMode = "none"
+			a.Services["db"] = db
+		}, "services.web.depends_on.db: db is not on the overlay"},
 		"same target":        {func(_ *App, w *Service) { w.Mounts = append(w.Mounts, w.Mounts[0]) }, "two volumes go to /data"},
 		"volume name":        {func(a *App, _ *Service) { a.Volumes["data"] = Volume{Name: "/etc"} }, `volumes.data.name: "/etc" is no volume name`},
 		"volume option":      {func(a *App, _ *Service) { a.Volumes["data"] = Volume{Name: "d", Options: map[string]string{"a=b": ""}} }, `"a=b" is no name`},

@@ -119,6 +119,9 @@ func (c *serviceCheck) condition(d Dependency, on Service, p keyPath) {
 	switch d.Condition {
 	case Started:
 	case Healthy:
+		if on.NetworkMode != "" {
+			c.problem(p, "%s is not on the overlay, so nobody sees whether it is healthy", on.Name)
+		}
 		if h := on.Health; h != nil && len(h.Test) > 0 && h.Test[0] == "NONE" {
 			c.problem(p, "%s has its health check disabled and is never healthy", on.Name)
 		}

@@ -133,10 +133,12 @@ func (c *serviceCheck) ports() {
 				c.problem(c.path.to("ports"), "%q is no address of a host", p.HostIP)
 			}
 		}
-		c.port(p.Target, p.Proto, p.Name, "ports")
+		c.port(p.Target, p.Proto, "ports")
+		c.portName(p.Name)
 	}
 	for _, e := range c.Expose {
-		c.port(e.Number, e.Proto, "", "expose")
+		c.port(e.Number, e.Proto, "expose")
+		c.portName(e.Name)
 		if e.Name != "" && seen[e.Name] {
 			c.problem(c.path.to("ports"), "two ports are named %s", e.Name)
 		}
@@ -144,16 +146,19 @@ func (c *serviceCheck) ports() {
 	}
 }
 
-// port checks a port; the names of ports are those of the published ones.
-func (c *serviceCheck) port(number uint16, proto, name, key string) {
+func (c *serviceCheck) port(number uint16, proto, key string) {
 	if number == 0 {
 		c.problem(c.path.to(key), "port 0 is no port")
 	}
 	if !slices.Contains([]string{"tcp", "udp", "sctp"}, proto) {
 		c.problem(c.path.to(key), "protocol %q is neither tcp, udp nor sctp", proto)
 	}
+}
+
+// portName checks a name, which only a published port can have got.
+func (c *serviceCheck) portName(name string) {
 	if name != "" && !portName.MatchString(name) {
-		c.problem(c.path.to(key), "port name %q is no service name of DNS: at most 15 lower-case letters, digits and -", name)
+		c.problem(c.path.to("ports"), "port name %q is no service name of DNS: at most 15 lower-case letters, digits and -", name)
 	}
 }
 
@@ -276,7 +281,7 @@ func (c *serviceCheck) conflicts() {
 	if c.Resources.CPULimit > 0 && (has("cpu-period") || has("cpu-quota")) {
 		c.problem(c.path.to("cpus"), "excludes cpu_period and cpu_quota")
 	}
-	if has("memory-swap") && c.Resources.MemLimit == 0 {
+	if has("memory-swap") && !slices.Contains(c.Docker, Flag{"memory-swap", "-1"}) && c.Resources.MemLimit == 0 {
 		c.problem(c.path.to("memswap_limit"), "needs mem_limit")
 	}
 	if has("uts") && (c.Hostname != "" || has("domainname")) {

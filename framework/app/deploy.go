@@ -64,7 +64,10 @@ func (s *serviceMapping) restart(policy *types.RestartPolicy) {
 }
 
 func (s *serviceMapping) simpleRestart() Restart {
-	word, attempts, _ := strings.Cut(s.in.Restart, ":")
+	word, attempts, limited := strings.Cut(s.in.Restart, ":")
+	if limited && word != types.RestartPolicyOnFailure {
+		s.report.problem(s.path.to("restart"), "only on-failure takes a number of attempts")
+	}
 	switch word {
 	case types.RestartPolicyNo:
 		return Restart{Condition: RestartNone}

@@ -2,6 +2,7 @@ package app
 
 import (
 	"cmp"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -54,7 +55,7 @@ func oneName(list []Expose) []Expose {
 }
 
 func (s *serviceMapping) port(in types.ServicePortConfig, p keyPath) (Port, bool) {
-	port := Port{HostIP: in.HostIP, Target: uint16(in.Target), Proto: cmp.Or(in.Protocol, "tcp"), Name: in.Name}
+	port := Port{HostIP: specific(in.HostIP), Target: uint16(in.Target), Proto: cmp.Or(in.Protocol, "tcp"), Name: in.Name}
 	if in.Target == 0 || in.Target > 65535 {
 		s.report.problem(p, "target port %d is not between 1 and 65535", in.Target)
 		return port, false
@@ -73,6 +74,15 @@ func (s *serviceMapping) port(in types.ServicePortConfig, p keyPath) (Port, bool
 	}
 	port.Host = uint16(number)
 	return port, true
+}
+
+// specific is "" for the addresses that stand for all: files that publish on
+// 0.0.0.0 and on :: mean the same port.
+func specific(ip string) string {
+	if addr, err := netip.ParseAddr(ip); err == nil && addr.IsUnspecified() {
+		return ""
+	}
+	return ip
 }
 
 // expose maps "80", "80/udp" and "8000-8010/tcp".

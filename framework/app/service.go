@@ -116,6 +116,9 @@ func (s *serviceMapping) environment() map[string]string {
 
 func (s *serviceMapping) stop() {
 	s.out.StopSignal = s.in.StopSignal
+	if upper := strings.ToUpper(s.in.StopSignal); signalName.MatchString(upper) {
+		s.out.StopSignal = upper // Docker takes either
+	}
 	if s.in.StopGracePeriod != nil {
 		s.out.StopGrace = max(duration(s.in.StopGracePeriod), 1)
 	}
