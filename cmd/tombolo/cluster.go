@@ -32,6 +32,8 @@ type clusterHost struct {
 	WorkDir  string  `json:"work_dir,omitempty"` // seen by the host under the same path
 	CPUs     float64 `json:"cpus,omitempty"`
 	MemBytes int64   `json:"mem_bytes,omitempty"`
+
+	Attributes map[string]string `json:"attributes,omitempty"` // for node.labels.NAME in constraints
 }
 
 // readCluster reads a cluster file; unknown keys are errors.
@@ -102,6 +104,7 @@ func (c *clusterFile) agents(dir string) []local.AgentConfig {
 		}
 		all = append(all, local.AgentConfig{
 			Hostname: h.Name, DockerHost: h.Docker, WorkDir: work, IP: h.Underlay, CPUs: h.CPUs, MemBytes: h.MemBytes,
+			Attributes: h.Attributes,
 		})
 	}
 	return all

@@ -1,6 +1,8 @@
 package local
 
 import (
+	"maps"
+	"slices"
 	"syscall"
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
@@ -32,7 +34,7 @@ func agentInfo(cfg AgentConfig, m Machine) mesos.AgentInfo {
 	}
 	port := int32(cfg.Port)
 	return mesos.AgentInfo{
-		Hostname: cfg.Hostname, Port: &port, Attributes: cfg.Attributes,
+		Hostname: cfg.Hostname, Port: &port, Attributes: attributes(cfg.Attributes),
 		Resources: []mesos.Resource{
 			scalarResource("cpus", cpus),
 			scalarResource("mem", float64(mem/mebibyte)),
@@ -40,6 +42,13 @@ func agentInfo(cfg AgentConfig, m Machine) mesos.AgentInfo {
 			{Name: "ports", Type: mesos.RANGES.Enum(), Ranges: &mesos.Value_Ranges{Range: ports}},
 		},
 	}
+}
+
+func attributes(in map[string]string) (out []mesos.Attribute) {
+	for _, name := range slices.Sorted(maps.Keys(in)) {
+		out = append(out, mesos.Attribute{Name: name, Type: mesos.TEXT, Text: &mesos.Value_Text{Value: in[name]}})
+	}
+	return out
 }
 
 func scalarResource(name string, value float64) mesos.Resource {

@@ -60,7 +60,7 @@ type AgentConfig struct {
 	MemBytes   int64
 	DiskBytes  int64
 	PortRanges []mesos.Value_Range // none: 31000-32000
-	Attributes []mesos.Attribute
+	Attributes map[string]string
 
 	// RemoveDelay is how long the container and the sandbox of a task that ended
 	// by itself outlive the acknowledgement of its end; until that they are there.
