@@ -19,6 +19,7 @@ type host struct {
 	name       string
 	agent      string // its agent's ID; "" while it has none
 	attributes map[string]string
+	reserves   bool // it has offered resources that are reserved
 	// What it last offered, less what was used of that since: for those who ask
 	// while no offer is out.
 	cpus   float64
@@ -61,8 +62,13 @@ func (f *Framework) offered(in mesos.Offer, now time.Time) {
 		return
 	}
 	o := &offer{id: in.ID.Value, agent: in.AgentID.Value, host: name, since: now}
+	reserved := false
 	for _, r := range in.Resources {
-		if r.Revocable != nil || r.Reservation != nil || len(r.Reservations) > 0 || r.GetRole() != "*" && r.GetRole() != "" {
+		if r.Reservation != nil || len(r.Reservations) > 0 || r.GetRole() != "*" && r.GetRole() != "" {
+			reserved = true
+			continue
+		}
+		if r.Revocable != nil {
 			continue
 		}
 		switch r.Name {
@@ -77,6 +83,10 @@ func (f *Framework) offered(in mesos.Offer, now time.Time) {
 		}
 	}
 	h := f.host(name)
+	if reserved && !h.reserves {
+		f.Log.Warn("resources that are reserved for a role are not used", "host", name)
+	}
+	h.reserves = reserved
 	h.agent, h.attributes = o.agent, attributes(in.Attributes)
 	f.offers[o.id] = o
 	h.cpus, h.memory = 0, 0
