@@ -62,7 +62,7 @@ type Config struct {
 	// task that runs counts as healthy and resolvable.
 	Linkers map[string]Linker
 	// Info is what the API tells of the cluster; the framework fills in what it
-	// knows itself.
+	// knows itself, the master where Info does not name it.
 	Info api.Info
 	// Resolver is the host's file that containers get as /etc/resolv.conf; empty
 	// means that they keep Docker's.

@@ -56,7 +56,7 @@ func (f *Framework) subscribed(s *scheduler.Event_Subscribed) {
 		}
 	}
 	if m := s.GetMasterInfo(); m != nil {
-		f.Config.Info.Master = masterAddress(m)
+		f.leader = masterAddress(m)
 	}
 	f.connected = true
 	f.dropOffers()

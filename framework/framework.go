@@ -28,6 +28,7 @@ type Framework struct {
 	courier *courier
 
 	id        string // given by the master; "" before that
+	leader    string // the master's address, as it says
 	connected bool
 	epoch     uint64 // of app records
 	revision  uint64

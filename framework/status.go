@@ -53,6 +53,7 @@ func (f *Framework) Snapshot() (*api.Snapshot, <-chan struct{}) {
 func (f *Framework) info() api.Info {
 	info := f.Config.Info
 	info.Framework, info.Connected, info.Hosts = f.id, f.connected, nil
+	info.Master = cmp.Or(info.Master, f.leader)
 	tasks := map[string]int{}
 	for _, t := range f.tasks {
 		tasks[t.Host]++

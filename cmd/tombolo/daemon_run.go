@@ -195,7 +195,7 @@ func (d *daemon) runFramework(ctx context.Context, masterSocket string) error {
 type frameworkSetup struct {
 	Masters    []string
 	HTTP       *http.Client // nil: TCP
-	MasterName string       // as the API shows it
+	MasterName string       // as the API shows it; "": the leader's address
 	User, Role string
 	Database   string
 	Socket     string            // of the API

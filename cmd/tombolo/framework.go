@@ -105,7 +105,7 @@ func (f *frameworkFlags) run(cmd *cobra.Command) error {
 		return err
 	}
 	return runFramework(ctx, frameworkSetup{
-		Masters: f.masters, MasterName: strings.Join(f.masters, ","), User: f.user, Role: f.role,
+		Masters: f.masters, User: f.user, Role: f.role,
 		Database: filepath.Join(f.stateDir, "framework.db"), Socket: filepath.Join(f.runDir, "api.sock"),
 		Linkers: linkers, Log: log,
 	})

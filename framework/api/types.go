@@ -49,8 +49,7 @@ type Port struct {
 	Proto  string `json:"proto"`
 }
 
-// Status is an app and its instances. Settled says that nothing more will change
-// by itself: every instance is up or done, or one has failed for good.
+// Status is an app and its instances.
 type Status struct {
 	App       string     `json:"app"`
 	Revision  uint64     `json:"revision"`
@@ -64,7 +63,7 @@ type Status struct {
 type Info struct {
 	Version   string    `json:"version"`
 	Framework string    `json:"framework"` // the Mesos framework ID
-	Master    string    `json:"master"`
+	Master    string    `json:"master"`    // as configured, else the leader's address
 	Connected bool      `json:"connected"` // subscribed now
 	Zone      string    `json:"zone"`
 	Registry  *Registry `json:"registry,omitempty"` // nil: images must be where the hosts' Engines find them
