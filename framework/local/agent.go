@@ -254,7 +254,7 @@ func (a *agent) register() {
 	r := Registration{Info: info}
 	for _, t := range a.tasks {
 		r.Tasks = append(r.Tasks, AgentTask{
-			Framework: t.Framework, Task: t.Task, State: t.State,
+			Framework: t.Framework, Task: t.Task, State: t.State, Latest: t.Latest,
 			Pending: append([]mesos.TaskStatus(nil), t.Pending...),
 		})
 	}

@@ -98,6 +98,8 @@ func (a *agent) update(ctx context.Context, t *agentTask, s mesos.TaskStatus) {
 	a.complete(t, &s)
 	t.State = s.GetState()
 	t.Pending = append(t.Pending, s)
+	t.Latest = s
+	t.Latest.Data = nil // what docker inspect says goes with the update
 	a.save(t)
 	a.log.Info("task changes", "task", t.Task.TaskID.Value, "state", t.State.String(), "message", s.GetMessage())
 	if a.connected {

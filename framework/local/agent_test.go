@@ -303,6 +303,22 @@ func TestAgentRestarts(t *testing.T) {
 	})
 }
 
+// A master that has restarted answers RECONCILE with what the agent said last, also
+// of a task whose updates are all acknowledged.
+func TestAgentRemembersTheLatestUpdate(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		b.launch("t")
+		b.acknowledge()
+		b.stop()
+		b.start()
+		got := b.registered[1].Tasks[0]
+		if len(got.Pending) > 0 || got.Latest.GetState() != mesos.TASK_RUNNING || got.Latest.TaskID.Value != "t" ||
+			"mesos-"+got.Latest.GetContainerStatus().GetContainerID().GetValue() != b.container() {
+			t.Errorf("registered again with %+v", got)
+		}
+	})
+}
+
 func TestContainerEndsWhileTheAgentIsAway(t *testing.T) {
 	for _, c := range []struct {
 		name string

@@ -17,7 +17,8 @@ type savedTask struct {
 	Framework   mesos.FrameworkInfo
 	Task        mesos.TaskInfo
 	State       mesos.TaskState
-	Killed      bool // a kill was asked for: whatever the exit status, it ends TASK_KILLED
+	Killed      bool             // a kill was asked for: whatever the exit status, it ends TASK_KILLED
+	Latest      mesos.TaskStatus // the newest update, without Data; of no state before the first
 	Pending     []mesos.TaskStatus
 }
 
@@ -47,6 +48,7 @@ type taskFile struct {
 	TaskID      string   `json:"task_id"` // for people
 	State       string   `json:"state"`
 	Killed      bool     `json:"killed,omitempty"`
+	Latest      []byte   `json:"latest,omitempty"`
 	Pending     [][]byte `json:"pending,omitempty"`
 }
 
@@ -84,6 +86,11 @@ func (c checkpoint) save(t savedTask) error {
 	}
 	if f.Task, err = t.Task.Marshal(); err != nil {
 		return fmt.Errorf("save task %s: %w", f.TaskID, err)
+	}
+	if t.Latest.State != nil {
+		if f.Latest, err = t.Latest.Marshal(); err != nil {
+			return fmt.Errorf("save task %s: %w", f.TaskID, err)
+		}
 	}
 	for _, p := range t.Pending {
 		b, err := p.Marshal()
@@ -136,6 +143,11 @@ func loadTask(path string) (savedTask, error) {
 	}
 	if err := t.Task.Unmarshal(f.Task); err != nil {
 		return savedTask{}, broken(path, err)
+	}
+	if len(f.Latest) > 0 {
+		if err := t.Latest.Unmarshal(f.Latest); err != nil {
+			return savedTask{}, broken(path, err)
+		}
 	}
 	for _, b := range f.Pending {
 		var p mesos.TaskStatus

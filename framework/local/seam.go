@@ -107,8 +107,8 @@ type AgentTask struct {
 	Framework mesos.FrameworkInfo // as in Launch, with its ID
 	Task      mesos.TaskInfo      // as in Launch
 	State     mesos.TaskState     // the newest
-	// Latest is the newest update, acknowledged or not; its task id is empty
-	// before the first. It is what a restarted master answers RECONCILE with.
+	// Latest is the newest update without its Data, acknowledged or not; its task id
+	// is empty before the first. It is what a restarted master answers RECONCILE with.
 	Latest mesos.TaskStatus
 	// Pending are the updates not acknowledged, oldest first. The master takes
 	// over their delivery; the agent need not send them as TaskUpdate again.
