@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -113,6 +114,7 @@ func (r *replay) compareAnswer(e *mesostest.Exchange, got *http.Response) {
 	got.Body.Close()
 	want := e.Response
 	if got.StatusCode != want.Status {
+		r.answers[e.Name] = strconv.Itoa(got.StatusCode)
 		r.fault(e.Name, fmt.Sprintf("status %d, recorded %d", got.StatusCode, want.Status))
 	}
 	if text := r.ids.recorded(string(body)); want.Status/100 != 2 && text != string(want.Body) {
@@ -216,8 +218,12 @@ func (r *replay) report(t *testing.T, folder string, listed []*deviation) {
 	for _, name := range slices.Sorted(maps.Keys(r.faults)) {
 		key := folder + "/" + name
 		if d, ok := explain(listed, key); ok {
-			t.Logf("differs as listed: %s: %s", key, d.reason)
 			d.used = true
+			if d.answer == r.answers[name] {
+				t.Logf("differs as listed: %s: %s", key, d.reason)
+			} else {
+				t.Errorf("%s: answered %q, listed %q", key, r.answers[name], d.answer)
+			}
 			continue
 		}
 		t.Errorf("%s: %s", key, strings.Join(r.faults[name], "; "))

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"os"
-	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -47,45 +45,6 @@ func TestReplay(t *testing.T) {
 	}
 }
 
-// deviation is a line of the list.
-type deviation struct {
-	pattern string // of path.Match
-	reason  string
-	used    bool
-}
-
-// deviations reads the list: exchange (or exchange#lane), then the reason.
-func deviations(t *testing.T) []*deviation {
-	t.Helper()
-	data, err := os.ReadFile("testdata/deviations.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var listed []*deviation
-	for line := range strings.Lines(string(data)) {
-		line = strings.TrimSpace(line)
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
-		d := &deviation{}
-		if d.pattern, d.reason, _ = strings.Cut(line, " "); d.reason == "" {
-			t.Errorf("deviations.txt: no reason for %s", d.pattern)
-		}
-		listed = append(listed, d)
-	}
-	return listed
-}
-
-// explain finds the line for a difference.
-func explain(listed []*deviation, key string) (*deviation, bool) {
-	for _, d := range listed {
-		if ok, err := path.Match(strings.Replace(d.pattern, "/", ":", 1), strings.Replace(key, "/", ":", 1)); err == nil && ok {
-			return d, true
-		}
-	}
-	return nil, false
-}
-
 // recordedAgentPort ends the address of the recorded agent.
 const recordedAgentPort = ":5051"
 
@@ -98,6 +57,7 @@ type replay struct {
 	agent     *recordedAgent
 	streams   map[string]*replayedStream
 	faults    map[string][]string // by exchange or exchange#lane
+	answers   map[string]string   // by exchange: our status where it is another, or "unsent"
 	compared  int
 	now       time.Duration        // since the recording began
 	offered   map[string]lib.Offer // the recorded ones, once read
@@ -110,7 +70,7 @@ type replay struct {
 func newReplay(t *testing.T, recording *mesostest.Recording, s scene) *replay {
 	return &replay{
 		t: t, recording: recording, scene: s, ids: ids{}, streams: map[string]*replayedStream{},
-		faults: map[string][]string{},
+		faults: map[string][]string{}, answers: map[string]string{},
 	}
 }
 
@@ -290,6 +250,7 @@ func decodeEvents(stream []byte) ([]scheduler.Event, error) {
 func (r *replay) send(e *mesostest.Exchange) {
 	if strings.HasSuffix(e.Header.Get("Host"), recordedAgentPort) {
 		r.compared++
+		r.answers[e.Name] = "unsent"
 		r.fault(e.Name, "not sent, it is for "+e.Header.Get("Host"))
 		return
 	}
