@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 	lib "github.com/mesos/mesos-go/api/v1/lib"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
+	"github.com/mesos/mesos-go/api/v1/lib/scheduler/calls"
 
 	"tombolo/framework/mesos"
 	"tombolo/framework/mesos/mesostest"
@@ -197,11 +198,11 @@ func (b *bed) running(a *scriptedAgent, id string) lib.Offer {
 	b.t.Helper()
 	ctx := context.Background()
 	o := b.offer()
-	b.must(b.client.Accept(ctx, []lib.OfferID{o.ID}, []lib.Offer_Operation{mesos.Launch(dockerTask(id, o))}, 0))
+	b.must(b.client.Call(ctx, calls.Accept(calls.OfferOperations{calls.OpLaunch(dockerTask(id, o))}.WithOffers([]lib.OfferID{o.ID}...)).With(calls.RefuseSeconds(0))))
 	a.messages()
 	status := a.update(b.client.FrameworkID(), id, lib.TASK_RUNNING)
 	synctest.Wait()
-	b.must(b.client.Acknowledge(ctx, status))
+	b.must(b.client.Call(ctx, calls.Acknowledge(status.AgentID.Value, status.TaskID.Value, status.UUID)))
 	a.messages()
 	b.heard.take()
 	return o

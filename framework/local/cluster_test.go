@@ -13,6 +13,7 @@ import (
 
 	lib "github.com/mesos/mesos-go/api/v1/lib"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
+	"github.com/mesos/mesos-go/api/v1/lib/scheduler/calls"
 	"go.uber.org/goleak"
 
 	"tombolo/framework/local"
@@ -90,7 +91,9 @@ func (s *scheduling) handle(ctx context.Context, client *mesos.Client, e schedul
 	if e.Update != nil {
 		status := e.Update.Status
 		s.states[status.TaskID.Value] = append(s.states[status.TaskID.Value], strings.TrimPrefix(status.GetState().String(), "TASK_"))
-		go func() { _ = client.Acknowledge(ctx, status) }() // what is not acknowledged comes again
+		go func() {
+			_ = client.Call(ctx, calls.Acknowledge(status.AgentID.Value, status.TaskID.Value, status.UUID))
+		}() // what is not acknowledged comes again
 	}
 }
 
@@ -105,7 +108,7 @@ func (s *scheduling) launch(id, host string) {
 		Command:   &lib.CommandInfo{Shell: &no},
 		Container: &lib.ContainerInfo{Type: lib.ContainerInfo_DOCKER.Enum(), Docker: &lib.ContainerInfo_DockerInfo{Image: "x"}},
 	}
-	if err := s.client.Accept(context.Background(), []lib.OfferID{o.ID}, []lib.Offer_Operation{mesos.Launch(task)}, 0); err != nil {
+	if err := s.client.Call(context.Background(), calls.Accept(calls.OfferOperations{calls.OpLaunch(task)}.WithOffers([]lib.OfferID{o.ID}...)).With(calls.RefuseSeconds(0))); err != nil {
 		s.t.Fatal(err)
 	}
 	s.wait(5 * time.Second)
@@ -153,7 +156,7 @@ func TestCluster(t *testing.T) {
 		}
 		s.start(id)
 		s.wait(10 * time.Second)
-		if err := s.client.Reconcile(context.Background(), nil); err != nil {
+		if err := s.client.Call(context.Background(), calls.Reconcile()); err != nil {
 			t.Fatal(err)
 		}
 		s.wait(time.Second)
@@ -169,12 +172,12 @@ func TestCluster(t *testing.T) {
 		s.wait(30 * time.Second)
 		s.expect("t2", "RUNNING")
 
-		if err := s.client.Kill(context.Background(), "t1", "", nil); err != nil {
+		if err := s.client.Call(context.Background(), calls.Kill("t1", "")); err != nil {
 			t.Fatal(err)
 		}
 		s.wait(30 * time.Second)
 		s.expect("t1", "KILLED")
-		if err := s.client.Teardown(context.Background()); err != nil {
+		if err := s.client.Call(context.Background(), &scheduler.Call{Type: scheduler.Call_TEARDOWN}); err != nil {
 			t.Fatal(err)
 		}
 		s.wait(30 * time.Second)

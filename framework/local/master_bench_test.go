@@ -8,8 +8,8 @@ import (
 	"github.com/google/uuid"
 	lib "github.com/mesos/mesos-go/api/v1/lib"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
+	"github.com/mesos/mesos-go/api/v1/lib/scheduler/calls"
 
-	"tombolo/framework/mesos"
 	"tombolo/framework/mesos/wire"
 )
 
@@ -65,7 +65,7 @@ func launchOn(b *testing.B, m *master, f *framework, record []byte) int {
 			t.Resources = []lib.Resource{scalarResource("cpus", 0.1), scalarResource("mem", 64)}
 			tasks = append(tasks, t)
 		}
-		m.accept(f, &scheduler.Call_Accept{OfferIDs: []lib.OfferID{o.ID}, Operations: []lib.Offer_Operation{mesos.Launch(tasks...)}})
+		m.accept(f, &scheduler.Call_Accept{OfferIDs: []lib.OfferID{o.ID}, Operations: []lib.Offer_Operation{calls.OpLaunch(tasks...)}})
 		n += len(tasks)
 	}
 	return n

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	lib "github.com/mesos/mesos-go/api/v1/lib"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
+	"github.com/mesos/mesos-go/api/v1/lib/scheduler/calls"
 
 	"tombolo/framework/mesos"
 	"tombolo/framework/mesos/wire"
@@ -26,7 +27,7 @@ func TestKillWhileAgentIsAway(t *testing.T) {
 		o := b.running(a, "t1")
 		a.m.Send(a, Departure{})
 		synctest.Wait()
-		b.must(b.client.Kill(context.Background(), "t1", "", nil))
+		b.must(b.client.Call(context.Background(), calls.Kill("t1", "")))
 		if got := a.messages(); len(got) != 0 {
 			t.Errorf("told %+v", got)
 		}
@@ -47,7 +48,7 @@ func TestLaunchLostOnTheWay(t *testing.T) {
 		a.register()
 		o := b.offer()
 		b.heard.take()
-		b.must(b.client.Accept(context.Background(), []lib.OfferID{o.ID}, []lib.Offer_Operation{mesos.Launch(dockerTask("t1", o))}, time.Hour))
+		b.must(b.client.Call(context.Background(), calls.Accept(calls.OfferOperations{calls.OpLaunch(dockerTask("t1", o))}.WithOffers([]lib.OfferID{o.ID}...)).With(calls.RefuseSeconds(time.Hour))))
 		a.messages()
 		a.m.Send(a, Departure{})
 		a.register()
@@ -71,8 +72,7 @@ func TestOffersThatDoNotGoTogether(t *testing.T) {
 		synctest.Wait()
 		b.heard.take()
 		offers := b.offers.take()
-		b.must(b.client.Accept(context.Background(), []lib.OfferID{offers[0].ID, offers[1].ID},
-			[]lib.Offer_Operation{mesos.Launch(dockerTask("t1", offers[0]))}, 0))
+		b.must(b.client.Call(context.Background(), calls.Accept(calls.OfferOperations{calls.OpLaunch(dockerTask("t1", offers[0]))}.WithOffers([]lib.OfferID{offers[0].ID, offers[1].ID}...)).With(calls.RefuseSeconds(0))))
 		b.expect("UPDATE t1 TASK_LOST REASON_INVALID_OFFERS (no uuid)")
 		time.Sleep(time.Second)
 		b.expect("OFFERS 2")

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	lib "github.com/mesos/mesos-go/api/v1/lib"
+	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
+	"github.com/mesos/mesos-go/api/v1/lib/scheduler/calls"
 
 	"tombolo/framework/mesos"
 )
@@ -23,7 +25,7 @@ func TestLaunchRunKill(t *testing.T) {
 		if got := describe(o.Resources); got != "ports(allocated: web):[31000-32000]; cpus(allocated: web):2; mem(allocated: web):4096; disk(allocated: web):10240" {
 			t.Errorf("offered %s", got)
 		}
-		b.must(b.client.Accept(ctx, []lib.OfferID{o.ID}, []lib.Offer_Operation{mesos.Launch(dockerTask("t1", o))}, 0))
+		b.must(b.client.Call(ctx, calls.Accept(calls.OfferOperations{calls.OpLaunch(dockerTask("t1", o))}.WithOffers([]lib.OfferID{o.ID}...)).With(calls.RefuseSeconds(0))))
 		messages := a.messages()
 		launch, ok := messages[len(messages)-1].(Launch)
 		if !ok || launch.Task.TaskID.Value != "t1" || launch.Framework.ID.Value != b.client.FrameworkID() {
@@ -36,18 +38,18 @@ func TestLaunchRunKill(t *testing.T) {
 		}
 		status := a.update(b.client.FrameworkID(), "t1", lib.TASK_RUNNING)
 		b.expect("UPDATE t1 TASK_RUNNING")
-		b.must(b.client.Acknowledge(ctx, status))
+		b.must(b.client.Call(ctx, calls.Acknowledge(status.AgentID.Value, status.TaskID.Value, status.UUID)))
 		if got := a.messages(); len(got) != 1 || got[0].(Acknowledge).TaskID.Value != "t1" {
 			t.Errorf("told %+v", got)
 		}
-		b.must(b.client.Kill(ctx, "t1", "", nil))
+		b.must(b.client.Call(ctx, calls.Kill("t1", "")))
 		if got := a.messages(); len(got) != 1 || got[0].(Kill).TaskID.Value != "t1" {
 			t.Errorf("told %+v", got)
 		}
 		status = a.update(b.client.FrameworkID(), "t1", lib.TASK_KILLED)
 		b.expect("UPDATE t1 TASK_KILLED")
-		b.must(b.client.Acknowledge(ctx, status))
-		b.must(b.client.Reconcile(ctx, map[string]string{"t1": o.AgentID.Value}))
+		b.must(b.client.Call(ctx, calls.Acknowledge(status.AgentID.Value, status.TaskID.Value, status.UUID)))
+		b.must(b.client.Call(ctx, calls.Reconcile(calls.ReconcileTasks(map[string]string{"t1": o.AgentID.Value}))))
 		b.expect("UPDATE t1 TASK_LOST REASON_RECONCILIATION (no uuid)")
 	})
 }
@@ -69,11 +71,11 @@ func TestUpdatesWaitForAcknowledgement(t *testing.T) {
 		time.Sleep(39 * time.Second)
 		b.expect()
 		time.Sleep(time.Second)
-		b.expect("UPDATE t1 TASK_RUNNING")                         // 40 s more
-		b.must(b.client.Acknowledge(context.Background(), second)) // not its turn
-		b.must(b.client.Acknowledge(context.Background(), first))
+		b.expect("UPDATE t1 TASK_RUNNING")                                                                                     // 40 s more
+		b.must(b.client.Call(context.Background(), calls.Acknowledge(second.AgentID.Value, second.TaskID.Value, second.UUID))) // not its turn
+		b.must(b.client.Call(context.Background(), calls.Acknowledge(first.AgentID.Value, first.TaskID.Value, first.UUID)))
 		b.expect("UPDATE t1 TASK_FINISHED")
-		b.must(b.client.Acknowledge(context.Background(), second))
+		b.must(b.client.Call(context.Background(), calls.Acknowledge(second.AgentID.Value, second.TaskID.Value, second.UUID)))
 		time.Sleep(time.Hour)
 		b.expect()
 	})
@@ -88,11 +90,11 @@ func TestAgentLostAndBack(t *testing.T) {
 		b.expect("OFFERS 1")
 		a.m.Send(a, Departure{})
 		b.expect("RESCIND")
-		b.must(b.client.Reconcile(context.Background(), nil))
+		b.must(b.client.Call(context.Background(), calls.Reconcile()))
 		b.expect("UPDATE t1 TASK_RUNNING REASON_RECONCILIATION (no uuid)")
 		time.Sleep(76 * time.Second)
 		b.expect("UPDATE t1 TASK_LOST REASON_AGENT_REMOVED (no uuid)", "FAILURE")
-		b.must(b.client.Reconcile(context.Background(), map[string]string{"t1": o.AgentID.Value}))
+		b.must(b.client.Call(context.Background(), calls.Reconcile(calls.ReconcileTasks(map[string]string{"t1": o.AgentID.Value}))))
 		b.expect("UPDATE t1 TASK_LOST REASON_RECONCILIATION (no uuid)")
 		info := tester
 		info.ID = &lib.FrameworkID{Value: b.client.FrameworkID()}
@@ -115,9 +117,9 @@ func TestFailover(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		b.expect("SUBSCRIBED", "OFFERS 1")
-		b.must(b.client.Reconcile(context.Background(), nil))
+		b.must(b.client.Call(context.Background(), calls.Reconcile()))
 		b.expect("UPDATE t1 TASK_RUNNING REASON_RECONCILIATION (no uuid)")
-		b.must(b.client.Teardown(context.Background()))
+		b.must(b.client.Call(context.Background(), &scheduler.Call{Type: scheduler.Call_TEARDOWN}))
 		if got := a.messages(); len(got) != 1 || got[0].(Shutdown).FrameworkID.Value != info.ID.Value {
 			t.Errorf("told %+v", got)
 		}
@@ -165,8 +167,8 @@ func TestMasterRestart(t *testing.T) {
 		defer b.close()
 		b.connect(info)
 		b.expect("SUBSCRIBED")
-		b.must(b.client.Reconcile(context.Background(), map[string]string{"t1": o.AgentID.Value}))
-		b.must(b.client.Reconcile(context.Background(), map[string]string{"t1": ""}))
+		b.must(b.client.Call(context.Background(), calls.Reconcile(calls.ReconcileTasks(map[string]string{"t1": o.AgentID.Value}))))
+		b.must(b.client.Call(context.Background(), calls.Reconcile(calls.ReconcileTasks(map[string]string{"t1": ""}))))
 		b.expect() // as long as the agent may come back
 		a.m = b.master
 		id := a.info.ID.Value

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	lib "github.com/mesos/mesos-go/api/v1/lib"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
+	"github.com/mesos/mesos-go/api/v1/lib/scheduler/calls"
 	"go.uber.org/goleak"
 
 	"tombolo/framework/mesos"
@@ -163,7 +164,7 @@ func TestFollowsTheLeader(t *testing.T) {
 		<-r.Context().Done()
 	}, func(b *bed) {
 		b.expect("SUBSCRIBED")
-		if err := b.client.Revive(context.Background()); err != nil {
+		if err := b.client.Call(context.Background(), calls.Revive()); err != nil {
 			b.t.Error(err)
 		}
 		want := []string{"m1:5051 SUBSCRIBE", "m2:5052 SUBSCRIBE", "m2:5052 REVIVE"}
@@ -249,7 +250,7 @@ func TestCallErrors(t *testing.T) {
 				w.WriteHeader(c.status)
 				io.WriteString(w, c.body)
 			}, func(b *bed) {
-				err := b.client.Decline(context.Background(), []lib.OfferID{{Value: "o"}}, time.Second)
+				err := b.client.Call(context.Background(), calls.Decline(lib.OfferID{Value: "o"}).With(calls.RefuseSeconds(time.Second)))
 				if !errors.Is(err, c.want) {
 					t.Errorf("got %v, want %v", err, c.want)
 				}
@@ -270,11 +271,8 @@ func TestCallErrors(t *testing.T) {
 
 func TestCallsBeforeAndWithoutSubscription(t *testing.T) {
 	c := mesos.New(mesos.Config{Masters: []string{"m1:1"}})
-	if err := c.Revive(t.Context()); !errors.Is(err, mesos.ErrDisconnected) {
+	if err := c.Call(t.Context(), calls.Revive()); !errors.Is(err, mesos.ErrDisconnected) {
 		t.Errorf("got %v", err)
-	}
-	if err := c.Acknowledge(t.Context(), lib.TaskStatus{AgentID: &lib.AgentID{Value: "a"}}); err != nil {
-		t.Errorf("an update without uuid was acknowledged: %v", err)
 	}
 }
 
