@@ -24,9 +24,11 @@ type instance struct {
 
 // launch is a slot that should get a task now.
 type launch struct {
-	instance
+	app string
 	deploy.Launch
 }
+
+func (l launch) instance() instance { return instance{l.app, l.SlotID} }
 
 // decide plans every app, finds hosts for what is to be launched, and repeats
 // what had no effect.
@@ -104,7 +106,7 @@ func (f *Framework) carryOut(d *deployment, now time.Time) (launches []launch) {
 	}
 	clear(d.refuse)
 	for _, l := range d.plan.Launch {
-		launches = append(launches, launch{instance{d.App.App.Name, l.SlotID}, l})
+		launches = append(launches, launch{d.App.App.Name, l})
 	}
 	if d.plan.Gone {
 		f.bury(d)
@@ -183,14 +185,14 @@ func (f *Framework) bury(d *deployment) {
 func (f *Framework) trade(launches []launch, now time.Time) {
 	if len(launches) == 0 || !f.connected {
 		for _, l := range launches {
-			f.apps[l.app].refuse[l.SlotID()] = "no connection to the master"
+			f.apps[l.app].refuse[l.SlotID] = "no connection to the master"
 		}
 		f.giveBack(false, now)
 		return
 	}
 	if !f.seek(launches, now) {
 		for _, l := range launches {
-			f.apps[l.app].refuse[l.SlotID()] = "waits for offers"
+			f.apps[l.app].refuse[l.SlotID] = "waits for offers"
 		}
 		return
 	}
@@ -212,48 +214,45 @@ func (f *Framework) trade(launches []launch, now time.Time) {
 	f.giveBack(len(result.Refused) > 0, now)
 }
 
-// SlotID is the slot to launch into.
-func (l launch) SlotID() deploy.SlotID { return l.instance.SlotID }
-
 func (f *Framework) refused(l launch, refusals []place.Refusal, now time.Time) {
 	d := f.apps[l.app]
-	d.refuse[l.SlotID()] = place.Summary(refusals)
+	d.refuse[l.SlotID] = place.Summary(refusals)
 	if !place.Lasting(refusals) {
-		delete(d.stuck, l.SlotID())
+		delete(d.stuck, l.SlotID)
 		return
 	}
-	if d.stuck[l.SlotID()].IsZero() {
-		d.stuck[l.SlotID()] = now
+	if d.stuck[l.SlotID].IsZero() {
+		d.stuck[l.SlotID] = now
 	}
-	if until := d.stuck[l.SlotID()].Add(patience); now.Before(until) {
+	if until := d.stuck[l.SlotID].Add(patience); now.Before(until) {
 		f.wakeAt(until)
 	}
 }
 
 func (f *Framework) request(l launch) place.Request {
-	service := f.apps[l.app].App.App.Services[l.SlotID().Service]
+	service := f.apps[l.app].App.App.Services[l.SlotID.Service]
 	r := reservation(service)
 	avoid := ""
-	if last := f.apps[l.app].slots[l.SlotID()]; last.Failures > 0 {
+	if last := f.apps[l.app].slots[l.SlotID]; last.Failures > 0 {
 		avoid = last.Host
 	}
 	return place.Request{
-		App: l.app, Service: service.Name, Slot: l.SlotID().Slot,
+		App: l.app, Service: service.Name, Slot: l.SlotID.Slot,
 		CPUs: r.cpus, MemBytes: r.memory, Ports: service.Ports,
-		Volumes: f.tied(l.app, service), Constraints: service.Constraints, Host: l.Launch.Host, Avoid: avoid,
+		Volumes: f.tied(l.app, service), Constraints: service.Constraints, Host: l.Host, Avoid: avoid,
 	}
 }
 
 // start makes the task that an assignment stands for, and stores it.
 func (f *Framework) start(l launch, a place.Assignment, now time.Time) mesos.TaskInfo {
 	d := f.apps[l.app]
-	service := d.App.App.Services[l.SlotID().Service]
-	id := l.SlotID()
+	service := d.App.App.Services[l.SlotID.Service]
+	id := l.SlotID
 	t := &task{Task: store.Task{
 		ID:  fmt.Sprintf("%s.%s.%d.g%d", l.app, id.Service, id.Slot, l.Generation),
 		App: l.app, Service: id.Service, Slot: id.Slot, Generation: l.Generation, Spec: l.Spec,
 		Agent: f.hosts[a.Host].agent, Host: a.Host, Ports: service.Ports, Volumes: f.tied(l.app, service),
-		Phase: string(deploy.Launched), Created: now, Since: now,
+		Phase: string(deploy.Launched), Since: now,
 	}}
 	f.Log.Info("launching task", "task", t.ID, "host", t.Host)
 	f.tasks[t.ID] = t

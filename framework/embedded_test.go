@@ -36,7 +36,7 @@ func startEmbedded(t *testing.T, hosts ...string) *embedded {
 		e.engines[name] = &localtest.Docker{}
 		config.Agents = append(config.Agents, local.AgentConfig{
 			Hostname: name, WorkDir: filepath.Join(dir, name), IP: "127.0.0.1", Port: 5051 + i,
-			CPUs: 2, MemBytes: 2 << 30, DiskBytes: 1 << 30, Docker: e.engines[name],
+			CPUs: 2, MemBytes: 2 << 30, Docker: e.engines[name],
 		})
 	}
 	cluster, err := local.NewCluster(config)

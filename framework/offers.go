@@ -135,8 +135,8 @@ func (f *Framework) seek(launches []launch, now time.Time) bool {
 	wanting := map[instance]bool{}
 	fresh := false
 	for _, l := range launches {
-		wanting[l.instance] = true
-		fresh = fresh || !f.market.wanting[l.instance]
+		wanting[l.instance()] = true
+		fresh = fresh || !f.market.wanting[l.instance()]
 	}
 	f.market.wanting = wanting
 	if fresh {

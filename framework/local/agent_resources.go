@@ -18,20 +18,14 @@ const (
 
 // agentInfo describes an agent on a machine to the master, without its ID.
 func agentInfo(cfg AgentConfig, m Machine) mesos.AgentInfo {
-	cpus, mem, disk := cfg.CPUs, cfg.MemBytes, cfg.DiskBytes
+	cpus, mem, disk := cfg.CPUs, cfg.MemBytes, less(diskBytes(cfg.WorkDir), diskLeft)
 	if cpus == 0 {
 		cpus = float64(m.CPUs)
 	}
 	if mem == 0 {
 		mem = less(m.MemBytes, memLeft)
 	}
-	if disk == 0 {
-		disk = less(diskBytes(cfg.WorkDir), diskLeft)
-	}
-	ports := cfg.PortRanges
-	if len(ports) == 0 {
-		ports = []mesos.Value_Range{{Begin: 31000, End: 32000}}
-	}
+	ports := []mesos.Value_Range{{Begin: 31000, End: 32000}} // Mesos' own
 	port := int32(cfg.Port)
 	return mesos.AgentInfo{
 		Hostname: cfg.Hostname, Port: &port, Attributes: attributes(cfg.Attributes),

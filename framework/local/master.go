@@ -81,14 +81,14 @@ func (c Config) withDefaults() Config {
 	if c.MasterAddr == "" {
 		c.MasterAddr = defaultMasterAddr
 	}
-	if c.HeartbeatInterval == 0 {
-		c.HeartbeatInterval = defaultHeartbeat
+	if c.heartbeatInterval == 0 {
+		c.heartbeatInterval = defaultHeartbeat
 	}
 	if c.AgentTimeout == 0 {
 		c.AgentTimeout = defaultAgentTimeout
 	}
-	if c.AllocationInterval == 0 {
-		c.AllocationInterval = defaultAllocation
+	if c.allocationInterval == 0 {
+		c.allocationInterval = defaultAllocation
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

@@ -109,7 +109,7 @@ func (m *master) release(f *framework) {
 
 func (m *master) beat(f *framework, s *stream) {
 	s.send(&scheduler.Event{Type: scheduler.Event_HEARTBEAT})
-	f.heartbeat = m.timers.after(m.config.HeartbeatInterval, func() { m.beat(f, s) })
+	f.heartbeat = m.timers.after(m.config.heartbeatInterval, func() { m.beat(f, s) })
 }
 
 // disconnected is called when a stream's response has ended, for whatever reason.
@@ -134,8 +134,8 @@ func (m *master) awaitFailover(f *framework, d time.Duration) {
 
 func (m *master) failoverTimeout(f *framework) time.Duration {
 	d := time.Duration(f.info.GetFailoverTimeout() * float64(time.Second))
-	if m.config.MaxFailover > 0 {
-		d = min(d, m.config.MaxFailover)
+	if m.config.maxFailover > 0 {
+		d = min(d, m.config.maxFailover)
 	}
 	return d
 }
@@ -197,7 +197,7 @@ func changeFault(old, changed mesos.FrameworkInfo) string {
 }
 
 func (m *master) subscribedEvent(f *framework) *scheduler.Event {
-	interval := m.config.HeartbeatInterval.Seconds()
+	interval := m.config.heartbeatInterval.Seconds()
 	return &scheduler.Event{
 		Type: scheduler.Event_SUBSCRIBED,
 		Subscribed: &scheduler.Event_Subscribed{

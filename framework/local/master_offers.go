@@ -70,7 +70,7 @@ func worthOffering(rs mesos.Resources) bool {
 func (m *master) freed(a *knownAgent) {
 	m.dirty[a] = true
 	if m.batch == nil {
-		m.batch = m.timers.after(m.config.AllocationInterval, m.runBatch)
+		m.batch = m.timers.after(m.config.allocationInterval, m.runBatch)
 	}
 }
 
@@ -169,7 +169,7 @@ func (m *master) newOffer(f *framework, a *knownAgent, role string, rest mesos.R
 	}
 	m.nextOffer++
 	m.offers[o.id] = o
-	if d := m.config.OfferTimeout; d > 0 {
+	if d := m.config.offerTimeout; d > 0 {
 		m.timers.after(d, func() {
 			if m.offers[o.id] == o {
 				m.rescind(o)
@@ -253,7 +253,7 @@ func (m *master) refuse(o *offer, rs mesos.Resources, filters *mesos.Filters) {
 	if d == 0 || len(rs) == 0 {
 		return
 	}
-	d = max(d, m.config.AllocationInterval) // others get a chance first
+	d = max(d, m.config.allocationInterval) // others get a chance first
 	f, a := o.framework, o.agent
 	f.filters[a] = append(f.filters[a], filter{
 		role: o.role, resources: rs.Clone().Unallocate(), until: time.Now().Add(d),

@@ -26,7 +26,7 @@ type sceneStep struct {
 func sceneOf(folder, dir string) scene {
 	depart := func(r *replay) { r.agent.depart() }
 	back := func(r *replay) { r.agent.back() }
-	s := scene{config: Config{AllocationInterval: time.Second}}
+	s := scene{config: Config{allocationInterval: time.Second}}
 	switch folder {
 	case "06":
 		s.config.AgentTimeout = 3700 * time.Millisecond
@@ -36,7 +36,7 @@ func sceneOf(folder, dir string) scene {
 			{52562 * time.Millisecond, depart}, {55 * time.Second, back},
 		}
 	case "06d":
-		s.config.OfferTimeout = 3 * time.Second
+		s.config.offerTimeout = 3 * time.Second
 		s.resources = []lib.Resource{ // an earlier recording's task has the rest
 			rangesResource("ports", 31000, 32000), scalarResource("cpus", 1.9),
 			scalarResource("mem", 4064), scalarResource("disk", 10240),
@@ -62,7 +62,7 @@ func sceneOf(folder, dir string) scene {
 		s.alone = true
 		s.config.Credentials = map[string]string{"p1": "s1"}
 		s.steps = []sceneStep{{7086500 * time.Microsecond, func(r *replay) {
-			r.scene.config.Credentials, r.scene.config.OfferTimeout = nil, 3*time.Second
+			r.scene.config.Credentials, r.scene.config.offerTimeout = nil, 3*time.Second
 			restartMaster(r)
 			r.agent.back()
 		}}}

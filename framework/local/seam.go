@@ -28,19 +28,19 @@ type Config struct {
 	// MasterAddr is the host:port at which others reach Handler; it is what
 	// offers and SUBSCRIBED name as the master's address. Empty: 127.0.0.1:5050.
 	MasterAddr string
-	// HeartbeatInterval is the pause between HEARTBEAT events (15 s).
-	HeartbeatInterval time.Duration
+	// heartbeatInterval is the pause between HEARTBEAT events (15 s).
+	heartbeatInterval time.Duration
 	// AgentTimeout is how long an agent may be disconnected before its tasks are
 	// declared lost or unreachable (75 s).
 	AgentTimeout time.Duration
-	// AllocationInterval is how long resources that came back wait for others to
+	// allocationInterval is how long resources that came back wait for others to
 	// go out in one OFFERS event (100 ms; a real master's is 1 s).
-	AllocationInterval time.Duration
-	// OfferTimeout is how long a framework may sit on an offer (0: for ever).
-	OfferTimeout time.Duration
-	// MaxFailover bounds the failover_timeout that frameworks may ask for
+	allocationInterval time.Duration
+	// offerTimeout is how long a framework may sit on an offer (0: for ever).
+	offerTimeout time.Duration
+	// maxFailover bounds the failover_timeout that frameworks may ask for
 	// (no bound but that of time.Duration).
-	MaxFailover time.Duration
+	maxFailover time.Duration
 	// Credentials are principal -> secret for HTTP basic authentication; empty:
 	// everybody may come, so let nobody else reach Handler.
 	Credentials map[string]string
@@ -58,8 +58,6 @@ type AgentConfig struct {
 	// What is offered. Zero CPUs or MemBytes: what `docker info` says.
 	CPUs       float64
 	MemBytes   int64
-	DiskBytes  int64
-	PortRanges []mesos.Value_Range // none: 31000-32000
 	Attributes map[string]string
 
 	// RemoveDelay is how long the container and the sandbox of a task that ended

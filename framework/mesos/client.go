@@ -19,8 +19,6 @@ type Config struct {
 	Masters []string
 	// Framework is what is subscribed. An ID means: take over, or come back.
 	Framework mesos.FrameworkInfo
-	// Suppressed are roles for which no offers are wanted at first.
-	Suppressed []string
 	// Credentials for HTTP basic authentication; none when nil.
 	Credentials *Credentials
 	// HTTP carries everything. It must have no Timeout, which would cut the

@@ -66,7 +66,7 @@ func (c *Client) subscribeCall() *scheduler.Call {
 	return &scheduler.Call{
 		Type:        scheduler.Call_SUBSCRIBE,
 		FrameworkID: info.ID,
-		Subscribe:   &scheduler.Call_Subscribe{FrameworkInfo: &info, SuppressedRoles: c.config.Suppressed},
+		Subscribe:   &scheduler.Call_Subscribe{FrameworkInfo: &info},
 	}
 }
 

@@ -48,8 +48,7 @@ type Task struct {
 	Phase      string     `json:"phase"`
 	Reason     string     `json:"reason,omitempty"`
 	Container  string     `json:"container,omitempty"` // "mesos-" + Mesos' ContainerID
-	Created    time.Time  `json:"created"`
-	Since      time.Time  `json:"since"` // of Phase
+	Since      time.Time  `json:"since"`               // of Phase
 	Started    time.Time  `json:"started,omitzero"`
 	Killing    bool       `json:"killing,omitempty"` // we want its end
 	Sick       time.Time  `json:"sick,omitzero"`     // of one that we end for its health: since when

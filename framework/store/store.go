@@ -152,9 +152,6 @@ func (b *Batch) PutPin(volume, host string) { b.put(host, keyPins, volume) }
 // DeletePin forgets where a volume is.
 func (b *Batch) DeletePin(volume string) { b.put(nil, keyPins, volume) }
 
-// Empty reports whether there is nothing to commit.
-func (b *Batch) Empty() bool { return len(b.writes) == 0 && b.err == nil }
-
 func slotPath(key SlotKey) []string {
 	return []string{keySlots, key.App, key.Service, strconv.Itoa(key.Slot)}
 }

@@ -44,7 +44,7 @@ func fill(b *store.Batch) *store.State {
 		}},
 		Tasks: map[string]store.Task{"shop.db.1.g2": {
 			ID: "shop.db.1.g2", App: "shop", Service: "db", Slot: 1, Generation: 2, Agent: "S1", Host: "h1",
-			Phase: "running", Ports: []app.Port{{Host: 80, Target: 80, Proto: "tcp"}}, Created: when, Since: when,
+			Phase: "running", Ports: []app.Port{{Host: 80, Target: 80, Proto: "tcp"}}, Since: when,
 		}},
 		Slots: map[store.SlotKey]store.Slot{{App: "shop", Service: "db", Slot: 1}: {
 			App: "shop", Service: "db", Slot: 1, Generation: 2, Restarts: 1, Log: []string{"bye"}, Ended: when,
@@ -76,8 +76,8 @@ func commit(t *testing.T, s *store.Store, b *store.Batch) {
 	if err := s.Commit(b); err != nil {
 		t.Fatal(err)
 	}
-	if !b.Empty() {
-		t.Error("the batch is not empty after its commit")
+	if diff := cmp.Diff(&store.Batch{}, b, cmp.AllowUnexported(store.Batch{})); diff != "" {
+		t.Errorf("the batch is not empty after its commit: %s", diff)
 	}
 }
 
