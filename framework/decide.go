@@ -238,7 +238,7 @@ func (f *Framework) request(l launch) place.Request {
 	}
 	return place.Request{
 		App: l.app, Service: service.Name, Slot: l.SlotID.Slot,
-		CPUs: r.cpus, MemBytes: r.memory, Ports: service.Ports,
+		CPUs: r.cpus, MemBytes: r.memory, Ports: service.Ports, Alone: service.NetworkMode != "",
 		Volumes: f.tied(l.app, service), Constraints: service.Constraints, Host: l.Host, Avoid: avoid,
 	}
 }

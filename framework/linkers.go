@@ -260,8 +260,6 @@ func (f *Framework) offNetwork(t *task) bool {
 	return d != nil && d.App.App.Services[t.Service].NetworkMode != ""
 }
 
-const networkNone = "none"
-
 // problem says why a host takes nothing now, or nothing.
 func (f *Framework) problem(h *host) string {
 	if len(f.linkers) == 0 {

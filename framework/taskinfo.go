@@ -94,9 +94,14 @@ func container(t *task, wanted app.App, resolver string) *mesos.ContainerInfo {
 	docker, pull := mesos.ContainerInfo_DOCKER, s.PullPolicy == "always"
 	mode := mesos.ContainerInfo_DockerInfo_USER
 	info := &mesos.ContainerInfo{Type: &docker}
-	if s.NetworkMode == networkNone {
+	switch s.NetworkMode {
+	case app.NetworkNone:
 		mode = mesos.ContainerInfo_DockerInfo_NONE
-	} else {
+	case app.NetworkHost:
+		mode = mesos.ContainerInfo_DockerInfo_HOST
+	case app.NetworkBridge:
+		mode = mesos.ContainerInfo_DockerInfo_BRIDGE
+	default:
 		name := network
 		info.NetworkInfos = []mesos.NetworkInfo{{Name: &name}}
 	}
@@ -119,14 +124,12 @@ func parameters(t *task, wanted app.App, resolver string) []mesos.Parameter {
 	}
 	p.limits(s.Resources)
 	p.all(wanted.MountFlags(t.Service))
-	if s.NetworkMode == "" {
-		if resolver != "" {
-			p.add("volume", resolver+":/etc/resolv.conf:ro")
-			p.add("dns-opt", noResolver)
-		}
-		for _, port := range t.Ports {
-			p.add("publish", published(port))
-		}
+	if s.NetworkMode == "" && resolver != "" {
+		p.add("volume", resolver+":/etc/resolv.conf:ro")
+		p.add("dns-opt", noResolver)
+	}
+	for _, port := range t.Ports {
+		p.add("publish", published(port))
 	}
 	return p.list
 }

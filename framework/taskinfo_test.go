@@ -58,17 +58,24 @@ func everything() (app.App, *task) {
 
 func TestTaskInfo(t *testing.T) {
 	plain := app.App{Name: "shop", Services: map[string]app.Service{"web": {
-		Name: "web", Image: "nginx:1", NetworkMode: networkNone, ClearEntrypoint: true,
+		Name: "web", Image: "nginx:1", NetworkMode: app.NetworkNone, ClearEntrypoint: true,
 		Health: &app.Health{Test: []string{"NONE"}}, Resources: app.Resources{MemLimit: 16 << 20},
 	}}}
 	full, t3 := everything()
 	t1 := &task{Task: store.Task{ID: "shop.web.1.g1", App: "shop", Service: "web", Slot: 1, Generation: 1, Agent: "S1"}}
+	mode := func(name string) app.App {
+		return app.App{Name: "shop", Services: map[string]app.Service{"web": {Name: "web", Image: "nginx:1", NetworkMode: name}}}
+	}
+	onBridge := &task{Task: t1.Task}
+	onBridge.Ports = []app.Port{{Host: 8080, Target: 80, Proto: "tcp"}}
 	tests := []struct {
 		name string
 		info mesos.TaskInfo
 	}{
 		{"everything", taskInfo(t3, full, DefaultResolver, []uint16{31005})},
 		{"plain", taskInfo(t1, plain, DefaultResolver, nil)},
+		{"host", taskInfo(t1, mode(app.NetworkHost), DefaultResolver, nil)},
+		{"bridge", taskInfo(onBridge, mode(app.NetworkBridge), DefaultResolver, nil)},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

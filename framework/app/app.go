@@ -33,7 +33,7 @@ type Service struct {
 	Labels      map[string]string     `json:"labels,omitempty"`
 	Networks    map[string][]string   `json:"networks,omitempty"`     // full network name -> aliases
 	Internal    bool                  `json:"internal,omitempty"`     // on internal networks only
-	NetworkMode string                `json:"network_mode,omitempty"` // "" (overlay) or "none"
+	NetworkMode string                `json:"network_mode,omitempty"` // "" (overlay), or one of those below
 	Links       []Link                `json:"links,omitempty"`
 	Export      *Export               `json:"export,omitempty"`
 	DependsOn   map[string]Dependency `json:"depends_on,omitempty"`
@@ -58,6 +58,14 @@ type Service struct {
 	// canonical order.
 	Docker []Flag `json:"docker,omitempty"`
 }
+
+// Network modes that are off the overlay: nobody finds such a service by name, nor it
+// others.
+const (
+	NetworkNone   = "none"
+	NetworkHost   = "host"
+	NetworkBridge = "bridge" // the Engine's own, which publishes its ports too
+)
 
 // Flag is one `docker run` flag, long name without dashes. Booleans carry "true"
 // or "false".

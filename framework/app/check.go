@@ -95,6 +95,22 @@ func labelFault(name string) string {
 	return ""
 }
 
+// nameFault says why name cannot be a DNS name of one label or more, or "".
+func nameFault(name string) string {
+	if len(name) > maxName {
+		return fmt.Sprintf("has %d bytes, more than the %d of a DNS name", len(name), maxName)
+	}
+	for label := range strings.SplitSeq(name, ".") {
+		if why := labelFault(label); why != "" {
+			return why
+		}
+	}
+	return ""
+}
+
+// maxName leaves room for the zone after a name (RFC 1035, 2.3.4).
+const maxName = 200
+
 func (r *report) volume(v Volume, p keyPath) {
 	if !dockerName.MatchString(v.Name) {
 		r.problem(p.to("name"), "%q is no volume name", v.Name)

@@ -10,9 +10,9 @@ import (
 func (c *serviceCheck) networks() {
 	switch c.NetworkMode {
 	case "":
-	case "none":
+	case NetworkNone, NetworkHost, NetworkBridge:
 		if len(c.Networks) > 0 || len(c.Links) > 0 {
-			c.problem(c.path.to("network_mode"), "none excludes networks and links")
+			c.problem(c.path.to("network_mode"), "%s excludes networks and links", c.NetworkMode)
 		}
 	default:
 		c.problem(c.path.to("network_mode"), "%q is not supported", c.NetworkMode)
@@ -22,7 +22,7 @@ func (c *serviceCheck) networks() {
 			c.problem(c.path.to("networks"), "%q is no network name", name)
 		}
 		for _, alias := range c.Networks[name] {
-			if why := labelFault(alias); why != "" {
+			if why := nameFault(alias); why != "" {
 				c.problem(c.path.to("networks"), "alias %q %s", alias, why)
 			}
 		}
@@ -42,7 +42,7 @@ func (c *serviceCheck) links() {
 		if l.Alias == "" {
 			continue
 		}
-		if why := labelFault(l.Alias); why != "" {
+		if why := nameFault(l.Alias); why != "" {
 			c.problem(p, "alias %q %s", l.Alias, why)
 		}
 		if other, taken := aliases[l.Alias]; taken {

@@ -70,8 +70,8 @@ func (c *serviceCheck) image() {
 }
 
 func (c *serviceCheck) identity() {
-	if c.ContainerName != "" && (!dockerName.MatchString(c.ContainerName) || labelFault(strings.ToLower(c.ContainerName)) != "") {
-		c.problem(c.path.to("container_name"), "%q %s", c.ContainerName, labelFault(strings.ToLower(c.ContainerName)))
+	if why := nameFault(strings.ToLower(c.ContainerName)); c.ContainerName != "" && why != "" {
+		c.problem(c.path.to("container_name"), "%q %s", c.ContainerName, why)
 	}
 	if c.ContainerName != "" && (c.Replicas > 1 || c.Global) {
 		c.problem(c.path.to("container_name"), "is one name, and there are several instances")
@@ -123,8 +123,8 @@ func (c *serviceCheck) labels() {
 }
 
 func (c *serviceCheck) ports() {
-	if c.NetworkMode == "none" && len(c.Ports) > 0 {
-		c.problem(c.path.to("ports"), "need a network, and network_mode is none")
+	if (c.NetworkMode == NetworkNone || c.NetworkMode == NetworkHost) && len(c.Ports) > 0 {
+		c.problem(c.path.to("ports"), "cannot be published with network_mode %s", c.NetworkMode)
 	}
 	seen := map[string]bool{}
 	for _, p := range c.Ports {
@@ -283,6 +283,9 @@ func (c *serviceCheck) conflicts() {
 	}
 	if has("memory-swap") && !slices.Contains(c.Docker, Flag{"memory-swap", "-1"}) && c.Resources.MemLimit == 0 {
 		c.problem(c.path.to("memswap_limit"), "needs mem_limit")
+	}
+	if has("mac-address") && (c.NetworkMode == NetworkNone || c.NetworkMode == NetworkHost) {
+		c.problem(c.path.to("mac_address"), "needs a network, and network_mode is %s", c.NetworkMode)
 	}
 	if has("uts") && (c.Hostname != "" || has("domainname")) {
 		c.problem(c.path.to("uts"), "host excludes hostname and domainname")

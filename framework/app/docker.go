@@ -24,6 +24,7 @@ func (s *serviceMapping) docker() []Flag {
 	f.text("cgroupns", c.Cgroup)
 	f.text("platform", c.Platform)
 	f.text("runtime", c.Runtime)
+	f.text("mac-address", s.mac())
 	f.each("cap-add", c.CapAdd)
 	f.each("cap-drop", c.CapDrop)
 	f.each("device-cgroup-rule", c.DeviceCgroupRules)
@@ -37,6 +38,7 @@ func (s *serviceMapping) docker() []Flag {
 	if c.Init != nil {
 		f.text("init", strconv.FormatBool(*c.Init))
 	}
+	s.isolation()
 	s.annotations(f)
 	s.namespaces(f)
 	s.kernel(f)
@@ -45,6 +47,35 @@ func (s *serviceMapping) docker() []Flag {
 	s.logging(f)
 	f.each("add-host", c.ExtraHosts.AsList(":"))
 	return f.sorted()
+}
+
+// mac is the address of the one interface that a container has, whichever key says
+// it.
+func (s *serviceMapping) mac() string {
+	mac := s.in.MacAddress
+	p := s.path.to("mac_address")
+	for _, name := range slices.Sorted(maps.Keys(s.in.Networks)) {
+		at := s.in.Networks[name]
+		if at == nil || at.MacAddress == "" {
+			continue
+		}
+		p = s.path.to("networks", name, "mac_address")
+		if mac != "" && mac != at.MacAddress {
+			s.report.problem(p, "a container has one interface, and it is to be %s too", mac)
+		}
+		mac = at.MacAddress
+	}
+	if mac != "" {
+		s.report.warn(p, "needs an Engine from 25 on, or a Docker command line before 25")
+	}
+	return mac
+}
+
+// isolation lets pass what means nothing on Linux.
+func (s *serviceMapping) isolation() {
+	if mode := s.in.Isolation; mode != "" && mode != "default" {
+		s.report.problem(s.path.to("isolation"), "%s is for Windows only", mode)
+	}
 }
 
 func (s *serviceMapping) annotations(f *flags) {

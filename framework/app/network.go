@@ -62,14 +62,15 @@ func (s *serviceMapping) networkMode(mode string) {
 		s.report.problem(p, "excludes networks")
 	}
 	switch {
-	case mode == "none":
+	case mode == NetworkNone:
 		s.out.NetworkMode = mode
-	case mode == "host":
-		s.report.problem(p, "host is not supported: a service is on the overlay or, with none, on no network; publish its ports instead")
+	case mode == NetworkHost, mode == NetworkBridge:
+		s.out.NetworkMode = mode
+		s.report.warn(p, "%s is off the overlay: nobody finds the service by name, nor it others, and no health check of it is heeded", mode)
 	case strings.HasPrefix(mode, types.ServicePrefix), strings.HasPrefix(mode, types.ContainerPrefix):
 		s.report.problem(p, "%s is not supported: the other container may run on another host", mode)
 	default:
-		s.report.problem(p, "%s is not supported: name networks, or none", mode)
+		s.report.problem(p, "%s is not supported, only none, host and bridge; name networks", mode)
 	}
 }
 

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,6 +23,7 @@ const (
 	kindNumber             // an integer
 	kindPair               // name=value
 	kindWord               // one of words
+	kindMAC                // an Ethernet address
 )
 
 // runFlags are the flags of `docker run` that a Service may carry in Docker. They
@@ -56,6 +58,7 @@ var runFlags = map[string]form{
 	"ipc":                 {key: "ipc", kind: kindWord, words: []string{"none", "private", "shareable", "host"}},
 	"log-driver":          {},
 	"log-opt":             {kind: kindPair},
+	"mac-address":         {key: "mac_address", kind: kindMAC},
 	"memory-swap":         {key: "memswap_limit", kind: kindNumber},
 	"memory-swappiness":   {key: "mem_swappiness", kind: kindNumber},
 	"oom-kill-disable":    {key: "oom_kill_disable", kind: kindTruth},
@@ -92,6 +95,10 @@ func (f form) accepts(value string) string {
 	case kindPair:
 		if name, _, ok := strings.Cut(value, "="); !ok || name == "" {
 			return "not of the form name=value"
+		}
+	case kindMAC:
+		if mac, err := net.ParseMAC(value); err != nil || len(mac) != 6 {
+			return "no Ethernet address"
 		}
 	case kindWord:
 		if !slices.Contains(f.words, value) {

@@ -40,6 +40,7 @@ type Request struct {
 	CPUs         float64
 	MemBytes     int64
 	Ports        []app.Port // those without a host port take any free one: the host's linker's
+	Alone        bool       // its ports are not shared with replicas: no linker publishes them
 	Volumes      []string   // names of the volumes that tie it to their host
 	Constraints  []app.Constraint
 	Host         string // not empty: there or nowhere (one instance a host)

@@ -109,6 +109,10 @@ func TestRefusals(t *testing.T) {
 			r.Ports = []app.Port{{Host: 8080, Target: 80, Proto: "tcp", HostIP: "127.0.0.1"}}
 			s.Taken = []Taken{{"h1", port, "shop/web.2", "shop", "web"}}
 		}, Refusal{"h1", Port, "host port 8080/tcp taken by shop/web.2"}},
+		{"port of a replica that shares nothing", func(_ *Host, s *Situation, r *Request) {
+			r.Ports, r.Alone = []app.Port{port}, true
+			s.Taken = []Taken{{"h1", port, "shop/web.2", "shop", "web"}}
+		}, Refusal{"h1", Port, "host port 8080/tcp taken by shop/web.2"}},
 		{"volume", func(_ *Host, s *Situation, r *Request) {
 			r.Volumes = []string{"shop_data"}
 			s.Pins = map[string]string{"shop_data": "h2"}

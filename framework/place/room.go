@@ -176,7 +176,7 @@ func (s *space) holder(port app.Port, sharer *Request) (string, bool) {
 // shares reports whether r is a replica of the holder that asks for the very same:
 // the host's linker divides the connections among the two.
 func (t Taken) shares(port app.Port, r *Request) bool {
-	return t.App != "" && t.App == r.App && t.Service == r.Service && t.Port.Target == port.Target &&
+	return !r.Alone && t.App != "" && t.App == r.App && t.Service == r.Service && t.Port.Target == port.Target &&
 		(t.Port.HostIP == port.HostIP || everywhere(t.Port.HostIP) && everywhere(port.HostIP))
 }
 

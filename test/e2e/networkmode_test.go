@@ -1,0 +1,52 @@
+package e2e
+
+import (
+	"context"
+	"strings"
+	"testing"
+)
+
+// Services off the overlay run on the host's network, on the Engine's own, or on none;
+// their names exist for nobody. Names of several labels, on the overlay, do.
+func TestNetworkModes(t *testing.T) {
+	up(t, compose(t, "modes", `
+  host: {image: %IMAGE%, command: [serve, "8123"], network_mode: host}
+  bridge: {image: %IMAGE%, command: [serve, "80"], network_mode: bridge, ports: ["8124:80"]}
+  none: {image: %IMAGE%, command: [serve, "80"], network_mode: none}
+  web:
+    image: %IMAGE%
+    command: [serve, "80"]
+    networks: {default: {aliases: [web.example.com]}}
+  asker: {image: %IMAGE%, command: [serve, "80"], links: ["web:the.web"]}
+`))
+	for _, i := range allUp(t, "modes", 5) {
+		h, err := testLab.Host(i.Host)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := docker(t.Context(), *h, "inspect", "-f", "{{.HostConfig.NetworkMode}}", i.Container)
+		want := map[string]string{"web": "tombolo", "asker": "tombolo"}[i.Service]
+		if want == "" {
+			want = i.Service
+		}
+		if err != nil || strings.TrimSpace(out) != want {
+			t.Errorf("%s is on %q, %v", i.Service, out, err)
+		}
+	}
+	for service, port := range map[string]string{"host": "8123", "bridge": "8124"} {
+		h, err := testLab.Host(instance(t, "modes", service, 1).Host)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if out, err := h.Command(probe, "dial", "127.0.0.1:"+port).CombinedOutput(); err != nil {
+			t.Errorf("%s does not answer on its host: %v: %s", service, err, out)
+		}
+	}
+	asker, web := instance(t, "modes", "asker", 1), instance(t, "modes", "web", 1)
+	for _, name := range []string{"web.example.com", "the.web"} {
+		within(t, func(ctx context.Context) error { return finds(ctx, asker, name, web.Address) })
+	}
+	if out, err := inInstance(t.Context(), asker, "lookup", "bridge"); err == nil {
+		t.Errorf("bridge has a name: %s", out)
+	}
+}
