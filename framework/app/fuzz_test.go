@@ -45,8 +45,10 @@ func FuzzLoad(f *testing.F) {
 		if err := a.Validate(); err != nil {
 			t.Errorf("Load passed what Validate refuses: %v", err)
 		}
-		if _, err := a.Canonical(); err != nil {
-			t.Error(err)
+		canonical, err := a.Canonical()
+		if err != nil {
+			t.Fatal(err)
 		}
+		sameAgain(t, a, canonical)
 	})
 }

@@ -25,26 +25,31 @@ func drawSituation(t *rapid.T) (Situation, []Request) {
 	if rapid.Bool().Draw(t, "pinned") {
 		s.Pins[volume.Draw(t, "pin")] = name.Draw(t, "pinned to")
 	}
-	var requests []Request
-	for i := range rapid.IntRange(0, 12).Draw(t, "requests") {
+	kinds := map[string]Request{} // replicas are alike
+	for _, service := range []string{"x", "y", "z"} {
 		r := Request{
-			App: "a", Service: rapid.SampledFrom([]string{"x", "y"}).Draw(t, "service"), Slot: i + 1,
+			App: "a", Service: service, Alone: rapid.Bool().Draw(t, "alone"),
 			CPUs: rapid.Float64Range(0.01, 0.5).Draw(t, "wants cpus"), MemBytes: rapid.Int64Range(1, 1<<29).Draw(t, "wants memory"),
 		}
-		r.Service += fmt.Sprint(i) // twins are alike; these are not
 		if rapid.Bool().Draw(t, "publishes") {
-			r.Ports = []app.Port{{Host: rapid.Uint16Range(80, 82).Draw(t, "port"), Proto: "tcp"}}
+			r.Ports = []app.Port{{Host: rapid.Uint16Range(80, 81).Draw(t, "port"), Proto: "tcp"}}
 		}
 		if rapid.Bool().Draw(t, "mounts") {
 			r.Volumes = []string{volume.Draw(t, "volume")}
 		}
+		kinds[service] = r
+	}
+	var requests []Request
+	for i := range rapid.IntRange(0, 12).Draw(t, "requests") {
+		r := kinds[rapid.SampledFrom([]string{"x", "y", "z"}).Draw(t, "service")]
+		r.Slot = i + 1
 		requests = append(requests, r)
 	}
 	return s, requests
 }
 
-// TestPlaceKeepsItsPromises: each request is assigned or refused by every host;
-// nothing is given twice; what is pinned stays; the order of hosts is no matter.
+// TestPlaceKeepsItsPromises: each request is assigned or refused by every host, for
+// good; nothing is given twice; what is pinned stays; the order of hosts is no matter.
 func TestPlaceKeepsItsPromises(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s, requests := drawSituation(t)
@@ -58,6 +63,7 @@ func TestPlaceKeepsItsPromises(t *testing.T) {
 			}
 		}
 		checkRoom(t, s, requests, got)
+		checkRefused(t, s, requests, got)
 		slices.Reverse(s.Hosts)
 		if diff := cmp.Diff(got, Place(s, requests)); diff != "" {
 			t.Fatalf("the order of hosts matters: %s", diff)
@@ -65,9 +71,23 @@ func TestPlaceKeepsItsPromises(t *testing.T) {
 	})
 }
 
+// checkRefused: who was refused, for its own sake or as the twin of one that was, is
+// refused as well when all others have what they got.
+func checkRefused(t *rapid.T, s Situation, requests []Request, got Result) {
+	var placed []Request
+	for _, a := range got.Assigned {
+		placed = append(placed, requests[a.Request])
+	}
+	for i := range got.Refused {
+		if again := Place(s, append(slices.Clip(placed), requests[i])); again.Refused[len(placed)] == nil && len(s.Hosts) > 0 {
+			t.Fatalf("request %d was refused and fits: %+v", i, again.Assigned)
+		}
+	}
+}
+
 func checkRoom(t *rapid.T, s Situation, requests []Request, got Result) {
 	cpus, memory := map[string]int64{}, map[string]int64{}
-	ports, pins := map[string]bool{}, map[string]string{}
+	ports, pins := map[string]string{}, map[string]string{}
 	for volume, host := range s.Pins {
 		pins[volume] = host
 	}
@@ -77,10 +97,10 @@ func checkRoom(t *rapid.T, s Situation, requests []Request, got Result) {
 		memory[a.Host] += r.MemBytes
 		for _, p := range r.Ports {
 			key := fmt.Sprint(a.Host, p.Host)
-			if ports[key] {
+			if by := ports[key]; by != "" && (by != r.Service || r.Alone) {
 				t.Fatalf("port %d of %s is given twice", p.Host, a.Host)
 			}
-			ports[key] = true
+			ports[key] = r.Service
 		}
 		for _, v := range r.Volumes {
 			if pins[v] != "" && pins[v] != a.Host {
