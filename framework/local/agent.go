@@ -30,7 +30,7 @@ const (
 // It is connected to the master while its Engine answers.
 //
 // Where it does otherwise than Mesos' containerizer and executor (recordings 02,
-// 02b, 06c, 07):
+// 02b, 06c, 07; testdata/deviations.txt names the tasks):
 //   - docker's own words follow "Container exited with status 125" and its like,
 //     without the five seconds that Mesos waits;
 //   - with --detach, --restart, docker restart or a docker command that dies, the

@@ -1,9 +1,11 @@
 package local
 
 import (
+	"maps"
 	"os"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -14,6 +16,30 @@ type deviation struct {
 	answer  string // our status where it is another, or "unsent"; "" where something else differs
 	reason  string
 	used    bool
+}
+
+// ofAgents reports whether a line is about what our agent makes of a task (02/agent#k1):
+// TestReplayAgent's.
+func (d *deviation) ofAgents() bool { return strings.Contains(d.pattern, "/agent#") }
+
+// HoldAgents fails for differences of our agent that are not listed, and for lines
+// that none needs.
+func HoldAgents(t *testing.T, faults map[string]string) {
+	t.Helper()
+	listed := deviations(t)
+	for _, key := range slices.Sorted(maps.Keys(faults)) {
+		if d, ok := explain(listed, key); ok {
+			d.used = true
+			t.Logf("differs as listed: %s: %s", key, d.reason)
+			continue
+		}
+		t.Errorf("%s:\n%s", key, faults[key])
+	}
+	for _, d := range listed {
+		if !d.used && d.ofAgents() {
+			t.Errorf("stale line in deviations.txt: %s %s", d.pattern, d.reason)
+		}
+	}
 }
 
 // answered is what a line can say of an answer.

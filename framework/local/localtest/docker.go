@@ -25,6 +25,8 @@ type Docker struct {
 	// Start decides about a docker run: with a code other than 0 the container is
 	// not started, and docker ends with the code and stderr. Nil starts all.
 	Start func(args []string) (code int, stderr string)
+	// Stop gives the exit code of a container that docker stop ends; nil: 143.
+	Stop func(name string) int
 	// Pull decides about a docker pull in the same way. With Pull set, no image is
 	// there until it was pulled.
 	Pull func(image string) (code int, stderr string)
@@ -221,7 +223,11 @@ func (d *Docker) Run(ctx context.Context, c local.Command) (int, error) {
 	}
 	switch args[0] {
 	case "stop":
-		d.end(name, 143)
+		code := 143
+		if d.Stop != nil {
+			code = d.Stop(name)
+		}
+		d.end(name, code)
 	case "rm":
 		d.end(name, 137)
 		delete(d.containers, name)
