@@ -213,6 +213,7 @@ func showWait(i *api.Instance, wait deploy.Wait, slot store.Slot) {
 	case deploy.ForBackoff:
 		i.State = api.StateFailed
 		i.Reason = fmt.Sprintf("%s; starts again at %s", wait.Reason, wait.Until.Format(time.TimeOnly))
+	case deploy.ForDependency, deploy.ForEnd, deploy.ForHost, deploy.ForTurn:
 	}
 	if slot.Host != "" && i.State != api.StateWaiting {
 		i.Host = slot.Host

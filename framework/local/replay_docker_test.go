@@ -96,7 +96,7 @@ func said(t *testing.T, e *mesostest.Exchange, tasks map[string]*recordedTask) {
 	if !e.Streamed() || e.Header.Get("Accept") != "application/json" {
 		return
 	}
-	for _, raw := range records(t, e.Response.Body) {
+	for _, raw := range records(e.Response.Body) {
 		var event scheduler.Event
 		if err := wire.Unmarshal(raw, &event); err != nil {
 			t.Fatal(err)
@@ -112,7 +112,7 @@ func said(t *testing.T, e *mesostest.Exchange, tasks map[string]*recordedTask) {
 	}
 }
 
-func records(t *testing.T, stream []byte) (all [][]byte) {
+func records(stream []byte) (all [][]byte) {
 	reader := wire.NewReader(bytes.NewReader(stream), wire.MaxRecord)
 	for {
 		record, err := reader.Next()

@@ -134,7 +134,7 @@ type engineHostConfig struct {
 	Tmpfs, Sysctls                                           map[string]string
 	Ulimits                                                  []engineUlimit
 	Init                                                     bool
-	ShmSize, Memory, MemorySwap, MemoryReservation, CpuQuota int64
+	ShmSize, Memory, MemorySwap, MemoryReservation, CPUQuota int64
 	PidsLimit, OomScoreAdj                                   int64
 	NetworkMode                                              string
 	LogConfig                                                engineLogConfig
@@ -171,7 +171,7 @@ func everything() inspected {
 			SecurityOpt: []string{"no-new-privileges:true"}, ExtraHosts: []string{"elsewhere:192.0.2.7"}, GroupAdd: []string{"3456"},
 			Tmpfs: map[string]string{"/scratch": "size=1m"}, Sysctls: map[string]string{"net.core.somaxconn": "256"},
 			Ulimits: []engineUlimit{{"nofile", 2000, 1000}, {"nproc", 512, 512}}, Init: true,
-			ShmSize: 8 << 20, Memory: 64 << 20, MemorySwap: 64 << 20, MemoryReservation: 32 << 20, CpuQuota: 50_000,
+			ShmSize: 8 << 20, Memory: 64 << 20, MemorySwap: 64 << 20, MemoryReservation: 32 << 20, CPUQuota: 50_000,
 			PidsLimit: 50, OomScoreAdj: 300, NetworkMode: "tombolo",
 			LogConfig:     engineLogConfig{"json-file", map[string]string{"max-size": "1m"}},
 			RestartPolicy: map[string]any{"Name": "no", "MaximumRetryCount": 0.}, // the framework restarts
