@@ -151,6 +151,9 @@ func published(port app.Port) string {
 		if port.Host != 0 {
 			host = strconv.Itoa(int(port.Host))
 		}
+		if port.Last != 0 {
+			host += "-" + strconv.Itoa(int(port.Last))
+		}
 		to = host + ":" + to
 	}
 	switch {

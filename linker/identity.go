@@ -127,7 +127,7 @@ func live(engine *docker.Snapshot) []attach.Live {
 		l := attach.Live{ID: ep.ID, Addr4: ep.Addr4, MAC: ep.MAC}
 		if c := engine.Containers[ep.Container]; c != nil {
 			for _, p := range c.Published {
-				l.Published = append(l.Published, record.Publish(p))
+				l.Published = append(l.Published, record.Publish{HostIP: p.HostIP, HostPort: p.HostPort, Port: p.Port, Proto: p.Proto})
 			}
 		}
 		out = append(out, l)

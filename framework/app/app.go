@@ -117,7 +117,8 @@ type Dependency struct {
 // Port is a published port.
 type Port struct {
 	HostIP string `json:"host_ip,omitempty"`
-	Host   uint16 `json:"host"` // 0: any free one
+	Host   uint16 `json:"host"`           // 0: any free one
+	Last   uint16 `json:"last,omitempty"` // not 0: any free one from Host to Last
 	Target uint16 `json:"target"`
 	Proto  string `json:"proto"`
 	Name   string `json:"name,omitempty"`

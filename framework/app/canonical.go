@@ -189,7 +189,10 @@ func (s *Service) portTree(t tree) {
 	published := map[Expose]bool{}
 	for _, p := range s.Ports {
 		port := tree{"target": p.Target, "protocol": p.Proto, "mode": "host"}
-		if p.Host != 0 {
+		switch {
+		case p.Last != 0:
+			port["published"] = fmt.Sprintf("%d-%d", p.Host, p.Last)
+		case p.Host != 0:
 			port["published"] = fmt.Sprint(p.Host)
 		}
 		set(port, "host_ip", p.HostIP)

@@ -189,8 +189,8 @@ func (r *report) hostPorts(a *App) {
 	holders := map[string][]holder{}
 	for _, name := range slices.Sorted(maps.Keys(a.Services)) {
 		for _, port := range a.Services[name].Ports {
-			if port.Host == 0 {
-				continue
+			if port.Host == 0 || port.Last != 0 {
+				continue // another will do
 			}
 			key := fmt.Sprintf("%d/%s", port.Host, port.Proto)
 			ip, _ := netip.ParseAddr(port.HostIP)

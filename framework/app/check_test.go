@@ -52,7 +52,7 @@ func TestValidateRefuses(t *testing.T) {
 		want   string
 	}{
 		"no services":   {func(a *App, _ *Service) { a.Services = nil }, "services: there is no service to run"},
-		"many services": {func(a *App, w *Service) { a.Services = crowd(MaxServices) }, "services: are 501, more than 500"},
+		"many services": {func(a *App, _ *Service) { a.Services = crowd(MaxServices) }, "services: are 501, more than 500"},
 		"no image":      {func(_ *App, w *Service) { w.Image = "" }, "services.web: has neither an image nor a build"},
 		"many ports":    {func(_ *App, w *Service) { w.Ports = make([]Port, MaxItems+1) }, "services.web.ports: are 1025, more than 1024"},
 		"many exposed":  {func(_ *App, w *Service) { w.Expose = make([]Expose, MaxItems+1) }, "services.web.expose: are 1025, more than 1024"},
@@ -110,6 +110,7 @@ func TestValidateRefuses(t *testing.T) {
 		"volume name":        {func(a *App, _ *Service) { a.Volumes["data"] = Volume{Name: "/etc"} }, `volumes.data.name: "/etc" is no volume name`},
 		"volume option":      {func(a *App, _ *Service) { a.Volumes["data"] = Volume{Name: "d", Options: map[string]string{"a=b": ""}} }, `"a=b" is no name`},
 		"protocol":           {func(_ *App, w *Service) { w.Ports[0].Proto = "tcp,readonly" }, "is neither tcp, udp nor sctp"},
+		"port range":         {func(_ *App, w *Service) { w.Ports[0].Last = 79 }, "80-79 is no range"},
 		"port zero":          {func(_ *App, w *Service) { w.Ports[0].Target = 0 }, "port 0 is no port"},
 		"host address":       {func(_ *App, w *Service) { w.Ports[0].HostIP = "x" }, `"x" is no address of a host`},
 		"replicas":           {func(_ *App, w *Service) { w.Replicas = -1 }, "-1 is not between 0 and 10000"},

@@ -133,6 +133,9 @@ func (c *serviceCheck) ports() {
 				c.problem(c.path.to("ports"), "%q is no address of a host", p.HostIP)
 			}
 		}
+		if p.Last != 0 && (p.Host == 0 || p.Last < p.Host) {
+			c.problem(c.path.to("ports"), "%d-%d is no range of host ports", p.Host, p.Last)
+		}
 		c.port(p.Target, p.Proto, "ports")
 		c.portName(p.Name)
 	}

@@ -34,7 +34,7 @@ func (s *serviceMapping) ports() {
 		s.out.Expose = append(s.out.Expose, Expose{Number: port.Target, Proto: port.Proto, Name: port.Name})
 	}
 	s.out.Ports = sorted(s.out.Ports, func(a, b Port) int {
-		return cmp.Or(cmp.Compare(a.Target, b.Target), cmp.Compare(a.Proto, b.Proto), cmp.Compare(a.Host, b.Host), cmp.Compare(a.HostIP, b.HostIP))
+		return cmp.Or(cmp.Compare(a.Target, b.Target), cmp.Compare(a.Proto, b.Proto), cmp.Compare(a.Host, b.Host), cmp.Compare(a.Last, b.Last), cmp.Compare(a.HostIP, b.HostIP))
 	})
 	s.out.Expose = oneName(sorted(s.out.Expose, func(a, b Expose) int {
 		// A named port goes before the same port without a name.
@@ -63,16 +63,21 @@ func (s *serviceMapping) port(in types.ServicePortConfig, p keyPath) (Port, bool
 	if in.Published == "" {
 		return port, true
 	}
-	number, err := strconv.ParseUint(in.Published, 10, 16)
-	if strings.Contains(in.Published, "-") {
-		s.report.problem(p, "the range %s of host ports for one container port is not supported: name one, or none for any free port", in.Published)
-		return port, false
-	}
+	first, last, isRange := strings.Cut(in.Published, "-")
+	number, err := strconv.ParseUint(first, 10, 16)
 	if err != nil {
 		s.report.problem(p, "host port %s is not between 0 and 65535", in.Published)
 		return port, false
 	}
 	port.Host = uint16(number)
+	if isRange {
+		end, err := strconv.ParseUint(last, 10, 16)
+		if err != nil || number == 0 || end < number {
+			s.report.problem(p, "%s is no range of host ports", in.Published)
+			return port, false
+		}
+		port.Last = uint16(end)
+	}
 	return port, true
 }
 

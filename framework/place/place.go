@@ -39,7 +39,7 @@ type Request struct {
 	Slot         int
 	CPUs         float64
 	MemBytes     int64
-	Ports        []app.Port // those without a host port take any free one: the host's linker's
+	Ports        []app.Port // where more than one host port will do, the host's linker chooses
 	Alone        bool       // its ports are not shared with replicas: no linker publishes them
 	Volumes      []string   // names of the volumes that tie it to their host
 	Constraints  []app.Constraint

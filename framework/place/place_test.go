@@ -210,7 +210,7 @@ func TestLaterRequestsSeeEarlierOnes(t *testing.T) {
 func TestOfferedPorts(t *testing.T) {
 	s := Situation{Hosts: hosts("h1")}
 	s.Hosts[0].Ports = []PortRange{{0, 79}, {8000, 8080}}
-	r := Request{App: "shop", Service: "web", Ports: []app.Port{{Host: 8080, Target: 80, Proto: "tcp"}, {Target: 81, Proto: "tcp"}, {Host: 443, Proto: "tcp"}}}
+	r := Request{App: "shop", Service: "web", Ports: []app.Port{{Host: 8080, Target: 80, Proto: "tcp"}, {Target: 81, Proto: "tcp"}, {Host: 8001, Last: 8002, Proto: "tcp"}, {Host: 443, Proto: "tcp"}}}
 	want := []Assignment{{Host: "h1", Offered: []uint16{8080}}}
 	if diff := cmp.Diff(want, Place(s, []Request{r}).Assigned); diff != "" {
 		t.Error(diff)

@@ -182,9 +182,12 @@ func (t Taken) shares(port app.Port, r *Request) bool {
 
 // Overlap reports whether two published ports cannot both be on one host.
 func Overlap(a, b app.Port) bool {
-	return a.Host == b.Host && a.Host != 0 && a.Proto == b.Proto &&
+	return a.Host == b.Host && fixed(a) && fixed(b) && a.Proto == b.Proto &&
 		(everywhere(a.HostIP) || everywhere(b.HostIP) || a.HostIP == b.HostIP)
 }
+
+// fixed reports whether one host port alone will do.
+func fixed(p app.Port) bool { return p.Host != 0 && p.Last == 0 }
 
 func everywhere(ip string) bool { return ip == "" || ip == "0.0.0.0" || ip == "::" }
 
@@ -201,7 +204,7 @@ func (r *room) take(s *space, request *Request) (offered []uint16) {
 	for _, port := range request.Ports {
 		s.taken = append(s.taken, Taken{s.Name, port, by, request.App, request.Service})
 		// A port that is shared can be taken from an offer once only.
-		if s.offers(port.Host) && !s.given[port.Host] {
+		if fixed(port) && s.offers(port.Host) && !s.given[port.Host] {
 			offered = append(offered, port.Host)
 			s.given[port.Host] = true
 		}
@@ -210,7 +213,7 @@ func (r *room) take(s *space, request *Request) (offered []uint16) {
 }
 
 func (s *space) offers(port uint16) bool {
-	return port != 0 && slices.ContainsFunc(s.Ports, func(span PortRange) bool {
+	return slices.ContainsFunc(s.Ports, func(span PortRange) bool {
 		return span.First <= port && port <= span.Last
 	})
 }

@@ -36,19 +36,24 @@ func (t *Table) claimPorts(id string, want []record.Publish) ([]record.Publish, 
 }
 
 func (t *Table) claimPort(id string, p record.Publish, taken []record.Publish) (record.Publish, error) {
-	if p.HostPort != 0 {
+	first, last := p.HostPort, p.Last
+	if first == 0 {
+		first, last = firstDynamic, lastDynamic
+	}
+	if last == 0 {
 		if who := t.holder(id, p, taken); who != "" {
 			return p, fmt.Errorf("port %d/%s of this host is taken by %s", p.HostPort, p.Proto, who)
 		}
 		return p, nil
 	}
-	for n := firstDynamic; n <= lastDynamic; n++ {
+	p.Last = 0
+	for n := int(first); n <= int(last); n++ {
 		p.HostPort = uint16(n)
 		if !t.published(p) && t.holder(id, p, taken) == "" {
 			return p, nil
 		}
 	}
-	return p, fmt.Errorf("no port of this host is free for %d/%s", p.Port, p.Proto)
+	return p, fmt.Errorf("no port of this host from %d to %d is free for %d/%s", first, last, p.Port, p.Proto)
 }
 
 // holder says who holds p's host port: another endpoint, the same one for another
@@ -88,8 +93,8 @@ func (t *Table) published(p record.Publish) bool {
 
 // satisfies reports whether have is what a repeated call asks for by want.
 func satisfies(have, want record.Publish) bool {
-	if want.HostPort == 0 {
-		want.HostPort = have.HostPort
+	if want.HostPort == 0 || want.HostPort <= have.HostPort && have.HostPort <= want.Last {
+		want.HostPort, want.Last = have.HostPort, 0
 	}
 	return have == want
 }

@@ -145,6 +145,9 @@ func TestPublishedPorts(t *testing.T) {
 		{"another container's, one address", record.Publish{HostIP: local, HostPort: 8080, Port: 80, Proto: "tcp"}, 0, "taken by container web"},
 		{"a process's", record.Publish{HostPort: 22, Port: 80, Proto: "tcp"}, 0, "taken by sshd (pid 7)"},
 		{"any", record.Publish{Port: 80, Proto: "tcp"}, 49153, ""},
+		{"any of a range", record.Publish{HostPort: 8079, Last: 8082, Port: 80, Proto: "tcp"}, 8079, ""},
+		{"the free one of a range", record.Publish{HostPort: 8080, Last: 8081, Port: 80, Proto: "tcp"}, 8081, ""},
+		{"none of a range", record.Publish{HostPort: 22, Last: 22, Port: 80, Proto: "tcp"}, 0, "no port of this host from 22 to 22 is free for 80/tcp"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			b := open(t, t.TempDir())
@@ -164,7 +167,7 @@ func TestPublishedPorts(t *testing.T) {
 			if err := b.Publish(t.Context(), epA, []record.Publish{tt.want}); err != nil { // Docker says it twice
 				t.Fatal(err)
 			}
-			tt.want.HostPort = tt.got
+			tt.want.HostPort, tt.want.Last = tt.got, 0
 			if diff := cmp.Diff([]record.Publish{tt.want}, b.Snapshot()[0].Published, cmpopts.EquateComparable(netip.Addr{})); diff != "" {
 				t.Error(diff)
 			}

@@ -118,10 +118,10 @@ func publications(bindings []portBinding) ([]attach.Publication, error) {
 		if proto == "" || b.Port == 0 {
 			return nil, fmt.Errorf("publish port %d of IP protocol %d: not possible", b.Port, b.Proto)
 		}
-		if b.HostPortEnd > b.HostPort {
-			return nil, fmt.Errorf("publish port %d on one of %d-%d: name one port", b.Port, b.HostPort, b.HostPortEnd)
-		}
 		p := attach.Publication{HostIP: host, HostPort: b.HostPort, Port: b.Port, Proto: proto}
+		if b.HostPortEnd > b.HostPort {
+			p.Last = b.HostPortEnd
+		}
 		if !slices.Contains(out, p) { // some Engines name a port once for each family
 			out = append(out, p)
 		}

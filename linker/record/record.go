@@ -87,6 +87,9 @@ type Publish struct {
 	HostPort uint16     `json:"host_port"`
 	Port     uint16     `json:"port"`
 	Proto    string     `json:"proto"`
+
+	// Last is of a wish for any free port from HostPort to Last; in no record.
+	Last uint16 `json:"-"`
 }
 
 // Link is a directed permission: the holder may reach App/Service, and knows it
