@@ -170,7 +170,7 @@ func (f *Framework) showTask(i *api.Instance, t *task, now time.Time) {
 	i.Task, i.Host, i.Container, i.Started, i.Reason = t.ID, t.Host, t.Container, t.Started, t.Reason
 	health := record.HealthNone
 	if e := t.endpoint; e != nil {
-		i.Address, i.Health, i.Ports = e.Addr4.String(), string(e.Health), hostPorts(e)
+		i.Address, i.Health, i.Ports = e.Addr4.String(), string(e.Health), hostPorts(e.Published)
 		i.Container = cmp.Or(e.Container, i.Container)
 		health = e.Health
 	}
@@ -188,18 +188,6 @@ func (f *Framework) showTask(i *api.Instance, t *task, now time.Time) {
 	default:
 		i.State = api.StateRunning
 	}
-}
-
-// hostPorts are the ports that the linker of an endpoint's host has for it.
-func hostPorts(e *record.Endpoint) (ports []api.Port) {
-	for _, p := range e.Published {
-		port := api.Port{Host: p.HostPort, Target: p.Port, Proto: p.Proto}
-		if p.HostIP.IsValid() {
-			port.HostIP = p.HostIP.String()
-		}
-		ports = append(ports, port)
-	}
-	return ports
 }
 
 // showWait shows a slot without a task.

@@ -294,7 +294,7 @@ func TestPs(t *testing.T) {
 	status := func(name string) api.Status {
 		return api.Status{App: name, Instances: []api.Instance{
 			{App: name, Service: "db", Slot: 1, State: api.StateUp, Host: "h1", Address: "100.64.1.2", Health: "healthy", Container: "c0ffee",
-				Ports: []api.Port{{Host: 8080, Target: 80, Proto: "tcp"}}, Started: now.Add(-90 * time.Second)},
+				Ports: []app.Port{{Host: 8080, Target: 80, Proto: "tcp"}}, Started: now.Add(-90 * time.Second)},
 			{App: name, Service: "web", Slot: 1, State: api.StateWaiting, Reason: "a volume's host\nis gone", Since: now.Add(-3 * time.Hour)},
 		}}
 	}

@@ -10,10 +10,11 @@ import (
 	"strings"
 
 	"tombolo/framework/api"
+	"tombolo/framework/app"
 )
 
 // portList is what `ps` shows of an instance's ports: 8080->80/tcp.
-func portList(ports []api.Port) string {
+func portList(ports []app.Port) string {
 	var all []string
 	for _, p := range ports {
 		host := strconv.Itoa(int(p.Host))

@@ -1,6 +1,10 @@
 package api
 
-import "time"
+import (
+	"time"
+
+	"tombolo/framework/app"
+)
 
 // State is where an instance stands.
 type State string
@@ -21,32 +25,23 @@ const (
 
 // Instance is one slot of a service as `tombolo ps` shows it.
 type Instance struct {
-	App        string    `json:"app"`
-	Service    string    `json:"service"`
-	Slot       int       `json:"slot"`
-	Generation uint64    `json:"generation"`
-	Task       string    `json:"task,omitempty"`
-	State      State     `json:"state"`
-	Reason     string    `json:"reason,omitempty"`
-	Host       string    `json:"host,omitempty"`
-	Container  string    `json:"container,omitempty"`
-	Address    string    `json:"address,omitempty"` // overlay IPv4 address
-	Ports      []Port    `json:"ports,omitempty"`   // of the host, that lead to it
-	Health     string    `json:"health,omitempty"`
-	Since      time.Time `json:"since"`              // of the state
-	Started    time.Time `json:"started,omitzero"`   // of the container
-	Restarts   int       `json:"restarts,omitempty"` // tasks that have ended in this slot
-	ExitCode   int       `json:"exit_code,omitempty"`
-	Log        []string  `json:"log,omitempty"` // last lines of the last task that failed
-}
-
-// Port is a port of an instance's host that leads to a port of its container; who
-// chose it, the app's file or the linker, makes no difference.
-type Port struct {
-	HostIP string `json:"host_ip,omitempty"` // empty: every address of the host
-	Host   uint16 `json:"host"`
-	Target uint16 `json:"target"`
-	Proto  string `json:"proto"`
+	App        string     `json:"app"`
+	Service    string     `json:"service"`
+	Slot       int        `json:"slot"`
+	Generation uint64     `json:"generation"`
+	Task       string     `json:"task,omitempty"`
+	State      State      `json:"state"`
+	Reason     string     `json:"reason,omitempty"`
+	Host       string     `json:"host,omitempty"`
+	Container  string     `json:"container,omitempty"`
+	Address    string     `json:"address,omitempty"` // overlay IPv4 address
+	Ports      []app.Port `json:"ports,omitempty"`   // of the host, that lead to it
+	Health     string     `json:"health,omitempty"`
+	Since      time.Time  `json:"since"`              // of the state
+	Started    time.Time  `json:"started,omitzero"`   // of the container
+	Restarts   int        `json:"restarts,omitempty"` // tasks that have ended in this slot
+	ExitCode   int        `json:"exit_code,omitempty"`
+	Log        []string   `json:"log,omitempty"` // last lines of the last task that failed
 }
 
 // Status is an app and its instances.
