@@ -16,8 +16,10 @@ const (
 	DataDir  = "/var/lib/tombolo-lab"
 	CacheDir = "/var/cache/tombolo/registry"
 
-	// Netns is the name of the underlay's network namespace.
-	Netns = "tombolo-lab"
+	// Netns is the file that the underlay's network namespace is mounted on. Not in
+	// /run/netns: the first `ip netns add` on a machine mounts that over itself, and
+	// what was mounted there before could not be unmounted any more.
+	Netns = RunDir + "/underlay"
 
 	maxHosts = 50
 )
@@ -37,7 +39,7 @@ type Config struct {
 	NoLinker  bool   // hosts with an Engine only: for comparisons with other overlays
 	NoControl bool   // linkers, but no control daemon: containers are the user's to start
 	NoIPv6    bool   // an overlay of IPv4 alone
-	Mine      bool   // nobody wants the lab once this process has ended
+	Owner     int    // the number of the process without which nobody wants the lab; 0: there is none
 	Log       *slog.Logger
 }
 

@@ -64,8 +64,8 @@ func Up(ctx context.Context, cfg Config) (*Lab, error) {
 
 func plan(cfg Config) *Lab {
 	l := &Lab{Binary: cfg.Binary, NoLinker: cfg.NoLinker, NoControl: cfg.NoControl}
-	if cfg.Mine {
-		l.Owner = newProcess(os.Getpid())
+	if cfg.Owner != 0 {
+		l.Owner = newProcess(cfg.Owner)
 	}
 	if !cfg.NoIPv6 {
 		l.Pool6 = linker.RandomPool6()

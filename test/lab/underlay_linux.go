@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"runtime"
 
 	"github.com/vishvananda/netlink"
@@ -35,12 +34,15 @@ func makeUnderlay() error {
 
 // removeUnderlay deletes the underlay's namespace and with it all its interfaces.
 func removeUnderlay() error {
-	err := netns.DeleteNamed(Netns)
+	err := unix.Unmount(Netns, unix.MNT_DETACH)
 	if errors.Is(err, unix.EINVAL) { // nothing is mounted: whoever made the file was killed before
-		err = os.Remove(filepath.Join("/run/netns", Netns))
+		err = nil
+	}
+	if err == nil {
+		err = os.Remove(Netns)
 	}
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("delete network namespace %s: %w", Netns, err)
+		return fmt.Errorf("delete the underlay's network namespace: %w", err)
 	}
 	return nil
 }
@@ -94,7 +96,7 @@ func plug(pid int, name string, addr netip.Addr) error {
 // InUnderlay runs f on a thread that is in the underlay's network namespace. A
 // socket that f opens stays there.
 func InUnderlay(f func() error) error {
-	ns, err := netns.GetFromName(Netns)
+	ns, err := netns.GetFromPath(Netns)
 	if err != nil {
 		return fmt.Errorf("open network namespace %s: %w", Netns, err)
 	}
@@ -124,8 +126,9 @@ func inNetns(ns netns.NsHandle, f func() error) error {
 	return ferr
 }
 
-// inNewNetns makes the named network namespace and runs f inside it.
-func inNewNetns(name string, f func() error) error {
+// inNewNetns makes a network namespace, mounts it on the file at path and runs f
+// inside it.
+func inNewNetns(path string, f func() error) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	old, err := netns.Get()
@@ -133,12 +136,23 @@ func inNewNetns(name string, f func() error) error {
 		return fmt.Errorf("get network namespace: %w", err)
 	}
 	defer old.Close()
-	ns, err := netns.NewNamed(name)
+	ns, err := netns.New()
 	if err != nil {
-		return fmt.Errorf("create network namespace %s: %w", name, err)
+		return fmt.Errorf("create network namespace: %w", err)
 	}
 	defer ns.Close()
-	return errors.Join(f(), netns.Set(old))
+	return errors.Join(mountNetns(path), f(), netns.Set(old))
+}
+
+// mountNetns keeps the thread's network namespace by a mount on the file at path.
+func mountNetns(path string) error {
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		return err
+	}
+	if err := unix.Mount("/proc/thread-self/ns/net", path, "none", unix.MS_BIND, ""); err != nil {
+		return fmt.Errorf("mount network namespace on %s: %w", path, err)
+	}
+	return nil
 }
 
 func setUp(name string) error {
