@@ -75,6 +75,8 @@ func labUp() *cobra.Command {
 	cmd.Flags().IntVar(&cfg.Hosts, "hosts", 3, "how many hosts")
 	cmd.Flags().BoolVar(&cfg.NoLinker, "engines-only", false, "hosts with a Docker Engine and nothing else, for comparisons")
 	cmd.Flags().BoolVar(&cfg.NoIPv6, "no-ipv6", false, "an overlay of IPv4 alone")
+	cmd.Flags().IntVar(&cfg.Owner, "owner", 0, "number of a process: once it has ended, nobody misses the lab")
+	must(cmd.Flags().MarkHidden("owner")) // for programs that make one
 	cmd.Flags().BoolVar(&cfg.NoControl, "no-control", false, "hosts with an Engine and a linker, but no control daemon")
 	return cmd
 }

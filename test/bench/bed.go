@@ -47,7 +47,7 @@ func newBed(ctx context.Context, binary string) (*bed, error) {
 	if binary, err = filepath.Abs(binary); err != nil {
 		return nil, err
 	}
-	l, err := lab.Up(ctx, lab.Config{Hosts: bedHosts, Binary: binary, Mine: true, Log: slog.New(slog.DiscardHandler)})
+	l, err := lab.Up(ctx, lab.Config{Hosts: bedHosts, Binary: binary, Owner: os.Getpid(), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return nil, fmt.Errorf("lab: %w", err)
 	}

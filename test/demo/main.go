@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -33,7 +34,7 @@ func run() int {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		return 1
 	}
-	d := &demo{cli: cli.CLI{Binary: path, Echo: os.Stdout}, examples: *examples, began: time.Now()}
+	d := &demo{cli: cli.CLI{Binary: path, Echo: os.Stdout}, examples: *examples, keep: *keep, began: time.Now()}
 	if err := lab.Clear(); err != nil { // not ours to remove
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		return 1
@@ -59,6 +60,7 @@ func run() int {
 type demo struct {
 	cli      cli.CLI
 	examples string
+	keep     bool
 	began    time.Time
 	lab      *lab.Lab
 }
@@ -107,7 +109,11 @@ func (d *demo) command(ctx context.Context, args ...string) error {
 }
 
 func (d *demo) makeLab(ctx context.Context) error {
-	if err := d.command(ctx, "lab", "up", "--hosts", "3"); err != nil {
+	up := []string{"lab", "up", "--hosts", "3"}
+	if !d.keep { // what a killed demo leaves is nobody's
+		up = append(up, "--owner", strconv.Itoa(os.Getpid()))
+	}
+	if err := d.command(ctx, up...); err != nil {
 		return err
 	}
 	var err error

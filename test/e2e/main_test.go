@@ -73,7 +73,7 @@ func prepare(dir string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	var err error
-	testLab, err = lab.Up(ctx, lab.Config{Hosts: hosts, Binary: tombolo.Binary, Mine: true, Log: slog.New(slog.DiscardHandler)})
+	testLab, err = lab.Up(ctx, lab.Config{Hosts: hosts, Binary: tombolo.Binary, Owner: os.Getpid(), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return err
 	}

@@ -225,6 +225,7 @@ func killDaemon(t *testing.T, m *machine) {
 	t.Helper()
 	pids := strings.Fields(m.sh(t, "pgrep -f 'tombolo (daemon run|linker)'"))
 	m.sh(t, "kill -9 "+strings.Join(pids, " ")+" || true") // one may take the other with it
+	m.sh(t, "until ! pgrep -f 'tombolo (daemon run|linker)' >/dev/null; do sleep 0.05; done")
 }
 
 func TestDaemonKilled(t *testing.T) {
