@@ -82,7 +82,7 @@ func (f *Framework) info() api.Info {
 
 // status shows an app.
 func (f *Framework) status(d *deployment, tasks []*task, now time.Time) api.Status {
-	s := api.Status{App: d.App.App.Name, Revision: d.Revision, Removing: d.Removing, Up: !d.Removing}
+	s := api.Status{App: d.App.App.Name, Revision: d.Revision, Removing: d.Removing, Up: !d.Removing, Warnings: f.warnings(d.App.App)}
 	current := map[deploy.SlotID]*task{}
 	extra := 0
 	for _, t := range tasks {

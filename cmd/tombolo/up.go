@@ -162,6 +162,9 @@ func printUp(ctx context.Context, out io.Writer, client *api.Client, s api.Statu
 	for _, line := range reachable(s, info.Hosts) {
 		fmt.Fprintf(out, "  %s\n", line)
 	}
+	for _, warning := range s.Warnings {
+		fmt.Fprintf(out, "warning: %s\n", warning)
+	}
 }
 
 // printFailures shows which instances are not up, those first that wait for nothing

@@ -51,6 +51,7 @@ type Status struct {
 	Removing  bool       `json:"removing,omitempty"` // `down` is under way
 	Up        bool       `json:"up"`                 // every instance is up or done
 	Failed    string     `json:"failed,omitempty"`   // why the app cannot come up without a change
+	Warnings  []string   `json:"warnings,omitempty"` // what keeps nothing from coming up, and is hardly meant
 	Instances []Instance `json:"instances"`
 }
 

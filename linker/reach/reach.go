@@ -122,7 +122,7 @@ func shared(a, b *terms) []string {
 
 // links returns a's links to service to that hold: whose target offers terms b.
 func links(a *member, to id, b *terms) []record.Link {
-	if to.app != a.of.app && !exported(b.export, a.of.app) {
+	if to.app != a.of.app && !b.export.Allows(a.of.app) {
 		return nil
 	}
 	var all []record.Link
@@ -140,11 +140,6 @@ func target(app string, l record.Link) id {
 		app = record.Normal(l.App)
 	}
 	return id{app: app, service: record.Normal(l.Service)}
-}
-
-func exported(x *record.Export, app string) bool {
-	return x != nil && (len(x.To) == 0 ||
-		slices.ContainsFunc(x.To, func(to string) bool { return record.Normal(to) == app }))
 }
 
 func byID(a, b *member) int { return strings.Compare(a.e.ID, b.e.ID) }

@@ -2,6 +2,7 @@ package record
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -103,6 +104,13 @@ type Link struct {
 // Export is a service's consent to be linked from another app.
 type Export struct {
 	To []string `json:"to,omitempty"` // app names; empty means every app
+}
+
+// Allows reports whether the service consents to links from an app. None has no
+// Export and consents to nothing.
+func (x *Export) Allows(app string) bool {
+	return x != nil && (len(x.To) == 0 ||
+		slices.ContainsFunc(x.To, func(to string) bool { return Normal(to) == Normal(app) }))
 }
 
 // Endpoint is a container's presence on the overlay. Its owner is the host that

@@ -1,0 +1,41 @@
+package framework_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tombolo/framework/api"
+	"tombolo/framework/app"
+	"tombolo/framework/frameworktest"
+)
+
+// A link to another app that leads nowhere keeps nothing from coming up, and is said
+// for as long as it is so.
+func TestLinksThatLeadNowhere(t *testing.T) {
+	in(t, frameworktest.Options{}, func(b *bed) {
+		linked := edit(shop(), "web", func(s *app.Service) {
+			s.Links = append(s.Links, app.Link{App: "billing", Service: "db", Alias: "bills"})
+		})
+		billing := func(export *app.Export) app.App {
+			a := edit(shop(), "db", func(s *app.Service) { s.Export = export })
+			a.Name = "billing"
+			return a
+		}
+		said := func(when string, want ...string) {
+			t.Helper()
+			b.await("shop", when, time.Minute, func(s api.Status) bool { return s.Up && cmp.Equal(s.Warnings, want) })
+		}
+		b.put(linked)
+		said("alone", "web links to service db of app billing, which is not there")
+		b.put(billing(nil))
+		said("without consent", "web links to service db of app billing, whose file does not export it to shop")
+		b.put(billing(&app.Export{To: []string{"other"}}))
+		said("with consent to another", "web links to service db of app billing, whose file does not export it to shop")
+		b.put(billing(&app.Export{To: []string{"shop"}}))
+		said("with consent")
+		b.remove("billing")
+		said("alone again", "web links to service db of app billing, which is not there")
+	})
+}
