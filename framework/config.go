@@ -102,9 +102,9 @@ const (
 	linkerMax      = 5 * time.Second
 )
 
-// FrameworkInfo is what the framework subscribes as: partition aware, with
+// Info is what the framework subscribes as: partition aware, with
 // checkpoints. The user runs the executors and has to exist on the agents.
-func FrameworkInfo(user, role string, failover time.Duration) mesos.FrameworkInfo {
+func Info(user, role string, failover time.Duration) mesos.FrameworkInfo {
 	seconds, checkpoint := failover.Seconds(), true
 	capability := func(t mesos.FrameworkInfo_Capability_Type) mesos.FrameworkInfo_Capability {
 		return mesos.FrameworkInfo_Capability{Type: t}

@@ -68,7 +68,7 @@ func (e *embedded) framework(t *testing.T, path string) *bed {
 	var f *framework.Framework
 	client := mesosclient.New(mesosclient.Config{
 		Masters:      []string{e.url},
-		Framework:    framework.FrameworkInfo("root", "", time.Hour),
+		Framework:    framework.Info("root", "", time.Hour),
 		Backoff:      mesosclient.Backoff{Min: 10 * time.Millisecond},
 		Disconnected: func(err error) { f.Disconnected(err) },
 	})

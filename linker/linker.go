@@ -176,7 +176,8 @@ func (l *Linker) assemble(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(l.assembleDocker(), l.assembleDNS(ctx), l.assembleAPI())
+	l.api = api.NewServer(api.Config{Catalog: l.catalog, Apps: service{l}, Host: service{l}, Log: l.log})
+	return errors.Join(l.assembleDocker(), l.assembleDNS(ctx))
 }
 
 func (l *Linker) assembleDocker() error {
@@ -241,11 +242,6 @@ func (l *Linker) dnsSockets(ctx context.Context) (*dns.Sockets, error) {
 		return dns.FromFiles(l.cfg.DNSFiles)
 	}
 	return dns.Listen(ctx, dnsAddr)
-}
-
-func (l *Linker) assembleAPI() error {
-	l.api = api.NewServer(api.Config{Catalog: l.catalog, Apps: service{l}, Host: service{l}, Log: l.log})
-	return nil
 }
 
 // runGossip outlives the other parts for the moment that it takes to say that this

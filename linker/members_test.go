@@ -51,7 +51,7 @@ func TestTombstonesAreSwept(t *testing.T) {
 		}
 		l.catalog.Delete(key)
 		l.catalog.Outbox() // peers have been told
-		go l.sweep(t.Context())
+		go func() { _ = l.sweep(t.Context()) }()
 		for _, step := range []struct {
 			after time.Duration
 			want  bool

@@ -62,9 +62,9 @@ func peerState(state gossip.State) string {
 func (s service) PutApp(_ context.Context, r record.Record) error {
 	switch err := s.l.catalog.PutApp(r); {
 	case errors.Is(err, catalog.ErrStale):
-		return fmt.Errorf("%w: %v", api.ErrStale, err)
+		return fmt.Errorf("%w: %w", api.ErrStale, err)
 	case err != nil:
-		return fmt.Errorf("%w: %v", api.ErrInvalid, err)
+		return fmt.Errorf("%w: %w", api.ErrInvalid, err)
 	}
 	return nil
 }
@@ -126,7 +126,7 @@ func (s service) Logs(ctx context.Context, container string, o api.LogOptions, l
 		return line(api.LogLine{Stream: l.Stream, Time: l.Time, Line: l.Text})
 	})
 	if errdefs.IsNotFound(err) {
-		return fmt.Errorf("%w: %v", api.ErrNotFound, err)
+		return fmt.Errorf("%w: %w", api.ErrNotFound, err)
 	}
 	return err
 }

@@ -57,7 +57,8 @@ func (o *Overlay) lackV6(again bool) []Endpoint {
 	}
 	return slices.DeleteFunc(o.merged().Endpoints, func(e Endpoint) bool {
 		have := o.v6[e.ID]
-		return !e.Addr6.IsValid() || e.Sandbox == "" || have.path == e.Sandbox && !(again && have.failed)
+		settled := have.path == e.Sandbox && (!have.failed || !again)
+		return !e.Addr6.IsValid() || e.Sandbox == "" || settled
 	})
 }
 

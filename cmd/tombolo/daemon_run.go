@@ -228,7 +228,7 @@ func runFramework(ctx context.Context, s frameworkSetup) (err error) {
 	var f *framework.Framework
 	master := mesos.New(mesos.Config{
 		Masters: s.Masters, HTTP: s.HTTP, Log: s.Log,
-		Framework:    framework.FrameworkInfo(user, s.Role, framework.DefaultFailover),
+		Framework:    framework.Info(user, s.Role, framework.DefaultFailover),
 		Disconnected: func(err error) { f.Disconnected(err) }, // not before f runs it
 	})
 	f = framework.New(framework.Config{

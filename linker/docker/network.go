@@ -67,12 +67,12 @@ func (want Network) check(n network.Network) error {
 }
 
 // inspectNetwork lists our network's endpoints by ID.
-func (e *Engine) inspectNetwork(ctx context.Context) (string, map[string]Endpoint, error) {
+func (e *Engine) inspectNetwork(ctx context.Context) (map[string]Endpoint, error) {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
 	r, err := e.api.NetworkInspect(ctx, e.cfg.Network.Name, client.NetworkInspectOptions{})
 	if err != nil {
-		return "", nil, fmt.Errorf("inspect network: %w", err)
+		return nil, fmt.Errorf("inspect network: %w", err)
 	}
 	out := map[string]Endpoint{}
 	for holder, n := range r.Network.Containers {
@@ -85,7 +85,7 @@ func (e *Engine) inspectNetwork(ctx context.Context) (string, map[string]Endpoin
 		}
 		out[ep.ID] = ep
 	}
-	return r.Network.ID, out, nil
+	return out, nil
 }
 
 func addrOf(p netip.Prefix) netip.Addr { return p.Addr() }

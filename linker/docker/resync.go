@@ -41,7 +41,7 @@ func (s *session) resync(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("list containers: %w", err)
 	}
-	_, endpoints, err := s.inspectNetwork(ctx)
+	endpoints, err := s.inspectNetwork(ctx)
 	if err != nil {
 		return err
 	}
@@ -84,7 +84,7 @@ func (s *session) merge(ctx context.Context, list []container.Summary) {
 			return nil
 		})
 	}
-	look.Wait() // its functions return no error
+	_ = look.Wait() // its functions return no error
 	s.state.Containers = next
 	for id := range s.changed {
 		if next[id] == nil {

@@ -182,7 +182,7 @@ func (s *session) findEndpoints(ctx context.Context) {
 	asked := slices.Collect(maps.Keys(s.waiting))
 	clear(s.waiting)
 	s.beside(ctx, func() func() {
-		_, endpoints, err := s.inspectNetwork(ctx)
+		endpoints, err := s.inspectNetwork(ctx)
 		return func() {
 			if err != nil {
 				s.cfg.Log.Warn("cannot look endpoints up", "err", err)

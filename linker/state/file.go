@@ -28,7 +28,7 @@ func Load(path string, v any) error {
 		if mv := os.Rename(path, aside); mv != nil {
 			return fmt.Errorf("load state %s: %w", path, mv)
 		}
-		return fmt.Errorf("%w: %s, moved to %s: %v", ErrBroken, path, aside, err)
+		return fmt.Errorf("%w: %s, moved to %s: %w", ErrBroken, path, aside, err)
 	}
 	return nil
 }

@@ -53,11 +53,11 @@ func child(role string) int {
 	case role == "crash" && lives == 1:
 		return 2
 	case role == "mute" && lives == 1:
-		supervise.Beat(ctx, 20*time.Millisecond, func(context.Context) error { return errors.New("stuck") })
+		_ = supervise.Beat(ctx, 20*time.Millisecond, func(context.Context) error { return errors.New("stuck") })
 		return 0
 	case role == "late": // it answers when it is asked for the second time
 		asked := 0
-		supervise.Beat(ctx, time.Hour, func(context.Context) error {
+		_ = supervise.Beat(ctx, time.Hour, func(context.Context) error {
 			if asked++; asked == 1 {
 				return errors.New("not yet")
 			}
@@ -65,7 +65,7 @@ func child(role string) int {
 		})
 		return 0
 	}
-	supervise.Beat(ctx, 20*time.Millisecond, func(context.Context) error { return nil })
+	_ = supervise.Beat(ctx, 20*time.Millisecond, func(context.Context) error { return nil })
 	return 0
 }
 

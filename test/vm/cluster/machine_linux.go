@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -52,7 +53,7 @@ func (m *machine) awaitBoot(ctx context.Context) error {
 	return until(ctx, func() error {
 		select {
 		case err := <-m.ended:
-			return fatalError{fmt.Errorf("%s ended: %v (its console: %s)", m.name, err, m.log)}
+			return fmt.Errorf("%s ended (its console: %s): %w", m.name, m.log, errors.Join(errEnded, err))
 		default:
 		}
 		out, err := m.run(ctx, "systemctl is-system-running --wait || true")
@@ -112,8 +113,8 @@ func (m *machine) ssh() []string {
 	}
 }
 
-// fatalError is one that waiting does not mend.
-type fatalError struct{ error }
+// errEnded is what waiting does not mend.
+var errEnded = errors.New("the machine is off")
 
 // until repeats f until it succeeds or ctx ends.
 func until(ctx context.Context, f func() error) error {
@@ -121,7 +122,7 @@ func until(ctx context.Context, f func() error) error {
 	defer tick.Stop()
 	for {
 		err := f()
-		if _, fatal := err.(fatalError); err == nil || fatal {
+		if err == nil || errors.Is(err, errEnded) {
 			return err
 		}
 		select {
