@@ -193,15 +193,16 @@ func (d *daemon) runFramework(ctx context.Context, masterSocket string) error {
 
 // frameworkSetup is what runFramework wires together.
 type frameworkSetup struct {
-	Masters    []string
-	HTTP       *http.Client // nil: TCP
-	MasterName string       // as the API shows it; "": the leader's address
-	User, Role string
-	Database   string
-	Socket     string            // of the API
-	Linkers    map[string]string // host name -> socket
-	Registry   *api.Registry
-	Log        *slog.Logger
+	Masters     []string
+	HTTP        *http.Client       // nil: TCP
+	Credentials *mesos.Credentials // nil: none
+	MasterName  string             // as the API shows it; "": the leader's address
+	User, Role  string
+	Database    string
+	Socket      string            // of the API
+	Linkers     map[string]string // host name -> socket
+	Registry    *api.Registry
+	Log         *slog.Logger
 }
 
 // runFramework runs a framework and its API until ctx ends.
@@ -226,9 +227,13 @@ func runFramework(ctx context.Context, s frameworkSetup) (err error) {
 		user = "root"
 	}
 	var f *framework.Framework
+	self := framework.Info(user, s.Role, framework.DefaultFailover)
+	if s.Credentials != nil {
+		self.Principal = &s.Credentials.Principal
+	}
 	master := mesos.New(mesos.Config{
-		Masters: s.Masters, HTTP: s.HTTP, Log: s.Log,
-		Framework:    framework.Info(user, s.Role, framework.DefaultFailover),
+		Masters: s.Masters, HTTP: s.HTTP, Credentials: s.Credentials, Log: s.Log,
+		Framework:    self,
 		Disconnected: func(err error) { f.Disconnected(err) }, // not before f runs it
 	})
 	f = framework.New(framework.Config{

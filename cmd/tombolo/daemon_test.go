@@ -103,8 +103,11 @@ func TestFrameworkFlags(t *testing.T) {
 		"--master ftp://m":                 "want host:port",
 		"--master m:5050 --linker /x,none": "--linker none: and others",
 		"--master m:5050 --nosuch":         "unknown flag",
-		"--master m:5050 superfluous":      "takes no arguments",
-		"--master m:5050 --role a --l=x":   "unknown flag",
+		"--master m:5050 --principal p":    "one without the other",
+		"--master m:5050 --principal p --secret-file /nowhere": "--secret-file: open /nowhere",
+		"--master m:5050 --principal p --secret-file /":        "/ is no file",
+		"--master m:5050 superfluous":                          "takes no arguments",
+		"--master m:5050 --role a --l=x":                       "unknown flag",
 	} {
 		root := newRootCommand()
 		root.SetArgs(append([]string{"framework"}, strings.Fields(args)...))

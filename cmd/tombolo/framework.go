@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tombolo/framework/mesos"
 	linkerapi "tombolo/linker/api"
 )
 
@@ -29,9 +30,10 @@ const (
 
 // frameworkFlags are the flags of `tombolo framework` as written.
 type frameworkFlags struct {
-	masters, linkers []string
-	role, user       string
-	runDir, stateDir string
+	masters, linkers      []string
+	principal, secretFile string
+	role, user            string
+	runDir, stateDir      string
 }
 
 func newFrameworkCommand() *cobra.Command {
@@ -61,6 +63,8 @@ names. With --linker none it goes without, and containers get no names.`,
 	flags.StringSliceVar(&f.masters, "master", nil, "host:port or URL of the masters; any of them leads to the leader")
 	flags.StringVar(&f.role, "role", "*", "role to get offers for")
 	flags.StringVar(&f.user, "user", "root", "user that executors run as on the agents")
+	flags.StringVar(&f.principal, "principal", "", "who the framework is to masters that want to know (HTTP basic authentication)")
+	flags.StringVar(&f.secretFile, "secret-file", "", "file with the principal's secret, readable by its owner alone")
 	flags.StringSliceVar(&f.linkers, "linker", []string{defaultLinkerSocket}, "socket of a linker, may be repeated; HOST=SOCKET where it is not yet there to be asked its host's name; none: no names")
 	flags.StringVar(&f.runDir, "run-dir", defaultRunDir, "for the API's socket and the lock")
 	flags.StringVar(&f.stateDir, "state-dir", filepath.Join(defaultStateDir, "framework"), "for what a restart needs")
@@ -84,11 +88,30 @@ func (f *frameworkFlags) validate() error {
 	if len(f.linkers) > 1 && slices.Contains(f.linkers, noLinker) {
 		errs = append(errs, fmt.Errorf("--linker %s: and others are named, too", noLinker))
 	}
+	if (f.principal == "") != (f.secretFile == "") {
+		errs = append(errs, errors.New("--principal and --secret-file: one without the other"))
+	}
 	return errors.Join(errs...)
+}
+
+// credentials are nil where the masters ask for none.
+func (f *frameworkFlags) credentials() (*mesos.Credentials, error) {
+	if f.principal == "" {
+		return nil, nil
+	}
+	secret, err := readSecret(f.secretFile)
+	if err != nil {
+		return nil, fmt.Errorf("--secret-file: %w", err)
+	}
+	return &mesos.Credentials{Principal: f.principal, Secret: strings.TrimRight(secret, "\r\n")}, nil
 }
 
 func (f *frameworkFlags) run(cmd *cobra.Command) error {
 	ctx, log := cmd.Context(), newLogger(cmd)
+	credentials, err := f.credentials()
+	if err != nil {
+		return usageError{err}
+	}
 	lock, err := lockDaemon(f.runDir, holder{Kind: kindFramework, StateDir: f.stateDir})
 	if errors.Is(err, fs.ErrPermission) {
 		return needRoot("the framework keeps its lock and its API's socket in " + f.runDir)
@@ -105,7 +128,7 @@ func (f *frameworkFlags) run(cmd *cobra.Command) error {
 		return err
 	}
 	return runFramework(ctx, frameworkSetup{
-		Masters: f.masters, User: f.user, Role: f.role,
+		Masters: f.masters, Credentials: credentials, User: f.user, Role: f.role,
 		Database: filepath.Join(f.stateDir, "framework.db"), Socket: filepath.Join(f.runDir, "api.sock"),
 		Linkers: linkers, Log: log,
 	})

@@ -6,41 +6,18 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"slices"
 	"strings"
 )
 
-// maxKeyFile is more than anybody rotates through.
-const maxKeyFile = 64 << 10
-
 // readGossipKeys reads the AES keys of gossip, one a line. Whoever may read the file
-// may read and write what linkers tell each other: it has to be its owner's alone.
+// may read and write what linkers tell each other.
 func readGossipKeys(path string) ([][]byte, error) {
-	f, err := os.Open(path)
+	text, err := readSecret(path)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	switch {
-	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("%s is no file", path)
-	case info.Mode().Perm()&0o077 != 0:
-		return nil, fmt.Errorf("%s can be read by others than its owner (chmod 600 %[1]s)", path)
-	}
-	text, err := io.ReadAll(io.LimitReader(f, maxKeyFile+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(text) > maxKeyFile {
-		return nil, fmt.Errorf("%s is larger than %d KiB", path, maxKeyFile>>10)
-	}
-	keys, err := parseGossipKeys(string(text))
+	keys, err := parseGossipKeys(text)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}

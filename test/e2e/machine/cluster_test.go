@@ -35,13 +35,14 @@ func TestNoLabBesideADaemon(t *testing.T) {
 	m.must(t, "daemon", "stop")
 }
 
-// A cluster as packaging/install.sh makes it: a master that listens on TCP, a linker
-// and a framework that is told of the master alone.
+// A cluster as packaging/install.sh makes it: a master that listens on TCP and wants
+// to know who asks, a linker, and a framework that is told of the master alone.
 func TestFrameworkOfACluster(t *testing.T) {
 	m := withImage(t)
 	serveMaster(t, m)
 	file := writeApp(t, shop)
-	m.sh(t, "setsid -f "+binary+" framework --master http://127.0.0.1:5050 >/run/framework.log 2>&1")
+	m.sh(t, "umask 077; echo "+secret+" >/run/secret")
+	m.sh(t, "setsid -f "+binary+" framework --principal tombolo --secret-file /run/secret --master http://127.0.0.1:5050 >/run/framework.log 2>&1")
 	eventually(t, func() error { return says(m, "/run/framework.log", "the linker does not answer: waiting for it") })
 	m.fails(t, 1, "does not answer yet", "-f", file, "up")
 	m.sh(t, "setsid -f "+binary+" linker >/run/linker.log 2>&1")
@@ -63,7 +64,7 @@ func TestFrameworkOfACluster(t *testing.T) {
 		m.fails(t, 1, "this machine is a host of a cluster", args...)
 	}
 	m.sh(t, "rm -f /run/tombolo/daemon.pid")
-	m.sh(t, "setsid -f "+binary+" framework --master http://127.0.0.1:5050 >>/run/framework.log 2>&1")
+	m.sh(t, "setsid -f "+binary+" framework --principal tombolo --secret-file /run/secret --master http://127.0.0.1:5050 >>/run/framework.log 2>&1")
 	eventually(t, func() error {
 		_, err := m.Must(t.Context(), "ps", "-a")
 		return err
@@ -81,11 +82,15 @@ func says(m *machine, file, words string) error {
 	return err
 }
 
+// secret is the framework's.
+const secret = "s3cret"
+
 // serveMaster serves a master, whose agent is the machine's, on a TCP port inside.
 func serveMaster(t *testing.T, m *machine) {
 	t.Helper()
 	cluster, err := local.NewCluster(local.Config{
-		Dir: filepath.Join(m.disk, "master"), // one path inside and outside
+		Dir:         filepath.Join(m.disk, "master"), // one path inside and outside
+		Credentials: map[string]string{"tombolo": secret},
 		Agents: []local.AgentConfig{{
 			Hostname: "machine", DockerHost: "unix://" + m.path("/run/docker.sock"), WorkDir: filepath.Join(m.disk, "agent"),
 		}},
