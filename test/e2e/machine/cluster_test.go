@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"golang.org/x/sys/unix"
+	"github.com/vishvananda/netns"
 
 	"tombolo/framework/local"
 )
@@ -116,21 +116,24 @@ func serveMaster(t *testing.T, m *machine) {
 	})
 }
 
-// listen listens inside the machine.
-func (m *machine) listen(address string) (listener net.Listener, err error) {
-	ns, err := os.Open(fmt.Sprintf("/proc/%d/ns/net", m.init.Process.Pid))
+// listen listens inside the machine. Its thread has to come home: with the thread
+// that started it, the machine ends.
+func (m *machine) listen(address string) (net.Listener, error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	home, err := netns.Get()
 	if err != nil {
 		return nil, err
 	}
-	defer ns.Close()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		runtime.LockOSThread() // never unlocked: the thread ends with its namespace
-		if err = unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err == nil {
-			listener, err = net.Listen("tcp", address)
-		}
-	}()
-	<-done
-	return listener, err
+	defer home.Close()
+	inside, err := netns.GetFromPid(m.init.Process.Pid)
+	if err != nil {
+		return nil, err
+	}
+	defer inside.Close()
+	if err := netns.Set(inside); err != nil {
+		return nil, err
+	}
+	listener, err := net.Listen("tcp", address)
+	return listener, errors.Join(err, netns.Set(home))
 }
