@@ -33,7 +33,7 @@ func boot(ctx context.Context, image, dir, name string, i int) (*machine, error)
 		return nil, err
 	}
 	defer console.Close()
-	cmd := onWire(ctx, "qemu-system-x86_64", "-cpu", "max", "-smp", "2", "-m", "1280", "-nographic",
+	cmd := onWire(ctx, "qemu-system-x86_64", "-cpu", "max", "-m", "1280", "-nographic",
 		"-kernel", filepath.Join(image, "vmlinuz"), "-initrd", filepath.Join(image, "initrd"),
 		"-append", fmt.Sprintf("root=/dev/vda rw console=ttyS0 quiet net.ifnames=0 systemd.hostname=%s ip=%s::198.18.1.1:255.255.255.0::eth0:off", name, m.addr),
 		"-drive", "if=virtio,cache=unsafe,file="+disk,
