@@ -51,8 +51,8 @@ soak: build setup ## Long runs: fuzzing, many seeds, end to end again and again 
 vm: build ## Virtual machines with systemd, installed and used as a cluster (QEMU; slow without KVM)
 	$(GO) run ./test/vm/cluster --binary $(abspath $(BIN))
 
-bench: build setup ## Figures side by side with other overlays, from one run (ONLY=dns,attach: parts of it)
-	$(GO) run ./test/bench --binary $(abspath $(BIN)) $(if $(ONLY),--only $(ONLY))
+bench: build setup ## Figures side by side with other overlays, from one run (ONLY=dns,attach: parts; CHECK=1: fail below the goals)
+	$(GO) run ./test/bench --binary $(abspath $(BIN)) $(if $(ONLY),--only $(ONLY)) $(if $(CHECK),--check)
 
 check: lint ## gofmt, vet, staticcheck, golangci-lint, tests
 	$(MAKE) test
