@@ -119,7 +119,7 @@ func (s *Service) flagTree(t tree) {
 		switch {
 		case form.key == "":
 			t.specialFlag(f)
-		case form.kind == kindList:
+		case form.kind == kindList, form.kind == kindAddr:
 			t.append(form.key, escape(f.Value))
 		case form.kind == kindPair:
 			t.in(form.key)[name] = escape(value)

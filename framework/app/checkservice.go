@@ -277,6 +277,14 @@ func (c *serviceCheck) flags() {
 }
 
 // conflicts reports what Docker refuses together, before an instance finds out.
+// onTheOverlay says why a key is for services off the overlay, whose resolv.conf is
+// Docker's.
+var onTheOverlay = map[string]string{
+	"dns":        "names of the app are answered by the host's linker alone, which forwards the rest to the host's own name servers; set those on the hosts",
+	"dns_search": "all containers of a host share one resolv.conf; set LOCALDOMAIN in environment where the image uses glibc",
+	"dns_opt":    "all containers of a host share one resolv.conf; set RES_OPTIONS in environment where the image uses glibc",
+}
+
 func (c *serviceCheck) conflicts() {
 	has := func(name string) bool {
 		return slices.ContainsFunc(c.Docker, func(f Flag) bool { return f.Name == name })
@@ -289,6 +297,11 @@ func (c *serviceCheck) conflicts() {
 	}
 	if has("mac-address") && (c.NetworkMode == NetworkNone || c.NetworkMode == NetworkHost) {
 		c.problem(c.path.to("mac_address"), "needs a network, and network_mode is %s", c.NetworkMode)
+	}
+	for flag, key := range map[string]string{"dns": "dns", "dns-search": "dns_search", "dns-option": "dns_opt"} {
+		if has(flag) && c.NetworkMode == "" {
+			c.problem(c.path.to(key), "%s", onTheOverlay[key])
+		}
 	}
 	if has("uts") && (c.Hostname != "" || has("domainname")) {
 		c.problem(c.path.to("uts"), "host excludes hostname and domainname")

@@ -45,6 +45,9 @@ func (s *serviceMapping) docker() []Flag {
 	s.devices(f)
 	s.security(f)
 	s.logging(f)
+	f.each("dns", c.DNS)
+	f.each("dns-search", c.DNSSearch)
+	f.each("dns-option", c.DNSOpts)
 	f.each("add-host", c.ExtraHosts.AsList(":"))
 	return f.sorted()
 }

@@ -2,6 +2,7 @@ package app
 
 import (
 	"net"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,6 +25,7 @@ const (
 	kindPair               // name=value
 	kindWord               // one of words
 	kindMAC                // an Ethernet address
+	kindAddr               // an IP address, any number of times
 )
 
 // runFlags are the flags of `docker run` that a Service may carry in Docker. They
@@ -51,6 +53,9 @@ var runFlags = map[string]form{
 	"device-read-iops":    {},
 	"device-write-bps":    {},
 	"device-write-iops":   {},
+	"dns":                 {key: "dns", kind: kindAddr},
+	"dns-option":          {key: "dns_opt", kind: kindList},
+	"dns-search":          {key: "dns_search", kind: kindList},
 	"domainname":          {key: "domainname"},
 	"gpus":                {},
 	"group-add":           {key: "group_add", kind: kindList},
@@ -95,6 +100,10 @@ func (f form) accepts(value string) string {
 	case kindPair:
 		if name, _, ok := strings.Cut(value, "="); !ok || name == "" {
 			return "not of the form name=value"
+		}
+	case kindAddr:
+		if _, err := netip.ParseAddr(value); err != nil {
+			return "no IP address"
 		}
 	case kindMAC:
 		if mac, err := net.ParseMAC(value); err != nil || len(mac) != 6 {

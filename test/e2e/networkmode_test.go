@@ -11,7 +11,7 @@ import (
 func TestNetworkModes(t *testing.T) {
 	up(t, compose(t, "modes", `
   host: {image: %IMAGE%, command: [serve, "8123"], network_mode: host}
-  bridge: {image: %IMAGE%, command: [serve, "80"], network_mode: bridge, ports: ["8124:80"]}
+  bridge: {image: %IMAGE%, command: [serve, "80"], network_mode: bridge, ports: ["8124:80"], dns: 192.0.2.53, dns_search: corp.example, dns_opt: ["timeout:2"]}
   none: {image: %IMAGE%, command: [serve, "80"], network_mode: none}
   web:
     image: %IMAGE%
@@ -40,6 +40,17 @@ func TestNetworkModes(t *testing.T) {
 		}
 		if out, err := h.Command(probe, "dial", "127.0.0.1:"+port).CombinedOutput(); err != nil {
 			t.Errorf("%s does not answer on its host: %v: %s", service, err, out)
+		}
+	}
+	b := instance(t, "modes", "bridge", 1)
+	h, err := testLab.Host(b.Host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conf := inHost(t, *h, "docker", "inspect", "-f", "{{.ResolvConfPath}}", b.Container)
+	for _, line := range []string{"nameserver 192.0.2.53", "search corp.example", "options timeout:2"} {
+		if got := inHost(t, *h, "cat", conf); !strings.Contains(got, line) {
+			t.Errorf("bridge's resolv.conf has no %q: %s", line, got)
 		}
 	}
 	asker, web := instance(t, "modes", "asker", 1), instance(t, "modes", "web", 1)
