@@ -41,7 +41,8 @@ func TestPool6Changes(t *testing.T) {
 	}
 	eventually(t, "announced without IPv6", func() bool {
 		s := h.catalog.Snapshot()
-		return !s.Hosts[h.cfg.Host].Block6.IsValid() && !s.Endpoints[id].Addr6.IsValid()
+		host, ep := s.Hosts[h.cfg.Host], s.Endpoints[id]
+		return host != nil && ep != nil && !host.Block6.IsValid() && !ep.Addr6.IsValid()
 	})
 	if err := errors.Join(h.table.Delete(t.Context(), id), h.table.Release(set.Endpoints[0].Addr4)); err != nil {
 		t.Fatal(err)
