@@ -168,7 +168,9 @@ func checkLinks(t *testing.T, m *machine) {
 // checkNobody has somebody who is not root try what needs root.
 func checkNobody(t *testing.T, m *machine) {
 	t.Helper()
+	m.sh(t, "echo 'services: {a: {image: x}}' >/run/compose.yaml; chmod 644 /run/compose.yaml") // the user nobody can read it
 	for _, args := range [][]string{
+		{"-p", "shop", "-f", "/run/compose.yaml", "up"}, {"framework", "--master", "m:5050"},
 		{"ps", "-a"}, {"-p", "shop", "logs"}, {"-p", "shop", "down"}, {"resolve", "db.shop"},
 		{"linker", "status"}, {"daemon", "status"}, {"daemon", "stop"}, {"lab", "up"}, {"lab", "down"},
 	} {
@@ -218,6 +220,30 @@ func checkNothingLeft(t *testing.T, m *machine, before []string) {
 	if rules := m.sh(t, "iptables -S; ip6tables -S"); strings.Contains(rules, "tombolo0") {
 		t.Errorf("iptables rules are left:\n%s", rules)
 	}
+}
+
+// Two that find no daemon start one between them, and both see their app up.
+func TestTwoUpsStartOneDaemon(t *testing.T) {
+	m := withImage(t)
+	file := writeApp(t, shop)
+	results := make(chan ended, 2)
+	for range 2 {
+		go func() {
+			r, err := m.Run(t.Context(), "-f", file, "up")
+			results <- ended{r.Code, r.Stderr, err}
+		}()
+	}
+	for range 2 {
+		if r := <-results; r.code != 0 || r.err != nil {
+			t.Errorf("up: %+v", r)
+		}
+	}
+	allUp(t, m, "shop", 4)
+	if pids := strings.Fields(m.sh(t, "pgrep -f '^[^ ]*tombolo daemon run'")); len(pids) != 1 {
+		t.Errorf("daemons: %v", pids)
+	}
+	m.must(t, "-p", "shop", "down", "-v")
+	m.must(t, "daemon", "stop")
 }
 
 // killDaemon kills the daemon and its linker at once.
