@@ -29,5 +29,5 @@
 //
 // It never learns of apps, hosts or policy: a Viewer says what an address may see.
 // It trusts source addresses; the overlay's anti-spoofing makes them trustworthy.
-// It imports linker/record and nothing else of ours.
+// Of ours it imports linker/record and internal/wake.
 package dns

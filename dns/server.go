@@ -9,6 +9,7 @@ import (
 	"github.com/miekg/dns"
 	"golang.org/x/sync/errgroup"
 
+	"tombolo/internal/wake"
 	"tombolo/linker/record"
 )
 
@@ -97,15 +98,12 @@ const (
 
 // await is the asker's view once it is known; nil if that takes too long.
 func (s *Server) await(ctx context.Context, from netip.Addr) *record.View {
-	tick := time.NewTicker(viewTick)
-	defer tick.Stop()
-	for late := time.Now().Add(viewWait); ctx.Err() == nil && time.Now().Before(late); {
+	for late := time.Now().Add(viewWait); time.Now().Before(late); {
 		if view, known := s.cfg.Viewer.View(from); view != nil || !known {
 			return view
 		}
-		select {
-		case <-ctx.Done():
-		case <-tick.C:
+		if !wake.Sleep(ctx, viewTick) {
+			return nil
 		}
 	}
 	return nil

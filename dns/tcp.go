@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"tombolo/internal/wake"
 )
 
 const (
@@ -36,7 +38,7 @@ func (s *Server) serveTCP(ctx context.Context, l *net.TCPListener) error {
 			return fmt.Errorf("accept DNS connections: %w", err)
 		}
 		if err != nil {
-			pause(ctx, errorPause)
+			wake.Sleep(ctx, errorPause)
 			continue
 		}
 		from := conn.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap()
@@ -49,15 +51,6 @@ func (s *Server) serveTCP(ctx context.Context, l *net.TCPListener) error {
 			defer s.conns.done(from)
 			s.converse(ctx, conn, from)
 		})
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
 	}
 }
 

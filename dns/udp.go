@@ -13,6 +13,7 @@ import (
 	"golang.org/x/net/ipv4"
 	"golang.org/x/net/ipv6"
 
+	"tombolo/internal/wake"
 	"tombolo/linker/record"
 )
 
@@ -51,7 +52,7 @@ func (s *Server) serveUDP(ctx context.Context, conn *net.UDPConn) error {
 		case errors.Is(err, net.ErrClosed) && ctx.Err() == nil:
 			return fmt.Errorf("read DNS packets: %w", err)
 		default:
-			pause(ctx, errorPause)
+			wake.Sleep(ctx, errorPause)
 		}
 	}
 	return nil

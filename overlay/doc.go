@@ -4,8 +4,8 @@
 // Detach make and remove one container's interface. Run mends what others break, and
 // gives IPv6 to containers whose interface Docker has set up.
 //
-// It knows addresses and interfaces, never apps, services or gossip, and imports
-// nothing of ours.
+// It knows addresses and interfaces, never apps, services or gossip, and of
+// ours it imports internal/wake alone.
 //
 // What a packet passes (table.nft.tmpl has the rules):
 //

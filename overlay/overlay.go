@@ -12,6 +12,8 @@ import (
 	"sync"
 
 	"github.com/vishvananda/netns"
+
+	"tombolo/internal/wake"
 )
 
 // Options are what an Overlay needs besides its Config.
@@ -42,7 +44,7 @@ type Overlay struct {
 	table    table
 	docker   dockerUser
 	v6       map[string]sandbox6 // by ID: containers that were given IPv6, or should have been
-	lacking  chan struct{}       // holds a token while containers may lack IPv6
+	lacking  wake.Signal         // notified when containers may lack IPv6
 	freeing  sync.WaitGroup      // of interfaces that are gone already
 }
 
@@ -64,7 +66,7 @@ func New(o Options) *Overlay {
 	}
 	return &Overlay{
 		log: o.Log, ns: o.Namespace, mended: o.Mended, attached: map[string]Endpoint{},
-		v6: map[string]sandbox6{}, lacking: make(chan struct{}, 1),
+		v6: map[string]sandbox6{}, lacking: wake.NewSignal(),
 	}
 }
 
@@ -84,7 +86,7 @@ func (o *Overlay) Set(ctx context.Context, c Config) error {
 	defer o.mu.Unlock()
 	repeated := o.config != nil && reflect.DeepEqual(c, *o.config)
 	o.config = &c
-	signal(o.lacking)
+	o.lacking.Notify()
 	return inside(o.ns, func() error {
 		if m := o.merged(); !repeated && o.stands != nil && sameButPolicy(m, *o.stands) {
 			return errors.Join(o.setPolicy(ctx, m), o.docker.accept(ctx, o.table.foreign))

@@ -11,6 +11,8 @@ import (
 	"github.com/vishvananda/netns"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
+
+	"tombolo/internal/wake"
 )
 
 const (
@@ -36,7 +38,7 @@ func (o *Overlay) Run(ctx context.Context) error {
 		return fmt.Errorf("watch interfaces: %w", err)
 	}
 	defer o.freeing.Wait()
-	changed := make(chan struct{}, 1) // one stands for any number
+	changed := wake.NewSignal()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		<-ctx.Done()
@@ -63,7 +65,7 @@ func (o *Overlay) ns0() netns.NsHandle {
 }
 
 // readEvents signals every event until the socket is closed.
-func readEvents(socket *nl.NetlinkSocket, events chan<- struct{}) error {
+func readEvents(socket *nl.NetlinkSocket, events wake.Signal) error {
 	for {
 		_, _, err := socket.Receive()
 		switch {
@@ -72,15 +74,7 @@ func readEvents(socket *nl.NetlinkSocket, events chan<- struct{}) error {
 		case err != nil && !errors.Is(err, unix.ENOBUFS) && !errors.Is(err, unix.EINTR) && !errors.Is(err, unix.EAGAIN):
 			return fmt.Errorf("watch the kernel: %w", err)
 		}
-		signal(events)
-	}
-}
-
-// signal leaves a token, where there is none.
-func signal(c chan<- struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
+		events.Notify()
 	}
 }
 
@@ -107,24 +101,13 @@ func (o *Overlay) mendOn(ctx context.Context, events <-chan struct{}) error {
 		case <-ctx.Done():
 			return nil
 		case <-events:
-			if !sleep(ctx, settle) {
+			if !wake.Sleep(ctx, settle) {
 				return nil
 			}
 			o.mend(ctx, false)
 		case <-tick.C:
 			o.mend(ctx, true)
 		}
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
 	}
 }
 
