@@ -2,7 +2,6 @@ package linker
 
 import (
 	"errors"
-	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -100,33 +99,6 @@ func (s *saved) member(name string, addr netip.AddrPort) error {
 		}
 		d.Members = next
 	})
-}
-
-// lockWait is how long a linker that was killed may take to be gone.
-const lockWait = 2 * time.Second
-
-// lock makes sure that one linker at a time uses the state folder. The lock ends
-// with the process, however that ends.
-func lock(dir string) (*os.File, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
-	}
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	for late := time.After(lockWait); ; {
-		if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err == nil {
-			return f, nil
-		}
-		select {
-		case <-time.After(lockWait / 40):
-			continue
-		case <-late:
-		}
-		f.Close()
-		return nil, fmt.Errorf("another linker runs with the state folder %s", dir)
-	}
 }
 
 // resolvConf is what containers mount over their /etc/resolv.conf. There is no
