@@ -14,8 +14,8 @@ import (
 	"slices"
 	"strings"
 
+	"tombolo/cmd/lab"
 	"tombolo/linker/record"
-	"tombolo/test/lab"
 )
 
 const (

@@ -11,8 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"tombolo/cmd/lab"
 	"tombolo/framework/api"
-	"tombolo/test/lab"
 )
 
 const (

@@ -16,8 +16,8 @@ import (
 	"syscall"
 	"time"
 
+	"tombolo/cmd/lab"
 	"tombolo/test/cli"
-	"tombolo/test/lab"
 )
 
 func main() { os.Exit(run()) }

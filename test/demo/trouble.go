@@ -7,9 +7,9 @@ import (
 	"os/exec"
 	"strings"
 
+	"tombolo/cmd/lab"
 	"tombolo/framework/api"
 	"tombolo/test/cli"
-	"tombolo/test/lab"
 )
 
 // loseHost ends a host that holds no volume and waits until the app is whole.

@@ -11,8 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"tombolo/cmd/lab"
 	"tombolo/framework/api"
-	"tombolo/test/lab"
 )
 
 func TestUpLinksReplicasAcrossHosts(t *testing.T) {

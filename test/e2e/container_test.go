@@ -10,9 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"tombolo/cmd/lab"
 	"tombolo/linker/record"
 	"tombolo/test/cli"
-	"tombolo/test/lab"
 )
 
 // patience bounds every wait of these tests; what is waited for takes far less.

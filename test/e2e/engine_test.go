@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"tombolo/cmd/lab"
 	"tombolo/framework/api"
-	"tombolo/test/lab"
 )
 
 // An Engine that is told to stop takes its containers with it: their instances run

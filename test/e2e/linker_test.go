@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"tombolo/cmd/lab"
 	"tombolo/linker/api"
-	"tombolo/test/lab"
 )
 
 func TestLinkedByNameAcrossHosts(t *testing.T) {

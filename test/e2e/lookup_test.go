@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"tombolo/test/lab"
+	"tombolo/cmd/lab"
 )
 
 // longestLookUp is what a look-up may take while a linker is killed and started

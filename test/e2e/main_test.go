@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"tombolo/cmd/lab"
 	"tombolo/test/cli"
-	"tombolo/test/lab"
 )
 
 // The lab that the tests share, and the binary that they drive.

@@ -7,8 +7,8 @@ import (
 	"sync"
 	"testing"
 
+	"tombolo/cmd/lab"
 	"tombolo/framework/api"
-	"tombolo/test/lab"
 )
 
 // Four apps that use each way from one service to another. Two have services of

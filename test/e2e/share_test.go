@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"tombolo/cmd/lab"
 	"tombolo/framework/api"
-	"tombolo/test/lab"
 )
 
 // Three replicas that publish one port run on three hosts, and on the two that are

@@ -8,9 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"tombolo/cmd/lab"
 	"tombolo/framework/api"
 	"tombolo/linker/record"
-	"tombolo/test/lab"
 )
 
 // Bounds of what the failure detector (gossip.DefaultTiming, on a busy machine) and

@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"tombolo/test/lab"
+	"tombolo/cmd/lab"
 )
 
 // moments are points in the life of a `lab up`, by what it has made by then.

@@ -1,0 +1,185 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"golang.org/x/sync/errgroup"
+
+	"tombolo/linker"
+	"tombolo/linker/supervise"
+)
+
+// heartbeat is how often a supervised linker proves that its plugin answers.
+const heartbeat = time.Second
+
+func newLinkerCommand(version string) *cobra.Command {
+	var raw linkerFlags
+	cmd := &cobra.Command{
+		Use:   "linker",
+		Short: "Run the sidecar of this host: addresses, names and links for its containers",
+		Long: `Run the sidecar of this host. It makes the Docker network "tombolo", gives each
+container on it an address, tells the other hosts' linkers, and answers DNS.
+
+Every flag has an environment variable: --pool6 is TOMBOLO_POOL6.`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runLinker(cmd, &raw, version) },
+	}
+	raw.register(cmd.Flags())
+	cmd.AddCommand(newLinkerStatusCommand())
+	return cmd
+}
+
+// runLinker is the supervisor in the process that the user started, and the linker
+// in that one's child.
+func runLinker(cmd *cobra.Command, raw *linkerFlags, version string) error {
+	if err := fromEnvironment(cmd.Flags(), os.LookupEnv); err != nil {
+		return usageError{err}
+	}
+	cfg, err := raw.config()
+	if err == nil {
+		err = cfg.Validate()
+	}
+	if err != nil {
+		return usageError{err}
+	}
+	if err := needRoot("the linker makes network interfaces and routes"); err != nil {
+		return err
+	}
+	cfg.Version = version
+	cfg.Log = raw.logger(cmd)
+	if !supervise.Supervised() {
+		return superviseLinker(cmd.Context(), cfg.Log)
+	}
+	cfg.DNSFiles = supervise.Files()
+	l, err := linker.New(cfg)
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(cmd.Context())
+	group.Go(func() error { return supervise.Beat(ctx, heartbeat, cfg.Answers) })
+	group.Go(func() error { return l.Run(ctx) })
+	return group.Wait()
+}
+
+func superviseLinker(ctx context.Context, log *slog.Logger) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	dns, err := keepDNS(ctx)
+	if err != nil {
+		return err
+	}
+	err = supervise.Run(ctx, supervise.Config{Args: append([]string{self}, os.Args[1:]...), Files: dns, Log: log})
+	var exit supervise.ExitError
+	if errors.As(err, &exit) {
+		return exitError(exit.Code) // the child has said why
+	}
+	return err
+}
+
+// keepDNS opens the sockets that a linker's supervisor keeps, so that look-ups wait
+// while the linker restarts; systemd, where it can, keeps them over the supervisor's
+// own end too.
+func keepDNS(ctx context.Context) ([]*os.File, error) {
+	return supervise.Kept("dns", func(kept []*os.File) ([]*os.File, error) { return linker.ListenDNS(ctx, kept) })
+}
+
+// linkerFlags are the flags as written.
+type linkerFlags struct {
+	host, docker, stateDir, runDir, pluginDir string
+	underlay, pool, pool6, block, keyFile     string
+	join                                      []string
+	gossipPort, vxlanPort                     uint16
+	vni                                       int
+	joinTimeout                               time.Duration
+	debug                                     bool
+}
+
+func (f *linkerFlags) register(flags *pflag.FlagSet) {
+	flags.StringVar(&f.host, "host", "", "name of this host in the cluster (default: the machine's)")
+	flags.StringVar(&f.underlay, "underlay", "", "address by which other hosts reach this one (default: that of the default route)")
+	flags.StringSliceVar(&f.join, "join", nil, "addresses of other hosts' linkers")
+	flags.StringVar(&f.pool, "pool", linker.DefaultPool4.String(), "IPv4 range of the overlay, the same on every host")
+	flags.StringVar(&f.pool6, "pool6", "", "IPv6 range of the overlay, a /48, the same on every host (default: no IPv6)")
+	flags.StringVar(&f.block, "block", "", "part of the pool for this host's containers (default: a free one)")
+	flags.StringVar(&f.docker, "docker", "unix:///var/run/docker.sock", "the Docker Engine of this host")
+	flags.StringVar(&f.stateDir, "state-dir", "/var/lib/tombolo/linker", "what a restart needs to know")
+	flags.StringVar(&f.runDir, "run-dir", "/run/tombolo", "where the API's socket is")
+	flags.StringVar(&f.pluginDir, "plugin-dir", "/run/docker/plugins", "where Docker looks for plugins")
+	flags.StringVar(&f.keyFile, "gossip-key-file", "", "file of the keys that encrypt what linkers tell each other, the same on every host: a line each, "+
+		"16, 24 or 32 bytes in base64 or hexadecimal; the first encrypts, all decrypt (default: not encrypted)")
+	flags.Uint16Var(&f.gossipPort, "gossip-port", 7980, "port that linkers talk on, TCP and UDP")
+	flags.Uint16Var(&f.vxlanPort, "vxlan-port", 8480, "UDP port of the tunnel between hosts")
+	flags.IntVar(&f.vni, "vni", 1980, "VXLAN network identifier")
+	flags.DurationVar(&f.joinTimeout, "join-timeout", 10*time.Second, "how long a host that has met no other looks for those to join before it begins alone")
+	flags.BoolVar(&f.debug, "debug", false, "log why, too")
+}
+
+// config reads the flags; it reports every one that makes no sense.
+func (f *linkerFlags) config() (linker.Config, error) {
+	cfg := linker.Config{
+		Host: f.host, Join: f.join, Docker: f.docker,
+		StateDir: f.stateDir, RunDir: f.runDir, PluginDir: f.pluginDir,
+		GossipPort: f.gossipPort, VXLANPort: f.vxlanPort, VNI: f.vni, JoinTimeout: f.joinTimeout,
+	}
+	var errs []error
+	if f.underlay != "" {
+		addr, err := netip.ParseAddr(f.underlay)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("--underlay: %w", err))
+		}
+		cfg.Underlay = addr
+	}
+	if f.keyFile != "" {
+		var err error
+		if cfg.Keys, err = readGossipKeys(f.keyFile); err != nil {
+			errs = append(errs, fmt.Errorf("--gossip-key-file: %w", err))
+		}
+	}
+	for _, p := range []struct {
+		flag, text string
+		into       *netip.Prefix
+	}{{"pool", f.pool, &cfg.Pool4}, {"pool6", f.pool6, &cfg.Pool6}, {"block", f.block, &cfg.Block}} {
+		if p.text == "" {
+			continue
+		}
+		prefix, err := netip.ParsePrefix(p.text)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("--%s: %w", p.flag, err))
+		}
+		*p.into = prefix
+	}
+	return cfg, errors.Join(errs...)
+}
+
+func (f *linkerFlags) logger(cmd *cobra.Command) *slog.Logger {
+	level := slog.LevelInfo
+	if f.debug {
+		level = slog.LevelDebug
+	}
+	return slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: level}))
+}
+
+// fromEnvironment fills in the flags that were not given from TOMBOLO_ variables.
+func fromEnvironment(flags *pflag.FlagSet, lookup func(string) (string, bool)) error {
+	var errs []error
+	flags.VisitAll(func(f *pflag.Flag) {
+		name := "TOMBOLO_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		if value, ok := lookup(name); ok && !f.Changed {
+			if err := flags.Set(f.Name, value); err != nil {
+				errs = append(errs, fmt.Errorf("%s: %w", name, err))
+			}
+		}
+	})
+	return errors.Join(errs...)
+}

@@ -1,0 +1,111 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"tombolo/linker/api"
+)
+
+func newLinkerStatusCommand() *cobra.Command {
+	var socket, format string
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show how the linker is, and which others it sees (in a lab: every host's)",
+		Long: `Show how the linker is, and which others it sees; in a lab, every host's. Exit
+code 1 when one does not answer or is not ready; the problems are printed. With
+--format json it also shows what was counted: packets and queries refused, calls of
+Docker's that failed, garbage.`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if format != "table" && format != "json" {
+				return usageError{fmt.Errorf("--format %q is neither table nor json", format)}
+			}
+			sockets, err := linkerSockets(socket)
+			if err != nil {
+				return err
+			}
+			all, err := linkerStatuses(cmd.Context(), sockets)
+			return errors.Join(printLinkers(cmd.OutOrStdout(), format, all), err, unready(all))
+		},
+	}
+	cmd.Flags().StringVar(&socket, "socket", "", "the linker's socket (default "+defaultLinkerSocket+"; in a lab, every host's)")
+	cmd.Flags().StringVar(&format, "format", "table", "table or json")
+	return cmd
+}
+
+// linkerStatuses asks each linker; those that do not answer make the error.
+func linkerStatuses(ctx context.Context, sockets []string) ([]api.Status, error) {
+	all := []api.Status{}
+	var errs []error
+	for _, socket := range sockets {
+		c := api.NewClient(socket)
+		s, err := c.Status(ctx)
+		c.Close()
+		switch {
+		case err == nil:
+			all = append(all, s)
+		case errors.Is(err, os.ErrNotExist):
+			errs = append(errs, fmt.Errorf("no linker runs here: %w", err))
+		default:
+			errs = append(errs, forbidden(err, socket))
+		}
+	}
+	return all, errors.Join(errs...)
+}
+
+func printLinkers(out io.Writer, format string, all []api.Status) error {
+	if format == "json" {
+		return json.NewEncoder(out).Encode(all)
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "HOST\tREADY\tUNDERLAY\tBLOCK\tPEERS\tVERSION")
+	for _, s := range all {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", s.Host.Name, yesNo(s.Ready), s.Host.Underlay, s.Host.Block4, peerCount(s.Peers), s.Version)
+	}
+	return w.Flush()
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
+
+// peerCount is "2 alive", or "1 alive, h3 suspended".
+func peerCount(peers []api.Peer) string {
+	alive, others := 0, ""
+	for _, p := range peers {
+		if p.State == "alive" {
+			alive++
+		} else {
+			others += fmt.Sprintf(", %s %s", p.Name, p.State)
+		}
+	}
+	return fmt.Sprintf("%d alive%s", alive, others)
+}
+
+// unready makes an error of every problem.
+func unready(all []api.Status) error {
+	var errs []error
+	for _, s := range all {
+		for _, p := range s.Problems {
+			errs = append(errs, fmt.Errorf("%s: %s", s.Host.Name, p))
+		}
+		if !s.Ready && len(s.Problems) == 0 {
+			errs = append(errs, fmt.Errorf("%s: not ready yet", s.Host.Name))
+		}
+	}
+	return errors.Join(errs...)
+}

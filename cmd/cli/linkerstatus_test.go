@@ -1,0 +1,54 @@
+package cli
+
+import (
+	"bytes"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"tombolo/linker/api"
+	"tombolo/linker/api/apitest"
+	"tombolo/linker/record"
+)
+
+func TestLinkerStatus(t *testing.T) {
+	self := api.Status{
+		Version: "v1", Ready: true,
+		Host:  record.Host{Name: "h1", Underlay: netip.MustParseAddr("198.18.0.11"), Block4: netip.MustParsePrefix("100.64.1.0/24")},
+		Peers: []api.Peer{{Name: "h2", State: "alive"}, {Name: "h3", State: "suspended"}},
+	}
+	ill := self
+	ill.Ready, ill.Problems = false, []string{"kernel without VXLAN"}
+	starting := self
+	starting.Ready = false
+	cases := []struct {
+		name string
+		self api.Status
+		args string
+		out  string
+		err  string
+	}{
+		{"ready", self, "", "HOST  READY  UNDERLAY     BLOCK          PEERS                  VERSION\n" +
+			"h1    yes    198.18.0.11  100.64.1.0/24  1 alive, h3 suspended  v1\n", ""},
+		{"ill", ill, "--format json", `"problems":["kernel without VXLAN"]`, "h1: kernel without VXLAN"},
+		{"starting", starting, "", "h1    no ", "h1: not ready yet"},
+		{"no linker", self, "--socket /nowhere.sock", "", "no linker runs here"},
+		{"format", self, "--format xml", "", "neither table nor json"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			cmd := newLinkerStatusCommand()
+			var out bytes.Buffer
+			cmd.SetOut(&out)
+			cmd.SilenceErrors, cmd.SilenceUsage = true, true
+			cmd.SetArgs(append([]string{"--socket", (&apitest.Linker{Self: c.self}).Serve(t)}, strings.Fields(c.args)...))
+			err := cmd.Execute()
+			if c.err == "" && err != nil || c.err != "" && (err == nil || !strings.Contains(err.Error(), c.err)) {
+				t.Errorf("error %v, want %q", err, c.err)
+			}
+			if !strings.Contains(out.String(), c.out) {
+				t.Errorf("printed %q, want %q", out.String(), c.out)
+			}
+		})
+	}
+}

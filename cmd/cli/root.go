@@ -1,0 +1,102 @@
+// Package cli is tombolo's command line.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// exitError carries the exit code of a command that has said all there is to say.
+type exitError int
+
+func (e exitError) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
+
+// Run executes the command line and returns the exit code: 0 done, 1 not done,
+// 2 a wrong command line, 130 interrupted. release names the build.
+func Run(args []string, release string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends what does not listen
+	root := newRootCommand(versionOf(release))
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	var exit exitError
+	var usage usageError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &exit):
+		return int(exit)
+	case errors.As(err, &usage):
+		fmt.Fprintf(os.Stderr, "tombolo: %v\n", err)
+		return 2
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		return 130
+	default:
+		fmt.Fprintf(os.Stderr, "tombolo: %v\n", err)
+		return 1
+	}
+}
+
+// usageError is a command line that cannot be understood.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func newRootCommand(version string) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "tombolo",
+		Short: "Link Docker containers across hosts",
+		Long: `Tombolo launches the services of a Compose file on the hosts of a cluster and
+links them: containers reach each other by name, on whatever host they run, if and
+only if the file says so.`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Version:       version,
+		Args:          unknownCommand,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+
+		TraverseChildren: true, // project flags stand before the command's name, as with docker compose
+	}
+	var project projectFlags
+	project.register(root.Flags())
+	completeProject(root)
+	root.SetFlagErrorFunc(flagFault)
+	root.AddCommand(acceptProjectFlags(&project,
+		newUpCommand(&project), newDownCommand(&project), newPsCommand(&project), newConfigCommand(&project),
+		newScaleCommand(&project),
+	)...)
+	root.AddCommand(composeWords()...)
+	root.AddCommand(newLogsCommand(&project), newDaemonCommand(version), newFrameworkCommand(version),
+		newLinkerCommand(version), newResolveCommand(), newLabCommand(), newVersionCommand(version))
+	return root
+}
+
+// acceptProjectFlags lets commands take the project flags behind their name too:
+// `tombolo up -f FILE` means `tombolo -f FILE up`.
+func acceptProjectFlags(project *projectFlags, cmds ...*cobra.Command) []*cobra.Command {
+	for _, cmd := range cmds {
+		project.register(cmd.Flags())
+		completeProject(cmd)
+	}
+	return cmds
+}
+
+// unknownCommand refuses words that are no command, with cobra's suggestions.
+func unknownCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	err := fmt.Errorf("unknown command %q (see: %s --help)", strings.TrimSpace(words(cmd)+" "+args[0]), cmd.CommandPath())
+	if s := cmd.SuggestionsFor(args[0]); len(s) > 0 {
+		err = fmt.Errorf("unknown command %q; did you mean %q?", args[0], s[0])
+	}
+	return usageError{err}
+}

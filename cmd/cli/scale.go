@@ -1,0 +1,86 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"tombolo/framework/api"
+	"tombolo/framework/app"
+)
+
+func newScaleCommand(project *projectFlags) *cobra.Command {
+	var f upFlags
+	cmd := &cobra.Command{
+		Use:   "scale SERVICE=N...",
+		Short: "Change how many instances services have, until the next up",
+		Long: `Change how many instances services of an app have that is up, and wait until all
+are. The file stays as it is: the next up makes the app what its file says.`,
+		Example:           "  tombolo -p shop scale web=5",
+		Args:              takes(1, false, "services and numbers, like web=3"),
+		ValidArgsFunction: completer(project.serviceNames).complete,
+		RunE:              func(cmd *cobra.Command, args []string) error { return f.scale(cmd, project, args) },
+	}
+	f.register(cmd.Flags())
+	f.registerWait(cmd.Flags())
+	return cmd
+}
+
+// scale is `up` of the app as it is, but for the numbers.
+func (f *upFlags) scale(cmd *cobra.Command, project *projectFlags, args []string) error {
+	ctx := cmd.Context()
+	numbers, err := parseScale(args)
+	if err != nil {
+		return usageError{err}
+	}
+	name, err := project.name(ctx)
+	if err != nil {
+		return nameless(err)
+	}
+	client := f.client()
+	defer client.Close()
+	wanted, err := client.Spec(ctx, name)
+	if errors.Is(err, api.ErrNotFound) {
+		return notUp(name)
+	}
+	if err != nil {
+		return f.explain(err)
+	}
+	if err := setReplicas(&wanted, numbers); err != nil {
+		return err
+	}
+	return f.put(cmd, client, &wanted)
+}
+
+// parseScale reads words like web=3.
+func parseScale(words []string) (map[string]int, error) {
+	numbers := map[string]int{}
+	for _, word := range words {
+		service, number, _ := strings.Cut(word, "=")
+		n, err := strconv.Atoi(number)
+		if err != nil || n < 0 || service == "" {
+			return nil, fmt.Errorf("%q is not like web=3", word)
+		}
+		numbers[service] = n
+	}
+	return numbers, nil
+}
+
+// setReplicas has services of an app have as many instances.
+func setReplicas(a *app.App, numbers map[string]int) error {
+	for name, n := range numbers {
+		s, ok := a.Services[name]
+		switch {
+		case !ok:
+			return noSuchService(a.Name, name)
+		case s.Global:
+			return fmt.Errorf("service %s has an instance on every host (deploy.mode: global)", name)
+		}
+		s.Replicas = n
+		a.Services[name] = s
+	}
+	return nil
+}
