@@ -37,7 +37,11 @@ func NewBackoff(first, longest time.Duration) *Backoff {
 }
 
 // Wait pauses before the next attempt. It returns false at once when ctx ends.
-func (b *Backoff) Wait(ctx context.Context) bool { return Sleep(ctx, b.pauses.NextBackOff()) }
+func (b *Backoff) Wait(ctx context.Context) bool { return Sleep(ctx, b.Next()) }
+
+// Next returns the pause before the next attempt, for a caller that waits for other
+// things too or logs the pause.
+func (b *Backoff) Next() time.Duration { return b.pauses.NextBackOff() }
 
 // Reset makes the next pause the first one again. Call it after a success.
 func (b *Backoff) Reset() { b.pauses.Reset() }

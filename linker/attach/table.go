@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"tombolo/internal/wake"
 	"tombolo/linker/ipam"
 	"tombolo/linker/record"
 	"tombolo/linker/state"
@@ -64,13 +65,13 @@ type Table struct {
 	fresh bool
 
 	holders atomic.Pointer[map[netip.Addr]string] // address -> endpoint's ID; replaced with every change
+	changes wake.Broadcast
 
-	mu       sync.Mutex
-	doc      document
-	busy     map[string]*turn     // by endpoint ID, while an operation is under way
-	missing  map[string]time.Time // since when Docker does not know an endpoint
-	gone     map[string]time.Time // when an endpoint was deleted, for Grace
-	watchers map[chan struct{}]struct{}
+	mu      sync.Mutex
+	doc     document
+	busy    map[string]*turn     // by endpoint ID, while an operation is under way
+	missing map[string]time.Time // since when Docker does not know an endpoint
+	gone    map[string]time.Time // when an endpoint was deleted, for Grace
 }
 
 type document struct {
@@ -83,10 +84,9 @@ type document struct {
 func Open(cfg Config) (*Table, error) {
 	t := &Table{
 		cfg: cfg, now: time.Now,
-		busy:     map[string]*turn{},
-		missing:  map[string]time.Time{},
-		gone:     map[string]time.Time{},
-		watchers: map[chan struct{}]struct{}{},
+		busy:    map[string]*turn{},
+		missing: map[string]time.Time{},
+		gone:    map[string]time.Time{},
 	}
 	err := state.Load(cfg.File, &t.doc)
 	switch {
@@ -212,19 +212,8 @@ func (t *Table) Snapshot() []Endpoint {
 	return out
 }
 
-// Watch sends a token after the table changed; changes that nobody has received
-// yet are one. The caller ends it with the function.
-func (t *Table) Watch() (<-chan struct{}, func()) {
-	c := make(chan struct{}, 1) // one token stands for any number of changes
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.watchers[c] = struct{}{}
-	return c, func() {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		delete(t.watchers, c)
-	}
-}
+// Watch tells of changes to the table, as wake.Broadcast.Watch does.
+func (t *Table) Watch() (changes <-chan struct{}, cancel func()) { return t.changes.Watch() }
 
 // Short is the form of an ID that people read.
 func Short(id string) string { return id[:min(12, len(id))] }
@@ -260,12 +249,7 @@ func (t *Table) update(id string, change func(*Endpoint)) error {
 // changed writes the table and wakes the watchers. t.mu is held.
 func (t *Table) changed() error {
 	t.indexHolders()
-	for c := range t.watchers {
-		select {
-		case c <- struct{}{}:
-		default:
-		}
-	}
+	t.changes.Notify()
 	return state.Save(t.cfg.File, t.doc, false)
 }
 

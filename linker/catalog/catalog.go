@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 
+	"tombolo/internal/wake"
 	"tombolo/linker/record"
 )
 
@@ -17,7 +18,8 @@ var ErrStale = errors.New("a newer version is known")
 // What is put in belongs to the catalog and to the snapshots that it gives out:
 // nobody changes it afterwards.
 type Catalog struct {
-	owner string
+	owner   string
+	changes wake.Broadcast
 
 	mu      sync.Mutex
 	epoch   uint64
@@ -27,7 +29,6 @@ type Catalog struct {
 	sums    map[string]uint64 // group -> sum of its live records' hashes
 	outbox  outbox
 	picture picture
-	watch   map[chan struct{}]bool
 }
 
 // New returns an empty catalog of host owner. Epoch is larger than any that the
@@ -40,7 +41,6 @@ func New(owner string, epoch uint64) *Catalog {
 		sums:    map[string]uint64{},
 		outbox:  outbox{queued: map[record.Key]bool{}},
 		picture: newPicture(),
-		watch:   map[chan struct{}]bool{},
 	}
 }
 
@@ -193,7 +193,7 @@ func (c *Catalog) store(e *entry) {
 	c.entries[key] = e
 	c.count(e, +1)
 	c.picture.set(e.rec)
-	c.wake()
+	c.changes.Notify()
 }
 
 // count adds e to its group's sum or takes it off. Tombstones do not count: they

@@ -97,7 +97,7 @@ func (c *Catalog) Suspend(host string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if host != c.owner && c.picture.suspend(host, true) {
-		c.wake()
+		c.changes.Notify()
 	}
 }
 
@@ -106,7 +106,7 @@ func (c *Catalog) Resume(host string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.picture.suspend(host, false) {
-		c.wake()
+		c.changes.Notify()
 	}
 }
 
@@ -118,27 +118,5 @@ func (c *Catalog) Snapshot() *record.Snapshot {
 	return c.picture.snapshot()
 }
 
-// Watch returns a channel that holds a token while something has changed since
-// it was last received from, beginning with one token. Cancel ends it; the
-// channel is never closed.
-func (c *Catalog) Watch() (changes <-chan struct{}, cancel func()) {
-	ch := make(chan struct{}, 1) // one token says all: the watcher looks at the newest state
-	ch <- struct{}{}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.watch[ch] = true
-	return ch, func() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		delete(c.watch, ch)
-	}
-}
-
-func (c *Catalog) wake() {
-	for ch := range c.watch {
-		select {
-		case ch <- struct{}{}:
-		default:
-		}
-	}
-}
+// Watch tells of changes to the snapshot or the outbox, as wake.Broadcast.Watch does.
+func (c *Catalog) Watch() (changes <-chan struct{}, cancel func()) { return c.changes.Watch() }

@@ -5,12 +5,13 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"math/rand/v2"
 	"net/netip"
 	"sync"
 	"time"
 
 	"github.com/moby/moby/client"
+
+	"tombolo/internal/wake"
 )
 
 // Reconnects wait from minWait on, twice as long each time, up to maxWait.
@@ -81,12 +82,12 @@ type Snapshot struct {
 
 // Engine watches one Docker Engine.
 type Engine struct {
-	cfg Config
-	api *client.Client
+	cfg     Config
+	api     *client.Client
+	changes wake.Broadcast
 
-	mu       sync.Mutex
-	snap     *Snapshot
-	watchers map[chan struct{}]struct{}
+	mu   sync.Mutex
+	snap *Snapshot
 }
 
 // New makes a watcher that connects once Run is called. It fails on a Host that is
@@ -98,15 +99,14 @@ func New(cfg Config) (*Engine, error) {
 	}
 	return &Engine{
 		cfg: cfg, api: api,
-		snap:     &Snapshot{Err: fmt.Errorf("not connected to Docker at %s yet", cfg.Host)},
-		watchers: map[chan struct{}]struct{}{},
+		snap: &Snapshot{Err: fmt.Errorf("not connected to Docker at %s yet", cfg.Host)},
 	}, nil
 }
 
 // Run watches until ctx ends, reconnecting as often as it takes.
 func (e *Engine) Run(ctx context.Context) error {
 	defer e.api.Close()
-	wait := minWait
+	retry := wake.NewBackoff(minWait, maxWait)
 	for {
 		before := e.Snapshot().Syncs
 		err := e.session(ctx)
@@ -115,19 +115,17 @@ func (e *Engine) Run(ctx context.Context) error {
 		}
 		after := e.Snapshot()
 		if after.Syncs != before {
-			wait = minWait
+			retry.Reset()
 		}
 		e.publish(&Snapshot{
 			Err:   err,
 			Syncs: after.Syncs, NetworkID: after.NetworkID, Endpoints: after.Endpoints, Containers: after.Containers,
 		})
-		e.cfg.Log.Warn("no connection to Docker", "err", err, "retry", wait)
-		select {
-		case <-ctx.Done():
+		pause := retry.Next()
+		e.cfg.Log.Warn("no connection to Docker", "err", err, "retry", pause)
+		if !wake.Sleep(ctx, pause) {
 			return nil
-		case <-time.After(wait/2 + rand.N(wait/2)):
 		}
-		wait = min(2*wait, maxWait)
 	}
 }
 
@@ -138,30 +136,14 @@ func (e *Engine) Snapshot() *Snapshot {
 	return e.snap
 }
 
-// Watch sends a token after the snapshot changed; changes that nobody has received
-// yet are one. The caller ends it with the function.
-func (e *Engine) Watch() (<-chan struct{}, func()) {
-	c := make(chan struct{}, 1) // one token stands for any number of changes
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.watchers[c] = struct{}{}
-	return c, func() {
-		e.mu.Lock()
-		defer e.mu.Unlock()
-		delete(e.watchers, c)
-	}
-}
+// Watch tells of new snapshots, as wake.Broadcast.Watch does.
+func (e *Engine) Watch() (changes <-chan struct{}, cancel func()) { return e.changes.Watch() }
 
 func (e *Engine) publish(s *Snapshot) {
 	e.mu.Lock()
-	defer e.mu.Unlock()
 	e.snap = s
-	for c := range e.watchers {
-		select {
-		case c <- struct{}{}:
-		default:
-		}
-	}
+	e.mu.Unlock()
+	e.changes.Notify()
 }
 
 func (s *Snapshot) clone() *Snapshot {

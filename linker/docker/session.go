@@ -13,6 +13,8 @@ import (
 	"github.com/moby/moby/api/types/events"
 	"github.com/moby/moby/client"
 	"golang.org/x/sync/errgroup"
+
+	"tombolo/internal/wake"
 )
 
 // session is one connection to the event stream. Its goroutine owns state; look-ups
@@ -164,10 +166,7 @@ func (s *session) beside(ctx context.Context, look func() func()) {
 // later runs f on the event loop, soon.
 func (s *session) later(ctx context.Context, f func()) {
 	s.beside(ctx, func() func() {
-		select {
-		case <-ctx.Done():
-		case <-time.After(lookAgain):
-		}
+		wake.Sleep(ctx, lookAgain) // beside drops f when ctx has ended
 		return f
 	})
 }

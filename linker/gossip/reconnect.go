@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/memberlist"
+
+	"tombolo/internal/wake"
 )
 
 // dials is how many of the missing are dialled in one round: one that answers
@@ -25,8 +27,9 @@ const reconnectMax = 10 * time.Second
 func (g *Gossip) reconnect(ctx context.Context) error {
 	g.dial(ctx, append(slices.Clone(g.cfg.Seeds), g.roster.missing()...))
 	close(g.ready)
-	pause := g.cfg.Timing.Reconnect
-	round := time.NewTimer(jitter(pause))
+	first := g.cfg.Timing.Reconnect
+	pauses := wake.NewBackoff(first, max(first, reconnectMax))
+	round := time.NewTimer(pauses.Next())
 	defer round.Stop()
 	settled := time.NewTimer(time.Hour)
 	settled.Stop()
@@ -36,29 +39,29 @@ func (g *Gossip) reconnect(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-g.roster.lost: // a split has just begun, or a host is restarting
-			pause = g.cfg.Timing.Reconnect
-			round.Reset(jitter(pause))
+			pauses.Reset()
+			round.Reset(pauses.Next())
 		case <-g.roster.returned:
 			settled.Reset(jitter(settle))
 		case <-settled.C:
 			g.compare()
 		case <-round.C:
-			pause = g.redial(ctx, pause)
-			round.Reset(jitter(pause))
+			if g.redial(ctx) {
+				pauses.Reset()
+			}
+			round.Reset(pauses.Next())
 		}
 	}
 }
 
-// redial dials some of the missing and returns the next pause.
-func (g *Gossip) redial(ctx context.Context, pause time.Duration) time.Duration {
+// redial dials some of the missing members. It returns false if there were some and
+// none of them answered.
+func (g *Gossip) redial(ctx context.Context) bool {
 	targets := g.roster.missing()
 	if g.roster.alive() == 0 {
 		targets = append(targets, g.cfg.Seeds...)
 	}
-	if len(targets) == 0 || g.dial(ctx, some(targets, dials)) {
-		return g.cfg.Timing.Reconnect
-	}
-	return max(g.cfg.Timing.Reconnect, min(2*pause, reconnectMax))
+	return len(targets) == 0 || g.dial(ctx, some(targets, dials))
 }
 
 // dial exchanges states with each target, a few at a time, and reports whether one

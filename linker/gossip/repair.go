@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/memberlist"
+
+	"tombolo/internal/wake"
 )
 
 // repairWorkers is how many peers are served at once; the rest wait in repairs.
@@ -32,14 +34,11 @@ type repairs struct {
 	waiting map[string]*job
 	order   []string
 	busy    map[string]bool
-	wake    chan struct{}
+	added   wake.Signal // one worker takes it; next passes it on while work is left
 }
 
 func newRepairs() *repairs {
-	return &repairs{
-		waiting: map[string]*job{}, busy: map[string]bool{},
-		wake: make(chan struct{}, repairWorkers), // a token for each worker that may sleep
-	}
+	return &repairs{waiting: map[string]*job{}, busy: map[string]bool{}, added: wake.NewSignal()}
 }
 
 // add queues j for a peer, and reports false when something of it was dropped.
@@ -63,7 +62,7 @@ func (r *repairs) add(peer string, j job) bool {
 	if fits {
 		w.packets = append(w.packets, j.packets...)
 	}
-	token(r.wake)
+	r.added.Notify()
 	return fits
 }
 
@@ -80,7 +79,7 @@ func (r *repairs) next() (peer string, j *job) {
 		r.order = append(r.order[:i:i], r.order[i+1:]...)
 		r.busy[name] = true
 		if len(r.order) > 0 {
-			token(r.wake)
+			r.added.Notify()
 		}
 		return name, j
 	}
@@ -92,7 +91,7 @@ func (r *repairs) done(peer string) {
 	defer r.mu.Unlock()
 	delete(r.busy, peer)
 	if len(r.order) > 0 {
-		token(r.wake)
+		r.added.Notify()
 	}
 }
 
@@ -102,7 +101,7 @@ func (g *Gossip) repair(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-g.repairs.wake:
+		case <-g.repairs.added:
 		}
 		for peer, j := g.repairs.next(); j != nil; peer, j = g.repairs.next() {
 			g.do(ctx, peer, j)

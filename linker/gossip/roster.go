@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/memberlist"
+
+	"tombolo/internal/wake"
 )
 
 // Events hears who comes and goes. Calls are made one at a time. A member that
@@ -54,9 +56,9 @@ type roster struct {
 	living   int
 	untold   []string // names, in the order of their first untold change
 	back     []string // names that came (back) to life and were not compared with yet
-	wake     chan struct{}
-	returned chan struct{}
-	lost     chan struct{}
+	news     wake.Signal
+	returned wake.Signal
+	lost     wake.Signal
 }
 
 type person struct {
@@ -68,8 +70,7 @@ type person struct {
 func newRoster(cfg Config, ev Events) *roster {
 	r := &roster{
 		self: cfg.Name, events: ev, log: cfg.Log, known: map[string]*person{}, rivals: map[string]Conflict{},
-		// One token each says all: who waits looks at the newest state.
-		wake: make(chan struct{}, 1), returned: make(chan struct{}, 1), lost: make(chan struct{}, 1),
+		news: wake.NewSignal(), returned: wake.NewSignal(), lost: wake.NewSignal(),
 	}
 	for name, addr := range cfg.Known {
 		if name != cfg.Name {
@@ -136,17 +137,17 @@ func (r *roster) turn(p *person, is State) {
 	case is == StateAlive:
 		r.living++
 		r.back = append(r.back, p.Name)
-		token(r.returned)
+		r.returned.Notify()
 	case was == StateAlive:
 		r.living--
-		token(r.lost)
+		r.lost.Notify()
 	}
 	p.State = is
 	if !p.untold {
 		p.untold = true
 		r.untold = append(r.untold, p.Name)
 	}
-	token(r.wake)
+	r.news.Notify()
 }
 
 // tell calls Events until ctx is done.
@@ -155,7 +156,7 @@ func (r *roster) tell(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-r.wake:
+		case <-r.news:
 		}
 		for _, m := range r.changed() {
 			if m.State == StateAlive {
@@ -261,11 +262,4 @@ func (r *roster) conflicting(age time.Duration) []Conflict {
 func addrPort(n *memberlist.Node) netip.AddrPort {
 	addr, _ := netip.AddrFromSlice(n.Addr)
 	return netip.AddrPortFrom(addr.Unmap(), n.Port)
-}
-
-func token(ch chan struct{}) {
-	select {
-	case ch <- struct{}{}:
-	default:
-	}
 }
