@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tombolo/dns"
+	"tombolo/internal/unixhttp"
 	"tombolo/linker/api"
 	"tombolo/linker/attach"
 	"tombolo/linker/catalog"
@@ -97,7 +98,7 @@ func (l *Linker) Run(ctx context.Context) error {
 	if err := l.assemble(ctx); err != nil {
 		return fmt.Errorf("linker: %w", err)
 	}
-	listener, err := api.Listen(ctx, l.cfg.APISocket())
+	listener, err := unixhttp.Listen(ctx, l.cfg.APISocket(), api.SocketMode)
 	if err != nil {
 		return fmt.Errorf("linker: %w", err)
 	}

@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -19,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"go.uber.org/goleak"
 
+	"tombolo/internal/unixhttp"
 	"tombolo/linker/api"
 	"tombolo/linker/api/apitest"
 	"tombolo/linker/record"
@@ -116,7 +115,7 @@ func TestWatchAcrossRestart(t *testing.T) {
 	for _, name := range []string{"before", "after"} {
 		l := new(apitest.Linker)
 		l.Change(func(s *record.Snapshot) { s.Hosts[name] = &record.Host{Name: name} })
-		sock, err := api.Listen(t.Context(), path)
+		sock, err := unixhttp.Listen(t.Context(), path, api.SocketMode)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -224,9 +223,9 @@ func TestResolve(t *testing.T) {
 
 func TestBadRequests(t *testing.T) {
 	socket := new(apitest.Linker).Serve(t)
-	h := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
-	}}}
+	transport := unixhttp.Transport(socket)
+	transport.DisableKeepAlives = true
+	h := &http.Client{Transport: transport}
 	app := `{"kind":"app","name":"shop","owner":"f","version":{"epoch":1,"seq":1},`
 	cases := []struct {
 		name, method, path, body string
@@ -269,36 +268,6 @@ func TestBadRequests(t *testing.T) {
 				t.Errorf("%d %s, want %d", res.StatusCode, b, c.want)
 			}
 		})
-	}
-}
-
-func TestListen(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "new", "linker.sock")
-	l, err := api.Listen(t.Context(), path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o660 {
-		t.Errorf("mode: %v, %v", info, err)
-	}
-	if _, err := api.Listen(t.Context(), path); err == nil || !strings.Contains(err.Error(), "another process") {
-		t.Errorf("second listener: %v", err)
-	}
-	l.Close() // as a kill does, it leaves the socket
-	l, err = api.Listen(t.Context(), path)
-	if err != nil {
-		t.Fatalf("after a kill: %v", err)
-	}
-	l.Close()
-	if left, _ := filepath.Glob(path + ".*"); len(left) > 0 {
-		t.Errorf("left behind: %v", left)
-	}
-	file := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(file, []byte("precious"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := api.Listen(t.Context(), file); err == nil {
-		t.Error("took a file's place")
 	}
 }
 

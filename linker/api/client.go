@@ -7,12 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strconv"
 	"time"
 
+	"tombolo/internal/unixhttp"
 	"tombolo/linker/record"
 )
 
@@ -32,10 +32,7 @@ type Client struct {
 // NewClient makes a client of the linker that listens on the unix socket. It dials
 // when it is asked to do something.
 func NewClient(socket string) *Client {
-	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
-	}
-	return &Client{socket: socket, http: &http.Client{Transport: &http.Transport{DialContext: dial, IdleConnTimeout: time.Minute}}}
+	return &Client{socket: socket, http: &http.Client{Transport: unixhttp.Transport(socket)}}
 }
 
 // Close lets go of idle connections.

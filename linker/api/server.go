@@ -11,8 +11,13 @@ import (
 	"sync"
 	"time"
 
+	"tombolo/internal/unixhttp"
 	"tombolo/linker/record"
 )
+
+// SocketMode are the permissions of the socket: those who may open it may do
+// everything.
+const SocketMode = 0o660
 
 const (
 	maxHeader    = 16 << 10
@@ -90,27 +95,10 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		IdleTimeout:       2 * maxWait,
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelWarn),
-		BaseContext:       func(net.Listener) context.Context { return ctx },
 	}
-	ended := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		defer close(ended)
-		late, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
-		defer cancel()
-		if srv.Shutdown(late) != nil {
-			_ = srv.Close() // cuts clients that do not read
-		}
-	})
-	err := srv.Serve(l)
-	if !stop() {
-		<-ended
-		err = nil
-	}
-	s.open.Wait()
-	if err != nil {
-		return fmt.Errorf("serve the linker API: %w", err)
-	}
-	return nil
+	err := unixhttp.Serve(ctx, l, srv, closeTimeout)
+	s.open.Wait() // also for the requests of clients that were cut because they do not read
+	return err
 }
 
 // Handler is the API without a socket.

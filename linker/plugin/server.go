@@ -3,7 +3,6 @@ package plugin
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -11,10 +10,10 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"sync/atomic"
 	"time"
 
+	"tombolo/internal/unixhttp"
 	"tombolo/linker/attach"
 )
 
@@ -82,7 +81,7 @@ func New(cfg Config) *Server {
 // Run serves until ctx ends, then closes and removes the socket, so that Docker
 // is refused instead of left waiting.
 func (s *Server) Run(ctx context.Context) error {
-	l, err := listen(s.cfg.Socket)
+	l, err := unixhttp.TakeOver(ctx, s.cfg.Socket, 0o600)
 	if err != nil {
 		return fmt.Errorf("plugin socket: %w", err)
 	}
@@ -92,49 +91,17 @@ func (s *Server) Run(ctx context.Context) error {
 		ReadHeaderTimeout: s.cfg.Deadline,
 		ReadTimeout:       2 * s.cfg.Deadline,
 		ErrorLog:          slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug),
+		// A call that is under way when ctx ends may finish within its own deadline.
+		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
 	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		<-ctx.Done()
-		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.Deadline)
-		defer cancel()
-		if srv.Shutdown(grace) != nil {
-			srv.Close()
-		}
-	}()
-	err = srv.Serve(l)
-	if ctx.Err() != nil {
-		<-done
-		return nil
+	if err := unixhttp.Serve(ctx, l, srv, s.cfg.Deadline); err != nil {
+		return fmt.Errorf("plugin socket: %w", err)
 	}
-	return fmt.Errorf("plugin socket: %w", err)
+	return nil
 }
 
 // Refused counts the calls that were answered with an error.
 func (s *Server) Refused() uint64 { return s.refused.Load() }
-
-// listen takes the socket's name over from whoever had it, without a moment in
-// which there is none.
-func listen(path string) (net.Listener, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return nil, err
-	}
-	next := path + ".new"
-	if err := os.Remove(next); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, err
-	}
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: next, Net: "unix"})
-	if err != nil {
-		return nil, err
-	}
-	l.SetUnlinkOnClose(false)
-	if err := errors.Join(os.Chmod(next, 0o600), os.Rename(next, path)); err != nil {
-		l.Close()
-		return nil, err
-	}
-	return l, nil
-}
 
 // ServeHTTP answers one call: 404 for a method we do not know, 200 with an Err for
 // whatever else goes wrong, and always before the deadline.

@@ -70,22 +70,28 @@ func (h *host) start(t *testing.T) *http.Client {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- h.Run(ctx) }()
-	tr := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		for {
-			c, err := new(net.Dialer).DialContext(ctx, "unix", h.socket)
-			if err == nil || ctx.Err() != nil {
-				return c, err
-			}
-		}
-	}}
+	c := client(h.socket)
 	t.Cleanup(func() {
-		tr.CloseIdleConnections()
+		c.CloseIdleConnections()
 		cancel()
 		if err := <-done; err != nil {
 			t.Errorf("Run = %v", err)
 		}
 		goleak.VerifyNone(t)
 	})
+	return c
+}
+
+// client dials a socket again and again until a server listens there.
+func client(socket string) *http.Client {
+	tr := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		for {
+			c, err := new(net.Dialer).DialContext(ctx, "unix", socket)
+			if err == nil || ctx.Err() != nil {
+				return c, err
+			}
+		}
+	}}
 	return &http.Client{Transport: tr, Timeout: 10 * time.Second}
 }
 
@@ -236,6 +242,40 @@ func TestSocketIsTakenOverAndClosed(t *testing.T) {
 	})
 	if _, err := os.Stat(h.socket); !os.IsNotExist(err) {
 		t.Errorf("the socket is still there after Run: %v", err)
+	}
+}
+
+// slowAddresses answers Reserve after release is closed.
+type slowAddresses struct {
+	plugin.Addresses
+	entered, release chan struct{}
+}
+
+func (a slowAddresses) Reserve(ctx context.Context, _ netip.Addr) (netip.Addr, error) {
+	close(a.entered)
+	<-a.release
+	return netip.MustParseAddr("100.64.7.2"), ctx.Err()
+}
+
+func TestCallUnderWayIsAnsweredAfterTheContextEnds(t *testing.T) {
+	addresses := slowAddresses{entered: make(chan struct{}), release: make(chan struct{})}
+	socket := filepath.Join(t.TempDir(), "tombolo.sock")
+	server := plugin.New(plugin.Config{Socket: socket, Addresses: addresses, Log: log})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- server.Run(ctx) }()
+	go func() {
+		<-addresses.entered
+		cancel()
+		close(addresses.release)
+	}()
+	c := client(socket)
+	defer c.CloseIdleConnections()
+	if _, got := post(t, c, "/IpamDriver.RequestAddress", `{"PoolID":"tombolo4"}`); got != `{"Address":"100.64.7.2/32","Data":{}}` {
+		t.Errorf("the call was answered with %s, want an address: Run must let it finish", got)
+	}
+	if err := <-done; err != nil {
+		t.Errorf("Run returned %v after its context had ended, want nil", err)
 	}
 }
 

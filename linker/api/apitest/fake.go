@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 
+	"tombolo/internal/unixhttp"
+	"tombolo/internal/wake"
 	"tombolo/linker/api"
 	"tombolo/linker/record"
 )
@@ -25,10 +27,10 @@ type Linker struct {
 	// Names maps asker and name ("web-1 db") to the answer.
 	Names map[string]api.Resolution
 
+	changes  wake.Broadcast
 	mu       sync.Mutex
 	snap     *record.Snapshot
 	versions map[string]record.Record
-	watchers map[chan struct{}]struct{}
 }
 
 // Serve answers on a socket in a temporary folder until the test ends, and returns
@@ -36,7 +38,7 @@ type Linker struct {
 func (l *Linker) Serve(t testing.TB) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "linker.sock")
-	sock, err := api.Listen(t.Context(), path)
+	sock, err := unixhttp.Listen(t.Context(), path, api.SocketMode)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,12 +84,7 @@ func (l *Linker) Change(edit func(*record.Snapshot)) {
 	edit(&s)
 	s.Index++
 	l.snap = &s
-	for c := range l.watchers {
-		select {
-		case c <- struct{}{}:
-		default:
-		}
-	}
+	l.changes.Notify()
 }
 
 func copied[K comparable, V any](m map[K]V) map[K]V {
@@ -97,20 +94,7 @@ func copied[K comparable, V any](m map[K]V) map[K]V {
 }
 
 // Watch implements api.Catalog.
-func (l *Linker) Watch() (<-chan struct{}, func()) {
-	c := make(chan struct{}, 1) // one token stands for any number of changes
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.watchers == nil {
-		l.watchers = make(map[chan struct{}]struct{})
-	}
-	l.watchers[c] = struct{}{}
-	return c, func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		delete(l.watchers, c)
-	}
-}
+func (l *Linker) Watch() (changes <-chan struct{}, cancel func()) { return l.changes.Watch() }
 
 // PutApp implements api.Apps.
 func (l *Linker) PutApp(_ context.Context, r record.Record) error {
