@@ -14,15 +14,17 @@ import (
 	"tombolo/framework"
 	"tombolo/framework/api"
 	"tombolo/framework/app"
-	"tombolo/framework/local"
-	"tombolo/framework/local/localtest"
+	"tombolo/framework/local/agent"
+	"tombolo/framework/local/agent/agenttest"
+	"tombolo/framework/local/cluster"
+	"tombolo/framework/local/master"
 	mesosclient "tombolo/framework/mesos"
 	"tombolo/framework/store"
 )
 
 // embedded is the embedded cluster on Engines in memory, over real HTTP.
 type embedded struct {
-	engines map[string]*localtest.Docker
+	engines map[string]*agenttest.Docker
 	url     string
 	stop    func()
 }
@@ -30,23 +32,23 @@ type embedded struct {
 func startEmbedded(t *testing.T, hosts ...string) *embedded {
 	t.Helper()
 	dir := t.TempDir()
-	e := &embedded{engines: map[string]*localtest.Docker{}}
-	config := local.Config{Dir: filepath.Join(dir, "master"), AgentTimeout: time.Second}
+	e := &embedded{engines: map[string]*agenttest.Docker{}}
+	config := cluster.Config{Master: master.Config{Dir: filepath.Join(dir, "master"), AgentTimeout: time.Second}}
 	for i, name := range hosts {
-		e.engines[name] = &localtest.Docker{}
-		config.Agents = append(config.Agents, local.AgentConfig{
+		e.engines[name] = &agenttest.Docker{}
+		config.Agents = append(config.Agents, agent.Config{
 			Hostname: name, WorkDir: filepath.Join(dir, name), IP: "127.0.0.1", Port: 5051 + i,
 			CPUs: 2, MemBytes: 2 << 30, Docker: e.engines[name],
 		})
 	}
-	cluster, err := local.NewCluster(config)
+	c, err := cluster.New(config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(cluster.Handler())
+	server := httptest.NewServer(c.Handler())
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- cluster.Run(ctx) }()
+	go func() { done <- c.Run(ctx) }()
 	e.url = server.URL
 	e.stop = func() {
 		cancel()

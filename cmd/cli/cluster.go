@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"tombolo/framework/api"
-	"tombolo/framework/local"
+	"tombolo/framework/local/agent"
 	"tombolo/linker/record"
 )
 
@@ -95,14 +95,14 @@ func (c *clusterFile) partitionTimeout() (time.Duration, error) {
 }
 
 // agents configures one agent a host, with state below dir.
-func (c *clusterFile) agents(dir string) []local.AgentConfig {
-	var all []local.AgentConfig
+func (c *clusterFile) agents(dir string) []agent.Config {
+	var all []agent.Config
 	for _, h := range c.Hosts {
 		work := h.WorkDir
 		if work == "" {
 			work = filepath.Join(dir, "agents", h.Name)
 		}
-		all = append(all, local.AgentConfig{
+		all = append(all, agent.Config{
 			Hostname: h.Name, DockerHost: h.Docker, WorkDir: work, IP: h.Underlay, CPUs: h.CPUs, MemBytes: h.MemBytes,
 			Attributes: h.Attributes,
 		})

@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tombolo/framework/api"
-	"tombolo/framework/local"
+	"tombolo/framework/local/agent"
 )
 
 func TestReadCluster(t *testing.T) {
@@ -33,7 +33,7 @@ func TestReadCluster(t *testing.T) {
 	if diff := cmp.Diff(&api.Registry{Push: "127.0.0.1:5000", Pull: "198.18.0.1:5000"}, c.Registry); diff != "" {
 		t.Errorf("registry (-want +got):\n%s", diff)
 	}
-	want := []local.AgentConfig{
+	want := []agent.Config{
 		{Hostname: "h1", DockerHost: "unix:///h1.sock", WorkDir: "/h1/agent", IP: "198.18.0.11", CPUs: 2, MemBytes: 4096},
 		{Hostname: "h2", DockerHost: "unix:///h2.sock", WorkDir: "/state/agents/h2"},
 	}

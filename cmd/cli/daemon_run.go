@@ -16,7 +16,8 @@ import (
 
 	"tombolo/framework"
 	"tombolo/framework/api"
-	"tombolo/framework/local"
+	"tombolo/framework/local/cluster"
+	"tombolo/framework/local/master"
 	"tombolo/framework/mesos"
 	"tombolo/framework/store"
 	linkerapi "tombolo/linker/api"
@@ -107,8 +108,9 @@ func (d *daemon) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	cluster, err := local.NewCluster(local.Config{
-		Agents: d.hosts.agents(d.stateDir), Dir: filepath.Join(d.stateDir, "master"), AgentTimeout: timeout, Log: d.log,
+	c, err := cluster.New(cluster.Config{
+		Master: master.Config{Dir: filepath.Join(d.stateDir, "master"), AgentTimeout: timeout},
+		Agents: d.hosts.agents(d.stateDir), Log: d.log,
 	})
 	if err != nil {
 		return err
@@ -118,8 +120,8 @@ func (d *daemon) run(ctx context.Context) error {
 	if d.cluster == "" {
 		group.Go(func() error { return d.runLinker(ctx) })
 	}
-	group.Go(func() error { return cluster.Run(ctx) })
-	group.Go(func() error { return serveUnix(ctx, masterSocket, cluster.Handler()) })
+	group.Go(func() error { return c.Run(ctx) })
+	group.Go(func() error { return serveUnix(ctx, masterSocket, c.Handler()) })
 	group.Go(func() error {
 		if d.cluster == "" && !d.linkerReady(ctx) {
 			return nil

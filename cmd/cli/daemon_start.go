@@ -15,7 +15,7 @@ import (
 
 	"tombolo/cmd/lab"
 	"tombolo/framework/api"
-	"tombolo/framework/local"
+	"tombolo/framework/local/agent"
 	"tombolo/framework/store"
 )
 
@@ -153,7 +153,7 @@ func checkDocker(ctx context.Context) error {
 		return errors.New("no docker command here: tombolo needs the Docker Engine " + install)
 	}
 	host := machineDocker()
-	docker, err := local.NewDocker(host)
+	docker, err := agent.NewDocker(host)
 	if err != nil {
 		return err
 	}

@@ -1,8 +1,15 @@
-// Package local is the embedded cluster: a master that speaks the Mesos v1
-// scheduler HTTP API and, in the same process, one Docker agent per host.
+// Package local is the contract between the two halves of the embedded cluster: the
+// messages that a master and its agents send each other. Both are actors: each has
+// one goroutine that owns its state.
 //
-// It owns what a master and its agents own: offers, task states, status updates
-// until they are acknowledged, agent and framework identities. It never knows
-// Compose, apps or the overlay; a framework cannot tell it from Apache Mesos but
-// by what testdata/deviations.txt lists.
+//	         Registration, TaskUpdate, Departure
+//	agent ────────────────────────────────────────▶ master
+//	      ◀────────────────────────────────────────
+//	Registered, Launch, Kill, Shutdown, Acknowledge
+//
+// Sending never blocks and never fails; messages of one sender arrive in order.
+// Messages are values: neither side changes one after it was sent.
+//
+// The master is framework/local/master, the agent framework/local/agent;
+// framework/local/cluster runs both in one process.
 package local

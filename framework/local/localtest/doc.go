@@ -1,3 +1,3 @@
-// Package localtest holds what tests of an embedded cluster need: a Docker
-// without containers. It never starts a process.
+// Package localtest reads the lists of how the embedded cluster differs from the
+// recorded Apache Mesos, and holds the replay tests of both halves to them.
 package localtest

@@ -14,7 +14,9 @@ import (
 
 	"github.com/vishvananda/netns"
 
-	"tombolo/framework/local"
+	"tombolo/framework/local/agent"
+	"tombolo/framework/local/cluster"
+	"tombolo/framework/local/master"
 )
 
 // Where a daemon runs there is no lab, and the try leaves the daemon alone.
@@ -88,10 +90,12 @@ const secret = "s3cret"
 // serveMaster serves a master, whose agent is the machine's, on a TCP port inside.
 func serveMaster(t *testing.T, m *machine) {
 	t.Helper()
-	cluster, err := local.NewCluster(local.Config{
-		Dir:         filepath.Join(m.disk, "master"), // one path inside and outside
-		Credentials: map[string]string{"tombolo": secret},
-		Agents: []local.AgentConfig{{
+	c, err := cluster.New(cluster.Config{
+		Master: master.Config{
+			Dir:         filepath.Join(m.disk, "master"), // one path inside and outside
+			Credentials: map[string]string{"tombolo": secret},
+		},
+		Agents: []agent.Config{{
 			Hostname: "machine", DockerHost: "unix://" + m.path("/run/docker.sock"), WorkDir: filepath.Join(m.disk, "agent"),
 		}},
 	})
@@ -103,9 +107,9 @@ func serveMaster(t *testing.T, m *machine) {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	server := &http.Server{Handler: cluster.Handler()}
+	server := &http.Server{Handler: c.Handler()}
 	ran, served := make(chan error, 1), make(chan error, 1)
-	go func() { ran <- cluster.Run(ctx) }()
+	go func() { ran <- c.Run(ctx) }()
 	go func() { served <- server.Serve(listener) }()
 	t.Cleanup(func() {
 		cancel()

@@ -1,0 +1,300 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	mesos "github.com/mesos/mesos-go/api/v1/lib"
+)
+
+// The Docker containerizer's constants (src/docker/docker.cpp, src/slave/constants.hpp).
+const (
+	sandboxMount  = "/mnt/mesos/sandbox"
+	namePrefix    = "mesos-"
+	minCPUShares  = 2
+	cpuSharesUnit = 1024
+	cfsPeriodUsec = 100_000
+	minMemBytes   = 32 << 20
+	mebibyte      = 1 << 20
+)
+
+// dockerRun is everything that a task's `docker run` depends on.
+type dockerRun struct {
+	Host        string // of the Engine; empty: the command line's default
+	Task        mesos.TaskInfo
+	ContainerID string
+	Sandbox     string // the task's folder on the host
+	MemTotal    int64  // of the host, bytes
+}
+
+// dockerArgs returns the arguments of docker, in the order and with the rounding
+// of Mesos' Docker containerizer (Docker::RunOptions::create, Docker::run), and
+// its errors word for word.
+func dockerArgs(r dockerRun) ([]string, error) {
+	b := argsBuilder{run: r, docker: r.Task.GetContainer().GetDocker()}
+	if b.docker == nil {
+		return nil, errors.New("No docker info found in container info") //nolint:staticcheck // Mesos' words
+	}
+	b.add(hostArgs(r.Host)...)
+	b.add("run")
+	if b.docker.GetPrivileged() {
+		b.add("--privileged")
+	}
+	b.cpu()
+	b.memory()
+	b.environment()
+	for _, step := range []func() error{b.volumes, b.network, b.ports, b.command} {
+		if err := step(); err != nil {
+			return nil, err
+		}
+	}
+	return b.args, nil
+}
+
+func hostArgs(host string) []string {
+	if host == "" {
+		return nil
+	}
+	return []string{"-H", host}
+}
+
+// argsBuilder holds what the steps of dockerArgs share.
+type argsBuilder struct {
+	run        dockerRun
+	docker     *mesos.ContainerInfo_DockerInfo
+	parameters []mesos.Parameter // those not consumed by --net
+	args       []string
+}
+
+func (b *argsBuilder) add(args ...string) { b.args = append(b.args, args...) }
+
+func (b *argsBuilder) limit(name string) (float64, bool) {
+	l, ok := b.run.Task.Limits[name]
+	return l.Value, ok
+}
+
+func (b *argsBuilder) cpu() {
+	if cpus := scalar(b.run.Task.Resources, "cpus"); cpus > 0 {
+		b.add("--cpu-shares", strconv.Itoa(max(int(cpus*cpuSharesUnit), minCPUShares)))
+	}
+	if limit, ok := b.limit("cpus"); ok && !math.IsInf(limit, 1) {
+		b.add("--cpu-quota", strconv.Itoa(int(limit*cfsPeriodUsec)))
+	}
+}
+
+func (b *argsBuilder) memory() {
+	request := scalar(b.run.Task.Resources, "mem")
+	if request <= 0 {
+		return
+	}
+	reserved := max(int64(request*mebibyte), minMemBytes)
+	limit, ok := b.limit("mem")
+	if !ok {
+		b.add("--memory", strconv.FormatInt(reserved, 10))
+		return
+	}
+	b.add("--memory-reservation", strconv.FormatInt(reserved, 10))
+	if !math.IsInf(limit, 1) {
+		b.add("--memory", strconv.FormatInt(max(int64(limit*mebibyte), minMemBytes), 10))
+	}
+	if limit > request {
+		b.add("--oom-score-adj", strconv.Itoa(oomScoreAdj(reserved, b.run.MemTotal)))
+	}
+}
+
+// oomScoreAdj makes the kernel end bursting tasks first, those with the smallest
+// requests before others (src/slave/containerizer/mesos/utils: calculateOOMScoreAdj).
+func oomScoreAdj(request, total int64) int {
+	if total <= 0 {
+		return 999
+	}
+	return min(max(1000-int(1000*request/total), 2), 999)
+}
+
+func (b *argsBuilder) environment() {
+	env := map[string]string{}
+	for _, v := range b.run.Task.GetCommand().GetEnvironment().GetVariables() {
+		env[v.Name] = v.GetValue() // a secret has no value here
+	}
+	env["MESOS_SANDBOX"] = sandboxMount
+	env["MESOS_CONTAINER_NAME"] = namePrefix + b.run.ContainerID
+	if role := allocationRole(b.run.Task.Resources); role != "" {
+		env["MESOS_ALLOCATION_ROLE"] = role
+	}
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		b.add("-e", name+"="+env[name])
+	}
+}
+
+func (b *argsBuilder) volumes() error {
+	driver := b.docker.GetVolumeDriver()
+	for _, v := range b.run.Task.Container.Volumes {
+		source, own, ok := volumeSource(v)
+		if !ok {
+			continue
+		}
+		if own != "" && driver != "" && own != driver {
+			return errors.New("Only one volume driver is supported") //nolint:staticcheck // Mesos' words
+		}
+		if own != "" {
+			driver = own
+		}
+		isVolume := v.Source != nil || driver != ""
+		if !isVolume && !path.IsAbs(source) {
+			source = path.Join(b.run.Sandbox, source)
+		}
+		target := v.ContainerPath
+		if !path.IsAbs(target) {
+			target = path.Join(sandboxMount, target)
+		}
+		b.add("-v", source+":"+target+":"+strings.ToLower(v.GetMode().String()))
+	}
+	b.add("-v", b.run.Sandbox+":"+sandboxMount)
+	if driver != "" {
+		b.add("--volume-driver=" + driver)
+	}
+	return nil
+}
+
+// volumeSource returns what is before the colon of -v, and the driver that the
+// volume names. Mesos ignores every source but host_path and DOCKER_VOLUME.
+func volumeSource(v mesos.Volume) (source, driver string, ok bool) {
+	if dv := v.GetSource().GetDockerVolume(); dv != nil && v.Source.Type == mesos.Volume_Source_DOCKER_VOLUME {
+		return dv.Name, dv.GetDriver(), true
+	}
+	if v.Source == nil && v.HostPath != nil {
+		return *v.HostPath, "", true
+	}
+	return "", "", false
+}
+
+func (b *argsBuilder) network() error {
+	name, err := networkName(b.docker, b.run.Task.Container.NetworkInfos)
+	if err != nil {
+		return err
+	}
+	consumed := false
+	for _, p := range b.docker.Parameters {
+		if !consumed && (p.Key == "net" || p.Key == "network") {
+			name, consumed = p.Value, true
+			continue
+		}
+		b.parameters = append(b.parameters, p)
+	}
+	b.add("--net", name)
+	if hostname := b.run.Task.Container.GetHostname(); hostname != "" {
+		if name == "host" {
+			return errors.New("Unable to set hostname with host network mode") //nolint:staticcheck // Mesos' words
+		}
+		b.add("--hostname", hostname)
+	}
+	return nil
+}
+
+//nolint:staticcheck // the errors are Mesos' words
+func networkName(d *mesos.ContainerInfo_DockerInfo, infos []mesos.NetworkInfo) (string, error) {
+	if d.GetNetwork() != mesos.ContainerInfo_DockerInfo_USER {
+		return strings.ToLower(d.GetNetwork().String()), nil
+	}
+	switch {
+	case len(infos) == 0:
+		return "", errors.New("No network info found in container info")
+	case len(infos) > 1:
+		return "", errors.New("Only a single network can be defined in Docker run")
+	case infos[0].GetName() == "":
+		return "", errors.New("No network name found in network info")
+	}
+	return infos[0].GetName(), nil
+}
+
+//nolint:staticcheck // the errors are Mesos' words
+func (b *argsBuilder) ports() error {
+	if len(b.docker.PortMappings) == 0 {
+		return nil
+	}
+	switch b.docker.GetNetwork() {
+	case mesos.ContainerInfo_DockerInfo_BRIDGE, mesos.ContainerInfo_DockerInfo_USER:
+	default:
+		return errors.New("Port mappings are only supported for bridge and user-defined networks")
+	}
+	offered := ranges(b.run.Task.Resources, "ports")
+	if offered == nil {
+		return errors.New("Port mappings require port resources")
+	}
+	for _, m := range b.docker.PortMappings {
+		if !contains(offered, uint64(m.HostPort)) {
+			return fmt.Errorf("Port [%d] not included in resources", m.HostPort)
+		}
+		p := fmt.Sprintf("%d:%d", m.HostPort, m.ContainerPort)
+		if m.GetProtocol() != "" {
+			p += "/" + strings.ToLower(m.GetProtocol())
+		}
+		b.add("-p", p)
+	}
+	return nil
+}
+
+func (b *argsBuilder) command() error {
+	c := b.run.Task.GetCommand()
+	var tail []string
+	switch {
+	case c.GetShell() && (c == nil || c.Value == nil):
+		return errors.New("Shell specified but no command value provided") //nolint:staticcheck // Mesos' words
+	case c.GetShell():
+		b.add("--entrypoint", "/bin/sh")
+		tail = []string{"-c", *c.Value}
+	default:
+		if c.Value != nil {
+			tail = append(tail, *c.Value)
+		}
+		tail = append(tail, c.Arguments...)
+	}
+	b.add("--name", namePrefix+b.run.ContainerID)
+	for _, p := range b.parameters {
+		b.add("--" + p.Key + "=" + p.Value)
+	}
+	b.add(b.docker.Image)
+	b.add(tail...)
+	return nil
+}
+
+// scalar sums the resources of one name: reservations split them.
+func scalar(rs []mesos.Resource, name string) float64 {
+	sum := 0.0
+	for _, r := range rs {
+		if r.Name == name {
+			sum += r.GetScalar().GetValue()
+		}
+	}
+	return sum
+}
+
+// ranges joins the ranges of one name; nil when there is no such resource.
+func ranges(rs []mesos.Resource, name string) []mesos.Value_Range {
+	var all []mesos.Value_Range
+	for _, r := range rs {
+		if r.Name == name {
+			all = append(all, r.GetRanges().GetRange()...)
+		}
+	}
+	return all
+}
+
+func contains(rs []mesos.Value_Range, n uint64) bool {
+	return slices.ContainsFunc(rs, func(r mesos.Value_Range) bool { return r.Begin <= n && n <= r.End })
+}
+
+func allocationRole(rs []mesos.Resource) string {
+	for _, r := range rs {
+		if role := r.GetAllocationInfo().GetRole(); role != "" {
+			return role
+		}
+	}
+	return ""
+}

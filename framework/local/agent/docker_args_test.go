@@ -1,0 +1,177 @@
+package agent
+
+import (
+	"bytes"
+	"encoding/json"
+	"math"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	mesos "github.com/mesos/mesos-go/api/v1/lib"
+)
+
+// recordedRun is a line of docker-map.jsonl: what a real agent made of a task.
+type recordedRun struct {
+	Task     string          `json:"task"`
+	Request  string          `json:"request"`
+	TaskInfo json.RawMessage `json:"task_info"`
+	Argv     []string        `json:"docker_argv"`
+}
+
+// Every task recorded from a real agent must give the recorded command line.
+// The one exception: lines whose task was not recorded (task_info is null); all
+// of those that matter are there again with a task.
+func TestDockerArgsAreThoseOfMesos(t *testing.T) {
+	compared, without := 0, 0
+	for _, rec := range recordedRuns(t) {
+		if string(rec.TaskInfo) == "null" {
+			without++
+			continue
+		}
+		compared++
+		t.Run(rec.Task, func(t *testing.T) {
+			got, err := dockerArgs(dockerRun{
+				Host:        rec.Argv[1],
+				Task:        recordedTask(t, rec),
+				ContainerID: strings.TrimPrefix(after(rec.Argv, "--name"), namePrefix),
+				Sandbox:     sandboxOf(rec.Argv),
+				MemTotal:    64 << 30,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(rec.Argv, got); diff != "" {
+				t.Errorf("argv (-recorded +got):\n%s", diff)
+			}
+		})
+	}
+	if compared < 75 || without > 20 {
+		t.Errorf("compared %d command lines, %d without a task", compared, without)
+	}
+}
+
+func TestDockerArgsRefusesInMesosWords(t *testing.T) {
+	const image = `"docker":{"image":"i","network":`
+	for _, c := range []struct{ name, container, command, resources, want string }{
+		{"user network without info", image + `"USER"}`, "", "", "No network info found in container info"},
+		{"two networks", image + `"USER"},"network_infos":[{"name":"a"},{"name":"b"}]`, "", "", "Only a single network can be defined in Docker run"},
+		{"network without name", image + `"USER"},"network_infos":[{}]`, "", "", "No network name found in network info"},
+		{"ports without resources", image + `"BRIDGE","port_mappings":[{"host_port":1,"container_port":2}]}`, "", "", "Port mappings require port resources"},
+		{"ports on the host", image + `"HOST","port_mappings":[{"host_port":1,"container_port":2}]}`, "", "", "Port mappings are only supported for bridge and user-defined networks"},
+		{"port not in the resources", image + `"BRIDGE","port_mappings":[{"host_port":0,"container_port":80}]}`, "",
+			`{"name":"ports","type":"RANGES","ranges":{"range":[{"begin":5,"end":6}]}}`, "Port [0] not included in resources"},
+		{"hostname on the host", image + `"HOST"},"hostname":"h"`, "", "", "Unable to set hostname with host network mode"},
+		{"two drivers", image + `"BRIDGE","volume_driver":"x"},"volumes":[{"container_path":"/v","mode":"RW","source":{"type":"DOCKER_VOLUME","docker_volume":{"name":"n","driver":"y"}}}]`,
+			"", "", "Only one volume driver is supported"},
+		{"shell without value", image + `"HOST"}`, `{"shell":true}`, "", "Shell specified but no command value provided"},
+		{"empty command", image + `"HOST"}`, `{}`, "", "Shell specified but no command value provided"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			command := c.command
+			if command == "" {
+				command = `{"shell":true,"value":"true"}`
+			}
+			task := decodeTask(t, `{"name":"t","task_id":{"value":"t"},"agent_id":{"value":"a"},"resources":[`+c.resources+
+				`],"command":`+command+`,"container":{"type":"DOCKER",`+c.container+`}}`)
+			_, err := dockerArgs(dockerRun{Task: task, ContainerID: "c", Sandbox: "/s"})
+			if err == nil || err.Error() != c.want {
+				t.Errorf("error %v, want %q", err, c.want)
+			}
+		})
+	}
+}
+
+func TestOOMScoreAdj(t *testing.T) {
+	for _, c := range []struct {
+		request, total int64
+		want           int
+	}{
+		{32 << 20, 64 << 30, 999},
+		{1 << 30, 4 << 30, 750},
+		{4 << 30, 4 << 30, 2},
+		{1, 0, 999},
+	} {
+		if got := oomScoreAdj(c.request, c.total); got != c.want {
+			t.Errorf("oomScoreAdj(%d, %d) = %d, want %d", c.request, c.total, got, c.want)
+		}
+	}
+}
+
+func recordedRuns(t *testing.T) []recordedRun {
+	t.Helper()
+	data, err := os.ReadFile("testdata/docker-map.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var runs []recordedRun
+	for line := range bytes.Lines(data) {
+		var r recordedRun
+		if err := json.Unmarshal(line, &r); err != nil {
+			t.Fatal(err)
+		}
+		runs = append(runs, r)
+	}
+	return runs
+}
+
+// recordedTask decodes a task as the master does: an unknown network becomes the
+// default, "Infinity" is a limit, and the resources carry the offer's role.
+func recordedTask(t *testing.T, rec recordedRun) mesos.TaskInfo {
+	t.Helper()
+	var loose map[string]any
+	if err := json.Unmarshal(rec.TaskInfo, &loose); err != nil {
+		t.Fatal(err)
+	}
+	if d := loose["container"].(map[string]any)["docker"].(map[string]any); d["network"] == "BOGUS" {
+		delete(d, "network")
+	}
+	infinite := map[string]mesos.Value_Scalar{}
+	limits, _ := loose["limits"].(map[string]any)
+	for name, l := range limits {
+		if l.(map[string]any)["value"] == "Infinity" {
+			infinite[name] = mesos.Value_Scalar{Value: math.Inf(1)}
+			delete(limits, name)
+		}
+	}
+	strict, err := json.Marshal(loose)
+	if err != nil {
+		t.Fatal(err)
+	}
+	task := decodeTask(t, string(strict))
+	if len(infinite) > 0 {
+		task.Limits = infinite
+	}
+	for _, a := range rec.Argv {
+		if role, ok := strings.CutPrefix(a, "MESOS_ALLOCATION_ROLE="); ok {
+			for i := range task.Resources {
+				task.Resources[i].AllocationInfo = &mesos.Resource_AllocationInfo{Role: &role}
+			}
+		}
+	}
+	return task
+}
+
+func decodeTask(t *testing.T, s string) mesos.TaskInfo {
+	t.Helper()
+	var task mesos.TaskInfo
+	if err := json.Unmarshal([]byte(s), &task); err != nil {
+		t.Fatalf("%v in %s", err, s)
+	}
+	return task
+}
+
+func after(argv []string, flag string) string {
+	return argv[slices.Index(argv, flag)+1]
+}
+
+func sandboxOf(argv []string) string {
+	for _, a := range argv {
+		if dir, ok := strings.CutSuffix(a, ":"+sandboxMount); ok {
+			return dir
+		}
+	}
+	return ""
+}

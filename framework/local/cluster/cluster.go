@@ -1,0 +1,67 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+
+	"golang.org/x/sync/errgroup"
+
+	"tombolo/framework/local/agent"
+	"tombolo/framework/local/master"
+)
+
+// Config describes a cluster.
+type Config struct {
+	Master master.Config
+	Agents []agent.Config
+	Log    *slog.Logger // nil: nothing is logged
+}
+
+// Cluster is a master and its agents in one process.
+type Cluster struct {
+	master *master.Master
+	agents []*agent.Agent
+}
+
+// New reads what an earlier cluster left in its folders. It starts nothing.
+func New(config Config) (*Cluster, error) {
+	log := config.Log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	m, err := master.New(config.Master, log)
+	if err != nil {
+		return nil, fmt.Errorf("master: %w", err)
+	}
+	c := &Cluster{master: m}
+	hosts := map[string]bool{}
+	for _, ac := range config.Agents {
+		if hosts[ac.Hostname] {
+			return nil, fmt.Errorf("two agents on host %q", ac.Hostname)
+		}
+		hosts[ac.Hostname] = true
+		a, err := agent.New(ac, log)
+		if err != nil {
+			return nil, err
+		}
+		c.agents = append(c.agents, a)
+	}
+	return c, nil
+}
+
+// Handler is the master: the v1 scheduler API at /api/v1/scheduler, and /health,
+// /version, /state. It answers while Run runs.
+func (c *Cluster) Handler() http.Handler { return c.master.Handler() }
+
+// Run runs the cluster until ctx ends. Containers run on: the agents of a later
+// cluster with the same folders take them over. It returns nil when ctx ends.
+func (c *Cluster) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return c.master.Run(ctx) })
+	for _, a := range c.agents {
+		group.Go(func() error { return a.Run(ctx, c.master) })
+	}
+	return group.Wait()
+}

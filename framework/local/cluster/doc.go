@@ -1,0 +1,3 @@
+// Package cluster joins a master and its agents in one process: the embedded
+// cluster.
+package cluster

@@ -1,0 +1,97 @@
+package master
+
+import (
+	"bytes"
+
+	lib "github.com/mesos/mesos-go/api/v1/lib"
+
+	"tombolo/framework/local"
+)
+
+// recordedAgent is a scripted agent that keeps book like a real one: it knows
+// what it was told to launch, and what it reported and is not acknowledged.
+type recordedAgent struct {
+	*scriptedAgent
+	ids   ids
+	names []string // its recorded ids
+	tasks map[local.TaskRef]*local.Task
+}
+
+func newRecordedAgent(m *Master, names ids) *recordedAgent {
+	a := &recordedAgent{scriptedAgent: newScriptedAgent(m, "127.0.0.1"), ids: names, tasks: map[local.TaskRef]*local.Task{}}
+	for _, attribute := range [][2]string{{"rack", "r1"}, {"zone", "z1"}} {
+		a.info.Attributes = append(a.info.Attributes, lib.Attribute{
+			Name: attribute[0], Type: lib.TEXT, Text: &lib.Value_Text{Value: attribute[1]},
+		})
+	}
+	return a
+}
+
+// settle takes in what the master said.
+func (a *recordedAgent) settle() {
+	for _, message := range a.messages() {
+		switch message := message.(type) {
+		case local.Launch:
+			ref := local.TaskRef{FrameworkID: *message.Framework.ID, TaskID: message.Task.TaskID}
+			a.tasks[ref] = &local.Task{Framework: message.Framework, Task: message.Task, State: lib.TASK_STAGING}
+		case local.Acknowledge:
+			a.acknowledge(message)
+		case local.Shutdown:
+			for ref := range a.tasks {
+				if ref.FrameworkID == message.FrameworkID {
+					delete(a.tasks, ref)
+				}
+			}
+		case local.Registered:
+			for _, ref := range message.Unknown {
+				delete(a.tasks, ref)
+			}
+			for _, name := range a.names {
+				a.ids[name] = message.AgentID.Value
+			}
+		}
+	}
+}
+
+func (a *recordedAgent) acknowledge(m local.Acknowledge) {
+	t := a.tasks[m.TaskRef]
+	if t == nil || len(t.Pending) == 0 || !bytes.Equal(t.Pending[0].UUID, m.UUID) {
+		return
+	}
+	t.Pending = t.Pending[1:]
+	if len(t.Pending) == 0 && local.IsTerminal(t.State) {
+		delete(a.tasks, m.TaskRef)
+	}
+}
+
+// report plays an update that the recorded agent made.
+func (a *recordedAgent) report(framework string, status lib.TaskStatus) {
+	ref := local.TaskRef{FrameworkID: lib.FrameworkID{Value: a.ids[framework]}, TaskID: status.TaskID}
+	id := *a.info.ID
+	status.AgentID = &id
+	if t := a.tasks[ref]; t != nil {
+		t.State, t.Latest = status.GetState(), status
+		t.Pending = append(t.Pending, status)
+	}
+	a.m.Send(a, local.TaskUpdate{FrameworkID: ref.FrameworkID, Status: status})
+}
+
+func (a *recordedAgent) depart() { a.m.Send(a, local.Departure{}) }
+
+// leave is the end of an agent that was told to stop with its tasks.
+func (a *recordedAgent) leave() {
+	a.m.Send(a, local.Departure{Final: true})
+	clear(a.tasks)
+}
+
+func (a *recordedAgent) back() {
+	var tasks []local.Task
+	for _, t := range a.tasks {
+		tasks = append(tasks, *t)
+	}
+	a.register(tasks...)
+}
+
+func (a *recordedAgent) register(tasks ...local.Task) {
+	a.m.Send(a, local.Registration{Info: a.info, Tasks: tasks})
+}
