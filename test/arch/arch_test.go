@@ -20,10 +20,10 @@ const (
 	maxLines = 400
 )
 
-// allowed is the import table of DESIGN and ARCHITECTURE: package pattern ->
-// patterns of ours that it may import. The first pattern that matches rules; a
-// package that matches none may import nothing of ours. The fakes beside x, in
-// x/xtest, may import x and what x may.
+// allowed is the import table: a pattern of packages, and patterns of our packages
+// that these may import. The first pattern that matches a package decides; a package
+// that matches none may import nothing of ours. The fakes of x, in x/xtest, may import
+// x and everything that x may import. ARCHITECTURE.md shows the same table.
 var allowed = []struct {
 	pkg     string
 	imports []string
