@@ -23,7 +23,7 @@ func (t *task) taken() (list []place.Taken) {
 	return list
 }
 
-func hostPorts(in []record.Publish) (out []app.Port) {
+func hostPorts(in []record.PublishedPort) (out []app.Port) {
 	for _, p := range in {
 		port := app.Port{Host: p.HostPort, Target: p.Port, Proto: p.Proto}
 		if p.HostIP.IsValid() {

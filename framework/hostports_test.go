@@ -18,7 +18,7 @@ func TestTakenPorts(t *testing.T) {
 		Task: store.Task{App: "shop", Service: "web", Slot: 2, Host: "h1", Ports: []app.Port{
 			{Host: 8080, Target: 80, Proto: "tcp", HostIP: "127.0.0.1"}, {Target: 81, Proto: "udp"},
 		}},
-		endpoint: &record.Endpoint{Published: []record.Publish{
+		endpoint: &record.Endpoint{Published: []record.PublishedPort{
 			{HostPort: 8080, Port: 80, Proto: "tcp", HostIP: netip.MustParseAddr("127.0.0.1")}, {HostPort: 49152, Port: 81, Proto: "udp"},
 		}},
 	}

@@ -248,7 +248,7 @@ func (l *Linker) spread(ctx context.Context) error {
 }
 
 func (l *Linker) sendOutbox() {
-	for _, r := range l.catalog.Outbox() {
+	for _, r := range l.catalog.DrainOutbox() {
 		packet, err := record.Encode(r)
 		if err != nil {
 			l.log.Error("cannot send a record", "kind", r.Kind, "name", r.Name, "err", err)

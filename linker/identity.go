@@ -76,7 +76,7 @@ func (l *Linker) putEndpoints(engine *docker.Snapshot, mute map[string]bool) {
 			l.catalog.Delete(record.Key{Kind: record.KindEndpoint, Name: id})
 		}
 	}
-	l.catalog.Settle()
+	l.catalog.DeleteLeftovers()
 }
 
 // putEndpoint announces an endpoint. One whose labels make no sense, or fit in no
@@ -121,13 +121,13 @@ func carried(name string) string {
 }
 
 // live is what Docker knows of our endpoints, for those that we do not know.
-func live(engine *docker.Snapshot) []attach.Live {
-	var out []attach.Live
+func live(engine *docker.Snapshot) []attach.DockerEndpoint {
+	var out []attach.DockerEndpoint
 	for _, ep := range engine.Endpoints {
-		l := attach.Live{ID: ep.ID, Addr4: ep.Addr4, MAC: ep.MAC}
+		l := attach.DockerEndpoint{ID: ep.ID, Addr4: ep.Addr4, MAC: ep.MAC}
 		if c := engine.Containers[ep.Container]; c != nil {
 			for _, p := range c.Published {
-				l.Published = append(l.Published, record.Publish{HostIP: p.HostIP, HostPort: p.HostPort, Port: p.Port, Proto: p.Proto})
+				l.Published = append(l.Published, record.PublishedPort{HostIP: p.HostIP, HostPort: p.HostPort, Port: p.Port, Proto: p.Proto})
 			}
 		}
 		out = append(out, l)

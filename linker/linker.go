@@ -165,7 +165,7 @@ func (l *Linker) assemble(ctx context.Context) error {
 	}
 	l.table, err = attach.Open(attach.Config{
 		File: filepath.Join(cfg.StateDir, "endpoints.json"), Addresses: l.addresses,
-		Interfaces: interfaces{l}, Sockets: attach.HostSockets{}, Describe: l.describe, Private: l.private, Log: cfg.Log,
+		Interfaces: interfaces{l}, Sockets: attach.HostSockets{}, Describe: l.describe, WithoutService: l.private, Log: cfg.Log,
 	})
 	if err != nil {
 		return err
@@ -173,7 +173,7 @@ func (l *Linker) assemble(ctx context.Context) error {
 	l.gossip, err = gossip.New(gossip.Config{
 		Name: cfg.Host, Bind: netip.AddrPortFrom(cfg.Underlay, cfg.GossipPort), Keys: cfg.Keys,
 		Seeds: cfg.Join, Known: l.saved.get().Members, Log: cfg.Log,
-	}, catalog.Wire{Catalog: l.catalog}, l.members)
+	}, catalog.GossipDelegate{Catalog: l.catalog}, l.members)
 	if err != nil {
 		return err
 	}

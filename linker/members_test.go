@@ -50,7 +50,7 @@ func TestTombstonesAreSwept(t *testing.T) {
 			t.Fatal(err)
 		}
 		l.catalog.Delete(key)
-		l.catalog.Outbox() // peers have been told
+		l.catalog.DrainOutbox() // peers have been told
 		go func() { _ = l.sweep(t.Context()) }()
 		for _, step := range []struct {
 			after time.Duration

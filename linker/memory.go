@@ -42,7 +42,7 @@ func (l *Linker) recall() error {
 		return nil
 	}
 	for _, p := range packets {
-		if _, err := (catalog.Wire{Catalog: m.catalog}).Merge(p); err != nil {
+		if _, err := (catalog.GossipDelegate{Catalog: m.catalog}).Merge(p); err != nil {
 			l.log.Warn("a kept record makes no sense", "err", err)
 		}
 	}
@@ -101,7 +101,7 @@ func (l *Linker) sweep(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case now := <-tick.C:
-			l.catalog.Collect(now, tombstoneAge)
+			l.catalog.DropOldTombstones(now, tombstoneAge)
 		}
 	}
 }

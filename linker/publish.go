@@ -14,7 +14,7 @@ import (
 
 // share is who publishes one and the same port of this host.
 type share struct {
-	port    record.Publish
+	port    record.PublishedPort
 	all     []attach.Endpoint // the oldest first
 	service *record.Endpoint  // a replica of the service that has the port; nil: not known yet
 }
@@ -54,7 +54,7 @@ func shares(eps []attach.Endpoint, s *record.Snapshot) []*share {
 		return strings.Compare(a.ID, b.ID)
 	})
 	var out []*share
-	index := map[record.Publish]*share{}
+	index := map[record.PublishedPort]*share{}
 	for _, ep := range eps {
 		if !ep.Joined {
 			continue
@@ -102,7 +102,7 @@ func targets(eps []attach.Endpoint, s *record.Snapshot, relation *reach.Relation
 }
 
 // appendPublish leads a port to an endpoint, in each family that both have.
-func appendPublish(out []overlay.Publish, ep attach.Endpoint, p record.Publish) []overlay.Publish {
+func appendPublish(out []overlay.Publish, ep attach.Endpoint, p record.PublishedPort) []overlay.Publish {
 	to := ep.Addr4
 	if p.HostIP.Is6() {
 		to = ep.Addr6

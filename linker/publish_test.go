@@ -27,7 +27,7 @@ func (p *ports) add(known *record.Endpoint) {
 	n := byte(len(p.eps) + 2)
 	ep := attach.Endpoint{
 		ID: fmt.Sprintf("%02d", 90-n), Addr4: netip.AddrFrom4([4]byte{100, 64, 1, n}), Joined: true, // IDs are in no order of age
-		Published: []record.Publish{{HostPort: 8080, Port: 80, Proto: "tcp"}},
+		Published: []record.PublishedPort{{HostPort: 8080, Port: 80, Proto: "tcp"}},
 		Created:   time.Unix(int64(n), 0),
 	}
 	p.eps = append(p.eps, ep)
@@ -109,7 +109,7 @@ func TestPublishesBothFamilies(t *testing.T) {
 	p := ports{s: record.Snapshot{Endpoints: map[string]*record.Endpoint{}}}
 	p.add(nil)
 	p.eps[0].Addr6 = netip.MustParseAddr("fd00::2")
-	p.eps[0].Published = append(p.eps[0].Published, record.Publish{HostIP: netip.MustParseAddr("::1"), HostPort: 1, Port: 80, Proto: "tcp"})
+	p.eps[0].Published = append(p.eps[0].Published, record.PublishedPort{HostIP: netip.MustParseAddr("::1"), HostPort: 1, Port: 80, Proto: "tcp"})
 	out, err := publications(p.eps, &p.s, reach.Of(&p.s))
 	var got []string
 	for _, o := range out {

@@ -16,7 +16,7 @@ const hostAsker = ""
 // record: one may be there before the other, and the record of the address' former
 // holder may still be there too. Anything but a container and the host is nobody.
 func (w *worlds) View(from netip.Addr) (view *record.View, known bool) {
-	if id, ok := w.l.table.Holder(from); ok {
+	if id, ok := w.l.table.EndpointAt(from); ok {
 		return w.get().view(id), true
 	}
 	if from.IsLoopback() || from == overlay.Gateway4 {

@@ -53,9 +53,9 @@ func (t *Table) Release(addr netip.Addr) error {
 	return t.cfg.Addresses.Release(addr)
 }
 
-// Holder is the ID of the endpoint that has an address. It is asked for every DNS
+// EndpointAt is the ID of the endpoint that has an address. It is asked for every DNS
 // query, and takes no lock.
-func (t *Table) Holder(addr netip.Addr) (id string, ok bool) {
+func (t *Table) EndpointAt(addr netip.Addr) (id string, ok bool) {
 	id, ok = (*t.holders.Load())[addr]
 	return id, ok
 }

@@ -64,7 +64,7 @@ func TestDeletedIsNotAdopted(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		old := []attach.Live{{ID: epA, Addr4: ep.Addr4}}
+		old := []attach.DockerEndpoint{{ID: epA, Addr4: ep.Addr4}}
 		if err := b.Delete(t.Context(), epA); err != nil {
 			t.Fatal(err)
 		}

@@ -16,12 +16,12 @@ const (
 
 // claimPorts resolves ports without a number and refuses those that are taken.
 // t.mu is held; nothing is written.
-func (t *Table) claimPorts(id string, want []record.Publish) ([]record.Publish, error) {
+func (t *Table) claimPorts(id string, want []record.PublishedPort) ([]record.PublishedPort, error) {
 	own := t.doc.Endpoints[id]
-	var out []record.Publish
+	var out []record.PublishedPort
 	for _, p := range want {
 		if own != nil {
-			if i := slices.IndexFunc(own.Published, func(o record.Publish) bool { return satisfies(o, p) }); i >= 0 {
+			if i := slices.IndexFunc(own.Published, func(o record.PublishedPort) bool { return satisfies(o, p) }); i >= 0 {
 				out = append(out, own.Published[i])
 				continue
 			}
@@ -35,7 +35,7 @@ func (t *Table) claimPorts(id string, want []record.Publish) ([]record.Publish, 
 	return out, nil
 }
 
-func (t *Table) claimPort(id string, p record.Publish, taken []record.Publish) (record.Publish, error) {
+func (t *Table) claimPort(id string, p record.PublishedPort, taken []record.PublishedPort) (record.PublishedPort, error) {
 	first, last := p.HostPort, p.Last
 	if first == 0 {
 		first, last = firstDynamic, lastDynamic
@@ -59,9 +59,9 @@ func (t *Table) claimPort(id string, p record.Publish, taken []record.Publish) (
 // holder says who holds p's host port: another endpoint, the same one for another
 // port, or a process of the host. An endpoint that publishes the very same holds
 // it from nobody: the two may be replicas of one service, which share it.
-func (t *Table) holder(id string, p record.Publish, taken []record.Publish) string {
+func (t *Table) holder(id string, p record.PublishedPort, taken []record.PublishedPort) string {
 	for other, ep := range t.doc.Endpoints {
-		held := func(o record.Publish) bool { return overlaps(o, p) && (o != p || t.private(other)) }
+		held := func(o record.PublishedPort) bool { return overlaps(o, p) && (o != p || t.private(other)) }
 		if other != id && slices.ContainsFunc(ep.Published, held) {
 			if t.cfg.Describe != nil {
 				if who := t.cfg.Describe(other); who != "" {
@@ -71,7 +71,7 @@ func (t *Table) holder(id string, p record.Publish, taken []record.Publish) stri
 			return fmt.Sprintf("endpoint %s (%s)", Short(other), ep.Addr4)
 		}
 	}
-	if slices.ContainsFunc(taken, func(o record.Publish) bool { return overlaps(o, p) }) {
+	if slices.ContainsFunc(taken, func(o record.PublishedPort) bool { return overlaps(o, p) }) {
 		return "the same container's other port"
 	}
 	return t.cfg.Sockets.Holder(p)
@@ -79,10 +79,12 @@ func (t *Table) holder(id string, p record.Publish, taken []record.Publish) stri
 
 // private reports whether an endpoint is known to be no service's, so that nobody
 // can be its replica.
-func (t *Table) private(id string) bool { return t.cfg.Private != nil && t.cfg.Private(id) }
+func (t *Table) private(id string) bool {
+	return t.cfg.WithoutService != nil && t.cfg.WithoutService(id)
+}
 
 // published reports whether any endpoint publishes exactly p.
-func (t *Table) published(p record.Publish) bool {
+func (t *Table) published(p record.PublishedPort) bool {
 	for _, ep := range t.doc.Endpoints {
 		if slices.Contains(ep.Published, p) {
 			return true
@@ -92,7 +94,7 @@ func (t *Table) published(p record.Publish) bool {
 }
 
 // satisfies reports whether have is what a repeated call asks for by want.
-func satisfies(have, want record.Publish) bool {
+func satisfies(have, want record.PublishedPort) bool {
 	if want.HostPort == 0 || want.HostPort <= have.HostPort && have.HostPort <= want.Last {
 		want.HostPort, want.Last = have.HostPort, 0
 	}
@@ -100,16 +102,16 @@ func satisfies(have, want record.Publish) bool {
 }
 
 // overlaps reports whether two publications claim one port of one address.
-func overlaps(a, b record.Publish) bool {
+func overlaps(a, b record.PublishedPort) bool {
 	return a.HostPort == b.HostPort && a.Proto == b.Proto &&
 		(!a.HostIP.IsValid() || !b.HostIP.IsValid() || a.HostIP == b.HostIP)
 }
 
 // mergePorts adds to have those of more that it does not already satisfy.
-func mergePorts(have, more []record.Publish) []record.Publish {
+func mergePorts(have, more []record.PublishedPort) []record.PublishedPort {
 	out := slices.Clone(have)
 	for _, p := range more {
-		if !slices.ContainsFunc(have, func(o record.Publish) bool { return satisfies(o, p) }) {
+		if !slices.ContainsFunc(have, func(o record.PublishedPort) bool { return satisfies(o, p) }) {
 			out = append(out, p)
 		}
 	}

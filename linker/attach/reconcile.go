@@ -13,19 +13,19 @@ import (
 // one that is being made appears in Docker's own tables last.
 const Grace = 30 * time.Second
 
-// Live is an endpoint that Docker knows.
-type Live struct {
+// DockerEndpoint is an endpoint that Docker knows.
+type DockerEndpoint struct {
 	ID        string
 	Addr4     netip.Addr
 	MAC       string
-	Published []record.Publish
+	Published []record.PublishedPort
 }
 
 // Reconcile makes the table match what Docker says now: endpoints that it alone
 // knows are adopted, those that it has not known for Grace are collected with
 // their interfaces and addresses. It is called again from time to time, as
 // Docker's calls to remove an endpoint are lost when it crashes.
-func (t *Table) Reconcile(ctx context.Context, network string, live []Live) {
+func (t *Table) Reconcile(ctx context.Context, network string, live []DockerEndpoint) {
 	known := map[string]bool{}
 	for _, l := range live {
 		known[l.ID] = true
@@ -46,7 +46,7 @@ func (t *Table) Reconcile(ctx context.Context, network string, live []Live) {
 
 // adopt enters an endpoint that Docker alone knows. One that was deleted within Grace
 // is known from before: what Docker says of it was asked for earlier.
-func (t *Table) adopt(l Live) error {
+func (t *Table) adopt(l DockerEndpoint) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	_, gone := t.gone[l.ID]

@@ -27,7 +27,7 @@ type socket struct {
 }
 
 // Holder names the process that has p's host port, or is "".
-func (HostSockets) Holder(p record.Publish) string {
+func (HostSockets) Holder(p record.PublishedPort) string {
 	for _, table := range []string{p.Proto, p.Proto + "6"} {
 		f, err := os.Open(filepath.Join("/proc/self/net", table))
 		if err != nil {
@@ -46,7 +46,7 @@ func (HostSockets) Holder(p record.Publish) string {
 	return ""
 }
 
-func (s socket) blocks(p record.Publish) bool {
+func (s socket) blocks(p record.PublishedPort) bool {
 	return s.port == p.HostPort && s.addr != Gateway4 && (s.addr.IsUnspecified() || !p.HostIP.IsValid() || s.addr == p.HostIP)
 }
 

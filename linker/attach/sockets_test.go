@@ -28,14 +28,14 @@ func TestHolderFindsThisProcess(t *testing.T) {
 
 	for _, tt := range []struct {
 		name string
-		p    record.Publish
+		p    record.PublishedPort
 		held bool
 	}{
-		{"tcp on all", record.Publish{HostPort: tport, Proto: "tcp"}, true},
-		{"tcp on that address", record.Publish{HostIP: netip.MustParseAddr("127.0.0.1"), HostPort: tport, Proto: "tcp"}, true},
-		{"tcp on another address", record.Publish{HostIP: netip.MustParseAddr("127.0.0.2"), HostPort: tport, Proto: "tcp"}, false},
-		{"udp under a wildcard", record.Publish{HostIP: netip.MustParseAddr("127.0.0.2"), HostPort: uport, Proto: "udp"}, true},
-		{"sctp", record.Publish{HostPort: tport, Proto: "sctp"}, false},
+		{"tcp on all", record.PublishedPort{HostPort: tport, Proto: "tcp"}, true},
+		{"tcp on that address", record.PublishedPort{HostIP: netip.MustParseAddr("127.0.0.1"), HostPort: tport, Proto: "tcp"}, true},
+		{"tcp on another address", record.PublishedPort{HostIP: netip.MustParseAddr("127.0.0.2"), HostPort: tport, Proto: "tcp"}, false},
+		{"udp under a wildcard", record.PublishedPort{HostIP: netip.MustParseAddr("127.0.0.2"), HostPort: uport, Proto: "udp"}, true},
+		{"sctp", record.PublishedPort{HostPort: tport, Proto: "sctp"}, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got := HostSockets{}.Holder(tt.p)
@@ -50,7 +50,7 @@ func TestHolderFindsThisProcess(t *testing.T) {
 func TestGatewaySocketsBlockNothing(t *testing.T) {
 	for addr, want := range map[string]bool{"169.254.1.1": false, "0.0.0.0": true, "198.18.0.11": true} {
 		s := socket{addr: netip.MustParseAddr(addr), port: 53}
-		if got := s.blocks(record.Publish{HostPort: 53, Port: 53, Proto: "udp"}); got != want {
+		if got := s.blocks(record.PublishedPort{HostPort: 53, Port: 53, Proto: "udp"}); got != want {
 			t.Errorf("a socket on %s blocks 53: %v", addr, got)
 		}
 	}

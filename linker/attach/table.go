@@ -28,20 +28,20 @@ type Interfaces interface {
 // Sockets tells which process of the host listens on a port: HostSockets.
 type Sockets interface {
 	// Holder describes who holds p's host port, or is "".
-	Holder(p record.Publish) string
+	Holder(p record.PublishedPort) string
 }
 
 // Endpoint is a container's place on the overlay as Docker asked for it. What the
 // container is, only Docker's events tell.
 type Endpoint struct {
-	ID        string           `json:"id"` // libnetwork's
-	Addr4     netip.Addr       `json:"addr4"`
-	Addr6     netip.Addr       `json:"addr6,omitzero"` // ours to give, by Addr4's number
-	MAC       string           `json:"mac,omitempty"`
-	Joined    bool             `json:"joined,omitempty"`  // its interface exists
-	Sandbox   string           `json:"sandbox,omitempty"` // path of the network namespace that Docker moves it into
-	Published []record.Publish `json:"published,omitempty"`
-	Created   time.Time        `json:"created"`
+	ID        string                 `json:"id"` // libnetwork's
+	Addr4     netip.Addr             `json:"addr4"`
+	Addr6     netip.Addr             `json:"addr6,omitzero"` // ours to give, by Addr4's number
+	MAC       string                 `json:"mac,omitempty"`
+	Joined    bool                   `json:"joined,omitempty"`  // its interface exists
+	Sandbox   string                 `json:"sandbox,omitempty"` // path of the network namespace that Docker moves it into
+	Published []record.PublishedPort `json:"published,omitempty"`
+	Created   time.Time              `json:"created"`
 }
 
 // Config is what a Table is made of.
@@ -52,10 +52,10 @@ type Config struct {
 	Sockets    Sockets
 	// Describe names the container of an endpoint for error messages, or is "".
 	Describe func(id string) string
-	// Private reports whether an endpoint is known to belong to no service, so that
+	// WithoutService reports whether an endpoint is known to belong to no service, so that
 	// no other may be its replica and share its ports. Nil: none is.
-	Private func(id string) bool
-	Log     *slog.Logger
+	WithoutService func(id string) bool
+	Log            *slog.Logger
 }
 
 // Table holds this host's endpoints. Its methods may be called at the same time.
@@ -150,7 +150,7 @@ func (t *Table) Join(ctx context.Context, id, sandbox string) (overlay.Interface
 }
 
 // Publish reserves ports of the host for an endpoint, besides those it has.
-func (t *Table) Publish(ctx context.Context, id string, ports []record.Publish) error {
+func (t *Table) Publish(ctx context.Context, id string, ports []record.PublishedPort) error {
 	return t.alone(ctx, id, func() error {
 		t.mu.Lock()
 		defer t.mu.Unlock()

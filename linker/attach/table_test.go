@@ -36,10 +36,10 @@ func open(t *testing.T, dir string) *bench {
 	b := &bench{dir: dir, ifaces: &attachtest.Interfaces{}}
 	b.Table, err = attach.Open(attach.Config{
 		File: filepath.Join(dir, "endpoints.json"), Addresses: addrs, Interfaces: b.ifaces,
-		Sockets:  attachtest.Sockets{"22/tcp": "sshd (pid 7)", "49152/tcp": "someone"},
-		Describe: func(id string) string { return map[string]string{epB: "container web"}[id] },
-		Private:  func(id string) bool { return id == epC },
-		Log:      log,
+		Sockets:        attachtest.Sockets{"22/tcp": "sshd (pid 7)", "49152/tcp": "someone"},
+		Describe:       func(id string) string { return map[string]string{epB: "container web"}[id] },
+		WithoutService: func(id string) bool { return id == epC },
+		Log:            log,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -56,7 +56,7 @@ var (
 	epC = strings.Repeat("c", 64)
 )
 
-func (b *bench) make(t *testing.T, id string, ports ...record.Publish) (attach.Endpoint, error) {
+func (b *bench) make(t *testing.T, id string, ports ...record.PublishedPort) (attach.Endpoint, error) {
 	t.Helper()
 	addr, err := b.Reserve(t.Context(), netip.Addr{})
 	if err != nil {
@@ -134,24 +134,24 @@ func TestPublishedPorts(t *testing.T) {
 	local := netip.MustParseAddr("127.0.0.1")
 	for _, tt := range []struct {
 		name string
-		want record.Publish
+		want record.PublishedPort
 		got  uint16 // host port
 		err  string
 	}{
-		{"free", record.Publish{HostPort: 81, Port: 80, Proto: "tcp"}, 81, ""},
-		{"other protocol", record.Publish{HostPort: 8080, Port: 80, Proto: "udp"}, 8080, ""},
-		{"a replica's", record.Publish{HostPort: 8080, Port: 80, Proto: "tcp"}, 8080, ""},
-		{"another container's", record.Publish{HostPort: 8080, Port: 81, Proto: "tcp"}, 0, "port 8080/tcp of this host is taken by container web"},
-		{"another container's, one address", record.Publish{HostIP: local, HostPort: 8080, Port: 80, Proto: "tcp"}, 0, "taken by container web"},
-		{"a process's", record.Publish{HostPort: 22, Port: 80, Proto: "tcp"}, 0, "taken by sshd (pid 7)"},
-		{"any", record.Publish{Port: 80, Proto: "tcp"}, 49153, ""},
-		{"any of a range", record.Publish{HostPort: 8079, Last: 8082, Port: 80, Proto: "tcp"}, 8079, ""},
-		{"the free one of a range", record.Publish{HostPort: 8080, Last: 8081, Port: 80, Proto: "tcp"}, 8081, ""},
-		{"none of a range", record.Publish{HostPort: 22, Last: 22, Port: 80, Proto: "tcp"}, 0, "no port of this host from 22 to 22 is free for 80/tcp"},
+		{"free", record.PublishedPort{HostPort: 81, Port: 80, Proto: "tcp"}, 81, ""},
+		{"other protocol", record.PublishedPort{HostPort: 8080, Port: 80, Proto: "udp"}, 8080, ""},
+		{"a replica's", record.PublishedPort{HostPort: 8080, Port: 80, Proto: "tcp"}, 8080, ""},
+		{"another container's", record.PublishedPort{HostPort: 8080, Port: 81, Proto: "tcp"}, 0, "port 8080/tcp of this host is taken by container web"},
+		{"another container's, one address", record.PublishedPort{HostIP: local, HostPort: 8080, Port: 80, Proto: "tcp"}, 0, "taken by container web"},
+		{"a process's", record.PublishedPort{HostPort: 22, Port: 80, Proto: "tcp"}, 0, "taken by sshd (pid 7)"},
+		{"any", record.PublishedPort{Port: 80, Proto: "tcp"}, 49153, ""},
+		{"any of a range", record.PublishedPort{HostPort: 8079, Last: 8082, Port: 80, Proto: "tcp"}, 8079, ""},
+		{"the free one of a range", record.PublishedPort{HostPort: 8080, Last: 8081, Port: 80, Proto: "tcp"}, 8081, ""},
+		{"none of a range", record.PublishedPort{HostPort: 22, Last: 22, Port: 80, Proto: "tcp"}, 0, "no port of this host from 22 to 22 is free for 80/tcp"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			b := open(t, t.TempDir())
-			if _, err := b.make(t, epB, record.Publish{HostPort: 8080, Port: 80, Proto: "tcp"}); err != nil {
+			if _, err := b.make(t, epB, record.PublishedPort{HostPort: 8080, Port: 80, Proto: "tcp"}); err != nil {
 				t.Fatal(err)
 			}
 			_, err := b.make(t, epA, tt.want)
@@ -164,11 +164,11 @@ func TestPublishedPorts(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := b.Publish(t.Context(), epA, []record.Publish{tt.want}); err != nil { // Docker says it twice
+			if err := b.Publish(t.Context(), epA, []record.PublishedPort{tt.want}); err != nil { // Docker says it twice
 				t.Fatal(err)
 			}
 			tt.want.HostPort, tt.want.Last = tt.got, 0
-			if diff := cmp.Diff([]record.Publish{tt.want}, b.Snapshot()[0].Published, cmpopts.EquateComparable(netip.Addr{})); diff != "" {
+			if diff := cmp.Diff([]record.PublishedPort{tt.want}, b.Snapshot()[0].Published, cmpopts.EquateComparable(netip.Addr{})); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -177,14 +177,14 @@ func TestPublishedPorts(t *testing.T) {
 
 func TestPortsThatAreNotShared(t *testing.T) {
 	b := open(t, t.TempDir())
-	port := record.Publish{HostPort: 8080, Port: 80, Proto: "tcp"}
+	port := record.PublishedPort{HostPort: 8080, Port: 80, Proto: "tcp"}
 	if _, err := b.make(t, epC, port); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := b.make(t, epA, port); err == nil || !strings.Contains(err.Error(), "taken by endpoint cccccccccccc") {
 		t.Errorf("a container of no service shares its port: %v", err)
 	}
-	wish := record.Publish{Port: 80, Proto: "tcp"}
+	wish := record.PublishedPort{Port: 80, Proto: "tcp"}
 	for _, id := range []string{epA, epB} {
 		if _, err := b.make(t, id, wish); err != nil {
 			t.Fatal(err)
@@ -201,7 +201,7 @@ func TestRestartKeepsEverything(t *testing.T) {
 	if err := b.CreateNetwork("net1"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.make(t, epA, record.Publish{HostPort: 8080, Port: 80, Proto: "tcp"}); err != nil {
+	if _, err := b.make(t, epA, record.PublishedPort{HostPort: 8080, Port: 80, Proto: "tcp"}); err != nil {
 		t.Fatal(err)
 	}
 	again := open(t, b.dir)
@@ -238,9 +238,9 @@ func TestReconcile(t *testing.T) {
 		if _, err := b.make(t, epB); err != nil {
 			t.Fatal(err)
 		}
-		truth := []attach.Live{
+		truth := []attach.DockerEndpoint{
 			{ID: epB},
-			{ID: epC, Addr4: netip.MustParseAddr("100.64.7.77"), MAC: "02:42", Published: []record.Publish{{HostPort: 99, Port: 80, Proto: "tcp"}}},
+			{ID: epC, Addr4: netip.MustParseAddr("100.64.7.77"), MAC: "02:42", Published: []record.PublishedPort{{HostPort: 99, Port: 80, Proto: "tcp"}}},
 		}
 		b.Reconcile(t.Context(), "net", truth)
 		if got := ids(b.Snapshot()); !cmp.Equal(got, []string{epA, epB, epC}) {

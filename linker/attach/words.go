@@ -10,8 +10,8 @@ import (
 type (
 	// Interface is a container's pair of devices.
 	Interface = overlay.Interface
-	// Publication is a port of the host that leads to a port of an endpoint.
-	Publication = record.Publish
+	// PublishedPort is a port of the host that leads to a port of an endpoint.
+	PublishedPort = record.PublishedPort
 )
 
 // Gateway4 is every container's next hop, a link-local address of the host.

@@ -30,7 +30,7 @@ func large(tb testing.TB, hosts int) *catalog.Catalog {
 			if err != nil {
 				tb.Fatal(err)
 			}
-			if _, err := (catalog.Wire{Catalog: c}).Merge(packet); err != nil {
+			if _, err := (catalog.GossipDelegate{Catalog: c}).Merge(packet); err != nil {
 				tb.Fatal(err)
 			}
 		}

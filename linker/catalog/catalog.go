@@ -119,10 +119,10 @@ func (c *Catalog) Delete(key record.Key) (changed bool) {
 	return true
 }
 
-// Settle says that every own record that still holds was Put since New. What
+// DeleteLeftovers says that every own record that still holds was Put since New. What
 // peers remember of an earlier run and was not Put is deleted, now and from now
-// on; before Settle it is kept, so that a restart takes nothing away.
-func (c *Catalog) Settle() {
+// on; before DeleteLeftovers it is kept, so that a restart takes nothing away.
+func (c *Catalog) DeleteLeftovers() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.settled = true
@@ -133,10 +133,10 @@ func (c *Catalog) Settle() {
 	}
 }
 
-// Outbox returns, once, the records that peers are to be told because they
-// changed here (Put, PutApp, Delete, Settle, or a peer's memory of an earlier
+// DrainOutbox returns, once, the records that peers are to be told because they
+// changed here (Put, PutApp, Delete, DeleteLeftovers, or a peer's memory of an earlier
 // run), in the order in which they did. Watch wakes for them.
-func (c *Catalog) Outbox() []record.Record {
+func (c *Catalog) DrainOutbox() []record.Record {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	keys := c.outbox.drain()

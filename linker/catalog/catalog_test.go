@@ -82,8 +82,8 @@ func TestOwnRecords(t *testing.T) {
 	put(t, c, endpoint("e1", "a"))
 	put(t, c, endpoint("e2", "b"))
 	put(t, c, endpoint("e1", "c"))
-	wantLines(t, c.Outbox(), "e1 5.3 c", "e2 5.2 b")
-	wantLines(t, c.Outbox())
+	wantLines(t, c.DrainOutbox(), "e1 5.3 c", "e2 5.2 b")
+	wantLines(t, c.DrainOutbox())
 
 	if changed, err := c.Put(endpoint("e1", "c")); changed || err != nil {
 		t.Errorf("the same again: changed %v, %v", changed, err)
@@ -94,9 +94,9 @@ func TestOwnRecords(t *testing.T) {
 	if c.Delete(record.Key{Kind: record.KindEndpoint, Name: "e2"}) {
 		t.Error("delete again: changed")
 	}
-	wantLines(t, c.Outbox(), "e2 5.4 deleted")
+	wantLines(t, c.DrainOutbox(), "e2 5.4 deleted")
 	put(t, c, endpoint("e2", "back"))
-	wantLines(t, c.Outbox(), "e2 5.5 back")
+	wantLines(t, c.DrainOutbox(), "e2 5.5 back")
 	if got := c.Snapshot().Endpoints["e2"].Host; got != "h1" {
 		t.Errorf("snapshot: host %q", got)
 	}
@@ -120,7 +120,7 @@ func TestPutRefuses(t *testing.T) {
 			if _, err := c.Put(tt.rec); err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("error %v, want one that says %q", err, tt.want)
 			}
-			if c.Snapshot() != before || len(c.Outbox()) != 0 {
+			if c.Snapshot() != before || len(c.DrainOutbox()) != 0 {
 				t.Error("it changed something")
 			}
 		})
@@ -151,7 +151,7 @@ func TestApps(t *testing.T) {
 		if err := c.PutApp(tt.rec); !errors.Is(err, tt.err) {
 			t.Errorf("%s: error %v, want %v", tt.name, err, tt.err)
 		}
-		wantLines(t, c.Outbox(), tt.out...)
+		wantLines(t, c.DrainOutbox(), tt.out...)
 	}
 	if err := c.PutApp(endpoint("e", "x")); err == nil {
 		t.Error("an endpoint is taken for an app")
@@ -221,18 +221,18 @@ func TestCollect(t *testing.T) {
 	if err := c.PutApp(tombstone(app("shop", record.Version{Epoch: 1}))); err != nil {
 		t.Fatal(err)
 	}
-	c.Outbox()
+	c.DrainOutbox()
 	known := func(k record.Key) bool { _, ok := c.Get(k); return ok }
 	for _, step := range []struct {
 		after time.Duration
 		want  bool
 	}{{0, true}, {59 * time.Minute, true}, {time.Hour, false}} {
-		c.Collect(now.Add(step.after), time.Hour)
+		c.DropOldTombstones(now.Add(step.after), time.Hour)
 		if got := known(gone.Key); got != step.want {
 			t.Errorf("after %v: known %v", step.after, got)
 		}
 	}
-	c.Collect(now.Add(1000*time.Hour), time.Hour)
+	c.DropOldTombstones(now.Add(1000*time.Hour), time.Hour)
 	if !known(record.Key{Kind: record.KindApp, Name: "shop"}) {
 		t.Error("the app's tombstone is gone: an old record would bring the app back")
 	}
@@ -258,12 +258,12 @@ func TestConcurrentUse(t *testing.T) {
 	wg.Go(func() {
 		for len(peer.Snapshot().Endpoints) < 200 {
 			<-changes
-			for _, r := range c.Outbox() {
+			for _, r := range c.DrainOutbox() {
 				peer.Merge(r)
 			}
 			c.Suspend("h3")
 			c.Snapshot()
-			c.Collect(time.Now(), 0)
+			c.DropOldTombstones(time.Now(), 0)
 			if _, err := c.Missing(peer.Digest()); err != nil {
 				t.Error(err)
 			}
@@ -275,8 +275,8 @@ func TestConcurrentUse(t *testing.T) {
 	}
 }
 
-func TestWire(t *testing.T) {
-	w := catalog.Wire{Catalog: catalog.New("h1", 5)}
+func TestGossipDelegate(t *testing.T) {
+	w := catalog.GossipDelegate{Catalog: catalog.New("h1", 5)}
 	packet, err := record.Encode(from("h2", record.Version{Epoch: 1, Seq: 1}, endpoint("e2", "x")))
 	if err != nil {
 		t.Fatal(err)

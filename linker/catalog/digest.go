@@ -91,12 +91,12 @@ func parseDigest(b []byte) (map[string]uint64, error) {
 	return sums, nil
 }
 
-// Wire is the catalog as linker/gossip wants it: a gossip.Delegate.
-type Wire struct{ *Catalog }
+// GossipDelegate is the catalog as linker/gossip wants it: a gossip.Delegate.
+type GossipDelegate struct{ *Catalog }
 
 // Merge decodes, checks and merges a packet. News is the record's key when it
 // changed something.
-func (w Wire) Merge(packet []byte) (news string, err error) {
+func (w GossipDelegate) Merge(packet []byte) (news string, err error) {
 	r, err := record.Decode(packet)
 	if err != nil {
 		return "", err

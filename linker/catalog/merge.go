@@ -14,7 +14,7 @@ type entry struct {
 	rec     record.Record
 	hash    uint64    // of the encoded record: equal hashes are equal records
 	claimed bool      // this host's own, issued since New
-	buried  time.Time // of a tombstone: when Collect first saw it
+	buried  time.Time // of a tombstone: when DropOldTombstones first saw it
 }
 
 func newEntry(r record.Record) (*entry, error) {
@@ -116,11 +116,11 @@ func (c *Catalog) remember(e, old *entry) (changed bool) {
 // maxTombstones bounds those of hosts and endpoints, and those of apps, each.
 const maxTombstones = 100_000
 
-// Collect drops tombstones of hosts and endpoints older than retention, by when
-// Collect first saw them. A host that still meets a record that it deleted so
+// DropOldTombstones drops tombstones of hosts and endpoints older than retention, by when
+// DropOldTombstones first saw them. A host that still meets a record that it deleted so
 // long ago deletes it again. Nobody would do that for an app: tombstones of apps
 // stay, but for the oldest beyond a number that is never reached.
-func (c *Catalog) Collect(now time.Time, retention time.Duration) {
+func (c *Catalog) DropOldTombstones(now time.Time, retention time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var own, apps []record.Key // hosts and what they own; apps

@@ -68,7 +68,7 @@ func exchange(t *rapid.T, a, b *catalog.Catalog) (sent int) {
 			t.Fatal(err)
 		}
 		for _, p := range packets {
-			if _, err := (catalog.Wire{Catalog: way.to}).Merge(p); err != nil {
+			if _, err := (catalog.GossipDelegate{Catalog: way.to}).Merge(p); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -113,7 +113,7 @@ type cluster struct {
 }
 
 func (cl *cluster) deliver(t *rapid.T, host string) {
-	for _, r := range cl.cats[host].Outbox() {
+	for _, r := range cl.cats[host].DrainOutbox() {
 		packet, err := record.Encode(r)
 		if err != nil {
 			t.Fatal(err)
@@ -122,7 +122,7 @@ func (cl *cluster) deliver(t *rapid.T, host string) {
 			if peer == host || rapid.IntRange(0, 2).Draw(t, "lost") == 0 {
 				continue
 			}
-			if _, err := (catalog.Wire{Catalog: cl.cats[peer]}).Merge(packet); err != nil {
+			if _, err := (catalog.GossipDelegate{Catalog: cl.cats[peer]}).Merge(packet); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -147,7 +147,7 @@ func (cl *cluster) restart(t *rapid.T, host string) {
 	if rapid.Bool().Draw(t, "exchange before settling") {
 		exchange(t, cl.cats[host], cl.cats[rapid.SampledFrom(cl.hosts).Draw(t, "peer")])
 	}
-	cl.cats[host].Settle()
+	cl.cats[host].DeleteLeftovers()
 }
 
 func (cl *cluster) step(t *rapid.T) {
@@ -174,7 +174,7 @@ func (cl *cluster) quiet(t *rapid.T) {
 			for _, b := range cl.hosts {
 				exchange(t, cl.cats[a], cl.cats[b])
 			}
-			cl.cats[a].Outbox()
+			cl.cats[a].DrainOutbox()
 		}
 	}
 }
@@ -188,7 +188,7 @@ func TestClusterConverges(t *testing.T) {
 		}
 		for _, h := range cl.hosts {
 			cl.cats[h], cl.truth[h] = catalog.New(h, 1), map[string]string{}
-			cl.cats[h].Settle()
+			cl.cats[h].DeleteLeftovers()
 		}
 		for range rapid.IntRange(1, 30).Draw(t, "steps") {
 			cl.step(t)

@@ -75,15 +75,15 @@ func TestRestart(t *testing.T) {
 				put(t, c, r)
 			}
 			if tt.settled {
-				c.Settle()
+				c.DeleteLeftovers()
 			}
 			for _, r := range tt.peers {
 				c.Merge(r)
 			}
 			if tt.settle {
-				c.Settle()
+				c.DeleteLeftovers()
 			}
-			wantLines(t, c.Outbox(), tt.want...)
+			wantLines(t, c.DrainOutbox(), tt.want...)
 			if c.Epoch() != tt.epoch {
 				t.Errorf("epoch %d, want %d", c.Epoch(), tt.epoch)
 			}
@@ -99,8 +99,8 @@ func TestRememberedThenPut(t *testing.T) {
 		t.Fatalf("%d endpoints before Docker was looked at, want 2", got)
 	}
 	put(t, c, endpoint("e1", "a"))
-	c.Settle()
-	wantLines(t, c.Outbox(), "e2 10.1 deleted")
+	c.DeleteLeftovers()
+	wantLines(t, c.DrainOutbox(), "e2 10.1 deleted")
 }
 
 // A record deleted so long ago that the tombstone is gone is deleted again when
@@ -109,14 +109,14 @@ func TestZombie(t *testing.T) {
 	c := catalog.New("h1", 5)
 	put(t, c, endpoint("e1", "a"))
 	zombie, _ := c.Get(record.Key{Kind: record.KindEndpoint, Name: "e1"})
-	c.Settle()
+	c.DeleteLeftovers()
 	c.Delete(zombie.Key)
-	c.Outbox()
+	c.DrainOutbox()
 	now := time.Now()
-	c.Collect(now, time.Hour)
-	c.Collect(now.Add(time.Hour), time.Hour)
+	c.DropOldTombstones(now, time.Hour)
+	c.DropOldTombstones(now.Add(time.Hour), time.Hour)
 	if c.Merge(zombie) {
 		t.Error("taken in")
 	}
-	wantLines(t, c.Outbox(), "e1 5.3 deleted")
+	wantLines(t, c.DrainOutbox(), "e1 5.3 deleted")
 }

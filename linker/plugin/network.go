@@ -104,8 +104,8 @@ func checkID(r endpointRequest) error {
 // protocols are IANA's numbers of those that have ports.
 var protocols = map[uint8]string{6: "tcp", 17: "udp", 132: "sctp"}
 
-func publications(bindings []portBinding) ([]attach.Publication, error) {
-	var out []attach.Publication
+func publications(bindings []portBinding) ([]attach.PublishedPort, error) {
+	var out []attach.PublishedPort
 	for _, b := range bindings {
 		host, err := parseAddr(b.HostIP)
 		if err != nil {
@@ -118,7 +118,7 @@ func publications(bindings []portBinding) ([]attach.Publication, error) {
 		if proto == "" || b.Port == 0 {
 			return nil, fmt.Errorf("publish port %d of IP protocol %d: not possible", b.Port, b.Proto)
 		}
-		p := attach.Publication{HostIP: host, HostPort: b.HostPort, Port: b.Port, Proto: proto}
+		p := attach.PublishedPort{HostIP: host, HostPort: b.HostPort, Port: b.Port, Proto: proto}
 		if b.HostPortEnd > b.HostPort {
 			p.Last = b.HostPortEnd
 		}

@@ -40,7 +40,7 @@ type Networks interface {
 type Endpoints interface {
 	Create(ctx context.Context, ep attach.Endpoint) error
 	Join(ctx context.Context, id, sandbox string) (attach.Interface, error)
-	Publish(ctx context.Context, id string, ports []attach.Publication) error
+	Publish(ctx context.Context, id string, ports []attach.PublishedPort) error
 	Unpublish(ctx context.Context, id string) error
 	Leave(ctx context.Context, id string) error
 	Delete(ctx context.Context, id string) error

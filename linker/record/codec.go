@@ -148,7 +148,7 @@ func (w *writer) endpoint(e *Endpoint) {
 	w.b = append(w.b, byte(slices.Index(healths, e.Health)))
 	w.time(e.Started)
 	w.reachable(e.Networks, e.Links, e.Export, e.Ports)
-	list(w, e.Published, func(p Publish) {
+	list(w, e.Published, func(p PublishedPort) {
 		w.addr(p.HostIP)
 		w.number(uint64(p.HostPort))
 		w.number(uint64(p.Port))
@@ -167,8 +167,8 @@ func (r *reader) endpoint(id, host string) *Endpoint {
 	e.Health = pick(r, healths)
 	e.Started = r.time()
 	e.Networks, e.Links, e.Export, e.Ports = r.reachable(export)
-	e.Published = items(r, func() Publish {
-		return Publish{HostIP: r.addr(), HostPort: r.port(), Port: r.port(), Proto: pick(r, protos)}
+	e.Published = items(r, func() PublishedPort {
+		return PublishedPort{HostIP: r.addr(), HostPort: r.port(), Port: r.port(), Proto: pick(r, protos)}
 	})
 	return e
 }

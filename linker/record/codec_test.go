@@ -59,7 +59,7 @@ func typical() record.Record {
 			Links:     []record.Link{{Service: "db", Alias: "database"}, {Service: "cache", Alias: "redis"}, {App: "billing", Service: "api"}},
 			Export:    &record.Export{To: []string{"monitoring"}},
 			Ports:     []record.Port{{Name: "http", Number: 8080, Proto: "tcp"}, {Name: "metrics", Number: 9090, Proto: "tcp"}},
-			Published: []record.Publish{{HostPort: 80, Port: 8080, Proto: "tcp"}},
+			Published: []record.PublishedPort{{HostPort: 80, Port: 8080, Proto: "tcp"}},
 			Running:   true, Health: record.HealthHealthy, Started: time.Unix(1764000000, 5).UTC(),
 		},
 	}

@@ -82,8 +82,8 @@ type Port struct {
 	Proto  string `json:"proto"` // "tcp", "udp" or "sctp"
 }
 
-// Publish is a port of the host that leads to a port of an endpoint.
-type Publish struct {
+// PublishedPort is a port of the host that leads to a port of an endpoint.
+type PublishedPort struct {
 	HostIP   netip.Addr `json:"host_ip,omitzero"` // unset: every address of the host
 	HostPort uint16     `json:"host_port"`
 	Port     uint16     `json:"port"`
@@ -133,7 +133,7 @@ type Endpoint struct {
 	Strict        bool                `json:"strict,omitempty"` // x-tombolo isolation: links
 	Export        *Export             `json:"export,omitempty"`
 	Ports         []Port              `json:"ports,omitempty"`
-	Published     []Publish           `json:"published,omitempty"`
+	Published     []PublishedPort     `json:"published,omitempty"`
 	Internal      bool                `json:"internal,omitempty"` // only internal networks: no egress
 	Running       bool                `json:"running"`            // Docker said "start"
 	Health        Health              `json:"health"`

@@ -64,6 +64,6 @@ func (f *Interfaces) Attached() []string {
 type Sockets map[string]string
 
 // Holder looks the port up.
-func (s Sockets) Holder(p record.Publish) string {
+func (s Sockets) Holder(p record.PublishedPort) string {
 	return s[fmt.Sprintf("%d/%s", p.HostPort, p.Proto)]
 }

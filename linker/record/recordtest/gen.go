@@ -83,7 +83,7 @@ func Endpoint(id, host string) *rapid.Generator[*record.Endpoint] {
 			Started:   moment(t),
 		}
 		for range rapid.IntRange(0, 2).Draw(t, "published") {
-			e.Published = append(e.Published, record.Publish{
+			e.Published = append(e.Published, record.PublishedPort{
 				HostPort: port(t), Port: port(t), Proto: proto.Draw(t, "proto"),
 			})
 		}
