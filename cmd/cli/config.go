@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"tombolo/framework/app"
+	"tombolo/framework/compose"
 )
 
 // projectFlags are the flags that say which Compose project is meant, with the
@@ -21,7 +22,7 @@ import (
 // that `logs -f` may mean something else: register them on the root command's own
 // flags, with TraverseChildren set, not on its persistent flags.
 type projectFlags struct {
-	options app.Options
+	options compose.Options
 }
 
 func (p *projectFlags) register(flags *pflag.FlagSet) { p.registerAs(flags, "f") }
@@ -62,7 +63,7 @@ func (m more) Type() string { return "stringArray" }
 func (p *projectFlags) loadTo(ctx context.Context, stderr io.Writer) (*app.App, error) {
 	o := p.options
 	o.Env = os.Environ()
-	a, warnings, err := app.Load(ctx, o)
+	a, warnings, err := compose.Load(ctx, o)
 	for _, w := range warnings {
 		fmt.Fprintf(stderr, "warning: %v\n", w)
 	}
@@ -125,11 +126,11 @@ func (f *configFlags) print(out io.Writer, a *app.App) error {
 		slices.Sort(images)
 		return printLines(out, slices.Compact(images))
 	}
-	write := a.Canonical
+	write := compose.Canonical
 	if f.format == "json" {
-		write = a.CanonicalJSON
+		write = compose.CanonicalJSON
 	}
-	text, err := write()
+	text, err := write(a)
 	if err != nil {
 		return fmt.Errorf("print the app: %w", err)
 	}

@@ -12,6 +12,11 @@ type App struct {
 	Volumes  map[string]Volume  `json:"volumes,omitempty"` // named volumes by their key in the file
 }
 
+// Extension is the key of a Compose file for what Compose has no word for: at the
+// top of the file {isolation: links|networks}, in a service {export: true|[app,
+// ...], replace: never}.
+const Extension = "x-tombolo"
+
 // Service is one Compose service.
 type Service struct {
 	Name          string `json:"name"` // a DNS label
@@ -93,6 +98,14 @@ type Link struct {
 	App     string `json:"app,omitempty"`
 	Service string `json:"service"`
 	Alias   string `json:"alias,omitempty"`
+}
+
+// Target is "db", or "db.shop" of another app.
+func (l Link) Target() string {
+	if l.App == "" {
+		return l.Service
+	}
+	return l.Service + "." + l.App
 }
 
 // Export consents to links from other apps; no names means from every app.

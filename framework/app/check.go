@@ -9,8 +9,6 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
-
-	"github.com/distribution/reference"
 )
 
 // Bounds of an App. Its JSON is what the framework stores; a string may become
@@ -29,34 +27,34 @@ const (
 // flags are known ones, and no string is mistaken for a flag. The error is
 // Problems, without positions.
 func (a *App) Validate() error {
-	r := &report{}
-	r.check(a)
-	return r.err()
+	r := &Report{}
+	a.Check(r)
+	return r.Err()
 }
 
-// check reports what must hold of any App, from a file or over the API.
-func (r *report) check(a *App) {
-	if !r.strings(reflect.ValueOf(*a), at()) {
+// Check adds to r everything that is wrong with an App.
+func (a *App) Check(r *Report) {
+	if !r.strings(reflect.ValueOf(*a), Path{}) {
 		return
 	}
 	if data, err := json.Marshal(a); err == nil && len(data) > MaxAppBytes {
-		r.problem(at(), "the app has %d bytes, more than %d", len(data), MaxAppBytes)
+		r.Problem(Path{}, "the app has %d bytes, more than %d", len(data), MaxAppBytes)
 		return
 	}
 	r.appName(a.Name)
 	if len(a.Services) == 0 {
-		r.problem(at("services"), "there is no service to run%s", r.profilesHint())
+		r.Problem(Path{"services"}, "there is no service to run%s", r.profilesHint())
 	}
 	if n := len(a.Services); n > MaxServices {
-		r.problem(at("services"), "are %d, more than %d", n, MaxServices)
+		r.Problem(Path{"services"}, "are %d, more than %d", n, MaxServices)
 		return
 	}
 	for _, key := range slices.Sorted(maps.Keys(a.Volumes)) {
-		r.volume(a.Volumes[key], at("volumes", key))
+		r.volume(a.Volumes[key], Path{"volumes", key})
 	}
 	for _, name := range slices.Sorted(maps.Keys(a.Services)) {
 		s := a.Services[name]
-		c := &serviceCheck{report: r, app: a, Service: &s, path: at("services", name)}
+		c := &serviceCheck{Report: r, app: a, Service: &s, path: Path{"services", name}}
 		c.run(name)
 	}
 	r.cycles(a)
@@ -64,18 +62,18 @@ func (r *report) check(a *App) {
 	r.containerNames(a)
 }
 
-func (r *report) profilesHint() string {
-	if len(r.disabled) == 0 {
+func (r *Report) profilesHint() string {
+	if len(r.Inactive) == 0 {
 		return ""
 	}
 	return ": all are in profiles that are not active"
 }
 
-func (r *report) appName(name string) {
+func (r *Report) appName(name string) {
 	if why := labelFault(name); why != "" {
-		r.problem(at("name"), "app name %q %s", name, why)
+		r.Problem(Path{"name"}, "app name %q %s", name, why)
 	} else if name == "host" {
-		r.problem(at("name"), "app name host is taken: NAME.host are the hosts' names")
+		r.Problem(Path{"name"}, "app name host is taken: NAME.host are the hosts' names")
 	}
 }
 
@@ -111,31 +109,31 @@ func nameFault(name string) string {
 // maxName leaves room for the zone after a name (RFC 1035, 2.3.4).
 const maxName = 200
 
-func (r *report) volume(v Volume, p keyPath) {
+func (r *Report) volume(v Volume, p Path) {
 	if !dockerName.MatchString(v.Name) {
-		r.problem(p.to("name"), "%q is no volume name", v.Name)
+		r.Problem(p.To("name"), "%q is no volume name", v.Name)
 	}
-	r.keys(v.Options, p.to("driver_opts"))
-	r.keys(v.Labels, p.to("labels"))
+	r.keys(v.Options, p.To("driver_opts"))
+	r.keys(v.Labels, p.To("labels"))
 }
 
 // keys checks the names of pairs: Docker splits name=value at the first =.
-func (r *report) keys(pairs map[string]string, p keyPath) {
+func (r *Report) keys(pairs map[string]string, p Path) {
 	for _, key := range slices.Sorted(maps.Keys(pairs)) {
 		if key == "" || strings.Contains(key, "=") {
-			r.problem(p, "%q is no name", key)
+			r.Problem(p, "%q is no name", key)
 		}
 	}
 }
 
 // strings refuses what no word of a command line can hold, wherever in an App it
 // stands, and reports whether it found nothing.
-func (r *report) strings(v reflect.Value, p keyPath) bool {
+func (r *Report) strings(v reflect.Value, p Path) bool {
 	ok := true
 	switch v.Kind() {
 	case reflect.String:
 		if s := v.String(); len(s) > MaxString || strings.ContainsRune(s, 0) || !utf8.ValidString(s) {
-			r.problem(p, "a text of %d bytes is longer than %d, or holds NUL or what is not UTF-8", len(s), MaxString)
+			r.Problem(p, "a text of %d bytes is longer than %d, or holds NUL or what is not UTF-8", len(s), MaxString)
 			return false
 		}
 	case reflect.Pointer:
@@ -145,7 +143,7 @@ func (r *report) strings(v reflect.Value, p keyPath) bool {
 	case reflect.Struct:
 		for i := range v.NumField() {
 			name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
-			ok = r.strings(v.Field(i), p.to(name)) && ok
+			ok = r.strings(v.Field(i), p.To(name)) && ok
 		}
 	case reflect.Slice:
 		for i := range v.Len() {
@@ -154,7 +152,7 @@ func (r *report) strings(v reflect.Value, p keyPath) bool {
 	case reflect.Map:
 		for _, key := range v.MapKeys() {
 			if r.strings(key, p) {
-				ok = r.strings(v.MapIndex(key), p.to(key.String())) && ok
+				ok = r.strings(v.MapIndex(key), p.To(key.String())) && ok
 			} else {
 				ok = false
 			}
@@ -165,7 +163,7 @@ func (r *report) strings(v reflect.Value, p keyPath) bool {
 
 // containerNames finds two services of one container name: both would answer to
 // it, and one could never start beside the other.
-func (r *report) containerNames(a *App) {
+func (r *Report) containerNames(a *App) {
 	holder := map[string]string{}
 	for _, name := range slices.Sorted(maps.Keys(a.Services)) {
 		c := strings.ToLower(a.Services[name].ContainerName)
@@ -173,7 +171,7 @@ func (r *report) containerNames(a *App) {
 			continue
 		}
 		if other, taken := holder[c]; taken {
-			r.problem(at("services", name, "container_name"), "%s is the container_name of %s too", c, other)
+			r.Problem(Path{"services", name, "container_name"}, "%s is the container_name of %s too", c, other)
 		}
 		holder[c] = name
 	}
@@ -181,7 +179,7 @@ func (r *report) containerNames(a *App) {
 
 // hostPorts finds host ports that two published ports of the file want. Replicas
 // of one service do not count: they go to different hosts.
-func (r *report) hostPorts(a *App) {
+func (r *Report) hostPorts(a *App) {
 	type holder struct {
 		service string
 		ip      netip.Addr
@@ -196,7 +194,7 @@ func (r *report) hostPorts(a *App) {
 			ip, _ := netip.ParseAddr(port.HostIP)
 			for _, h := range holders[key] {
 				if h.ip == ip || anyAddress(h.ip) || anyAddress(ip) {
-					r.problem(at("services", name, "ports", fmt.Sprint(port.Host)), "host port %s is published by %s too", key, h.service)
+					r.Problem(Path{"services", name, "ports", fmt.Sprint(port.Host)}, "host port %s is published by %s too", key, h.service)
 					break
 				}
 			}
@@ -206,11 +204,3 @@ func (r *report) hostPorts(a *App) {
 }
 
 func anyAddress(ip netip.Addr) bool { return !ip.IsValid() || ip.IsUnspecified() }
-
-// imageFault says why an image cannot be meant, or "".
-func imageFault(image string) string {
-	if _, err := reference.ParseAnyReference(image); err != nil {
-		return err.Error()
-	}
-	return ""
-}

@@ -14,14 +14,14 @@ func (c *serviceCheck) bounds() {
 		c.count(len(c.Expose), "expose") // which holds the ports too
 	}
 	if c.Export != nil {
-		c.count(len(c.Export.To), extension, "export")
+		c.count(len(c.Export.To), Extension, "export")
 	}
 	c.words()
 }
 
 func (c *serviceCheck) count(n int, key ...string) (ok bool) {
 	if n > MaxItems {
-		c.problem(c.path.to(key...), "are %d, more than %d", n, MaxItems)
+		c.Problem(c.path.To(key...), "are %d, more than %d", n, MaxItems)
 	}
 	return n <= MaxItems
 }
@@ -42,13 +42,13 @@ func (c *serviceCheck) words() {
 	}
 	for _, f := range append(c.DockerFlags(), c.app.MountFlags(c.Name)...) {
 		if words := "--" + f.Name + "=" + f.Value; len(words) > MaxString {
-			c.problem(c.path, "Docker flag %s has %d bytes, more than the %d of one word", f.Name, len(words), MaxString)
+			c.Problem(c.path, "Docker flag %s has %d bytes, more than the %d of one word", f.Name, len(words), MaxString)
 		}
 	}
 }
 
 func (c *serviceCheck) word(text string, key ...string) {
 	if len(text) > MaxString {
-		c.problem(c.path.to(key...), "makes a word of %d bytes, more than %d", len(text), MaxString)
+		c.Problem(c.path.To(key...), "makes a word of %d bytes, more than %d", len(text), MaxString)
 	}
 }

@@ -1,7 +1,6 @@
-// Package app turns a Compose file into an App: what is to run, how many times,
-// and who may reach whom. compose-go does the parsing; this package maps, checks
-// and refuses, by key and position, what cannot be honoured.
+// Package app is the model of an app: what is to run, how many times, and who may
+// reach whom. It checks an App, whoever made it, and maps its services to the flags
+// of `docker run`.
 //
-// It reads the Compose file and the env files that it names and does no other
-// I/O. It imports nothing of ours.
+// It does no I/O and imports nothing of ours and nothing of third parties.
 package app

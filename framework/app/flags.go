@@ -1,52 +1,60 @@
 package app
 
 import (
+	"cmp"
+	"encoding/csv"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
 )
 
-// flags gathers Docker flags. What is not set adds none.
-type flags []Flag
+// Flags gathers Docker flags. What is not set adds none.
+type Flags []Flag
 
-func (f *flags) text(name, value string) {
+func (f *Flags) Text(name, value string) {
 	if value != "" {
 		*f = append(*f, Flag{name, value})
 	}
 }
 
-func (f *flags) truth(name string, value bool) {
+func (f *Flags) Bool(name string, value bool) {
 	if value {
 		*f = append(*f, Flag{name, "true"})
 	}
 }
 
-func (f *flags) number(name string, value int64) {
+func (f *Flags) Int(name string, value int64) {
 	if value != 0 {
 		*f = append(*f, Flag{name, strconv.FormatInt(value, 10)})
 	}
 }
 
-func (f *flags) each(name string, values []string) {
+func (f *Flags) Each(name string, values []string) {
 	for _, value := range values {
 		*f = append(*f, Flag{name, value})
 	}
 }
 
-func (f *flags) pairs(name string, values map[string]string) {
+func (f *Flags) Pairs(name string, values map[string]string) {
 	for _, key := range slices.Sorted(maps.Keys(values)) {
 		*f = append(*f, Flag{name, key + "=" + values[key]})
 	}
 }
 
-// sorted is the canonical order: for none of the flags does order mean anything.
-func (f flags) sorted() []Flag {
-	return sorted(f, func(a, b Flag) int {
-		return strings.Compare(a.Name+"\x00"+a.Value, b.Name+"\x00"+b.Value)
+// Sorted is the canonical order: for none of the flags does order mean anything.
+func (f Flags) Sorted() []Flag {
+	slices.SortFunc(f, func(a, b Flag) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Value, b.Value))
 	})
+	return slices.Compact(f)
 }
 
-func sortBy[E any](list []E, key func(E) string) {
-	slices.SortStableFunc(list, func(a, b E) int { return strings.Compare(key(a), key(b)) })
+// CSV adds a flag whose value is a line of CSV, as Docker reads --mount and --gpus.
+func (f *Flags) CSV(name string, fields []string) {
+	var line strings.Builder
+	w := csv.NewWriter(&line)
+	_ = w.Write(fields) // a strings.Builder takes everything
+	w.Flush()
+	f.Text(name, strings.TrimSuffix(line.String(), "\n"))
 }

@@ -2,9 +2,9 @@ package app
 
 import "slices"
 
-// nearest is the word that was probably meant: at most two changes away, and
+// Nearest is the word that was probably meant: at most two changes away, and
 // fewer than half of its letters. "" where there is none.
-func nearest(word string, words []string) string {
+func Nearest(word string, words []string) string {
 	slices.Sort(words)
 	best, least := "", 3
 	for _, w := range words {

@@ -55,66 +55,64 @@ func (ps Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// keyPath is a key path, one element a key; list items are "[0]".
-type keyPath []string
+// Path leads to a key of a Compose file, one element a key. An item of a list is
+// "[0]".
+type Path []string
 
-func at(parts ...string) keyPath { return parts }
+// Item is the path of list item i below p.
+func (p Path) Item(i int) Path { return p.To(fmt.Sprintf("[%d]", i)) }
 
-// item is the path of list item i below p.
-func (p keyPath) item(i int) keyPath { return p.to(fmt.Sprintf("[%d]", i)) }
+// To is the path that keys lead to from p.
+func (p Path) To(keys ...string) Path { return append(slices.Clip(p), keys...) }
 
-// to is the path of what keys lead to below p.
-func (p keyPath) to(keys ...string) keyPath { return append(slices.Clip(p), keys...) }
-
-func (p keyPath) String() string {
+// String is "services.web.ports[0]".
+func (p Path) String() string {
 	return strings.ReplaceAll(strings.Join(p, "."), ".[", "[")
 }
 
-// report collects what is found wrong, each once, with its position.
-type report struct {
-	locate   func(keyPath) Position
-	items    func(keyPath) int // how many items the file's list at a path has
-	disabled map[string]bool   // services that are in the file, but in no active profile
-	problems Problems
-	warnings []Warning
+// Report collects problems and warnings, each once.
+type Report struct {
+	Locate   func(Path) Position // finds the key in its file; nil: there is no file
+	Inactive map[string]bool     // services that the file has, but in no active profile
+	Problems Problems
+	Warnings []Warning
 }
 
-func (r *report) problem(p keyPath, format string, args ...any) {
-	r.problems = add(r.problems, r.make(p, fmt.Sprintf(format, args...)))
+// Problem adds a problem with the key at p.
+func (r *Report) Problem(p Path, format string, args ...any) {
+	r.Add(r.locate(p, fmt.Sprintf(format, args...)))
 }
 
-func (r *report) warn(p keyPath, format string, args ...any) {
-	r.warnings = add(r.warnings, r.make(p, fmt.Sprintf(format, args...)))
+// Warn adds a warning of the key at p.
+func (r *Report) Warn(p Path, format string, args ...any) {
+	r.AddWarning(r.locate(p, fmt.Sprintf(format, args...)))
 }
 
-func (r *report) make(p keyPath, text string) Problem {
-	made := Problem{Path: p.String(), Text: text}
-	if r.locate != nil {
-		made.Position = r.locate(p)
-	}
-	return made
-}
+// Add adds a problem whose position is known.
+func (r *Report) Add(p Problem) { r.Problems = add(r.Problems, p) }
 
-// item is the path of item i of n below p. It is p itself where the file's list
-// is not the list of n: ranges of ports become several items, and several files'
-// lists one.
-func (r *report) item(p keyPath, i, n int) keyPath {
-	if r.items != nil && r.items(p) != n {
-		return p
-	}
-	return p.item(i)
-}
+// AddWarning adds a warning whose position is known.
+func (r *Report) AddWarning(w Warning) { r.Warnings = add(r.Warnings, w) }
 
-// err is nil where nothing is wrong.
-func (r *report) err() error {
-	if len(r.problems) == 0 {
+// Err is the problems in the order of the file, or nil if there is none.
+func (r *Report) Err() error {
+	if len(r.Problems) == 0 {
 		return nil
 	}
-	slices.SortStableFunc(r.problems, compareProblems)
-	return r.problems
+	slices.SortStableFunc(r.Problems, CompareProblems)
+	return r.Problems
 }
 
-func compareProblems(a, b Problem) int {
+func (r *Report) locate(p Path, text string) Problem {
+	located := Problem{Path: p.String(), Text: text}
+	if r.Locate != nil {
+		located.Position = r.Locate(p)
+	}
+	return located
+}
+
+// CompareProblems orders problems as their keys stand in the files.
+func CompareProblems(a, b Problem) int {
 	return cmp.Or(
 		cmp.Compare(a.Position.File, b.Position.File),
 		cmp.Compare(a.Position.Line, b.Position.Line),

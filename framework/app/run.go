@@ -20,10 +20,10 @@ import (
 //
 // Every value stands for itself: nothing in it is to be quoted or split again.
 func (s *Service) DockerFlags() []Flag {
-	f := flags(slices.Clone(s.Docker))
-	f.text("hostname", s.Hostname)
-	f.text("stop-signal", s.StopSignal)
-	f.number("pids-limit", s.Resources.PIDsLimit)
+	f := Flags(slices.Clone(s.Docker))
+	f.Text("hostname", s.Hostname)
+	f.Text("stop-signal", s.StopSignal)
+	f.Int("pids-limit", s.Resources.PIDsLimit)
 	if s.StopGrace > 0 {
 		f = append(f, Flag{"stop-timeout", strconv.Itoa(int(s.StopGrace.Round(time.Second) / time.Second))})
 	}
@@ -34,7 +34,7 @@ func (s *Service) DockerFlags() []Flag {
 		f = append(f, Flag{"entrypoint", ""})
 	}
 	s.Health.flags(&f)
-	return f.sorted()
+	return f.Sorted()
 }
 
 // Args are the words after the image: the rest of the entrypoint, of which Docker's
@@ -56,22 +56,22 @@ func (s *Service) Grace() time.Duration {
 	return s.StopGrace
 }
 
-func (h *Health) flags(f *flags) {
+func (h *Health) flags(f *Flags) {
 	if h == nil {
 		return
 	}
 	if len(h.Test) > 0 {
 		switch h.Test[0] {
 		case "NONE":
-			f.truth("no-healthcheck", true)
+			f.Bool("no-healthcheck", true)
 			return
 		case "CMD":
-			f.text("health-cmd", shellLine(h.Test[1:]))
+			f.Text("health-cmd", shellLine(h.Test[1:]))
 		case "CMD-SHELL":
-			f.text("health-cmd", strings.Join(h.Test[1:], " "))
+			f.Text("health-cmd", strings.Join(h.Test[1:], " "))
 		}
 	}
-	f.number("health-retries", int64(h.Retries))
+	f.Int("health-retries", int64(h.Retries))
 	for name, d := range map[string]time.Duration{
 		"health-interval":       h.Interval,
 		"health-timeout":        h.Timeout,
@@ -79,7 +79,7 @@ func (h *Health) flags(f *flags) {
 		"health-start-interval": h.StartInterval,
 	} {
 		if d != 0 {
-			f.text(name, d.String())
+			f.Text(name, d.String())
 		}
 	}
 }
@@ -109,18 +109,19 @@ func (a *App) MountFlags(service string) []Flag {
 	for _, v := range a.Volumes {
 		byName[v.Name] = v
 	}
-	var f flags
+	var f Flags
 	for _, m := range a.Services[service].Mounts {
-		f = append(f, m.flag(byName[m.Source]))
+		m.flag(&f, byName[m.Source])
 	}
 	return f
 }
 
 // flag is --volume where only that can say it: --mount neither makes folders on
 // the host nor relabels.
-func (m Mount) flag(v Volume) Flag {
+func (m Mount) flag(f *Flags, v Volume) {
 	if m.Type == MountBind && (m.Create || m.SELinux != "") {
-		return Flag{"volume", m.short()}
+		f.Text("volume", m.short())
+		return
 	}
 	fields := []string{"type=" + m.Type}
 	if m.Source != "" {
@@ -136,7 +137,7 @@ func (m Mount) flag(v Volume) Flag {
 	for _, key := range slices.Sorted(maps.Keys(m.Options)) {
 		fields = append(fields, key+"="+m.Options[key])
 	}
-	return Flag{"mount", csvLine(fields)}
+	f.CSV("mount", fields)
 }
 
 func (m Mount) short() string {

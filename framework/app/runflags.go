@@ -8,112 +8,121 @@ import (
 	"strings"
 )
 
-// form is what the value of a Docker flag looks like.
-type form struct {
-	key   string // of Compose, where the flag is all that the key says; else see canonicalflags.go
-	kind  kind
-	words []string // of a kindWord
+// FlagForm is what the value of a Docker flag looks like.
+type FlagForm struct {
+	Key   string // of Compose, where the flag is all that the key says, or ""
+	Kind  FlagKind
+	Words []string // of a FlagWord
 }
 
-type kind int
+// FlagKind classes the values of Docker flags.
+type FlagKind int
 
+// The kinds of values.
 const (
-	kindText   kind = iota // anything
-	kindList               // anything, any number of times
-	kindTruth              // true or false
-	kindNumber             // an integer
-	kindPair               // name=value
-	kindWord               // one of words
-	kindMAC                // an Ethernet address
-	kindAddr               // an IP address, any number of times
+	FlagText FlagKind = iota // anything
+	FlagList                 // anything, any number of times
+	FlagBool                 // true or false
+	FlagInt                  // an integer
+	FlagPair                 // name=value
+	FlagWord                 // one of words
+	FlagMAC                  // an Ethernet address
+	FlagAddr                 // an IP address, any number of times
 )
 
 // runFlags are the flags of `docker run` that a Service may carry in Docker. They
 // reach Docker's command line, so an App that names another is refused: among
 // those left out are name, network, label, env, publish, volume, mount, restart
 // and rm, which the framework sets itself.
-var runFlags = map[string]form{
-	"add-host":            {key: "extra_hosts", kind: kindList},
-	"annotation":          {key: "annotations", kind: kindPair},
-	"blkio-weight":        {kind: kindNumber},
+var runFlags = map[string]FlagForm{
+	"add-host":            {Key: "extra_hosts", Kind: FlagList},
+	"annotation":          {Key: "annotations", Kind: FlagPair},
+	"blkio-weight":        {Kind: FlagInt},
 	"blkio-weight-device": {},
-	"cap-add":             {key: "cap_add", kind: kindList},
-	"cap-drop":            {key: "cap_drop", kind: kindList},
-	"cgroup-parent":       {key: "cgroup_parent"},
-	"cgroupns":            {key: "cgroup", kind: kindWord, words: []string{"host", "private"}},
-	"cpu-period":          {key: "cpu_period", kind: kindNumber},
-	"cpu-quota":           {key: "cpu_quota", kind: kindNumber},
-	"cpu-rt-period":       {key: "cpu_rt_period", kind: kindNumber},
-	"cpu-rt-runtime":      {key: "cpu_rt_runtime", kind: kindNumber},
-	"cpu-shares":          {key: "cpu_shares", kind: kindNumber},
-	"cpuset-cpus":         {key: "cpuset"},
-	"device":              {key: "devices", kind: kindList},
-	"device-cgroup-rule":  {key: "device_cgroup_rules", kind: kindList},
+	"cap-add":             {Key: "cap_add", Kind: FlagList},
+	"cap-drop":            {Key: "cap_drop", Kind: FlagList},
+	"cgroup-parent":       {Key: "cgroup_parent"},
+	"cgroupns":            {Key: "cgroup", Kind: FlagWord, Words: []string{"host", "private"}},
+	"cpu-period":          {Key: "cpu_period", Kind: FlagInt},
+	"cpu-quota":           {Key: "cpu_quota", Kind: FlagInt},
+	"cpu-rt-period":       {Key: "cpu_rt_period", Kind: FlagInt},
+	"cpu-rt-runtime":      {Key: "cpu_rt_runtime", Kind: FlagInt},
+	"cpu-shares":          {Key: "cpu_shares", Kind: FlagInt},
+	"cpuset-cpus":         {Key: "cpuset"},
+	"device":              {Key: "devices", Kind: FlagList},
+	"device-cgroup-rule":  {Key: "device_cgroup_rules", Kind: FlagList},
 	"device-read-bps":     {},
 	"device-read-iops":    {},
 	"device-write-bps":    {},
 	"device-write-iops":   {},
-	"dns":                 {key: "dns", kind: kindAddr},
-	"dns-option":          {key: "dns_opt", kind: kindList},
-	"dns-search":          {key: "dns_search", kind: kindList},
-	"domainname":          {key: "domainname"},
+	"dns":                 {Key: "dns", Kind: FlagAddr},
+	"dns-option":          {Key: "dns_opt", Kind: FlagList},
+	"dns-search":          {Key: "dns_search", Kind: FlagList},
+	"domainname":          {Key: "domainname"},
 	"gpus":                {},
-	"group-add":           {key: "group_add", kind: kindList},
-	"init":                {key: "init", kind: kindTruth},
-	"ipc":                 {key: "ipc", kind: kindWord, words: []string{"none", "private", "shareable", "host"}},
+	"group-add":           {Key: "group_add", Kind: FlagList},
+	"init":                {Key: "init", Kind: FlagBool},
+	"ipc":                 {Key: "ipc", Kind: FlagWord, Words: []string{"none", "private", "shareable", "host"}},
 	"log-driver":          {},
-	"log-opt":             {kind: kindPair},
-	"mac-address":         {key: "mac_address", kind: kindMAC},
-	"memory-swap":         {key: "memswap_limit", kind: kindNumber},
-	"memory-swappiness":   {key: "mem_swappiness", kind: kindNumber},
-	"oom-kill-disable":    {key: "oom_kill_disable", kind: kindTruth},
-	"oom-score-adj":       {key: "oom_score_adj", kind: kindNumber},
-	"pid":                 {key: "pid", kind: kindWord, words: []string{"host"}},
-	"platform":            {key: "platform"},
-	"privileged":          {key: "privileged", kind: kindTruth},
-	"read-only":           {key: "read_only", kind: kindTruth},
-	"runtime":             {key: "runtime"},
-	"security-opt":        {key: "security_opt", kind: kindList},
-	"shm-size":            {key: "shm_size", kind: kindNumber},
-	"storage-opt":         {key: "storage_opt", kind: kindPair},
-	"sysctl":              {key: "sysctls", kind: kindPair},
-	"tmpfs":               {key: "tmpfs", kind: kindList},
-	"tty":                 {key: "tty", kind: kindTruth},
-	"ulimit":              {kind: kindPair},
-	"user":                {key: "user"},
-	"userns":              {key: "userns_mode", kind: kindWord, words: []string{"host"}},
-	"uts":                 {key: "uts", kind: kindWord, words: []string{"host"}},
-	"workdir":             {key: "working_dir"},
+	"log-opt":             {Kind: FlagPair},
+	"mac-address":         {Key: "mac_address", Kind: FlagMAC},
+	"memory-swap":         {Key: "memswap_limit", Kind: FlagInt},
+	"memory-swappiness":   {Key: "mem_swappiness", Kind: FlagInt},
+	"oom-kill-disable":    {Key: "oom_kill_disable", Kind: FlagBool},
+	"oom-score-adj":       {Key: "oom_score_adj", Kind: FlagInt},
+	"pid":                 {Key: "pid", Kind: FlagWord, Words: []string{"host"}},
+	"platform":            {Key: "platform"},
+	"privileged":          {Key: "privileged", Kind: FlagBool},
+	"read-only":           {Key: "read_only", Kind: FlagBool},
+	"runtime":             {Key: "runtime"},
+	"security-opt":        {Key: "security_opt", Kind: FlagList},
+	"shm-size":            {Key: "shm_size", Kind: FlagInt},
+	"storage-opt":         {Key: "storage_opt", Kind: FlagPair},
+	"sysctl":              {Key: "sysctls", Kind: FlagPair},
+	"tmpfs":               {Key: "tmpfs", Kind: FlagList},
+	"tty":                 {Key: "tty", Kind: FlagBool},
+	"ulimit":              {Kind: FlagPair},
+	"user":                {Key: "user"},
+	"userns":              {Key: "userns_mode", Kind: FlagWord, Words: []string{"host"}},
+	"uts":                 {Key: "uts", Kind: FlagWord, Words: []string{"host"}},
+	"workdir":             {Key: "working_dir"},
+}
+
+// FormOf is the form of a flag's values. It knows only the flags that a Service may
+// carry.
+func FormOf(flag string) (form FlagForm, known bool) {
+	form, known = runFlags[flag]
+	return form, known
 }
 
 // accepts says why value is none of the form, or "".
-func (f form) accepts(value string) string {
-	switch f.kind {
-	case kindTruth:
+func (f FlagForm) accepts(value string) string {
+	switch f.Kind {
+	case FlagBool:
 		if value != "true" && value != "false" {
 			return "neither true nor false"
 		}
-	case kindNumber:
+	case FlagInt:
 		if _, err := strconv.ParseInt(value, 10, 64); err != nil {
 			return "no number"
 		}
-	case kindPair:
+	case FlagPair:
 		if name, _, ok := strings.Cut(value, "="); !ok || name == "" {
 			return "not of the form name=value"
 		}
-	case kindAddr:
+	case FlagAddr:
 		if _, err := netip.ParseAddr(value); err != nil {
 			return "no IP address"
 		}
-	case kindMAC:
+	case FlagMAC:
 		if mac, err := net.ParseMAC(value); err != nil || len(mac) != 6 {
 			return "no Ethernet address"
 		}
-	case kindWord:
-		if !slices.Contains(f.words, value) {
-			return "none of " + strings.Join(f.words, ", ")
+	case FlagWord:
+		if !slices.Contains(f.Words, value) {
+			return "none of " + strings.Join(f.Words, ", ")
 		}
-	case kindText, kindList:
+	case FlagText, FlagList:
 		if value == "" {
 			return "empty"
 		}

@@ -31,6 +31,7 @@ var allowed = []struct {
 	{"cmd/...", []string{"..."}},
 	{"test/...", []string{"..."}},
 	{"framework", []string{"framework/...", "linker/record", "linker/api"}},
+	{"framework/compose", []string{"framework/app", "linker/record"}},
 	{"framework/place", []string{"framework/app", "linker/record"}},
 	{"framework/deploy", []string{"framework/app", "linker/record"}},
 	{"framework/store", []string{"framework/app", "linker/record"}},
@@ -54,15 +55,9 @@ func TestImports(t *testing.T) {
 		if strings.HasSuffix(f, "_test.go") {
 			continue
 		}
-		pkg := path.Dir(f)
-		tree, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, f), nil, parser.ImportsOnly)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, spec := range tree.Imports {
-			imported, _ := strconv.Unquote(spec.Path.Value)
+		for _, imported := range imports(t, f) {
 			ours, ok := strings.CutPrefix(imported, module+"/")
-			if ok && !mayImport(pkg, ours) {
+			if ok && !mayImport(path.Dir(f), ours) {
 				t.Errorf("%s imports %s: the import table does not allow it", f, imported)
 			}
 		}
@@ -85,6 +80,37 @@ func mayImport(pkg, imported string) bool {
 		}
 	}
 	return false
+}
+
+// pure are the packages that import nothing of third parties: the standard library,
+// and what the table allows.
+var pure = []string{"framework/app", "framework/place", "framework/deploy"}
+
+func TestPurePackages(t *testing.T) {
+	for _, f := range goFiles(t) {
+		if !slices.Contains(pure, path.Dir(f)) || strings.HasSuffix(f, "_test.go") {
+			continue
+		}
+		for _, imported := range imports(t, f) {
+			if host, _, _ := strings.Cut(imported, "/"); strings.Contains(host, ".") {
+				t.Errorf("%s imports %s: package %s may import the standard library and ours only", f, imported, path.Dir(f))
+			}
+		}
+	}
+}
+
+// imports lists what a file imports.
+func imports(t *testing.T, f string) (paths []string) {
+	t.Helper()
+	tree, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, f), nil, parser.ImportsOnly)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, spec := range tree.Imports {
+		imported, _ := strconv.Unquote(spec.Path.Value)
+		paths = append(paths, imported)
+	}
+	return paths
 }
 
 // matches knows exact paths and trailing "...", as the go command does.
@@ -163,12 +189,8 @@ func TestKernelCodeIsMarked(t *testing.T) {
 		if strings.HasSuffix(f, "_linux.go") || strings.HasSuffix(f, "_linux_test.go") || strings.HasPrefix(f, "test/bench/") {
 			continue
 		}
-		tree, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, f), nil, parser.ImportsOnly)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, spec := range tree.Imports {
-			if p, _ := strconv.Unquote(spec.Path.Value); p == "github.com/vishvananda/netlink" {
+		for _, p := range imports(t, f) {
+			if p == "github.com/vishvananda/netlink" {
 				t.Errorf("%s imports %s but is not named _linux.go", f, p)
 			}
 		}

@@ -1,13 +1,15 @@
-package app
+package compose
 
 import (
 	"encoding/csv"
 	"fmt"
 	"strconv"
 	"strings"
+
+	"tombolo/framework/app"
 )
 
-func (s *Service) deployTree(t tree) {
+func (t tree) deploy(s *app.Service) {
 	deploy := tree{}
 	if s.Global {
 		deploy["mode"] = "global"
@@ -35,18 +37,18 @@ func (s *Service) deployTree(t tree) {
 	placement := tree{}
 	placement.list("constraints", constraints)
 	deploy.below("placement", placement)
-	s.Restart.into(t, deploy)
+	t.restart(s.Restart, deploy)
 	t.below("deploy", deploy)
 }
 
 // into is the short restart where that says all.
-func (r Restart) into(service, deploy tree) {
-	if r.Delay == 0 && r.Window == 0 && (r.MaxAttempts == 0 || r.Condition == RestartOnFailure) {
-		word := map[string]string{RestartNone: "no", RestartAny: "always", RestartOnFailure: "on-failure"}[r.Condition]
+func (t tree) restart(r app.Restart, deploy tree) {
+	if r.Delay == 0 && r.Window == 0 && (r.MaxAttempts == 0 || r.Condition == app.RestartOnFailure) {
+		word := map[string]string{app.RestartNone: "no", app.RestartAny: "always", app.RestartOnFailure: "on-failure"}[r.Condition]
 		if r.MaxAttempts > 0 {
 			word += ":" + strconv.Itoa(r.MaxAttempts)
 		}
-		service["restart"] = word
+		t["restart"] = word
 		return
 	}
 	policy := tree{"condition": r.Condition}
@@ -70,7 +72,7 @@ func integer(n int64) string {
 	return strconv.FormatInt(n, 10)
 }
 
-func (b *Build) tree() tree {
+func buildTree(b *app.Build) tree {
 	t := tree{}
 	set(t, "context", escape(b.Context))
 	set(t, "dockerfile_inline", escape(b.Inline))
@@ -112,30 +114,30 @@ func (t tree) in(key string) tree {
 }
 
 // flagTree undoes docker: it says Docker's flags in Compose's words.
-func (s *Service) flagTree(t tree) {
+func (t tree) flags(s *app.Service) {
 	for _, f := range s.Docker {
-		form := runFlags[f.Name]
+		form, _ := app.FormOf(f.Name)
 		name, value, _ := strings.Cut(f.Value, "=")
 		switch {
-		case form.key == "":
+		case form.Key == "":
 			t.specialFlag(f)
-		case form.kind == kindList, form.kind == kindAddr:
-			t.append(form.key, escape(f.Value))
-		case form.kind == kindPair:
-			t.in(form.key)[name] = escape(value)
-		case form.kind == kindTruth:
-			t[form.key] = f.Value == "true"
-		case form.kind == kindNumber:
+		case form.Kind == app.FlagList, form.Kind == app.FlagAddr:
+			t.append(form.Key, escape(f.Value))
+		case form.Kind == app.FlagPair:
+			t.in(form.Key)[name] = escape(value)
+		case form.Kind == app.FlagBool:
+			t[form.Key] = f.Value == "true"
+		case form.Kind == app.FlagInt:
 			n, _ := strconv.ParseInt(f.Value, 10, 64) // check has seen that it is one
-			t[form.key] = n
+			t[form.Key] = n
 		default:
-			t[form.key] = escape(f.Value)
+			t[form.Key] = escape(f.Value)
 		}
 	}
 }
 
 // specialFlag is for flags that are a part of what a key says.
-func (t tree) specialFlag(f Flag) {
+func (t tree) specialFlag(f app.Flag) {
 	device, amount, _ := cutLast(f.Value, ":")
 	switch f.Name {
 	case "ulimit":

@@ -1,4 +1,4 @@
-package app
+package compose
 
 import (
 	"context"
@@ -6,10 +6,13 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"tombolo/framework/app"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -61,7 +64,7 @@ func golden(t *testing.T, dir, name, got string) {
 	}
 }
 
-func warningLines(warnings []Warning) string {
+func warningLines(warnings []app.Warning) string {
 	var out strings.Builder
 	for _, w := range warnings {
 		out.WriteString("# warning: " + w.Error() + "\n")
@@ -76,7 +79,7 @@ func TestLoad(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			text, err := a.Canonical()
+			text, err := Canonical(a)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -90,13 +93,13 @@ func TestLoad(t *testing.T) {
 	}
 }
 
-func sameOverJSON(t *testing.T, a *App) {
+func sameOverJSON(t *testing.T, a *app.App) {
 	t.Helper()
 	data, err := json.Marshal(a)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var again App
+	var again app.App
 	if err := json.Unmarshal(data, &again); err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +113,7 @@ func sameOverJSON(t *testing.T, a *App) {
 }
 
 // sameAgain loads the canonical text: it must mean what it was made of.
-func sameAgain(t *testing.T, a *App, text []byte) {
+func sameAgain(t *testing.T, a *app.App, text []byte) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "compose.yaml")
 	if err := os.WriteFile(file, text, 0o644); err != nil {
@@ -123,7 +126,7 @@ func sameAgain(t *testing.T, a *App, text []byte) {
 	if diff := cmp.Diff(a, again); diff != "" {
 		t.Errorf("canonical text (-want +got):\n%s", diff)
 	}
-	textAgain, err := again.CanonicalJSON()
+	textAgain, err := CanonicalJSON(again)
 	if err != nil || !json.Valid(textAgain) {
 		t.Errorf("CanonicalJSON: %v", err)
 	}
@@ -183,7 +186,7 @@ func TestOptions(t *testing.T) {
 			for name := range a.Services {
 				got = append(got, name)
 			}
-			sortBy(got, func(s string) string { return s })
+			slices.Sort(got)
 			if a.Name != c.app || !cmp.Equal(c.want, got) {
 				t.Errorf("app %s with %v, want %s with %v", a.Name, got, c.app, c.want)
 			}

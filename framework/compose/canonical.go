@@ -1,4 +1,4 @@
-package app
+package compose
 
 import (
 	"encoding/json"
@@ -9,14 +9,18 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v4"
+
+	"tombolo/framework/app"
 )
 
 // Canonical is the App as a Compose file: everything in its long form, names in
 // full, defaults left out. Loaded again, it makes an equal App.
-func (a *App) Canonical() ([]byte, error) { return yaml.Marshal(a.compose()) }
+func Canonical(a *app.App) ([]byte, error) { return yaml.Marshal(fileTree(a)) }
 
 // CanonicalJSON is Canonical in JSON, which is a Compose file too.
-func (a *App) CanonicalJSON() ([]byte, error) { return json.MarshalIndent(a.compose(), "", "  ") }
+func CanonicalJSON(a *app.App) ([]byte, error) {
+	return json.MarshalIndent(fileTree(a), "", "  ")
+}
 
 // tree is a mapping of a Compose file.
 type tree map[string]any
@@ -69,17 +73,17 @@ func escapeAll(list []string) []string {
 	return escaped
 }
 
-func (a *App) compose() tree {
+func fileTree(a *app.App) tree {
 	root := tree{"name": a.Name}
 	if a.Strict {
-		root[extension] = tree{"isolation": "links"}
+		root[app.Extension] = tree{"isolation": "links"}
 	}
 	services := tree{}
 	for name, s := range a.Services {
-		services[name] = a.service(&s)
+		services[name] = serviceTree(a, &s)
 	}
 	root["services"] = services
-	root.below("networks", a.networkTree())
+	root.below("networks", networkTree(a))
 	volumes := tree{}
 	for key, v := range a.Volumes {
 		t := tree{"name": v.Name}
@@ -95,7 +99,7 @@ func (a *App) compose() tree {
 
 // networkTree names every network of a service. Those of a service without a way
 // out are internal.
-func (a *App) networkTree() tree {
+func networkTree(a *app.App) tree {
 	networks := tree{}
 	for _, s := range a.Services {
 		for name := range s.Networks {
@@ -110,11 +114,11 @@ func (a *App) networkTree() tree {
 	return networks
 }
 
-func (a *App) service(s *Service) tree {
+func serviceTree(a *app.App, s *app.Service) tree {
 	t := tree{}
 	set(t, "image", escape(s.Image))
 	if s.Build != nil {
-		t["build"] = s.Build.tree()
+		t["build"] = buildTree(s.Build)
 	}
 	set(t, "pull_policy", s.PullPolicy)
 	set(t, "container_name", s.ContainerName)
@@ -130,20 +134,20 @@ func (a *App) service(s *Service) tree {
 	if s.StopGrace > 0 {
 		t["stop_grace_period"] = s.StopGrace.Truncate(time.Microsecond).String()
 	}
-	s.reachTree(t)
-	s.portTree(t)
-	t["volumes"] = a.mountTrees(s)
+	t.reach(s)
+	t.ports(s)
+	t["volumes"] = mountTrees(a, s)
 	if s.Health != nil {
-		t.below("healthcheck", s.Health.tree())
+		t.below("healthcheck", healthTree(s.Health))
 	}
-	s.deployTree(t)
-	s.flagTree(t)
+	t.deploy(s)
+	t.flags(s)
 	maps.DeleteFunc(t, func(_ string, v any) bool { list, ok := v.([]tree); return ok && len(list) == 0 })
 	return t
 }
 
 // reachTree is what a service says of networks and other services.
-func (s *Service) reachTree(t tree) {
+func (t tree) reach(s *app.Service) {
 	set(t, "network_mode", s.NetworkMode)
 	networks := tree{}
 	for name, aliases := range s.Networks {
@@ -154,7 +158,7 @@ func (s *Service) reachTree(t tree) {
 	t.below("networks", networks)
 	var links, external []string
 	for _, l := range s.Links {
-		text := linkName(l)
+		text := l.Target()
 		if l.Alias != "" {
 			text += ":" + l.Alias
 		}
@@ -181,12 +185,12 @@ func (s *Service) reachTree(t tree) {
 	if s.NeverReplace {
 		ours["replace"] = "never"
 	}
-	t.below(extension, ours)
+	t.below(app.Extension, ours)
 }
 
-func (s *Service) portTree(t tree) {
+func (t tree) ports(s *app.Service) {
 	var ports []tree
-	published := map[Expose]bool{}
+	published := map[app.Expose]bool{}
 	for _, p := range s.Ports {
 		port := tree{"target": p.Target, "protocol": p.Proto, "mode": "host"}
 		switch {
@@ -198,19 +202,19 @@ func (s *Service) portTree(t tree) {
 		set(port, "host_ip", p.HostIP)
 		set(port, "name", p.Name)
 		ports = append(ports, port)
-		published[Expose{Number: p.Target, Proto: p.Proto}] = true
+		published[app.Expose{Number: p.Target, Proto: p.Proto}] = true
 	}
 	t["ports"] = ports
 	var expose []string
 	for _, e := range s.Expose {
-		if !published[Expose{Number: e.Number, Proto: e.Proto}] {
+		if !published[app.Expose{Number: e.Number, Proto: e.Proto}] {
 			expose = append(expose, fmt.Sprintf("%d/%s", e.Number, e.Proto))
 		}
 	}
 	t.list("expose", expose)
 }
 
-func (a *App) mountTrees(s *Service) []tree {
+func mountTrees(a *app.App, s *app.Service) []tree {
 	keys := map[string]string{}
 	for _, key := range slices.Sorted(maps.Keys(a.Volumes)) {
 		keys[a.Volumes[key].Name] = key
@@ -219,18 +223,18 @@ func (a *App) mountTrees(s *Service) []tree {
 	for _, m := range s.Mounts {
 		t := tree{"type": m.Type, "target": escape(m.Target)}
 		set(t, "source", escape(m.Source))
-		if key, ok := keys[m.Source]; ok && m.Type == MountVolume {
+		if key, ok := keys[m.Source]; ok && m.Type == app.MountVolume {
 			t["source"] = key
 		}
 		set(t, "read_only", m.ReadOnly)
-		t.below(m.Type, m.optionTree())
+		t.below(m.Type, optionTree(m))
 		mounts = append(mounts, t)
 	}
 	return mounts
 }
 
 // optionTree undoes mountOptions: "tmpfs-size" is size below tmpfs.
-func (m Mount) optionTree() tree {
+func optionTree(m app.Mount) tree {
 	t, labels := tree{}, map[string]string{}
 	for key, value := range m.Options {
 		name := strings.TrimPrefix(key, m.Type+"-")
@@ -249,14 +253,14 @@ func (m Mount) optionTree() tree {
 		}
 	}
 	t.pairs("labels", labels)
-	if m.Type == MountBind {
+	if m.Type == app.MountBind {
 		t["create_host_path"] = m.Create
 		set(t, "selinux", m.SELinux)
 	}
 	return t
 }
 
-func (h *Health) tree() tree {
+func healthTree(h *app.Health) tree {
 	t := tree{}
 	t.list("test", h.Test)
 	t.duration("interval", h.Interval)

@@ -1,10 +1,12 @@
-package app
+package compose
 
 import (
 	"strconv"
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/types"
+
+	"tombolo/framework/app"
 )
 
 // deploy maps deploy and what Compose has beside it for the same.
@@ -13,28 +15,28 @@ func (s *serviceMapping) deploy() {
 	if d == nil {
 		d = &types.DeployConfig{}
 	}
-	p := s.path.to("deploy")
+	p := s.path.To("deploy")
 	switch d.Mode {
 	case "", "replicated":
 	case "global":
 		s.out.Global = true
 	default:
-		s.report.problem(p.to("mode"), "%s is not supported, only replicated and global", d.Mode)
+		s.report.Problem(p.To("mode"), "%s is not supported, only replicated and global", d.Mode)
 	}
 	if d.EndpointMode != "" && d.EndpointMode != "dnsrr" {
-		s.report.problem(p.to("endpoint_mode"), "%s is not supported yet, only dnsrr: names answer with the instances' own addresses", d.EndpointMode)
+		s.report.Problem(p.To("endpoint_mode"), "%s is not supported yet, only dnsrr: names answer with the instances' own addresses", d.EndpointMode)
 	}
 	s.replicas(d)
 	s.restart(d.RestartPolicy)
 	for i, text := range d.Placement.Constraints {
-		s.constraint(text, p.to("placement", "constraints").item(i))
+		s.constraint(text, p.To("placement", "constraints").Item(i))
 	}
 }
 
 func (s *serviceMapping) replicas(d *types.DeployConfig) {
 	s.out.Replicas = s.in.GetScale()
 	if s.in.Scale != nil && d.Replicas != nil && *s.in.Scale != *d.Replicas {
-		s.report.problem(s.path.to("scale"), "says %d, deploy.replicas says %d", *s.in.Scale, *d.Replicas)
+		s.report.Problem(s.path.To("scale"), "says %d, deploy.replicas says %d", *s.in.Scale, *d.Replicas)
 	}
 }
 
@@ -44,57 +46,57 @@ func (s *serviceMapping) restart(policy *types.RestartPolicy) {
 	if policy == nil {
 		return
 	}
-	r := Restart{Condition: RestartAny, Delay: duration(policy.Delay), Window: duration(policy.Window)}
+	r := app.Restart{Condition: app.RestartAny, Delay: duration(policy.Delay), Window: duration(policy.Window)}
 	if policy.MaxAttempts != nil {
 		r.MaxAttempts = int(min(*policy.MaxAttempts, 1<<30))
 	}
-	p := s.path.to("deploy", "restart_policy")
+	p := s.path.To("deploy", "restart_policy")
 	switch policy.Condition {
-	case "", RestartAny, RestartNone, RestartOnFailure:
+	case "", app.RestartAny, app.RestartNone, app.RestartOnFailure:
 		if policy.Condition != "" {
 			r.Condition = policy.Condition
 		}
 	default:
-		s.report.problem(p.to("condition"), "%s is not supported, only none, on-failure and any", policy.Condition)
+		s.report.Problem(p.To("condition"), "%s is not supported, only none, on-failure and any", policy.Condition)
 	}
 	if s.in.Restart != "" && s.out.Restart.Condition != r.Condition {
-		s.report.warn(s.path.to("restart"), "deploy.restart_policy says otherwise, and wins")
+		s.report.Warn(s.path.To("restart"), "deploy.restart_policy says otherwise, and wins")
 	}
 	s.out.Restart = r
 }
 
-func (s *serviceMapping) simpleRestart() Restart {
+func (s *serviceMapping) simpleRestart() app.Restart {
 	word, attempts, limited := strings.Cut(s.in.Restart, ":")
 	if limited && word != types.RestartPolicyOnFailure {
-		s.report.problem(s.path.to("restart"), "only on-failure takes a number of attempts")
+		s.report.Problem(s.path.To("restart"), "only on-failure takes a number of attempts")
 	}
 	switch word {
 	case types.RestartPolicyNo:
-		return Restart{Condition: RestartNone}
+		return app.Restart{Condition: app.RestartNone}
 	case "", types.RestartPolicyAlways, types.RestartPolicyUnlessStopped:
-		return Restart{Condition: RestartAny}
+		return app.Restart{Condition: app.RestartAny}
 	case types.RestartPolicyOnFailure:
 		n, err := strconv.Atoi(attempts)
 		if attempts != "" && (err != nil || n < 0) {
-			s.report.problem(s.path.to("restart"), "%q is no number of attempts", attempts)
+			s.report.Problem(s.path.To("restart"), "%q is no number of attempts", attempts)
 		}
-		return Restart{Condition: RestartOnFailure, MaxAttempts: n}
+		return app.Restart{Condition: app.RestartOnFailure, MaxAttempts: n}
 	}
-	s.report.problem(s.path.to("restart"), "%q is not supported, only no, always, on-failure[:N] and unless-stopped", s.in.Restart)
-	return Restart{Condition: RestartAny}
+	s.report.Problem(s.path.To("restart"), "%q is not supported, only no, always, on-failure[:N] and unless-stopped", s.in.Restart)
+	return app.Restart{Condition: app.RestartAny}
 }
 
 // freeRuns lets the services that others wait for to complete end: where their
 // file names no policy, they are not started again as a cluster's services are.
-func (m *mapping) freeRuns(a *App) {
+func (m *mapping) freeRuns(a *app.App) {
 	for _, s := range a.Services {
 		for name, d := range s.DependsOn {
 			job, ok := a.Services[name]
-			if d.Condition != Completed || !ok {
+			if d.Condition != app.Completed || !ok {
 				continue
 			}
 			if in := m.project.Services[name]; in.Restart == "" && (in.Deploy == nil || in.Deploy.RestartPolicy == nil) {
-				job.Restart = Restart{Condition: RestartNone}
+				job.Restart = app.Restart{Condition: app.RestartNone}
 				a.Services[name] = job
 			}
 		}
@@ -102,13 +104,13 @@ func (m *mapping) freeRuns(a *App) {
 }
 
 // constraint maps "node.hostname == h1" and "node.labels.zone != b".
-func (s *serviceMapping) constraint(text string, p keyPath) {
+func (s *serviceMapping) constraint(text string, p app.Path) {
 	for _, op := range []string{"==", "!="} {
 		left, right, ok := strings.Cut(text, op)
 		if !ok {
 			continue
 		}
-		c := Constraint{Attribute: strings.TrimSpace(left), Op: op, Value: strings.TrimSpace(right)}
+		c := app.Constraint{Attribute: strings.TrimSpace(left), Op: op, Value: strings.TrimSpace(right)}
 		label, isLabel := strings.CutPrefix(c.Attribute, "node.labels.")
 		switch {
 		case c.Attribute == "node.hostname":
@@ -116,13 +118,13 @@ func (s *serviceMapping) constraint(text string, p keyPath) {
 		case isLabel:
 			c.Attribute = label
 		default:
-			s.report.problem(p, "%s is not supported, only node.hostname and node.labels.NAME", c.Attribute)
+			s.report.Problem(p, "%s is not supported, only node.hostname and node.labels.NAME", c.Attribute)
 			return
 		}
 		s.out.Constraints = append(s.out.Constraints, c)
 		return
 	}
-	s.report.problem(p, "%q is not of the form node.hostname == NAME, or with !=", text)
+	s.report.Problem(p, "%q is not of the form node.hostname == NAME, or with !=", text)
 }
 
 // resources maps deploy.resources and the older keys, which may say the same
@@ -134,13 +136,13 @@ func (s *serviceMapping) resources() {
 	}
 	p := s.path
 	r := &s.out.Resources
-	r.CPULimit = agree(s, p.to("cpus"), exact(s.in.CPUS), exact(limits.NanoCPUs.Value()))
-	r.MemLimit = agree(s, p.to("mem_limit"), int64(s.in.MemLimit), int64(limits.MemoryBytes))
-	r.PIDsLimit = agree(s, p.to("pids_limit"), s.in.PidsLimit, limits.Pids)
+	r.CPULimit = agree(s, p.To("cpus"), exact(s.in.CPUS), exact(limits.NanoCPUs.Value()))
+	r.MemLimit = agree(s, p.To("mem_limit"), int64(s.in.MemLimit), int64(limits.MemoryBytes))
+	r.PIDsLimit = agree(s, p.To("pids_limit"), s.in.PidsLimit, limits.Pids)
 	r.CPUs = exact(reservations.NanoCPUs.Value())
-	r.MemBytes = agree(s, p.to("mem_reservation"), int64(s.in.MemReservation), int64(reservations.MemoryBytes))
+	r.MemBytes = agree(s, p.To("mem_reservation"), int64(s.in.MemReservation), int64(reservations.MemoryBytes))
 	if reservations.Pids != 0 {
-		s.report.problem(p.to("deploy", "resources", "reservations", "pids"), "process IDs can be limited, not reserved")
+		s.report.Problem(p.To("deploy", "resources", "reservations", "pids"), "process IDs can be limited, not reserved")
 	}
 }
 
@@ -152,12 +154,12 @@ func orEmpty(r *types.Resource) *types.Resource {
 }
 
 // agree is the one of two values that is set.
-func agree[N float64 | int64](s *serviceMapping, p keyPath, old, deploy N) N {
+func agree[N float64 | int64](s *serviceMapping, p app.Path, old, deploy N) N {
 	if old == 0 {
 		return deploy
 	}
 	if deploy != 0 && deploy != old {
-		s.report.problem(p, "says %v, deploy.resources says %v", old, deploy)
+		s.report.Problem(p, "says %v, deploy.resources says %v", old, deploy)
 	}
 	return old
 }

@@ -1,4 +1,4 @@
-package app
+package compose
 
 import (
 	"fmt"
@@ -10,6 +10,8 @@ import (
 	"sync"
 
 	"github.com/sirupsen/logrus"
+
+	"tombolo/framework/app"
 )
 
 var (
@@ -22,7 +24,7 @@ var (
 
 // place makes a Problem of a message of compose-go's: it has no positions, but
 // most messages name a key or a line.
-func (l *loading) place(text string) Problem {
+func (l *loading) place(text string) app.Problem {
 	text = spaceInText.ReplaceAllString(strings.TrimSuffix(text, ": invalid compose project"), " ")
 	file := l.sources.files[0].name
 	for _, s := range l.sources.files {
@@ -36,26 +38,26 @@ func (l *loading) place(text string) Problem {
 		return lineProblem(file, text)
 	}
 	if m := fileInText.FindStringSubmatch(text); m != nil {
-		return Problem{Position: l.sources.mention(regexp.QuoteMeta(filepath.Base(m[1])) + "$"), Text: m[0]}
+		return app.Problem{Position: l.sources.mention(regexp.QuoteMeta(filepath.Base(m[1])) + "$"), Text: m[0]}
 	}
 	key := strings.TrimRight(keyInText.FindString(text), ".-")
 	if key == "" {
-		return Problem{Position: Position{File: file}, Text: text}
+		return app.Problem{Position: app.Position{File: file}, Text: text}
 	}
 	return l.placeKey(key, text)
 }
 
 // lineProblem gives a YAML library's "line 3, column 4: text" its place.
-func lineProblem(file, text string) Problem {
+func lineProblem(file, text string) app.Problem {
 	found := lineInText.FindAllStringSubmatchIndex(text, -1)
 	if len(found) == 0 {
-		return Problem{Position: Position{File: file}, Text: "bad YAML: " + text}
+		return app.Problem{Position: app.Position{File: file}, Text: "bad YAML: " + text}
 	}
 	last := lineInText.FindStringSubmatch(text[found[len(found)-1][0]:])
 	line, _ := strconv.Atoi(last[1])
 	column, _ := strconv.Atoi(last[2]) // 0 where there is none
-	return Problem{
-		Position: Position{File: file, Line: line, Column: column},
+	return app.Problem{
+		Position: app.Position{File: file, Line: line, Column: column},
 		Text:     "bad YAML: " + text[found[len(found)-1][1]:],
 	}
 }
@@ -66,8 +68,8 @@ var rewording = strings.NewReplacer(
 	"failed to cast to expected type: ", "",
 )
 
-func (l *loading) placeKey(key, text string) Problem {
-	p := at(strings.FieldsFunc(key, func(r rune) bool { return strings.ContainsRune(".[]", r) })...)
+func (l *loading) placeKey(key, text string) app.Problem {
+	p := app.Path(strings.FieldsFunc(key, func(r rune) bool { return strings.ContainsRune(".[]", r) }))
 	text = strings.TrimPrefix(text, "error while interpolating ")
 	if _, template, ok := strings.Cut(text, "You may need to escape any $ with another $. "); ok {
 		text = fmt.Sprintf("bad variable in %q; a $ of the text's own is written $$", template)
@@ -75,7 +77,7 @@ func (l *loading) placeKey(key, text string) Problem {
 	if rest, ok := strings.CutPrefix(text, key); ok {
 		text = strings.TrimLeft(rest, ":[]. ")
 	}
-	return Problem{Position: l.sources.find(p), Path: p.String(), Text: rewording.Replace(text)}
+	return app.Problem{Position: l.sources.find(p), Path: p.String(), Text: rewording.Replace(text)}
 }
 
 // logging guards the one logger that compose-go writes its warnings to.
@@ -108,27 +110,27 @@ func (h logHook) Fire(entry *logrus.Entry) error {
 	if strings.Contains(text, "attribute `version` is obsolete") {
 		return nil // said with its position already
 	}
-	var where Position
+	var where app.Position
 	if _, rest, ok := strings.Cut(text, `The "`); ok {
 		name, _, _ := strings.Cut(rest, `"`)
 		where = h.loading.sources.mention(`\$\{?` + regexp.QuoteMeta(name) + `\b`)
 	}
-	h.loading.report.warnings = add(h.loading.report.warnings, Problem{Position: where, Text: text})
+	h.loading.report.AddWarning(app.Warning{Position: where, Text: text})
 	return nil
 }
 
 // mention is the place of the first scalar that matches.
-func (ss *sources) mention(expression string) Position {
+func (ss *sources) mention(expression string) app.Position {
 	uses := regexp.MustCompile(expression)
 	for _, s := range ss.files {
 		for _, doc := range s.docs {
 			if n := findScalar(doc, uses); n != nil {
-				return Position{File: s.name, Line: n.Line, Column: n.Column}
+				return app.Position{File: s.name, Line: n.Line, Column: n.Column}
 			}
 		}
 	}
 	if len(ss.files) == 0 {
-		return Position{}
+		return app.Position{}
 	}
-	return Position{File: ss.files[0].name}
+	return app.Position{File: ss.files[0].name}
 }

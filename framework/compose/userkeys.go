@@ -1,13 +1,15 @@
-package app
+package compose
 
 import (
 	"reflect"
 	"strings"
+
+	"tombolo/framework/app"
 )
 
 // hasUserKeys reports whether the keys below p are names of the user's: none of
-// them is an extension, however it begins.
-func hasUserKeys(p keyPath) bool {
+// them is an app.Extension, however it begins.
+func hasUserKeys(p app.Path) bool {
 	tree := known()
 	for _, key := range p {
 		if strings.HasPrefix(key, "[") {
@@ -20,7 +22,7 @@ func hasUserKeys(p keyPath) bool {
 	return tree.below["*"] != nil || len(p) == 3 && p[2] == "storage_opt"
 }
 
-func isExtension(key string, p keyPath) bool {
+func isExtension(key string, p app.Path) bool {
 	return strings.HasPrefix(key, "x-") && !hasUserKeys(p)
 }
 
@@ -29,12 +31,12 @@ func isExtension(key string, p keyPath) bool {
 // better at the top of the file and below depends_on.
 const veil = "\x00"
 
-func veilKeys(value any, p keyPath) {
+func veilKeys(value any, p app.Path) {
 	switch v := value.(type) {
 	case map[string]any:
 		hidden := len(p) > 1 && p[len(p)-1] != "depends_on" && hasUserKeys(p)
 		for key, below := range v {
-			veilKeys(below, p.to(key))
+			veilKeys(below, p.To(key))
 			if hidden && strings.HasPrefix(key, "x-") {
 				delete(v, key)
 				v[veil+key] = below
@@ -42,7 +44,7 @@ func veilKeys(value any, p keyPath) {
 		}
 	case []any:
 		for i, item := range v {
-			veilKeys(item, p.item(i))
+			veilKeys(item, p.Item(i))
 		}
 	}
 }

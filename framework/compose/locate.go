@@ -1,17 +1,19 @@
-package app
+package compose
 
 import (
 	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
+
+	"tombolo/framework/app"
 )
 
 // find is where the key at p stands, or the nearest of its parents that stands
 // anywhere. Later files override earlier ones, so they are asked first; a service
 // that extends another is looked up there too.
-func (ss *sources) find(p keyPath) Position {
-	place := Position{}
+func (ss *sources) find(p app.Path) app.Position {
+	place := app.Position{}
 	best := 0
 	for _, s := range ss.ordered() {
 		for _, doc := range s.docs {
@@ -25,7 +27,7 @@ func (ss *sources) find(p keyPath) Position {
 		}
 	}
 	if best == 0 && len(ss.files) > 0 {
-		return Position{File: ss.files[0].name}
+		return app.Position{File: ss.files[0].name}
 	}
 	return place
 }
@@ -40,16 +42,16 @@ func (ss *sources) ordered() []*source {
 }
 
 // inBase looks below the service that the one at p extends.
-func (ss *sources) inBase(s *source, doc *yaml.Node, p keyPath, left int) (Position, int) {
+func (ss *sources) inBase(s *source, doc *yaml.Node, p app.Path, left int) (app.Position, int) {
 	if left == 0 || len(p) < 3 || p[0] != "services" {
-		return Position{}, 0
+		return app.Position{}, 0
 	}
 	extends := lookup(lookup(lookup(doc, "services"), p[1]), "extends")
 	name := first(scalars(lookup(extends, "service")), scalars(extends))
 	if name == "" {
-		return Position{}, 0
+		return app.Position{}, 0
 	}
-	base := at("services", name).to(p[2:]...)
+	base := app.Path{"services", name}.To(p[2:]...)
 	for _, other := range ss.files {
 		file := first(scalars(lookup(extends, "file")))
 		if file == "" && other != s || file != "" && !strings.HasSuffix(other.path, strings.TrimLeft(file, "./")) {
@@ -65,7 +67,7 @@ func (ss *sources) inBase(s *source, doc *yaml.Node, p keyPath, left int) (Posit
 			}
 		}
 	}
-	return Position{}, 0
+	return app.Position{}, 0
 }
 
 func first(lists ...[]string) string {
@@ -78,8 +80,8 @@ func first(lists ...[]string) string {
 }
 
 // descend follows p as far as the document goes.
-func (s *source) descend(n *yaml.Node, p keyPath) (Position, int) {
-	where := Position{File: s.name}
+func (s *source) descend(n *yaml.Node, p app.Path) (app.Position, int) {
+	where := app.Position{File: s.name}
 	for depth, key := range p {
 		at, value := child(n, key)
 		if at == nil {
@@ -174,12 +176,12 @@ func says(item *yaml.Node, key string) bool {
 }
 
 // has reports whether any file says something at exactly p.
-func (ss *sources) has(p keyPath) bool {
+func (ss *sources) has(p app.Path) bool {
 	return ss.value(p) != nil
 }
 
 // list is what the list at p holds, in the last file that has one.
-func (ss *sources) list(p keyPath) []*yaml.Node {
+func (ss *sources) list(p app.Path) []*yaml.Node {
 	if n := target(ss.value(p)); n != nil && n.Kind == yaml.SequenceNode {
 		return n.Content
 	}
@@ -187,11 +189,11 @@ func (ss *sources) list(p keyPath) []*yaml.Node {
 }
 
 // items is the length of that list.
-func (ss *sources) items(p keyPath) int {
+func (ss *sources) items(p app.Path) int {
 	return len(ss.list(p))
 }
 
-func (ss *sources) value(p keyPath) *yaml.Node {
+func (ss *sources) value(p app.Path) *yaml.Node {
 	for _, s := range ss.ordered() {
 		for _, n := range s.docs {
 			for _, key := range p {

@@ -1,4 +1,4 @@
-package app
+package compose
 
 import (
 	"maps"
@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/types"
+
+	"tombolo/framework/app"
 )
 
 // mapping makes an App of compose-go's project. It reports what it cannot map;
@@ -17,24 +19,24 @@ type mapping struct {
 	implied map[[2]string]bool // {from, to}: depends_on that only a link implies
 }
 
-func (m *mapping) app() *App {
-	a := &App{Name: m.project.Name, Services: map[string]Service{}}
+func (m *mapping) app() *app.App {
+	a := &app.App{Name: m.project.Name, Services: map[string]app.Service{}}
 	m.implied = map[[2]string]bool{}
-	m.report.disabled = map[string]bool{}
+	m.report.Inactive = map[string]bool{}
 	for name := range m.project.DisabledServices {
-		m.report.disabled[name] = true
+		m.report.Inactive[name] = true
 	}
-	a.Strict = m.isolation(m.project.Extensions[extension])
+	a.Strict = m.isolation(m.project.Extensions[app.Extension])
 	m.networks()
 	a.Volumes = m.volumes()
 	for _, name := range slices.Sorted(maps.Keys(m.project.Services)) {
-		s := &serviceMapping{mapping: m, in: m.project.Services[name], path: at("services", name)}
+		s := &serviceMapping{mapping: m, in: m.project.Services[name], path: app.Path{"services", name}}
 		s.out.Name = name
 		a.Services[name] = s.service(a.Name)
 	}
 	m.freeRuns(a)
 	m.breakLinks(a)
-	m.report.check(a)
+	a.Check(&m.report.Report)
 	return a
 }
 
@@ -42,11 +44,11 @@ func (m *mapping) app() *App {
 type serviceMapping struct {
 	*mapping
 	in   types.ServiceConfig
-	out  Service
-	path keyPath
+	out  app.Service
+	path app.Path
 }
 
-func (s *serviceMapping) service(project string) Service {
+func (s *serviceMapping) service(project string) app.Service {
 	s.image(project)
 	s.command()
 	s.out.ContainerName = s.in.ContainerName
@@ -63,7 +65,7 @@ func (s *serviceMapping) service(project string) Service {
 	s.external()
 	s.resources()
 	s.stop()
-	s.extend(s.in.Extensions[extension])
+	s.extend(s.in.Extensions[app.Extension])
 	s.out.Docker = s.docker()
 	return s.out
 }
@@ -80,12 +82,12 @@ func (s *serviceMapping) image(project string) {
 	case "", types.PullPolicyAlways, types.PullPolicyNever, types.PullPolicyMissing, types.PullPolicyBuild:
 		s.out.PullPolicy = policy
 		if policy == types.PullPolicyNever {
-			s.report.warn(s.path.to("pull_policy"), "never cannot be kept: agents pull what their host does not have")
+			s.report.Warn(s.path.To("pull_policy"), "never cannot be kept: agents pull what their host does not have")
 		}
 	case types.PullPolicyIfNotPresent:
 		s.out.PullPolicy = types.PullPolicyMissing
 	default:
-		s.report.problem(s.path.to("pull_policy"), "%s is not supported: images are not refreshed on a schedule", policy)
+		s.report.Problem(s.path.To("pull_policy"), "%s is not supported: images are not refreshed on a schedule", policy)
 	}
 }
 
@@ -97,7 +99,7 @@ func (s *serviceMapping) command() {
 	if s.in.Command != nil && len(s.in.Command) == 0 {
 		s.out.Command = nil
 		if s.in.Entrypoint == nil {
-			s.report.problem(s.path.to("command"), "`docker run` cannot clear the image's command and keep its entrypoint; set entrypoint too")
+			s.report.Problem(s.path.To("command"), "`docker run` cannot clear the image's command and keep its entrypoint; set entrypoint too")
 		}
 	}
 }
@@ -115,10 +117,7 @@ func (s *serviceMapping) environment() map[string]string {
 }
 
 func (s *serviceMapping) stop() {
-	s.out.StopSignal = s.in.StopSignal
-	if upper := strings.ToUpper(s.in.StopSignal); signalName.MatchString(upper) {
-		s.out.StopSignal = upper // Docker takes either
-	}
+	s.out.StopSignal = app.Signal(s.in.StopSignal)
 	if s.in.StopGracePeriod != nil {
 		s.out.StopGrace = max(duration(s.in.StopGracePeriod), 1)
 	}

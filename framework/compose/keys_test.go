@@ -1,4 +1,4 @@
-package app
+package compose
 
 import (
 	"maps"
@@ -52,18 +52,6 @@ func TestKeysOneByOne(t *testing.T) {
 	for _, key := range slices.Sorted(maps.Keys(known().next("services").next("*").below)) {
 		if tree := service.below[key]; tree == nil || tree.verdict.word == "" {
 			t.Errorf("no line for services.*.%s", key)
-		}
-	}
-}
-
-func TestNearest(t *testing.T) {
-	words := []string{"ports", "expose", "image", "init"}
-	for word, want := range map[string]string{
-		"prots": "ports", "port": "ports", "imgae": "image", "imag": "image", "int": "init", "x": "", "exposed_ports": "",
-		strings.Repeat("a", 100): "",
-	} {
-		if got := nearest(word, words); got != want {
-			t.Errorf("nearest(%q) = %q, want %q", word, got, want)
 		}
 	}
 }

@@ -1,11 +1,14 @@
-package app
+package compose
 
 import (
 	"context"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"tombolo/framework/app"
 )
 
 // FuzzLoad feeds Load single files: it must answer with an App that passes its own
@@ -45,10 +48,35 @@ func FuzzLoad(f *testing.F) {
 		if err := a.Validate(); err != nil {
 			t.Errorf("Load passed what Validate refuses: %v", err)
 		}
-		canonical, err := a.Canonical()
+		canonical, err := Canonical(a)
 		if err != nil {
 			t.Fatal(err)
 		}
 		sameAgain(t, a, canonical)
+	})
+}
+
+// FuzzCanonical writes any App that passes its checks, whoever made it.
+func FuzzCanonical(f *testing.F) {
+	for _, o := range cases(f, "ok") {
+		a, _, err := Load(context.Background(), o)
+		if err != nil {
+			f.Fatal(err)
+		}
+		data, err := json.Marshal(a)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	f.Add([]byte(`{"name":"a","services":{"a":{"name":"a","image":"a","replicas":1,"healthcheck":{"test":[""]}}}}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var a app.App
+		if json.Unmarshal(data, &a) != nil || a.Validate() != nil {
+			return
+		}
+		if _, err := Canonical(&a); err != nil {
+			t.Error(err)
+		}
 	})
 }

@@ -1,16 +1,18 @@
-package app
+package compose
 
 import (
 	"maps"
 	"slices"
 
 	"github.com/compose-spec/compose-go/v2/types"
+
+	"tombolo/framework/app"
 )
 
 // build maps what the plain `docker build` can do: the classic builder is all
 // that some Engines have.
-func (s *serviceMapping) build(in *types.BuildConfig) *Build {
-	b := &Build{
+func (s *serviceMapping) build(in *types.BuildConfig) *app.Build {
+	b := &app.Build{
 		Context:    in.Context,
 		Dockerfile: in.Dockerfile,
 		Inline:     in.DockerfileInline,
@@ -20,9 +22,9 @@ func (s *serviceMapping) build(in *types.BuildConfig) *Build {
 		Network:    in.Network,
 		Args:       map[string]string{},
 	}
-	p := s.path.to("build")
-	if b.Inline != "" && s.sources.has(p.to("dockerfile")) {
-		s.report.problem(p.to("dockerfile_inline"), "excludes dockerfile")
+	p := s.path.To("build")
+	if b.Inline != "" && s.sources.has(p.To("dockerfile")) {
+		s.report.Problem(p.To("dockerfile_inline"), "excludes dockerfile")
 	}
 	for key, value := range in.Args {
 		if value != nil {
@@ -34,15 +36,15 @@ func (s *serviceMapping) build(in *types.BuildConfig) *Build {
 	return b
 }
 
-func (s *serviceMapping) buildFlags(in *types.BuildConfig, p keyPath) []Flag {
-	f := &flags{}
-	f.each("cache-from", in.CacheFrom)
-	f.each("add-host", in.ExtraHosts.AsList(":"))
-	f.each("tag", in.Tags)
-	f.truth("pull", in.Pull)
-	f.number("shm-size", int64(in.ShmSize))
+func (s *serviceMapping) buildFlags(in *types.BuildConfig, p app.Path) []app.Flag {
+	f := &app.Flags{}
+	f.Each("cache-from", in.CacheFrom)
+	f.Each("add-host", in.ExtraHosts.AsList(":"))
+	f.Each("tag", in.Tags)
+	f.Bool("pull", in.Pull)
+	f.Int("shm-size", int64(in.ShmSize))
 	for _, name := range slices.Sorted(maps.Keys(in.Ulimits)) {
-		f.text("ulimit", name+"="+ulimit(in.Ulimits[name]))
+		f.Text("ulimit", name+"="+ulimit(in.Ulimits[name]))
 	}
 	platform := s.in.Platform
 	switch len(in.Platforms) {
@@ -50,8 +52,8 @@ func (s *serviceMapping) buildFlags(in *types.BuildConfig, p keyPath) []Flag {
 	case 1:
 		platform = in.Platforms[0]
 	default:
-		s.report.problem(p.to("platforms"), "the plain `docker build` builds for one platform at a time")
+		s.report.Problem(p.To("platforms"), "the plain `docker build` builds for one platform at a time")
 	}
-	f.text("platform", platform)
-	return f.sorted()
+	f.Text("platform", platform)
+	return f.Sorted()
 }

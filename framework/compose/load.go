@@ -1,4 +1,4 @@
-package app
+package compose
 
 import (
 	"bytes"
@@ -17,6 +17,8 @@ import (
 	"github.com/compose-spec/compose-go/v2/loader"
 	"github.com/compose-spec/compose-go/v2/types"
 	"go.yaml.in/yaml/v4"
+
+	"tombolo/framework/app"
 )
 
 // Options say what Load reads. They mean what the flags of `docker compose` mean;
@@ -33,17 +35,17 @@ type Options struct {
 // Load reads a project's Compose files and makes an App of them. Its warnings
 // name what the files say and Tombolo ignores. Where anything is wrong with the
 // files, the error is Problems: everything wrong at once.
-func Load(ctx context.Context, o Options) (*App, []Warning, error) {
+func Load(ctx context.Context, o Options) (*app.App, []app.Warning, error) {
 	l := &loading{report: &report{}}
 	a, err := l.load(ctx, o)
 	if err == nil {
-		err = l.report.err()
+		err = l.report.Err()
 	}
-	slices.SortStableFunc(l.report.warnings, compareProblems)
+	slices.SortStableFunc(l.report.Warnings, app.CompareProblems)
 	if err != nil {
-		return nil, l.report.warnings, err
+		return nil, l.report.Warnings, err
 	}
-	return a, l.report.warnings, nil
+	return a, l.report.Warnings, nil
 }
 
 // loading is the state of one Load.
@@ -55,7 +57,7 @@ type loading struct {
 	profiles []string
 }
 
-func (l *loading) load(ctx context.Context, o Options) (*App, error) {
+func (l *loading) load(ctx context.Context, o Options) (*app.App, error) {
 	defer l.capture()()
 	if err := l.read(ctx, o); err != nil {
 		return nil, err
@@ -66,7 +68,7 @@ func (l *loading) load(ctx context.Context, o Options) (*App, error) {
 	project, err := l.project(ctx)
 	if err != nil {
 		l.refuse(err)
-		return nil, l.report.err()
+		return nil, l.report.Err()
 	}
 	m := &mapping{report: l.report, project: project, sources: &l.sources}
 	return m.app(), nil
@@ -138,7 +140,7 @@ func (l *loading) configure(o Options, folder string) {
 // compose-go the files without them, so that it can go on to other problems.
 func (l *loading) index() error {
 	l.sources.base, _ = os.Getwd()
-	l.report.locate, l.report.items = l.sources.find, l.sources.items
+	l.report.Locate, l.report.items = l.sources.find, l.sources.items
 	for i := range l.details.ConfigFiles {
 		file := &l.details.ConfigFiles[i]
 		if len(file.Content) > maxFile {
@@ -146,11 +148,11 @@ func (l *loading) index() error {
 		}
 		s, err := l.sources.parse(file.Filename, file.Content)
 		if err != nil {
-			var problem Problem
+			var problem app.Problem
 			if !errors.As(err, &problem) {
 				return err
 			}
-			return Problems{problem}
+			return app.Problems{problem}
 		}
 		if l.report.unknown(s) {
 			if file.Content, err = render(s.docs); err != nil {
@@ -172,7 +174,7 @@ func (l *loading) index() error {
 func (l *loading) obsolete(s *source) {
 	for _, doc := range s.docs {
 		if lookup(doc, "version") != nil {
-			l.report.warn(at("version"), "%s", verdicts().next("version").verdict.reason)
+			l.report.Warn(app.Path{"version"}, "%s", verdicts().next("version").verdict.reason)
 		}
 	}
 }
@@ -217,7 +219,7 @@ func (l *loading) project(ctx context.Context) (project *types.Project, err erro
 	name, _ := model["name"].(string)
 	l.dropDisabled(model)
 	l.report.screen(model)
-	veilKeys(model, at())
+	veilKeys(model, app.Path{})
 	options := loader.ToOptions(&l.details, l.options)
 	options.SetProjectName(name, true)
 	if project, err = loader.ModelToProject(model, options, l.details); err == nil {
@@ -257,8 +259,8 @@ func (l *loading) refuse(err error) {
 		return
 	}
 	p := l.place(err.Error())
-	known := func(other Problem) bool { return other.Position.File == p.Position.File && other.Path == p.Path }
-	if p.Path == "" || !slices.ContainsFunc(l.report.problems, known) {
-		l.report.problems = add(l.report.problems, p)
+	known := func(other app.Problem) bool { return other.Position.File == p.Position.File && other.Path == p.Path }
+	if p.Path == "" || !slices.ContainsFunc(l.report.Problems, known) {
+		l.report.Add(p)
 	}
 }

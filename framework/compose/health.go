@@ -1,9 +1,11 @@
-package app
+package compose
 
 import (
 	"time"
 
 	"github.com/compose-spec/compose-go/v2/types"
+
+	"tombolo/framework/app"
 )
 
 // execTest is said of CMD tests: `docker run` has only --health-cmd, which is
@@ -16,7 +18,7 @@ func (s *serviceMapping) health() {
 	if in == nil {
 		return
 	}
-	h := &Health{
+	h := &app.Health{
 		Test:          in.Test,
 		Interval:      duration(in.Interval),
 		Timeout:       duration(in.Timeout),
@@ -26,15 +28,15 @@ func (s *serviceMapping) health() {
 	if in.Retries != nil {
 		h.Retries = int(min(*in.Retries, 1<<30))
 	}
-	p := s.path.to("healthcheck")
+	p := s.path.To("healthcheck")
 	if in.Disable {
-		h = &Health{Test: []string{"NONE"}}
+		h = &app.Health{Test: []string{"NONE"}}
 	}
 	if len(h.Test) > 0 && h.Test[0] == "CMD" {
-		s.report.warn(p.to("test"), "%s", execTest)
+		s.report.Warn(p.To("test"), "%s", execTest)
 	}
 	if h.StartInterval != 0 {
-		s.report.warn(p.to("start_interval"), "needs Docker 25 or later on the hosts")
+		s.report.Warn(p.To("start_interval"), "needs Docker 25 or later on the hosts")
 	}
 	s.out.Health = h
 }

@@ -1,18 +1,20 @@
-package app
+package compose
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/compose-spec/compose-go/v2/types"
+
+	"tombolo/framework/app"
 )
 
-func (m *mapping) volumes() map[string]Volume {
-	volumes := map[string]Volume{}
+func (m *mapping) volumes() map[string]app.Volume {
+	volumes := map[string]app.Volume{}
 	for key, v := range m.project.Volumes {
-		volumes[key] = Volume{
+		volumes[key] = app.Volume{
 			Name:     v.Name,
 			External: bool(v.External),
 			Driver:   v.Driver,
@@ -24,7 +26,7 @@ func (m *mapping) volumes() map[string]Volume {
 }
 
 func (s *serviceMapping) mounts() {
-	p := s.path.to("volumes")
+	p := s.path.To("volumes")
 	for i, in := range s.in.Volumes {
 		if mount, ok := s.mount(in, s.report.item(p, i, len(s.in.Volumes))); ok {
 			s.out.Mounts = append(s.out.Mounts, mount)
@@ -33,8 +35,8 @@ func (s *serviceMapping) mounts() {
 	sortMounts(s.out.Mounts)
 }
 
-func (s *serviceMapping) mount(in types.ServiceVolumeConfig, p keyPath) (Mount, bool) {
-	mount := Mount{Type: in.Type, Source: in.Source, Target: in.Target, ReadOnly: in.ReadOnly}
+func (s *serviceMapping) mount(in types.ServiceVolumeConfig, p app.Path) (app.Mount, bool) {
+	mount := app.Mount{Type: in.Type, Source: in.Source, Target: in.Target, ReadOnly: in.ReadOnly}
 	options := map[string]string{}
 	switch in.Type {
 	case types.VolumeTypeVolume:
@@ -47,7 +49,7 @@ func (s *serviceMapping) mount(in types.ServiceVolumeConfig, p keyPath) (Mount, 
 	case types.VolumeTypeTmpfs:
 		tmpfsOptions(in.Tmpfs, options)
 	default:
-		s.report.problem(p, "type %s is not supported, only volume, bind and tmpfs", in.Type)
+		s.report.Problem(p, "type %s is not supported, only volume, bind and tmpfs", in.Type)
 		return mount, false
 	}
 	mount.Options = nonEmpty(options)
@@ -57,34 +59,34 @@ func (s *serviceMapping) mount(in types.ServiceVolumeConfig, p keyPath) (Mount, 
 // external warns of volumes that are somewhere already: nobody knows on which host,
 // and Docker makes an empty one on any other.
 func (s *serviceMapping) external() {
-	if slices.ContainsFunc(s.out.Constraints, func(c Constraint) bool { return c.Op == "==" }) {
+	if slices.ContainsFunc(s.out.Constraints, func(c app.Constraint) bool { return c.Op == "==" }) {
 		return
 	}
-	p := s.path.to("volumes")
+	p := s.path.To("volumes")
 	for i, in := range s.in.Volumes {
 		v, ok := s.project.Volumes[in.Source]
 		if ok && in.Type == types.VolumeTypeVolume && bool(v.External) && (v.Driver == "" || v.Driver == "local") {
-			s.report.warn(s.report.item(p, i, len(s.in.Volumes)),
+			s.report.Warn(s.report.item(p, i, len(s.in.Volumes)),
 				"%s is external: a host that does not have it gets an empty one; say who has it in deploy.placement.constraints", in.Source)
 		}
 	}
 }
 
 // volumeSource gives the mount Docker's name of the volume.
-func (s *serviceMapping) volumeSource(mount *Mount, p keyPath) bool {
+func (s *serviceMapping) volumeSource(mount *app.Mount, p app.Path) bool {
 	if mount.Source == "" {
 		return true
 	}
 	v, ok := s.project.Volumes[mount.Source]
 	if !ok {
-		s.report.problem(p, "there is no volume %s below volumes", mount.Source)
+		s.report.Problem(p, "there is no volume %s below volumes", mount.Source)
 		return false
 	}
 	mount.Source = v.Name
 	return true
 }
 
-func (s *serviceMapping) volumeOptions(in *types.ServiceVolumeVolume, options map[string]string, p keyPath) {
+func (s *serviceMapping) volumeOptions(in *types.ServiceVolumeVolume, options map[string]string, p app.Path) {
 	if in == nil {
 		return
 	}
@@ -93,7 +95,7 @@ func (s *serviceMapping) volumeOptions(in *types.ServiceVolumeVolume, options ma
 	}
 	if in.Subpath != "" {
 		options["volume-subpath"] = in.Subpath
-		s.report.warn(p.to("volume", "subpath"), "needs Docker 26 or later on the hosts")
+		s.report.Warn(p.To("volume", "subpath"), "needs Docker 26 or later on the hosts")
 	}
 	for key, value := range in.Labels {
 		options["volume-label="+key] = value
@@ -102,7 +104,7 @@ func (s *serviceMapping) volumeOptions(in *types.ServiceVolumeVolume, options ma
 
 // bindOptions makes the folder on the host unless the file says otherwise, as
 // `docker compose` does for both forms.
-func (s *serviceMapping) bindOptions(in *types.ServiceVolumeBind, options map[string]string, p keyPath) (create bool, selinux string) {
+func (s *serviceMapping) bindOptions(in *types.ServiceVolumeBind, options map[string]string, p app.Path) (create bool, selinux string) {
 	if in == nil {
 		return true, ""
 	}
@@ -114,13 +116,13 @@ func (s *serviceMapping) bindOptions(in *types.ServiceVolumeBind, options map[st
 		return create, selinux
 	}
 	options["bind-recursive"] = in.Recursive
-	p = p.to("bind", "recursive")
-	s.report.warn(p, "needs Docker 25 or later on the hosts")
+	p = p.To("bind", "recursive")
+	s.report.Warn(p, "needs Docker 25 or later on the hosts")
 	if create {
-		s.report.warn(p, "`docker run` makes no folder then: it must be there on the hosts")
+		s.report.Warn(p, "`docker run` makes no folder then: it must be there on the hosts")
 	}
 	if selinux != "" {
-		s.report.problem(p, "excludes selinux: `docker run` has no words for both")
+		s.report.Problem(p, "excludes selinux: `docker run` has no words for both")
 	}
 	return false, ""
 }
@@ -137,6 +139,8 @@ func tmpfsOptions(in *types.ServiceVolumeTmpfs, options map[string]string) {
 	}
 }
 
-func sortMounts(mounts []Mount) {
-	sortBy(mounts, func(m Mount) string { return strings.Join([]string{m.Target, m.Type, m.Source}, "\x00") })
+func sortMounts(mounts []app.Mount) {
+	slices.SortStableFunc(mounts, func(a, b app.Mount) int {
+		return cmp.Or(cmp.Compare(a.Target, b.Target), cmp.Compare(a.Type, b.Type), cmp.Compare(a.Source, b.Source))
+	})
 }

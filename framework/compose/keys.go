@@ -1,4 +1,4 @@
-package app
+package compose
 
 import (
 	_ "embed"
@@ -9,6 +9,8 @@ import (
 
 	"github.com/compose-spec/compose-go/v2/schema"
 	"go.yaml.in/yaml/v4"
+
+	"tombolo/framework/app"
 )
 
 //go:embed keys.txt
@@ -82,17 +84,17 @@ func parseKeys() *keyTree {
 // ignored. The model is merged and in long form: what profiles, overrides and
 // !reset removed is not in it.
 func (r *report) screen(model any) {
-	r.screenBelow(model, at(), verdicts(), verdict{})
+	r.screenBelow(model, app.Path{}, verdicts(), verdict{})
 }
 
-func (r *report) screenBelow(value any, p keyPath, tree *keyTree, above verdict) {
+func (r *report) screenBelow(value any, p app.Path, tree *keyTree, above verdict) {
 	switch v := value.(type) {
 	case map[string]any:
 		for _, key := range slices.Sorted(maps.Keys(v)) {
 			if !isExtension(key, p) {
-				r.screenKey(v[key], p.to(key), tree.next(key), above)
-			} else if key == extension && len(p) > 0 && (len(p) != 2 || p[0] != "services") {
-				r.problem(p.to(key), "means nothing here, only at the top of the file and in services")
+				r.screenKey(v[key], p.To(key), tree.next(key), above)
+			} else if key == app.Extension && len(p) > 0 && (len(p) != 2 || p[0] != "services") {
+				r.Problem(p.To(key), "means nothing here, only at the top of the file and in services")
 			}
 		}
 	case []any:
@@ -102,7 +104,7 @@ func (r *report) screenBelow(value any, p keyPath, tree *keyTree, above verdict)
 	}
 }
 
-func (r *report) screenKey(value any, p keyPath, tree *keyTree, above verdict) {
+func (r *report) screenKey(value any, p app.Path, tree *keyTree, above verdict) {
 	verdict := above
 	if tree != nil && tree.verdict.word != "" {
 		verdict = tree.verdict
@@ -111,11 +113,11 @@ func (r *report) screenKey(value any, p keyPath, tree *keyTree, above verdict) {
 	case "map":
 		r.screenBelow(value, p, tree, verdict)
 	case "warn":
-		r.warn(p, "%s", verdict.reason)
+		r.Warn(p, "%s", verdict.reason)
 	case "refuse":
-		r.problem(p, "%s", verdict.reason)
+		r.Problem(p, "%s", verdict.reason)
 	default:
-		r.problem(p, "not supported")
+		r.Problem(p, "not supported")
 	}
 }
 
@@ -125,7 +127,7 @@ func (r *report) screenKey(value any, p keyPath, tree *keyTree, above verdict) {
 func (r *report) unknown(s *source) bool {
 	w := &keyWalk{report: r, name: s.name, left: maxVisits}
 	for _, doc := range s.docs {
-		w.walk(doc, at(), known())
+		w.walk(doc, app.Path{}, known())
 	}
 	return w.found
 }
@@ -137,7 +139,7 @@ type keyWalk struct {
 	found  bool
 }
 
-func (w *keyWalk) walk(n *yaml.Node, p keyPath, tree *keyTree) {
+func (w *keyWalk) walk(n *yaml.Node, p app.Path, tree *keyTree) {
 	n = target(n)
 	if w.left--; w.left < 0 || n == nil || tree == nil || len(tree.below) == 0 {
 		return
@@ -147,12 +149,12 @@ func (w *keyWalk) walk(n *yaml.Node, p keyPath, tree *keyTree) {
 		w.mapping(n, p, tree)
 	case yaml.SequenceNode:
 		for i, item := range n.Content {
-			w.walk(item, p.item(i), tree.next("[]"))
+			w.walk(item, p.Item(i), tree.next("[]"))
 		}
 	}
 }
 
-func (w *keyWalk) mapping(n *yaml.Node, p keyPath, tree *keyTree) {
+func (w *keyWalk) mapping(n *yaml.Node, p app.Path, tree *keyTree) {
 	var kept []*yaml.Node
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
@@ -163,24 +165,24 @@ func (w *keyWalk) mapping(n *yaml.Node, p keyPath, tree *keyTree) {
 		} else if !isExtension(key.Value, p) {
 			below := tree.next(key.Value)
 			if below == nil {
-				w.refuse(key, p.to(key.Value), tree)
+				w.refuse(key, p.To(key.Value), tree)
 				continue
 			}
-			w.walk(value, p.to(key.Value), below)
+			w.walk(value, p.To(key.Value), below)
 		}
 		kept = append(kept, key, value)
 	}
 	n.Content = kept
 }
 
-func (w *keyWalk) refuse(key *yaml.Node, p keyPath, tree *keyTree) {
+func (w *keyWalk) refuse(key *yaml.Node, p app.Path, tree *keyTree) {
 	w.found = true
 	text := "unknown key"
-	if near := nearest(key.Value, slices.Collect(maps.Keys(tree.below))); near != "" {
+	if near := app.Nearest(key.Value, slices.Collect(maps.Keys(tree.below))); near != "" {
 		text += ", did you mean " + near + "?"
 	}
-	w.report.problems = add(w.report.problems, Problem{
-		Position: Position{File: w.name, Line: key.Line, Column: key.Column},
+	w.report.Add(app.Problem{
+		Position: app.Position{File: w.name, Line: key.Line, Column: key.Column},
 		Path:     p.String(),
 		Text:     text,
 	})
