@@ -20,16 +20,13 @@ install() {
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
 
-command -v gcc >/dev/null && command -v linux.uml >/dev/null || apt-get update -qq
-command -v gcc >/dev/null || install gcc libc6-dev # the race detector needs cgo
+command -v gcc >/dev/null || { apt-get update -qq && install gcc libc6-dev; } # the race detector needs cgo
 slow='^tombolo/test/e2e'
-if ! command -v linux.uml >/dev/null; then # test/vm boots it; not every distribution has it
-	if apt-cache show user-mode-linux >/dev/null 2>&1; then
-		install user-mode-linux
-	else
-		echo "no package user-mode-linux here: test/vm is left out" >&2
-		slow+='|^tombolo/test/vm'
-	fi
+if kernel=$(test/vm/kernel.sh); then # test/vm boots it
+	export TOMBOLO_KERNEL=$kernel
+else
+	echo "this distribution has no kernel for virtual machines: test/vm is left out" >&2
+	slow+='|^tombolo/test/vm'
 fi
 
 "$GO" vet ./...

@@ -1,3 +1,3 @@
-// Package vm has tests of kernels that this machine does not run: a User-Mode Linux,
-// which is a Linux kernel as a process, over a folder of the test's own.
+// Package vm tests Tombolo on a kernel that this machine does not run: it boots
+// virtual machines in an emulator (QEMU), which works without hardware support.
 package vm

@@ -1,6 +1,7 @@
-// Command init is the first process of a test's machine: it runs the command that the
-// file /command has, a word a line, for a minute at most, says how that ended, and
-// switches the machine off. (What a kernel hands its init is not the caller's alone.)
+// Command init is the first process of a test's virtual machine. It runs the command in
+// the file /command, which has one argument per line, for at most five minutes, prints
+// its exit code, and switches the machine off. The command does not come as arguments
+// of init, because the kernel adds arguments of its own to these.
 package main
 
 import (
@@ -18,18 +19,20 @@ import (
 
 func main() {
 	command, err := os.ReadFile("/command")
-	if err := errors.Join(err, furnish()); err != nil {
+	if err := errors.Join(err, prepare()); err != nil {
 		fmt.Println("init:", err)
 	} else {
 		fmt.Println("init: exit code", run(strings.Split(string(command), "\n")))
 	}
 	syscall.Sync()
-	_ = syscall.Reboot(syscall.LINUX_REBOOT_CMD_POWER_OFF) // there is nobody to tell
+	_ = syscall.Reboot(syscall.LINUX_REBOOT_CMD_POWER_OFF) // nobody could handle an error
 }
 
-// furnish gives the machine what programs expect, and an address.
-func furnish() error {
-	for dir, kind := range map[string]string{"/proc": "proc", "/sys": "sysfs", "/run": "tmpfs", "/var": "tmpfs", "/tmp": "tmpfs"} {
+// prepare mounts the file systems that programs expect and sets an address.
+func prepare() error {
+	for dir, kind := range map[string]string{
+		"/dev": "devtmpfs", "/proc": "proc", "/sys": "sysfs", "/run": "tmpfs", "/var": "tmpfs", "/tmp": "tmpfs",
+	} {
 		if err := syscall.Mount(kind, dir, kind, 0, ""); err != nil {
 			return fmt.Errorf("mount %s: %w", dir, err)
 		}
@@ -43,7 +46,7 @@ func furnish() error {
 }
 
 func run(argv []string) int {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stdout
