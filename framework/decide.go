@@ -52,9 +52,9 @@ func (f *Framework) decide(now time.Time) {
 }
 
 // picture is an app as deploy sees it.
-func (f *Framework) picture(d *deployment, tasks []*task, now time.Time) deploy.App {
-	in := deploy.App{
-		Wanted: d.App.App, Removing: d.Removing, Specs: d.specs, Floor: f.floors[d.App.App.Name],
+func (f *Framework) picture(d *deployment, tasks []*task, now time.Time) deploy.State {
+	in := deploy.State{
+		Wanted: d.App.App, Removing: d.Removing, Specs: d.specs, GenerationFloor: f.floors[d.App.App.Name],
 		Slots: map[deploy.SlotID]deploy.Slot{}, Present: map[string][]string{},
 	}
 	for id, s := range d.slots {
@@ -66,7 +66,7 @@ func (f *Framework) picture(d *deployment, tasks []*task, now time.Time) deploy.
 	for _, t := range tasks {
 		in.Tasks = append(in.Tasks, deploy.Task{
 			ID: t.ID, SlotID: t.slot(), Generation: t.Generation, Spec: t.Spec, Host: t.Host,
-			Phase: t.phase(), Answering: f.up(t, now), Killing: t.Killing, Unhealthy: t.ill,
+			Phase: t.phase(), Up: f.up(t, now), Killing: t.Killing, UnhealthySince: t.ill,
 		})
 	}
 	for name, service := range d.App.App.Services {
@@ -108,7 +108,7 @@ func (f *Framework) carryOut(d *deployment, now time.Time) (launches []launch) {
 	for _, l := range d.plan.Launch {
 		launches = append(launches, launch{d.App.App.Name, l})
 	}
-	if d.plan.Gone {
+	if d.plan.Removed {
 		f.bury(d)
 	}
 	return launches
@@ -117,7 +117,7 @@ func (f *Framework) carryOut(d *deployment, now time.Time) (launches []launch) {
 func (f *Framework) kill(t *task, k deploy.Kill, now time.Time) {
 	f.Log.Info("ending task", "task", t.ID, "host", t.Host, "reason", k.Reason)
 	t.Killing, t.Reason, t.killSent = true, k.Reason, now
-	if k.Sick {
+	if k.Unhealthy {
 		t.Sick = t.ill
 	}
 	f.batch.PutTask(t.Task)
@@ -217,7 +217,7 @@ func (f *Framework) trade(launches []launch, now time.Time) {
 func (f *Framework) refused(l launch, refusals []place.Refusal, now time.Time) {
 	d := f.apps[l.app]
 	d.refuse[l.SlotID] = place.Summary(refusals)
-	if !place.Lasting(refusals) {
+	if !place.Permanent(refusals) {
 		delete(d.stuck, l.SlotID)
 		return
 	}
@@ -238,7 +238,7 @@ func (f *Framework) request(l launch) place.Request {
 	}
 	return place.Request{
 		App: l.app, Service: service.Name, Slot: l.SlotID.Slot,
-		CPUs: r.cpus, MemBytes: r.memory, Ports: service.Ports, Alone: service.NetworkMode != "",
+		CPUs: r.cpus, MemBytes: r.memory, Ports: service.Ports, ExclusivePorts: service.NetworkMode != "",
 		Volumes: f.tied(l.app, service), Constraints: service.Constraints, Host: l.Host, Avoid: avoid,
 	}
 }
@@ -266,12 +266,12 @@ func (f *Framework) start(l launch, a place.Assignment, now time.Time) mesos.Tas
 	r := reservation(service)
 	h := f.hosts[a.Host]
 	h.cpus, h.memory = thousandths(h.cpus-r.cpus), h.memory-r.memory
-	return taskInfo(t, d.App.App, f.Resolver, a.Offered)
+	return taskInfo(t, d.App.App, f.Resolver, a.OfferedPorts)
 }
 
 // situation is the cluster as place sees it.
-func (f *Framework) situation() place.Situation {
-	s := place.Situation{Pins: f.homes()}
+func (f *Framework) situation() place.Cluster {
+	s := place.Cluster{Pins: f.homes()}
 	offers := map[string][]*offer{}
 	for _, id := range slices.Sorted(maps.Keys(f.offers)) {
 		offers[f.offers[id].host] = append(offers[f.offers[id].host], f.offers[id])
@@ -289,10 +289,10 @@ func (f *Framework) situation() place.Situation {
 	}
 	for _, id := range slices.Sorted(maps.Keys(f.tasks)) {
 		t := f.tasks[id]
-		s.Residents = append(s.Residents, place.Resident{App: t.App, Service: t.Service, Host: t.Host})
+		s.Instances = append(s.Instances, place.Instance{App: t.App, Service: t.Service, Host: t.Host})
 		s.Taken = append(s.Taken, t.taken()...)
 	}
 	s.Taken = append(s.Taken, f.foreignPorts()...)
-	slices.SortStableFunc(s.Taken, func(a, b place.Taken) int { return cmp.Compare(a.By, b.By) })
+	slices.SortStableFunc(s.Taken, func(a, b place.Taken) int { return cmp.Compare(a.Holder, b.Holder) })
 	return s
 }

@@ -59,7 +59,7 @@ func TestUnhealthyIsReplaced(t *testing.T) {
 				t.Fatalf("%d end at once:\n%s", n, show(s))
 			} else if n == 1 && first {
 				first = false
-				if waited := time.Since(began); waited < deploy.SickFor-time.Second || waited > deploy.SickFor+time.Second {
+				if waited := time.Since(began); waited < deploy.UnhealthyTimeout-time.Second || waited > deploy.UnhealthyTimeout+time.Second {
 					t.Errorf("the first is replaced after %v", waited)
 				}
 			}

@@ -18,7 +18,7 @@ func (t *task) taken() (list []place.Taken) {
 		ports = slices.Concat(ports, hostPorts(t.endpoint.Published))
 	}
 	for _, port := range ports {
-		list = append(list, place.Taken{Host: t.Host, Port: port, By: by, App: t.App, Service: t.Service})
+		list = append(list, place.Taken{Host: t.Host, Port: port, Holder: by, App: t.App, Service: t.Service})
 	}
 	return list
 }
@@ -46,7 +46,7 @@ func (f *Framework) foreignPorts() (taken []place.Taken) {
 			}
 			for _, port := range hostPorts(e.Published) {
 				taken = append(taken, place.Taken{
-					Host: e.Host, Port: port, By: "container " + e.Container, App: e.App, Service: e.Service,
+					Host: e.Host, Port: port, Holder: "container " + e.Container, App: e.App, Service: e.Service,
 				})
 			}
 		}

@@ -26,7 +26,7 @@ func TestTakenPorts(t *testing.T) {
 	for _, p := range web.taken() {
 		held[p.Port] = true
 		p.Port = app.Port{}
-		if diff := cmp.Diff(place.Taken{Host: "h1", By: "shop/web.2", App: "shop", Service: "web"}, p); diff != "" {
+		if diff := cmp.Diff(place.Taken{Host: "h1", Holder: "shop/web.2", App: "shop", Service: "web"}, p); diff != "" {
 			t.Error(diff)
 		}
 	}

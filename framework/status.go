@@ -196,12 +196,12 @@ func showWait(i *api.Instance, wait deploy.Wait, slot store.Slot) {
 	switch wait.Kind {
 	case deploy.Complete:
 		i.State = api.StateDone
-	case deploy.Forever:
+	case deploy.GaveUp:
 		i.State = api.StateFailed
 	case deploy.ForBackoff:
 		i.State = api.StateFailed
 		i.Reason = fmt.Sprintf("%s; starts again at %s", wait.Reason, wait.Until.Format(time.TimeOnly))
-	case deploy.ForDependency, deploy.ForEnd, deploy.ForHost, deploy.ForTurn:
+	case deploy.ForDependency, deploy.ForStop, deploy.ForHost, deploy.ForTurn:
 	}
 	if slot.Host != "" && i.State != api.StateWaiting {
 		i.Host = slot.Host
@@ -222,11 +222,11 @@ func (f *Framework) failure(d *deployment, instances []api.Instance, now time.Ti
 			continue
 		}
 		switch wait := d.plan.Wait[id]; {
-		case wait.Kind == deploy.Forever && wait.Reason != "":
+		case wait.Kind == deploy.GaveUp && wait.Reason != "":
 			return fmt.Sprintf("%s: %s", name, wait.Reason)
 		case slot.Fatal:
 			return fmt.Sprintf("%s: %s", name, slot.Reason)
-		case slot.Failures >= deploy.Quick:
+		case slot.Failures >= deploy.FailedAfter:
 			return fmt.Sprintf("%s: %s, %d times in a row", name, slot.Reason, slot.Failures)
 		}
 	}

@@ -36,7 +36,7 @@ func (p *planner) met(id SlotID, condition string) bool {
 	}
 	switch condition {
 	case app.Healthy:
-		return current != nil && current.Answering
+		return current != nil && current.Up
 	case app.Completed:
 		return current == nil && finished
 	}

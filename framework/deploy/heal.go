@@ -6,10 +6,10 @@ import (
 	"tombolo/framework/app"
 )
 
-// SickFor is how long a task may be unhealthy before it is replaced. Docker has
+// UnhealthyTimeout is how long a task may be unhealthy before it is replaced. Docker has
 // let it fail several checks by then, and names have stopped leading to it: there
 // is time for it to get well by itself.
-const SickFor = 30 * time.Second
+const UnhealthyTimeout = 30 * time.Second
 
 // heal ends one task that has been unhealthy for long, so that its slot gets
 // another, with the back-off that any failure has. While another of the service is
@@ -22,18 +22,18 @@ func (p *planner) heal(service app.Service, current []*Task) {
 	var worst *Task
 	for _, t := range current {
 		switch {
-		case t.Killing, t.Unhealthy.IsZero() && !t.Answering:
+		case t.Killing, t.UnhealthySince.IsZero() && !t.Up:
 			return
-		case !t.Unhealthy.IsZero() && (worst == nil || t.Unhealthy.Before(worst.Unhealthy)):
+		case !t.UnhealthySince.IsZero() && (worst == nil || t.UnhealthySince.Before(worst.UnhealthySince)):
 			worst = t
 		}
 	}
 	if worst == nil {
 		return
 	}
-	if until := worst.Unhealthy.Add(SickFor); p.now.Before(until) {
+	if until := worst.UnhealthySince.Add(UnhealthyTimeout); p.now.Before(until) {
 		p.wake(until)
 		return
 	}
-	p.plan.Kill = append(p.plan.Kill, Kill{Task: worst.ID, Reason: "it is unhealthy", Sick: true})
+	p.plan.Kill = append(p.plan.Kill, Kill{Task: worst.ID, Reason: "it is unhealthy", Unhealthy: true})
 }

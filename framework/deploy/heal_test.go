@@ -11,9 +11,9 @@ import (
 
 func TestHeal(t *testing.T) {
 	sick := func(ago time.Duration) func(*Task) {
-		return func(t *Task) { t.Answering, t.Unhealthy = false, epoch.Add(-ago) }
+		return func(t *Task) { t.Up, t.UnhealthySince = false, epoch.Add(-ago) }
 	}
-	starting := func(t *Task) { t.Answering = false }
+	starting := func(t *Task) { t.Up = false }
 	killing := func(t *Task) { t.Killing = true }
 	for _, c := range []struct {
 		name   string
@@ -22,14 +22,14 @@ func TestHeal(t *testing.T) {
 		want   []string
 		wake   time.Duration
 	}{
-		{name: "not for long", tasks: [2]func(*Task){sick(10 * time.Second)}, wake: SickFor - 10*time.Second},
-		{name: "for long", tasks: [2]func(*Task){sick(SickFor)}, want: []string{"shop.web.1.g1: it is unhealthy"}},
+		{name: "not for long", tasks: [2]func(*Task){sick(10 * time.Second)}, wake: UnhealthyTimeout - 10*time.Second},
+		{name: "for long", tasks: [2]func(*Task){sick(UnhealthyTimeout)}, want: []string{"shop.web.1.g1: it is unhealthy"}},
 		{
-			name: "the longest first, alone", tasks: [2]func(*Task){sick(SickFor + 1), sick(SickFor + 2)},
+			name: "the longest first, alone", tasks: [2]func(*Task){sick(UnhealthyTimeout + 1), sick(UnhealthyTimeout + 2)},
 			want: []string{"shop.web.2.g1: it is unhealthy"},
 		},
-		{name: "another is on its way in", tasks: [2]func(*Task){sick(SickFor), starting}},
-		{name: "another is on its way out", tasks: [2]func(*Task){sick(SickFor), killing}},
+		{name: "another is on its way in", tasks: [2]func(*Task){sick(UnhealthyTimeout), starting}},
+		{name: "another is on its way out", tasks: [2]func(*Task){sick(UnhealthyTimeout), killing}},
 		{name: "never replaced", change: func(s *app.Service) { s.NeverReplace = true }, tasks: [2]func(*Task){sick(time.Hour)}},
 		{name: "not started again", change: func(s *app.Service) { s.Restart.Condition = app.RestartNone }, tasks: [2]func(*Task){sick(time.Hour)}},
 	} {

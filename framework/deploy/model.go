@@ -46,13 +46,13 @@ type SlotID struct {
 type Task struct {
 	ID string
 	SlotID
-	Generation uint64
-	Spec       string // digest of the service that it runs
-	Host       string
-	Phase      Phase
-	Answering  bool      // runs, is healthy, and can be resolved where it must be
-	Killing    bool      // its end is asked for
-	Unhealthy  time.Time // since when Docker calls it that; zero: it does not
+	Generation     uint64
+	Spec           string // digest of the service that it runs
+	Host           string
+	Phase          Phase
+	Up             bool      // runs, is healthy, and can be resolved where it must be
+	Killing        bool      // its end is asked for
+	UnhealthySince time.Time // since when Docker calls it that; zero: it does not
 }
 
 // Slot is a slot's history.
@@ -66,8 +66,8 @@ type Slot struct {
 	Reason     string
 }
 
-// App is one app as it is wanted and known.
-type App struct {
+// State is one app as it is wanted and known.
+type State struct {
 	Wanted   app.App
 	Removing bool
 	Tasks    []Task
@@ -76,19 +76,19 @@ type App struct {
 	Present map[string][]string
 	// Specs are those of Wanted; nil: Next computes them.
 	Specs map[string]string
-	// Floor is the generation after which a slot without history starts, so that
+	// GenerationFloor is the generation after which a slot without history starts, so that
 	// no task ID comes twice.
-	Floor uint64
+	GenerationFloor uint64
 }
 
 // Plan is what comes next.
 type Plan struct {
-	Launch []Launch // in the order in which they should find hosts
-	Kill   []Kill
-	Forget []SlotID        // no longer wanted, and nothing in them is alive
-	Wait   map[SlotID]Wait // wanted slots that nothing is done for now
-	Wake   time.Time       // plan again then at the latest; zero: when something changes
-	Gone   bool            // being removed, and nothing is alive
+	Launch  []Launch // in the order in which they should find hosts
+	Kill    []Kill
+	Forget  []SlotID        // no longer wanted, and nothing in them is alive
+	Wait    map[SlotID]Wait // wanted slots that nothing is done for now
+	Wake    time.Time       // plan again then at the latest; zero: when something changes
+	Removed bool            // being removed, and nothing is alive
 }
 
 // Launch gives a slot a task.
@@ -101,9 +101,9 @@ type Launch struct {
 
 // Kill ends a task.
 type Kill struct {
-	Task   string
-	Reason string
-	Sick   bool // for its health: its end counts as a failure
+	Task      string
+	Reason    string
+	Unhealthy bool // for its health: its end counts as a failure
 }
 
 // Wait says why nothing is done for a slot.
@@ -120,9 +120,9 @@ type WaitKind int
 const (
 	ForDependency WaitKind = iota
 	ForBackoff
-	ForEnd   // an earlier task of the slot has not ended
+	ForStop  // an earlier task of the slot has not ended
 	ForHost  // its host is unreachable and it is not to be replaced
 	ForTurn  // another instance is being replaced
-	Forever  // its restart policy gives up
+	GaveUp   // its restart policy gives up
 	Complete // it ended well, and that was all
 )

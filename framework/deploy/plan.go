@@ -10,7 +10,7 @@ import (
 )
 
 // Next decides what comes next for the app.
-func Next(in App, now time.Time) Plan {
+func Next(in State, now time.Time) Plan {
 	p := newPlanner(in, now)
 	if in.Removing {
 		p.remove()
@@ -24,7 +24,7 @@ func Next(in App, now time.Time) Plan {
 }
 
 type planner struct {
-	in    App
+	in    State
 	now   time.Time
 	specs map[string]string
 	slots map[string][]target // wanted, by service
@@ -38,7 +38,7 @@ type target struct {
 	host string
 }
 
-func newPlanner(in App, now time.Time) *planner {
+func newPlanner(in State, now time.Time) *planner {
 	p := &planner{
 		in: in, now: now, specs: in.Specs,
 		slots: map[string][]target{}, tasks: map[SlotID][]*Task{},
@@ -120,7 +120,7 @@ func (p *planner) remove() {
 			p.kill(t, "the app is being removed")
 		}
 	}
-	p.plan.Gone = len(alive) == 0
+	p.plan.Removed = len(alive) == 0
 }
 
 func (p *planner) kill(t *Task, reason string) {
@@ -195,13 +195,13 @@ func (p *planner) slot(service app.Service, slot target) (current *Task, fine bo
 	}
 	switch {
 	case current != nil && current.Killing:
-		p.wait(slot, Wait{Kind: ForEnd, Reason: "stopping"})
+		p.wait(slot, Wait{Kind: ForStop, Reason: "stopping"})
 	case current != nil:
-		return current, current.Answering
+		return current, current.Up
 	case lost != nil && service.NeverReplace:
 		p.wait(slot, Wait{Kind: ForHost, Reason: fmt.Sprintf("%s is unreachable, and the service is never replaced", lost.Host)})
 	case older != nil:
-		p.wait(slot, Wait{Kind: ForEnd, Reason: "an earlier task ends first"})
+		p.wait(slot, Wait{Kind: ForStop, Reason: "an earlier task ends first"})
 	default:
 		return nil, p.vacant(service, slot, lost)
 	}
@@ -236,7 +236,7 @@ func (p *planner) vacant(service app.Service, slot target, lost *Task) (done boo
 
 func (p *planner) floor(history Slot) uint64 {
 	if history.Generation == 0 {
-		return p.in.Floor
+		return p.in.GenerationFloor
 	}
 	return 0
 }
@@ -261,7 +261,7 @@ func (p *planner) roll(service app.Service, old []*Task, settled bool) {
 		return
 	}
 	slices.SortStableFunc(old, func(a, b *Task) int {
-		return cmp.Compare(rank(a.Answering), rank(b.Answering))
+		return cmp.Compare(rank(a.Up), rank(b.Up))
 	})
 	why := p.gate(service)
 	if why == "" && !settled {

@@ -36,7 +36,7 @@ func wanted(services ...app.Service) app.App {
 func running(a app.App, name string, slot int, change ...func(*Task)) Task {
 	t := Task{
 		ID: name, SlotID: SlotID{name, slot}, Generation: 1, Spec: Specs(a)[name],
-		Host: "h1", Phase: Running, Answering: true,
+		Host: "h1", Phase: Running, Up: true,
 	}
 	for _, fn := range change {
 		fn(&t)
@@ -46,8 +46,8 @@ func running(a app.App, name string, slot int, change ...func(*Task)) Task {
 }
 
 // with puts tasks and the slots that fit them into an App.
-func with(a app.App, tasks ...Task) App {
-	in := App{Wanted: a, Slots: map[SlotID]Slot{}, Tasks: tasks}
+func with(a app.App, tasks ...Task) State {
+	in := State{Wanted: a, Slots: map[SlotID]Slot{}, Tasks: tasks}
 	for _, t := range tasks {
 		slot := in.Slots[t.SlotID]
 		slot.Generation, slot.Host = max(slot.Generation, t.Generation), t.Host
@@ -71,8 +71,8 @@ func kills(p Plan) (list []string) {
 }
 
 func oldSpec(t *Task)     { t.Spec = "old" }
-func lost(t *Task)        { t.Phase, t.Answering = Lost, false }
-func silent(t *Task)      { t.Answering = false }
+func lost(t *Task)        { t.Phase, t.Up = Lost, false }
+func silent(t *Task)      { t.Up = false }
 func killing(t *Task)     { t.Killing = true }
 func generation2(t *Task) { t.Generation = 2 }
 
@@ -81,10 +81,10 @@ func TestNext(t *testing.T) {
 	three := wanted(service("web", 3))
 	never := wanted(service("db", 1))
 	never.Services["db"] = func(s app.Service) app.Service { s.NeverReplace = true; return s }(never.Services["db"])
-	removing := func(in App) App { in.Removing = true; return in }
+	removing := func(in State) State { in.Removing = true; return in }
 	tests := []struct {
 		name   string
-		in     App
+		in     State
 		launch []string
 		kill   []string
 		wait   map[SlotID]Wait
@@ -107,7 +107,7 @@ func TestNext(t *testing.T) {
 		},
 		{
 			name: "what ran before does not wait for what it needs",
-			in: func() App {
+			in: func() State {
 				in := with(two, running(two, "web", 1))
 				in.Slots[SlotID{"db", 1}] = Slot{Generation: 1, Outcome: Failed, Spec: "other"}
 				in.Slots[SlotID{"web", 2}] = Slot{Generation: 1, Outcome: Killed, Spec: Specs(two)["web"]}
@@ -133,13 +133,13 @@ func TestNext(t *testing.T) {
 		},
 		{
 			name: "a lost task came back before its successor ran",
-			in: func() App {
+			in: func() State {
 				in := with(wanted(service("web", 1)), running(three, "web", 1))
 				in.Slots[SlotID{"web", 1}] = Slot{Generation: 2, Outcome: Dropped, Spec: Specs(three)["web"]}
 				return in
 			}(),
 			kill: []string{"shop.web.1.g1: a newer generation has its slot"},
-			wait: map[SlotID]Wait{{"web", 1}: {Kind: ForEnd, Reason: "an earlier task ends first"}},
+			wait: map[SlotID]Wait{{"web", 1}: {Kind: ForStop, Reason: "an earlier task ends first"}},
 		},
 		{
 			name: "a change replaces one", in: with(three, running(three, "web", 1, oldSpec), running(three, "web", 2, oldSpec), running(three, "web", 3, oldSpec)),
@@ -164,7 +164,7 @@ func TestNext(t *testing.T) {
 		{
 			name: "a change waits for what it needs", in: with(two, running(two, "db", 1, oldSpec, killing), running(two, "web", 1, oldSpec), running(two, "web", 2)),
 			wait: map[SlotID]Wait{
-				{"db", 1}:  {Kind: ForEnd, Reason: "stopping"},
+				{"db", 1}:  {Kind: ForStop, Reason: "stopping"},
 				{"web", 1}: {Kind: ForTurn, Reason: "waits for db to be healthy"},
 			},
 		},
@@ -190,8 +190,8 @@ func TestNext(t *testing.T) {
 			if diff := cmp.Diff(tt.wait, got.Wait); diff != "" {
 				t.Error("wait", diff)
 			}
-			if got.Gone != tt.gone {
-				t.Errorf("gone %v", got.Gone)
+			if got.Removed != tt.gone {
+				t.Errorf("gone %v", got.Removed)
 			}
 		})
 	}
@@ -209,8 +209,8 @@ func TestRestart(t *testing.T) {
 		{"done", app.Restart{Condition: app.RestartNone}, Slot{Generation: 1, Outcome: Finished}, Wait{Kind: Complete, Reason: "completed"}},
 		{"done, on-failure", app.Restart{Condition: app.RestartOnFailure}, Slot{Generation: 1, Outcome: Finished}, Wait{Kind: Complete, Reason: "completed"}},
 		{"ended well, and is to run", app.Restart{Condition: app.RestartAny}, Slot{Generation: 1, Outcome: Finished, Failures: 1, Ended: epoch}, Wait{Kind: ForBackoff, Until: epoch.Add(time.Second)}},
-		{"failed for good", app.Restart{Condition: app.RestartNone}, Slot{Generation: 1, Outcome: Failed, Reason: "exited with status 3"}, Wait{Kind: Forever, Reason: "exited with status 3"}},
-		{"no attempts left", app.Restart{Condition: app.RestartOnFailure, MaxAttempts: 2}, Slot{Generation: 3, Outcome: Failed, Failures: 3, Reason: "x"}, Wait{Kind: Forever, Reason: "x: no attempts left"}},
+		{"failed for good", app.Restart{Condition: app.RestartNone}, Slot{Generation: 1, Outcome: Failed, Reason: "exited with status 3"}, Wait{Kind: GaveUp, Reason: "exited with status 3"}},
+		{"no attempts left", app.Restart{Condition: app.RestartOnFailure, MaxAttempts: 2}, Slot{Generation: 3, Outcome: Failed, Failures: 3, Reason: "x"}, Wait{Kind: GaveUp, Reason: "x: no attempts left"}},
 		{"one attempt left", app.Restart{Condition: app.RestartOnFailure, MaxAttempts: 2}, Slot{Generation: 2, Outcome: Failed, Failures: 2, Ended: epoch.Add(-2 * time.Second)}, Wait{}},
 		{"back-off", app.Restart{Condition: app.RestartAny}, Slot{Generation: 4, Outcome: Failed, Failures: 4, Ended: epoch, Reason: "x"}, Wait{Kind: ForBackoff, Reason: "x", Until: epoch.Add(8 * time.Second)}},
 		{"back-off over", app.Restart{Condition: app.RestartAny}, Slot{Generation: 4, Outcome: Failed, Failures: 4, Ended: epoch.Add(-8 * time.Second)}, Wait{}},
@@ -225,7 +225,7 @@ func TestRestart(t *testing.T) {
 				tt.slot.Spec = spec
 			}
 			id := SlotID{"job", 1}
-			got := Next(App{Wanted: wanted(s), Slots: map[SlotID]Slot{id: tt.slot}}, epoch)
+			got := Next(State{Wanted: wanted(s), Slots: map[SlotID]Slot{id: tt.slot}}, epoch)
 			if diff := cmp.Diff(tt.wait, got.Wait[id]); diff != "" {
 				t.Error(diff)
 			}
@@ -322,7 +322,7 @@ func TestSpecs(t *testing.T) {
 
 func TestGlobal(t *testing.T) {
 	a := wanted(app.Service{Name: "agent", Image: "agent", Global: true, Restart: app.Restart{Condition: app.RestartAny}})
-	in := App{Wanted: a, Slots: map[SlotID]Slot{}, Present: map[string][]string{"agent": {"h2", "h1"}}}
+	in := State{Wanted: a, Slots: map[SlotID]Slot{}, Present: map[string][]string{"agent": {"h2", "h1"}}}
 	got := Next(in, epoch)
 	want := []Launch{
 		{SlotID{"agent", 1}, 1, Specs(a)["agent"], "h1"}, {SlotID{"agent", 2}, 1, Specs(a)["agent"], "h2"},
@@ -346,7 +346,7 @@ func TestGlobal(t *testing.T) {
 
 func TestFloor(t *testing.T) {
 	in := with(wanted(service("web", 1)))
-	in.Floor = 7
+	in.GenerationFloor = 7
 	if diff := cmp.Diff([]string{"web.1.g8"}, launches(Next(in, epoch))); diff != "" {
 		t.Error(diff)
 	}

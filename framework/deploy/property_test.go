@@ -15,7 +15,7 @@ import (
 // happen in between.
 type world struct {
 	t     *rapid.T
-	in    App
+	in    State
 	now   time.Time
 	ended map[string]bool // task IDs
 }
@@ -75,7 +75,7 @@ func (w *world) step() Plan {
 		}
 	}
 	for _, id := range plan.Forget {
-		w.in.Floor = max(w.in.Floor, w.in.Slots[id].Generation)
+		w.in.GenerationFloor = max(w.in.GenerationFloor, w.in.Slots[id].Generation)
 		delete(w.in.Slots, id)
 	}
 	return plan
@@ -96,7 +96,7 @@ func (w *world) checkKills(plan Plan) {
 			if k.Reason == "its service has changed" {
 				changed[t.Service]++
 			}
-			if k.Sick {
+			if k.Unhealthy {
 				healed[t.Service]++
 				w.checkHealing(t)
 			}
@@ -125,7 +125,7 @@ func (w *world) checkKills(plan Plan) {
 // replaced, and is alone in it.
 func (w *world) checkHealing(sick Task) {
 	s := w.in.Wanted.Services[sick.Service]
-	if w.now.Sub(sick.Unhealthy) < SickFor || sick.Unhealthy.IsZero() || s.NeverReplace {
+	if w.now.Sub(sick.UnhealthySince) < UnhealthyTimeout || sick.UnhealthySince.IsZero() || s.NeverReplace {
 		w.t.Fatalf("%+v is ended for its health", sick)
 	}
 	for _, t := range w.in.Tasks {
@@ -150,17 +150,17 @@ func (w *world) happen() {
 	case "go on":
 		w.goOn(i)
 	case "answer":
-		t.Answering, t.Unhealthy = t.Phase == Running, time.Time{}
+		t.Up, t.UnhealthySince = t.Phase == Running, time.Time{}
 	case "sicken":
 		if t.Phase == Running {
-			t.Answering, t.Unhealthy = false, w.now
+			t.Up, t.UnhealthySince = false, w.now
 		}
 	case "fail":
 		if t.Phase.Live() {
 			w.end(i, Failed)
 		}
 	case "lose":
-		t.Phase, t.Answering, t.Unhealthy = Lost, false, time.Time{}
+		t.Phase, t.Up, t.UnhealthySince = Lost, false, time.Time{}
 	case "return":
 		if t.Phase == Lost {
 			t.Phase = Running
@@ -178,7 +178,7 @@ func (w *world) goOn(i int) {
 	case t.Phase == Staging:
 		t.Phase = Running
 	case t.Phase == Running:
-		t.Answering, t.Unhealthy = true, time.Time{}
+		t.Up, t.UnhealthySince = true, time.Time{}
 	case t.Phase == Lost:
 		t.Phase = Running
 	}
@@ -211,7 +211,7 @@ func (w *world) settle() Plan {
 
 func TestNextKeepsItsPromises(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w := &world{t: t, now: epoch, ended: map[string]bool{}, in: App{Wanted: drawApp(t), Slots: map[SlotID]Slot{}}}
+		w := &world{t: t, now: epoch, ended: map[string]bool{}, in: State{Wanted: drawApp(t), Slots: map[SlotID]Slot{}}}
 		for range rapid.IntRange(0, 60).Draw(t, "steps") {
 			switch rapid.IntRange(0, 12).Draw(t, "what") {
 			case 0:
@@ -226,7 +226,7 @@ func TestNextKeepsItsPromises(t *testing.T) {
 		}
 		plan := w.settle()
 		if w.in.Removing {
-			if !plan.Gone || len(w.in.Tasks) > 0 {
+			if !plan.Removed || len(w.in.Tasks) > 0 {
 				t.Fatalf("not gone: %+v", w.in.Tasks)
 			}
 			return
@@ -242,7 +242,7 @@ func (w *world) complete() {
 	filled := map[SlotID]int{}
 	for _, t := range w.in.Tasks {
 		filled[t.SlotID]++
-		if t.Spec != specs[t.Service] || !t.Answering {
+		if t.Spec != specs[t.Service] || !t.Up {
 			w.t.Fatalf("%+v is not what is wanted", t)
 		}
 	}

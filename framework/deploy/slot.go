@@ -16,9 +16,9 @@ const (
 	stable = 30 * time.Second
 )
 
-// Quick is how many failures in a row make an app count as failed, although the
+// FailedAfter is how many failures in a row make an app count as failed, although the
 // framework goes on trying.
-const Quick = 3
+const FailedAfter = 3
 
 // End is how a task ended.
 type End struct {
@@ -60,7 +60,7 @@ func Backoff(failures int, restart app.Restart) time.Duration {
 // over reports whether nothing more is to come of the slot's last task, for good.
 func (s Slot) over(spec string, restart app.Restart) bool {
 	wait, rests := s.rest(restart, s.Ended)
-	return rests && s.Spec == spec && (wait.Kind == Complete || wait.Kind == Forever)
+	return rests && s.Spec == spec && (wait.Kind == Complete || wait.Kind == GaveUp)
 }
 
 // rest says what keeps a slot whose last task has ended from another of the same
@@ -70,9 +70,9 @@ func (s Slot) rest(restart app.Restart, now time.Time) (Wait, bool) {
 	case s.Outcome == Finished && restart.Condition != app.RestartAny:
 		return Wait{Kind: Complete, Reason: "completed"}, true
 	case s.Outcome == Failed && restart.Condition == app.RestartNone:
-		return Wait{Kind: Forever, Reason: s.Reason}, true
+		return Wait{Kind: GaveUp, Reason: s.Reason}, true
 	case restart.MaxAttempts > 0 && s.Failures > restart.MaxAttempts:
-		return Wait{Kind: Forever, Reason: s.Reason + ": no attempts left"}, true
+		return Wait{Kind: GaveUp, Reason: s.Reason + ": no attempts left"}, true
 	}
 	if until := s.Ended.Add(Backoff(s.Failures, restart)); now.Before(until) {
 		return Wait{Kind: ForBackoff, Reason: s.Reason, Until: until}, true

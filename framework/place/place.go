@@ -22,44 +22,44 @@ type Host struct {
 // included.
 type PortRange struct{ First, Last uint16 }
 
-// Resident is an instance that a host has already.
-type Resident struct{ App, Service, Host string }
+// Instance is an instance that a host has already.
+type Instance struct{ App, Service, Host string }
 
 // Taken is a host port that somebody holds. Replicas of one service share it.
 type Taken struct {
 	Host         string
 	Port         app.Port // HostIP, Host and Proto count, and Target for who may share it
-	By           string   // who, for people: "shop/web.2"
+	Holder       string   // who, for people: "shop/web.2"
 	App, Service string   // whose; "" of no service's
 }
 
 // Request is an instance that looks for a host.
 type Request struct {
-	App, Service string
-	Slot         int
-	CPUs         float64
-	MemBytes     int64
-	Ports        []app.Port // where more than one host port will do, the host's linker chooses
-	Alone        bool       // its ports are not shared with replicas: no linker publishes them
-	Volumes      []string   // names of the volumes that tie it to their host
-	Constraints  []app.Constraint
-	Host         string // not empty: there or nowhere (one instance a host)
-	Avoid        string // there only if nowhere else: its last task failed there
+	App, Service   string
+	Slot           int
+	CPUs           float64
+	MemBytes       int64
+	Ports          []app.Port // where more than one host port will do, the host's linker chooses
+	ExclusivePorts bool       // its ports are not shared with replicas: no linker publishes them
+	Volumes        []string   // names of the volumes that tie it to their host
+	Constraints    []app.Constraint
+	Host           string // not empty: there or nowhere (one instance a host)
+	Avoid          string // there only if nowhere else: its last task failed there
 }
 
-// Situation is what Place decides on.
-type Situation struct {
+// Cluster is what Place decides on.
+type Cluster struct {
 	Hosts     []Host // every known host
-	Residents []Resident
+	Instances []Instance
 	Taken     []Taken
 	Pins      map[string]string // volume name -> the host that holds it
 }
 
 // Assignment gives the request of that index a host.
 type Assignment struct {
-	Request int
-	Host    string
-	Offered []uint16 // the host ports that lie inside the offered ranges
+	Request      int
+	Host         string
+	OfferedPorts []uint16 // the host ports that lie inside the offered ranges
 }
 
 // Kind classes a refusal.
@@ -68,7 +68,7 @@ type Kind int
 // The kinds of refusal, the most fundamental first: that is the order in which
 // they are looked for.
 const (
-	Elsewhere  Kind = iota // the request is for another host
+	WrongHost  Kind = iota // the request is for another host
 	Volume                 // a volume of it is on another host
 	Constraint             // a constraint forbids the host
 	Problem                // the host takes nothing now
@@ -95,7 +95,7 @@ type Result struct {
 // the one to avoid, then fewest instances of its service, then of its app, then
 // most CPU left, then most memory, then the first by name. Earlier assignments
 // count for later requests.
-func Place(situation Situation, requests []Request) Result {
+func Place(situation Cluster, requests []Request) Result {
 	room := newRoom(situation, requests)
 	result := Result{Refused: map[int][]Refusal{}}
 	hopeless := map[kin][]Refusal{}

@@ -35,26 +35,26 @@ func TestSpread(t *testing.T) {
 	big[1].CPUs = 4
 	tests := []struct {
 		name      string
-		situation Situation
+		situation Cluster
 		requests  []Request
 		want      []string
 	}{
-		{"by name where all are equal", Situation{Hosts: hosts("c", "a", "b")}, requests(4), []string{"a", "b", "c", "a"}},
-		{"most CPU left", Situation{Hosts: big}, requests(1), []string{"b"}},
-		{"fewest of the service", Situation{
+		{"by name where all are equal", Cluster{Hosts: hosts("c", "a", "b")}, requests(4), []string{"a", "b", "c", "a"}},
+		{"most CPU left", Cluster{Hosts: big}, requests(1), []string{"b"}},
+		{"fewest of the service", Cluster{
 			Hosts:     hosts("a", "b", "c"),
-			Residents: []Resident{{"shop", "web", "a"}, {"shop", "web", "b"}},
+			Instances: []Instance{{"shop", "web", "a"}, {"shop", "web", "b"}},
 		}, requests(1), []string{"c"}},
-		{"then fewest of the app", Situation{
+		{"then fewest of the app", Cluster{
 			Hosts:     hosts("a", "b", "c"),
-			Residents: []Resident{{"shop", "db", "a"}, {"shop", "db", "b"}},
+			Instances: []Instance{{"shop", "db", "a"}, {"shop", "db", "b"}},
 		}, requests(1), []string{"c"}},
-		{"other apps do not count", Situation{
+		{"other apps do not count", Cluster{
 			Hosts:     hosts("a", "b"),
-			Residents: []Resident{{"blog", "web", "a"}},
+			Instances: []Instance{{"blog", "web", "a"}},
 		}, requests(1), []string{"a"}},
-		{"the service counts before free room", Situation{
-			Hosts: big, Residents: []Resident{{"shop", "web", "b"}},
+		{"the service counts before free room", Cluster{
+			Hosts: big, Instances: []Instance{{"shop", "web", "b"}},
 		}, requests(1), []string{"a"}},
 	}
 	avoiding := requests(2)
@@ -68,7 +68,7 @@ func TestSpread(t *testing.T) {
 		{"but there rather than nowhere", hosts("a"), []string{"a", "a"}},
 	} {
 		t.Run(more.name, func(t *testing.T) {
-			if diff := cmp.Diff(more.want, where(Place(Situation{Hosts: more.hosts}, avoiding))); diff != "" {
+			if diff := cmp.Diff(more.want, where(Place(Cluster{Hosts: more.hosts}, avoiding))); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -86,58 +86,58 @@ func TestRefusals(t *testing.T) {
 	port := app.Port{Host: 8080, Target: 80, Proto: "tcp"}
 	tests := []struct {
 		name   string
-		change func(*Host, *Situation, *Request)
+		change func(*Host, *Cluster, *Request)
 		want   Refusal
 	}{
-		{"cpus", func(h *Host, _ *Situation, _ *Request) { h.CPUs = 0.05 },
+		{"cpus", func(h *Host, _ *Cluster, _ *Request) { h.CPUs = 0.05 },
 			Refusal{"h1", Resources, "cpus 0.1 of 0.05 left"}},
-		{"memory", func(h *Host, _ *Situation, _ *Request) { h.MemBytes = 32 << 20 },
+		{"memory", func(h *Host, _ *Cluster, _ *Request) { h.MemBytes = 32 << 20 },
 			Refusal{"h1", Resources, "memory 64 MiB of 32 MiB left"}},
-		{"port", func(_ *Host, s *Situation, r *Request) {
+		{"port", func(_ *Host, s *Cluster, r *Request) {
 			r.Ports = []app.Port{port}
 			s.Taken = []Taken{{"h1", port, "shop/api.2", "shop", "api"}}
 		}, Refusal{"h1", Port, "host port 8080/tcp taken by shop/api.2"}},
-		{"port of a foreign container", func(_ *Host, s *Situation, r *Request) {
+		{"port of a foreign container", func(_ *Host, s *Cluster, r *Request) {
 			r.Ports = []app.Port{port}
-			s.Taken = []Taken{{Host: "h1", Port: port, By: "container c"}}
+			s.Taken = []Taken{{Host: "h1", Port: port, Holder: "container c"}}
 		}, Refusal{"h1", Port, "host port 8080/tcp taken by container c"}},
-		{"a replica's port, to another of its own", func(_ *Host, s *Situation, r *Request) {
+		{"a replica's port, to another of its own", func(_ *Host, s *Cluster, r *Request) {
 			r.Ports = []app.Port{{Host: 8080, Target: 81, Proto: "tcp"}}
 			s.Taken = []Taken{{"h1", port, "shop/web.2", "shop", "web"}}
 		}, Refusal{"h1", Port, "host port 8080/tcp taken by shop/web.2"}},
-		{"port on one address", func(_ *Host, s *Situation, r *Request) {
+		{"port on one address", func(_ *Host, s *Cluster, r *Request) {
 			r.Ports = []app.Port{{Host: 8080, Target: 80, Proto: "tcp", HostIP: "127.0.0.1"}}
 			s.Taken = []Taken{{"h1", port, "shop/web.2", "shop", "web"}}
 		}, Refusal{"h1", Port, "host port 8080/tcp taken by shop/web.2"}},
-		{"port of a replica that shares nothing", func(_ *Host, s *Situation, r *Request) {
-			r.Ports, r.Alone = []app.Port{port}, true
+		{"port of a replica that shares nothing", func(_ *Host, s *Cluster, r *Request) {
+			r.Ports, r.ExclusivePorts = []app.Port{port}, true
 			s.Taken = []Taken{{"h1", port, "shop/web.2", "shop", "web"}}
 		}, Refusal{"h1", Port, "host port 8080/tcp taken by shop/web.2"}},
-		{"volume", func(_ *Host, s *Situation, r *Request) {
+		{"volume", func(_ *Host, s *Cluster, r *Request) {
 			r.Volumes = []string{"shop_data"}
 			s.Pins = map[string]string{"shop_data": "h2"}
 		}, Refusal{"h1", Volume, "volume shop_data is on h2"}},
-		{"constraint", func(_ *Host, _ *Situation, r *Request) {
+		{"constraint", func(_ *Host, _ *Cluster, r *Request) {
 			r.Constraints = []app.Constraint{{Attribute: "hostname", Op: "!=", Value: "h1"}}
 		}, Refusal{"h1", Constraint, "constraint hostname != h1"}},
-		{"constraint by the full name", func(_ *Host, _ *Situation, r *Request) {
+		{"constraint by the full name", func(_ *Host, _ *Cluster, r *Request) {
 			r.Constraints = []app.Constraint{{Attribute: "hostname", Op: "!=", Value: "H1.example.com"}}
 		}, Refusal{"h1", Constraint, "constraint hostname != H1.example.com"}},
-		{"attribute that is not there", func(_ *Host, _ *Situation, r *Request) {
+		{"attribute that is not there", func(_ *Host, _ *Cluster, r *Request) {
 			r.Constraints = []app.Constraint{{Attribute: "zone", Op: "==", Value: "b"}}
 		}, Refusal{"h1", Constraint, "constraint zone == b"}},
-		{"linker", func(h *Host, _ *Situation, _ *Request) { h.Problem = "linker of h1 is down" },
+		{"linker", func(h *Host, _ *Cluster, _ *Request) { h.Problem = "linker of h1 is down" },
 			Refusal{"h1", Problem, "linker of h1 is down"}},
-		{"no offer", func(h *Host, _ *Situation, _ *Request) { h.Offered = false },
+		{"no offer", func(h *Host, _ *Cluster, _ *Request) { h.Offered = false },
 			Refusal{"h1", NoOffer, "no offer from h1 now"}},
-		{"no offer, and the last was too small", func(h *Host, _ *Situation, _ *Request) { h.Offered, h.CPUs = false, 0 },
+		{"no offer, and the last was too small", func(h *Host, _ *Cluster, _ *Request) { h.Offered, h.CPUs = false, 0 },
 			Refusal{"h1", Resources, "cpus 0.1 of 0 left"}},
-		{"bound to another", func(_ *Host, _ *Situation, r *Request) { r.Host = "h9" },
-			Refusal{"h1", Elsewhere, "this instance is for h9"}},
+		{"bound to another", func(_ *Host, _ *Cluster, r *Request) { r.Host = "h9" },
+			Refusal{"h1", WrongHost, "this instance is for h9"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			s := Situation{Hosts: hosts("h1")}
+			s := Cluster{Hosts: hosts("h1")}
 			r := requests(1)
 			tt.change(&s.Hosts[0], &s, &r[0])
 			result := Place(s, r)
@@ -151,31 +151,31 @@ func TestRefusals(t *testing.T) {
 func TestFits(t *testing.T) {
 	tests := []struct {
 		name   string
-		change func(*Situation, *Request)
+		change func(*Cluster, *Request)
 	}{
-		{"the last thousandth", func(s *Situation, r *Request) { s.Hosts[0].CPUs, r.CPUs = 0.1+0.2, 0.3 }},
-		{"another protocol", func(s *Situation, r *Request) {
+		{"the last thousandth", func(s *Cluster, r *Request) { s.Hosts[0].CPUs, r.CPUs = 0.1+0.2, 0.3 }},
+		{"another protocol", func(s *Cluster, r *Request) {
 			r.Ports = []app.Port{{Host: 53, Proto: "udp"}}
-			s.Taken = []Taken{{Host: "h1", Port: app.Port{Host: 53, Proto: "tcp"}, By: "x"}}
+			s.Taken = []Taken{{Host: "h1", Port: app.Port{Host: 53, Proto: "tcp"}, Holder: "x"}}
 		}},
-		{"another address", func(s *Situation, r *Request) {
+		{"another address", func(s *Cluster, r *Request) {
 			r.Ports = []app.Port{{Host: 53, Proto: "udp", HostIP: "127.0.0.1"}}
-			s.Taken = []Taken{{Host: "h1", Port: app.Port{Host: 53, Proto: "udp", HostIP: "127.0.0.2"}, By: "x"}}
+			s.Taken = []Taken{{Host: "h1", Port: app.Port{Host: 53, Proto: "udp", HostIP: "127.0.0.2"}, Holder: "x"}}
 		}},
-		{"a replica's port", func(s *Situation, r *Request) {
+		{"a replica's port", func(s *Cluster, r *Request) {
 			r.Ports = []app.Port{{Host: 53, Target: 53, Proto: "udp", HostIP: "0.0.0.0"}}
 			s.Taken = []Taken{{"h1", app.Port{Host: 53, Target: 53, Proto: "udp", Name: "dns"}, "shop/web.2", "shop", "web"}}
 		}},
-		{"the volume's host", func(s *Situation, r *Request) {
+		{"the volume's host", func(s *Cluster, r *Request) {
 			r.Volumes, s.Pins = []string{"v"}, map[string]string{"v": "h1"}
 		}},
-		{"attribute that is not there", func(_ *Situation, r *Request) {
+		{"attribute that is not there", func(_ *Cluster, r *Request) {
 			r.Constraints = []app.Constraint{{Attribute: "zone", Op: "!=", Value: "b"}}
 		}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			s := Situation{Hosts: hosts("h1")}
+			s := Cluster{Hosts: hosts("h1")}
 			r := requests(1)
 			tt.change(&s, &r[0])
 			if result := Place(s, r); len(result.Assigned) != 1 {
@@ -191,7 +191,7 @@ func TestLaterRequestsSeeEarlierOnes(t *testing.T) {
 		r[i].Ports = []app.Port{{Host: 8080, Target: 80, Proto: "tcp"}}
 		r[i].Service = fmt.Sprint("web", i)
 	}
-	result := Place(Situation{Hosts: hosts("h1", "h2")}, r)
+	result := Place(Cluster{Hosts: hosts("h1", "h2")}, r)
 	if diff := cmp.Diff([]string{"h1", "h2"}, where(result)); diff != "" {
 		t.Error(diff)
 	}
@@ -202,16 +202,16 @@ func TestLaterRequestsSeeEarlierOnes(t *testing.T) {
 		t.Error(diff)
 	}
 	two := []Request{{App: "a", Service: "x", Volumes: []string{"v"}}, {App: "a", Service: "y", Volumes: []string{"v"}}}
-	if got := where(Place(Situation{Hosts: hosts("h1", "h2")}, two)); got[0] != got[1] {
+	if got := where(Place(Cluster{Hosts: hosts("h1", "h2")}, two)); got[0] != got[1] {
 		t.Errorf("two services with one volume on %v", got)
 	}
 }
 
 func TestOfferedPorts(t *testing.T) {
-	s := Situation{Hosts: hosts("h1")}
+	s := Cluster{Hosts: hosts("h1")}
 	s.Hosts[0].Ports = []PortRange{{0, 79}, {8000, 8080}}
 	r := Request{App: "shop", Service: "web", Ports: []app.Port{{Host: 8080, Target: 80, Proto: "tcp"}, {Target: 81, Proto: "tcp"}, {Host: 8001, Last: 8002, Proto: "tcp"}, {Host: 443, Proto: "tcp"}}}
-	want := []Assignment{{Host: "h1", Offered: []uint16{8080}}}
+	want := []Assignment{{Host: "h1", OfferedPorts: []uint16{8080}}}
 	if diff := cmp.Diff(want, Place(s, []Request{r}).Assigned); diff != "" {
 		t.Error(diff)
 	}
@@ -219,13 +219,13 @@ func TestOfferedPorts(t *testing.T) {
 
 // Replicas that land on one host share its port, which the host offers once.
 func TestReplicasShareAPort(t *testing.T) {
-	s := Situation{Hosts: hosts("h1", "h2")}
+	s := Cluster{Hosts: hosts("h1", "h2")}
 	s.Hosts[0].Ports = []PortRange{{8000, 8080}}
 	r := requests(3)
 	for i := range r {
 		r[i].Ports = []app.Port{{Host: 8080, Target: 80, Proto: "tcp"}, {Target: 81, Proto: "tcp"}}
 	}
-	want := []Assignment{{Request: 0, Host: "h1", Offered: []uint16{8080}}, {Request: 1, Host: "h2"}, {Request: 2, Host: "h1"}}
+	want := []Assignment{{Request: 0, Host: "h1", OfferedPorts: []uint16{8080}}, {Request: 1, Host: "h2"}, {Request: 2, Host: "h1"}}
 	if diff := cmp.Diff(want, Place(s, r).Assigned); diff != "" {
 		t.Error(diff)
 	}
@@ -249,7 +249,7 @@ func TestSummary(t *testing.T) {
 			if got := Summary(tt.refusals); got != tt.want {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
-			if got := Lasting(tt.refusals); got != tt.lasting {
+			if got := Permanent(tt.refusals); got != tt.lasting {
 				t.Errorf("lasting %v", got)
 			}
 		})
@@ -258,7 +258,7 @@ func TestSummary(t *testing.T) {
 
 // BenchmarkPlace is DESIGN's 10,000 instances on 1,000 hosts.
 func BenchmarkPlace(b *testing.B) {
-	s := Situation{}
+	s := Cluster{}
 	for i := range 1000 {
 		s.Hosts = append(s.Hosts, Host{Name: "h" + string(rune('a'+i%26)) + string(rune('a'+i/26)), Offered: true, CPUs: 8, MemBytes: 16 << 30})
 	}

@@ -11,9 +11,9 @@ import (
 	"tombolo/framework/app"
 )
 
-func drawSituation(t *rapid.T) (Situation, []Request) {
+func drawSituation(t *rapid.T) (Cluster, []Request) {
 	name := rapid.SampledFrom([]string{"h1", "h2", "h3", "h4"})
-	s := Situation{Pins: map[string]string{}}
+	s := Cluster{Pins: map[string]string{}}
 	for _, host := range rapid.SliceOfNDistinct(name, 0, 4, rapid.ID[string]).Draw(t, "hosts") {
 		s.Hosts = append(s.Hosts, Host{
 			Name: host, Offered: rapid.Bool().Draw(t, "offered"),
@@ -28,7 +28,7 @@ func drawSituation(t *rapid.T) (Situation, []Request) {
 	kinds := map[string]Request{} // replicas are alike
 	for _, service := range []string{"x", "y", "z"} {
 		r := Request{
-			App: "a", Service: service, Alone: rapid.Bool().Draw(t, "alone"),
+			App: "a", Service: service, ExclusivePorts: rapid.Bool().Draw(t, "alone"),
 			CPUs: rapid.Float64Range(0.01, 0.5).Draw(t, "wants cpus"), MemBytes: rapid.Int64Range(1, 1<<29).Draw(t, "wants memory"),
 		}
 		if rapid.Bool().Draw(t, "publishes") {
@@ -73,7 +73,7 @@ func TestPlaceKeepsItsPromises(t *testing.T) {
 
 // checkRefused: who was refused, for its own sake or as the twin of one that was, is
 // refused as well when all others have what they got.
-func checkRefused(t *rapid.T, s Situation, requests []Request, got Result) {
+func checkRefused(t *rapid.T, s Cluster, requests []Request, got Result) {
 	var placed []Request
 	for _, a := range got.Assigned {
 		placed = append(placed, requests[a.Request])
@@ -85,7 +85,7 @@ func checkRefused(t *rapid.T, s Situation, requests []Request, got Result) {
 	}
 }
 
-func checkRoom(t *rapid.T, s Situation, requests []Request, got Result) {
+func checkRoom(t *rapid.T, s Cluster, requests []Request, got Result) {
 	cpus, memory := map[string]int64{}, map[string]int64{}
 	ports, pins := map[string]string{}, map[string]string{}
 	for volume, host := range s.Pins {
@@ -97,7 +97,7 @@ func checkRoom(t *rapid.T, s Situation, requests []Request, got Result) {
 		memory[a.Host] += r.MemBytes
 		for _, p := range r.Ports {
 			key := fmt.Sprint(a.Host, p.Host)
-			if by := ports[key]; by != "" && (by != r.Service || r.Alone) {
+			if by := ports[key]; by != "" && (by != r.Service || r.ExclusivePorts) {
 				t.Fatalf("port %d of %s is given twice", p.Host, a.Host)
 			}
 			ports[key] = r.Service

@@ -26,7 +26,7 @@ type space struct {
 	given  map[uint16]bool // of the offered ports, to earlier requests
 }
 
-func newRoom(s Situation, requests []Request) *room {
+func newRoom(s Cluster, requests []Request) *room {
 	r := &room{pins: map[string]string{}, ids: map[[2]string]int{}}
 	for i := range requests {
 		r.id(requests[i].App, requests[i].Service)
@@ -39,7 +39,7 @@ func newRoom(s Situation, requests []Request) *room {
 		r.hosts = append(r.hosts, sp)
 	}
 	slices.SortFunc(r.hosts, func(a, b *space) int { return cmp.Compare(a.Name, b.Name) })
-	for _, in := range s.Residents {
+	for _, in := range s.Instances {
 		if sp := byName[in.Host]; sp != nil {
 			r.add(sp, in.App, in.Service)
 		}
@@ -132,7 +132,7 @@ func (r *room) refuse(s *space, request *Request) func() Refusal {
 		return func() Refusal { return Refusal{s.Name, kind, fmt.Sprintf(format, args...)} }
 	}
 	if request.Host != "" && request.Host != s.Name {
-		return no(Elsewhere, "this instance is for %s", request.Host)
+		return no(WrongHost, "this instance is for %s", request.Host)
 	}
 	for _, volume := range request.Volumes {
 		if host := r.pins[volume]; host != "" && host != s.Name {
@@ -167,7 +167,7 @@ func (r *room) refuse(s *space, request *Request) func() Refusal {
 func (s *space) holder(port app.Port, sharer *Request) (string, bool) {
 	for _, t := range s.taken {
 		if Overlap(t.Port, port) && !t.shares(port, sharer) {
-			return t.By, true
+			return t.Holder, true
 		}
 	}
 	return "", false
@@ -176,7 +176,7 @@ func (s *space) holder(port app.Port, sharer *Request) (string, bool) {
 // shares reports whether r is a replica of the holder that asks for the very same:
 // the host's linker divides the connections among the two.
 func (t Taken) shares(port app.Port, r *Request) bool {
-	return !r.Alone && t.App != "" && t.App == r.App && t.Service == r.Service && t.Port.Target == port.Target &&
+	return !r.ExclusivePorts && t.App != "" && t.App == r.App && t.Service == r.Service && t.Port.Target == port.Target &&
 		(t.Port.HostIP == port.HostIP || everywhere(t.Port.HostIP) && everywhere(port.HostIP))
 }
 

@@ -16,7 +16,7 @@ func Summary(refusals []Refusal) string {
 	var hosts = map[string][]string{}
 	var reasons []string
 	for _, r := range refusals {
-		if r.Kind == Volume || r.Kind == Elsewhere {
+		if r.Kind == Volume || r.Kind == WrongHost {
 			bound = r.Reason
 			continue
 		}
@@ -43,12 +43,12 @@ func Summary(refusals []Refusal) string {
 	return strings.Join(parts, "; ")
 }
 
-// Lasting reports whether the refusals will stand until the app or the cluster is
+// Permanent reports whether the refusals will stand until the app or the cluster is
 // changed: every host refuses for a constraint, a taken port or too little room.
-func Lasting(refusals []Refusal) bool {
+func Permanent(refusals []Refusal) bool {
 	for _, r := range refusals {
 		switch r.Kind {
-		case Constraint, Port, Resources, Elsewhere:
+		case Constraint, Port, Resources, WrongHost:
 		default:
 			return false
 		}
