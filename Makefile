@@ -1,4 +1,4 @@
-# Everything a newcomer needs: sudo make demo, sudo make test. `make help` lists the rest.
+# Begin with: sudo make demo, sudo make test. `make help` lists all targets.
 GO     ?= $(firstword $(shell command -v go) $(wildcard /usr/local/go/bin/go) go)
 GOFMT  := $(dir $(GO))gofmt
 BIN    := bin/tombolo
@@ -8,24 +8,24 @@ export CGO_ENABLED ?= 0
 STATICCHECK   := honnef.co/go/tools/cmd/staticcheck@v0.8.0
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.6.0
 
-# Stamping asks git, which answers root nothing about another user's tree; RELEASE says
-# what there is to say.
+# Go's own version stamp is off: it runs git, and git refuses to read another user's tree
+# for root. RELEASE carries the version instead.
 BUILD := $(GO) build -trimpath -buildvcs=false
 
 .PHONY: help toolchain build setup images demo test unit e2e soak vm bench check lint lab install clean
 
 help: ## List the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 toolchain:
 	@$(GO) version >/dev/null 2>&1 || { \
-		echo 'make: no Go here: Tombolo is built with Go 1.26 or later; install it from https://go.dev/dl' \
-			'to /usr/local/go, or say where it is: make GO=/path/to/go' >&2; exit 1; }
+		echo 'make: no Go found. Building Tombolo needs Go 1.26 or later: install it from https://go.dev/dl' \
+			'to /usr/local/go, or name another place: make GO=/path/to/go' >&2; exit 1; }
 
 build: toolchain ## Build bin/tombolo, statically linked
 	$(BUILD) -ldflags "-X main.release=$(RELEASE)" -o $(BIN) ./cmd/tombolo
 
-setup: ## Install and start what is missing (Docker, nftables, ...)
+setup: ## Install and start missing programs (Docker, nftables, ...)
 	@packaging/setup.sh --examples
 
 images: toolchain setup ## Build the example images from Debian packages (cached)
@@ -33,41 +33,41 @@ images: toolchain setup ## Build the example images from Debian packages (cached
 	@cd examples/stranger/tool && $(BUILD) -o tool .
 	@examples/images.sh
 
-demo: build images ## The main job: one Compose app on three hosts, linked by name
+demo: build images ## Show one Compose app on three virtual hosts, linked by name
 	$(GO) run ./test/demo --binary $(abspath $(BIN))
 
-test: build images ## Every test: unit, race, fuzz seeds, kernel, lab end to end
+test: build images ## Run every test: unit, race, fuzz seeds, kernel, end to end (as root)
 	@GO="$(GO)" test/run.sh
 
-unit: toolchain ## Tests that need neither root nor Docker are among these; run as root for all
+unit: toolchain ## Run go test on all packages (without root, kernel and lab tests are skipped)
 	$(GO) test ./...
 
-e2e: build setup ## The lab end-to-end tests alone
+e2e: build setup ## Run the end-to-end tests in a lab (as root)
 	TOMBOLO_BINARY=$(abspath $(BIN)) $(GO) test -p 1 -count=1 -timeout 15m ./test/e2e/...
 
-soak: build setup ## Long runs: fuzzing, many seeds, end to end again and again (an hour)
+soak: build setup ## Run for an hour: fuzzing, many seeds, repeated end-to-end tests
 	@GO="$(GO)" test/soak.sh
 
-vm: build ## Virtual machines with systemd, installed and used as a cluster (QEMU; slow without KVM)
+vm: build ## Install and use a cluster of virtual machines with systemd (QEMU; slow without KVM)
 	$(GO) run ./test/vm/cluster --binary $(abspath $(BIN))
 
-bench: build setup ## Figures side by side with other overlays, from one run (ONLY=dns,attach: parts; CHECK=1: fail below the goals)
+bench: build setup ## Measure beside other overlays in one run (ONLY=dns,attach: parts of it; CHECK=1: fail below the goals)
 	$(GO) run ./test/bench --binary $(abspath $(BIN)) $(if $(ONLY),--only $(ONLY)) $(if $(CHECK),--check)
 
-check: lint ## gofmt, vet, staticcheck, golangci-lint, tests
+check: lint ## Run lint and test
 	$(MAKE) test
 
-lint: toolchain ## gofmt, vet, staticcheck, golangci-lint
+lint: toolchain ## Run gofmt, vet, staticcheck and golangci-lint
 	@test -z "$$($(GOFMT) -l $$(git ls-files '*.go' | grep -v testdata/))" || { $(GOFMT) -l .; exit 1; }
 	$(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
 	$(GO) run $(GOLANGCI_LINT) run ./...
 
-lab: build setup ## A lab of three hosts to play with
+lab: build setup ## Make a lab of three virtual hosts
 	$(BIN) lab up --hosts 3
 
 install: build ## Install the binary
 	install -D -m 0755 $(BIN) $(DESTDIR)/usr/local/bin/tombolo
 
-clean: ## Remove what was built
+clean: ## Remove the binaries that were built
 	rm -rf bin examples/guestbook/web/web examples/stranger/tool/tool

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs Tombolo on one machine of a cluster, with systemd. Run it once for each
-# role that the machine has; run it again to change or upgrade.
+# Installs Tombolo on one machine that has systemd. Run it once for each role of the
+# machine. Run it again to change the flags of a role or to upgrade the binary.
 #
 #   install.sh linker    [--host NAME] [--underlay ADDRESS] [--join ADDRESS]...
 #   install.sh framework --master URL[,URL...]
@@ -8,14 +8,22 @@
 #   install.sh mesos-master PACKAGE.deb
 #   install.sh mesos-agent  PACKAGE.deb --master ADDRESS:PORT
 #
-# linker belongs on every agent and on the framework's machine, where it comes first: the
-# framework asks it. Without flags a role keeps those that it has; what else
-# /etc/tombolo/tombolo-ROLE.env says stays in any case. daemon is for one
-# machine without a cluster: what tombolo up starts by itself, but from boot on and
-# before Docker, which otherwise waits for it, container by container. The two mesos
-# roles install a Mesos or Clusterd package that you bring; a cluster that runs
-# one already needs only the first two. The binary is taken from $TOMBOLO_BINARY,
-# or else from bin/tombolo beside this folder.
+# linker: for every agent and for the framework's machine. On the framework's machine
+# install it first, because the framework uses the linker of its machine.
+#
+# framework: for one machine. It launches apps on the Mesos masters that --master names.
+#
+# daemon: for one machine without a cluster. tombolo up starts the same daemon by itself;
+# this role starts it at boot and before Docker. Otherwise Docker would wait, for each
+# container that it starts at boot, for a network driver that is not there yet.
+#
+# mesos-master, mesos-agent: install a Mesos or Clusterd package that you bring. If your
+# cluster runs Mesos already, you need only linker and framework.
+#
+# The flags of a role are written to /etc/tombolo/tombolo-ROLE.env (for the two mesos
+# roles: /etc/tombolo/ROLE.env). If you give no flags, the role keeps the flags of the
+# last time. Other lines of the file always stay. The binary is $TOMBOLO_BINARY, or
+# bin/tombolo beside this folder if the variable is not set.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -23,20 +31,20 @@ binary=${TOMBOLO_BINARY:-$here/../bin/tombolo}
 
 die() { printf 'install: %s\n' "$*" >&2; exit 1; }
 
-[ "$(id -u)" = 0 ] || die "root is needed (try with sudo)"
-[ -d /run/systemd/system ] || die "no systemd runs here; start 'tombolo linker' with the init system you have"
-[ $# -gt 0 ] || die "which role? linker, framework, daemon, mesos-master or mesos-agent"
+[ "$(id -u)" = 0 ] || die "this script must run as root (try sudo)"
+[ -d /run/systemd/system ] || die "systemd does not run on this machine; start 'tombolo linker' with your init system instead"
+[ $# -gt 0 ] || die "name a role: linker, framework, daemon, mesos-master or mesos-agent"
 role=$1
 shift
 
 install_binary() {
 	[ -x "$binary" ] || die "no binary at $binary (build it with: make build, or set TOMBOLO_BINARY)"
 	install -m 0755 "$binary" /usr/local/bin/tombolo.new
-	mv -f /usr/local/bin/tombolo.new /usr/local/bin/tombolo # a running one keeps its file
+	mv -f /usr/local/bin/tombolo.new /usr/local/bin/tombolo # a rename, so that a running process keeps its file
 }
 
-# environment FILE VARIABLE FLAGS...: has the file give the unit its flags. Without any
-# those of the last time stay, and so does what else the file says.
+# environment FILE VARIABLE FLAGS...: writes VARIABLE=FLAGS into the environment file of
+# a unit. Without FLAGS the old line stays. Other lines of the file always stay.
 environment() {
 	file=$1 variable=$2
 	shift 2
@@ -48,14 +56,15 @@ environment() {
 	mv -f "$file.new" "$file"
 }
 
-# start UNIT: starts it, with what has changed.
+# start UNIT: enables the unit and starts it, or restarts it with its new files.
 start() {
 	systemctl daemon-reload
-	systemctl enable "$1" >/dev/null 2>&1 || die "cannot enable $1"
-	systemctl restart "$1" || die "$1 is installed, but does not start; see: journalctl -u $1"
+	systemctl enable "$1" >/dev/null 2>&1 || die "systemd cannot enable $1; see: systemctl status $1"
+	systemctl restart "$1" || die "$1 is installed, but systemd cannot start it; see: journalctl -u $1"
 }
 
-# await UNIT COMMAND...: waits until the command says that the unit does its work.
+# await UNIT COMMAND...: waits up to a minute until the command succeeds, which shows that
+# the unit does its work.
 await() {
 	unit=$1
 	shift
@@ -65,11 +74,11 @@ await() {
 		fi
 		sleep 1
 	done
-	die "$unit is installed, but is not ready after a minute; see: journalctl -u $unit${said:+
+	die "$unit is installed, but is not ready after one minute; see: journalctl -u $unit${said:+
 $said}"
 }
 
-# unit NAME FLAGS...: installs and starts a unit of ours.
+# unit NAME FLAGS...: installs and starts one of Tombolo's own units.
 unit() {
 	name=$1
 	shift
@@ -78,7 +87,8 @@ unit() {
 	start "$name"
 }
 
-# steady UNIT: it runs, and is not just being started again.
+# steady UNIT: succeeds if the unit runs now and still runs after three seconds, so that a
+# unit that crashes and restarts does not count.
 steady() {
 	systemctl is-active --quiet "$1" && sleep 3 && systemctl is-active --quiet "$1"
 }
@@ -102,7 +112,7 @@ daemon)
 	await tombolo-daemon /usr/local/bin/tombolo daemon status
 	;;
 mesos-master | mesos-agent)
-	[ $# -gt 0 ] || die "$role needs the package file"
+	[ $# -gt 0 ] || die "$role needs the package file as its first argument"
 	package=$1
 	shift
 	"$here/setup.sh"
@@ -112,6 +122,6 @@ mesos-master | mesos-agent)
 	start "tombolo-$role"
 	await "tombolo-$role" steady "tombolo-$role"
 	;;
-*) die "unknown role $role: linker, framework, daemon, mesos-master or mesos-agent" ;;
+*) die "unknown role $role; the roles are linker, framework, daemon, mesos-master and mesos-agent" ;;
 esac
-printf 'install: %s is installed and runs\n' "$role"
+printf 'install: %s is installed and running\n' "$role"

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Runs every test of the repository as root: unit and simulation with the race
-# detector, fuzz seeds, kernel, the lab end to end, and the demo. A skipped test is
-# a failure. `make test` calls it after building the binary and the example images.
+# Runs every test of the repository: unit tests and simulations with the race detector,
+# fuzz seeds, kernel tests, end-to-end tests in a lab, and the demo. It needs root. A
+# skipped test is a failure. `make test` runs it after building the binary and the images
+# of the examples.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 GO=${GO:-go}
@@ -11,7 +12,7 @@ trap 'rm -rf "$log" "$scratch"' EXIT
 
 no_skips() {
 	if grep -q -- '--- SKIP' "$log"; then
-		echo "tests were skipped; none may be" >&2
+		echo "some tests were skipped (see SKIP above); CI allows no skips" >&2
 		exit 1
 	fi
 }
@@ -20,17 +21,17 @@ install() {
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
 
-command -v gcc >/dev/null || { apt-get update -qq && install gcc libc6-dev; } # the race detector needs cgo
+command -v gcc >/dev/null || { apt-get update -qq && install gcc libc6-dev; } # the race detector needs a C compiler
 slow='^tombolo/test/e2e'
-if kernel=$(test/vm/kernel.sh); then # test/vm boots it
+if kernel=$(test/vm/kernel.sh); then # test/vm boots this kernel
 	export TOMBOLO_KERNEL=$kernel
 else
-	echo "this distribution has no kernel for virtual machines: test/vm is left out" >&2
+	echo "this distribution packages no kernel for virtual machines: test/vm is left out" >&2
 	slow+='|^tombolo/test/vm'
 fi
 
 "$GO" vet ./...
-(cd examples/guestbook/web && "$GO" vet ./...) # a module of its own
+(cd examples/guestbook/web && "$GO" vet ./...) # it is a Go module of its own, so ./... does not include it
 
 fast=$("$GO" list ./... | grep -vE "$slow")
 # shellcheck disable=SC2086 # a list of packages
@@ -43,15 +44,15 @@ fi
 no_skips
 
 if command -v vagrant >/dev/null; then
-	for agents in 2 5; do # in a folder of its own: .vagrant may know somebody's machines
+	for agents in 2 5; do # with its own state folder, because .vagrant may belong to running machines
 		AGENTS=$agents VAGRANT_DOTFILE_PATH=$scratch vagrant validate --ignore-provider
 	done
 fi
 for script in packaging/*.sh examples/*.sh; do sh -n "$script"; done
 
-# One after the other: each makes labs of its own.
+# One package after the other (-p 1), because each makes labs and a machine has one lab.
 TOMBOLO_BINARY=$PWD/bin/tombolo "$GO" test -v -p 1 -count=1 -timeout 15m ./test/e2e/... 2>&1 | tee "$log"
 no_skips
 
-# The main job on the example apps, with real PostgreSQL and Redis.
+# The demo: the example apps, with real PostgreSQL and Redis.
 "$GO" run ./test/demo --binary bin/tombolo

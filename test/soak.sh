@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# Runs what takes long: every fuzz target, the simulated cluster with many seeds, and
-# the end-to-end tests again and again. It takes MINUTES (60) at most on two cores: a
-# quarter of them for fuzzing, and as many whole rounds at the end as still fit.
-# `make soak` calls it after building the binary.
+# Runs the long tests: every fuzz target, the simulated cluster with SEEDS (1000) seeds,
+# and the end-to-end tests again and again. It takes at most MINUTES (60): a quarter of
+# the time for fuzzing, then the simulation, then as many whole rounds of the end-to-end
+# tests as fit. `make soak` runs it after building the binary.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 GO=${GO:-go}
 end=$((${MINUTES:-60} * 60)) # bash counts SECONDS from the start of the script
 
-# left prints the seconds that are left, for a -timeout; none are a failure.
+# left prints the remaining seconds, for -timeout. It fails if no time remains.
 left() {
 	if [ "$SECONDS" -ge "$end" ]; then
-		echo "soak: it takes longer than $((end / 60)) minutes" >&2
+		echo "soak: the tests did not fit into $((end / 60)) minutes; set MINUTES to allow more" >&2
 		return 1
 	fi
 	echo $((end - SECONDS))
@@ -39,6 +39,6 @@ while [ $((SECONDS + took * 3 / 2)) -lt "$end" ]; do
 	took=$((SECONDS - began))
 done
 if [ "$round" = 0 ]; then
-	echo "soak: no time was left for the end-to-end tests" >&2
+	echo "soak: no time was left for the end-to-end tests; set MINUTES to allow more" >&2
 	exit 1
 fi

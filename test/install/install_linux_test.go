@@ -122,7 +122,7 @@ func TestRoles(t *testing.T) {
 			b := newBed(t)
 			show := fmt.Sprintf("\n[ -s /etc/systemd/system/%s.service ]\ncd /etc/tombolo\nfor f in *; do echo \"$f: $(cat $f)\"; done\n", c.unit)
 			out, err := b.run(t, "install "+c.args+show)
-			want := "install: " + strings.Fields(c.args)[0] + " is installed and runs\n" + c.env + "\n"
+			want := "install: " + strings.Fields(c.args)[0] + " is installed and running\n" + c.env + "\n"
 			if err != nil || out != want {
 				t.Errorf("%v, said\n%swant\n%s", err, out, want)
 			}
@@ -155,11 +155,11 @@ func TestWhatDoesNotComeUpIsSaid(t *testing.T) {
 	b := newBed(t)
 	b.write(t, filepath.Join(b.dir, "broken"), "")
 	for _, c := range []struct{ args, env, want string }{
-		{"linker", "", "install: tombolo-linker is installed, but is not ready after a minute; see: journalctl -u tombolo-linker\nit says why\n"},
-		{"daemon", "FAIL=tombolo-daemon", "install: tombolo-daemon is installed, but does not start; see: journalctl -u tombolo-daemon\n"},
-		{"", "", "install: which role? linker, framework, daemon, mesos-master or mesos-agent\n"},
-		{"nosuch", "", "install: unknown role nosuch: linker, framework, daemon, mesos-master or mesos-agent\n"},
-		{"mesos-agent", "", "install: mesos-agent needs the package file\n"},
+		{"linker", "", "install: tombolo-linker is installed, but is not ready after one minute; see: journalctl -u tombolo-linker\nit says why\n"},
+		{"daemon", "FAIL=tombolo-daemon", "install: tombolo-daemon is installed, but systemd cannot start it; see: journalctl -u tombolo-daemon\n"},
+		{"", "", "install: name a role: linker, framework, daemon, mesos-master or mesos-agent\n"},
+		{"nosuch", "", "install: unknown role nosuch; the roles are linker, framework, daemon, mesos-master and mesos-agent\n"},
+		{"mesos-agent", "", "install: mesos-agent needs the package file as its first argument\n"},
 		{"linker", "TOMBOLO_BINARY=/nosuch", "install: no binary at /nosuch (build it with: make build, or set TOMBOLO_BINARY)\n"},
 	} {
 		if out, err := b.run(t, "install "+c.args, c.env); err == nil || out != c.want {
