@@ -6,8 +6,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"tombolo/internal/state"
 	"tombolo/linker/catalog"
-	"tombolo/linker/state"
 )
 
 // memoryEvery is the least time between two writes of the catalog. Each also waits

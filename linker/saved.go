@@ -9,7 +9,7 @@ import (
 	"syscall"
 	"time"
 
-	"tombolo/linker/state"
+	"tombolo/internal/state"
 )
 
 // saved is what a linker remembers of itself. It is written through to the disk:

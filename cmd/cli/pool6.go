@@ -7,8 +7,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"tombolo/internal/state"
 	"tombolo/linker"
-	"tombolo/linker/state"
 )
 
 // keptPool6 is the IPv6 pool of a cluster that is this machine alone: made once,

@@ -12,10 +12,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"tombolo/internal/state"
 	"tombolo/internal/wake"
 	"tombolo/linker/ipam"
 	"tombolo/linker/record"
-	"tombolo/linker/state"
 	"tombolo/overlay"
 )
 

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"tombolo/linker/state"
+	"tombolo/internal/state"
 )
 
 // ErrExhausted says that every address of the block is held.

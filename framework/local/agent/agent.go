@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tombolo/framework/local"
-	"tombolo/framework/local/jsonfile"
+	"tombolo/internal/state"
 	"tombolo/internal/wake"
 )
 
@@ -107,7 +107,7 @@ func New(cfg Config, log *slog.Logger) (*Agent, error) {
 		}
 	}
 	switch a.id, err = a.saved.agentID(); {
-	case errors.Is(err, jsonfile.ErrBroken):
+	case errors.Is(err, state.ErrBroken):
 		a.log.Error("the agent's ID is lost: it registers as a new one", "err", err)
 	case err != nil:
 		return nil, fmt.Errorf("agent %s: %w", cfg.Hostname, err)
@@ -241,7 +241,7 @@ func (a *Agent) handle(ctx context.Context, m local.ToAgent) {
 // nudge has the runner of a container, or all, look at it again.
 func (a *Agent) nudge(name string) {
 	for _, t := range a.tasks {
-		if t.runner != nil && (name == "" || t.name() == name) {
+		if t.runner != nil && (name == "" || t.containerName() == name) {
 			t.runner.nudge()
 		}
 	}

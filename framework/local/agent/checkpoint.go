@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,18 +11,18 @@ import (
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 
 	"tombolo/framework/local"
-	"tombolo/framework/local/jsonfile"
+	"tombolo/internal/state"
 )
 
-// savedTask is what an agent must know about a task after a crash.
+// savedTask is everything that an agent must know of a task after a crash.
 type savedTask struct {
-	AgentID     string // when it was launched: part of the sandbox's path
+	AgentID     string // the agent's ID when the task was launched: part of the sandbox's path
 	ContainerID string
 	Framework   mesos.FrameworkInfo
 	Task        mesos.TaskInfo
 	State       mesos.TaskState
-	Killed      bool             // a kill was asked for: whatever the exit status, it ends TASK_KILLED
-	Latest      mesos.TaskStatus // the newest update, without Data; of no state before the first
+	Killed      bool             // a kill was requested: the task ends as TASK_KILLED, whatever its exit status
+	Latest      mesos.TaskStatus // the newest update, without Data; its State is nil before the first update
 	Pending     []mesos.TaskStatus
 }
 
@@ -29,80 +30,121 @@ func (s savedTask) ref() local.TaskRef {
 	return local.TaskRef{FrameworkID: *s.Framework.ID, TaskID: s.Task.TaskID}
 }
 
-func (s savedTask) name() string { return namePrefix + s.ContainerID }
+// containerName is the name of the task's container.
+func (s savedTask) containerName() string { return namePrefix + s.ContainerID }
 
-// checkpoint keeps an agent's identity and tasks in its WorkDir:
-//
-//	agent.json             its ID
-//	meta/<container>.json  one file a task
-//
-// Each file is replaced as a whole, so a kill -9 at any moment leaves the old or
-// the new. Task files are not synced: a power failure ends the containers too, and a
-// file that it tore is moved aside at the next start.
-type checkpoint struct{ dir string }
-
-// taskFile is a task on disk. Mesos' messages are in their binary form: a limit
-// may be infinite, which JSON cannot say.
+// taskFile is the JSON form of a savedTask.
 type taskFile struct {
-	AgentID     string   `json:"agent_id"`
-	ContainerID string   `json:"container_id"`
-	Framework   []byte   `json:"framework"`
-	Task        []byte   `json:"task"`
-	TaskID      string   `json:"task_id"` // for people
-	State       string   `json:"state"`
-	Killed      bool     `json:"killed,omitempty"`
-	Latest      []byte   `json:"latest,omitempty"`
-	Pending     [][]byte `json:"pending,omitempty"`
+	AgentID     string                                            `json:"agent_id"`
+	ContainerID string                                            `json:"container_id"`
+	Framework   binary[mesos.FrameworkInfo, *mesos.FrameworkInfo] `json:"framework"`
+	Task        binary[mesos.TaskInfo, *mesos.TaskInfo]           `json:"task"`
+	TaskID      string                                            `json:"task_id"` // not read back: it is there for people
+	State       string                                            `json:"state"`
+	Killed      bool                                              `json:"killed,omitempty"`
+	Latest      *binary[mesos.TaskStatus, *mesos.TaskStatus]      `json:"latest,omitempty"`
+	Pending     []binary[mesos.TaskStatus, *mesos.TaskStatus]     `json:"pending,omitempty"`
 }
+
+// binary is a Mesos message that is stored in its protobuf form. A resource limit may
+// be infinite, and JSON has no infinity.
+type binary[T any, M interface {
+	*T
+	Marshal() ([]byte, error)
+	Unmarshal(data []byte) error
+}] struct{ message T }
+
+func (b binary[T, M]) MarshalJSON() ([]byte, error) {
+	raw, err := M(&b.message).Marshal()
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(raw)
+}
+
+func (b *binary[T, M]) UnmarshalJSON(data []byte) error {
+	var raw []byte
+	if err := json.Unmarshal(data, &raw); err != nil {
+		return err
+	}
+	return M(&b.message).Unmarshal(raw)
+}
+
+func (s savedTask) MarshalJSON() ([]byte, error) {
+	f := taskFile{
+		AgentID: s.AgentID, ContainerID: s.ContainerID, TaskID: s.Task.TaskID.Value,
+		State: s.State.String(), Killed: s.Killed,
+	}
+	f.Framework.message, f.Task.message = s.Framework, s.Task
+	if s.Latest.State != nil {
+		f.Latest = &binary[mesos.TaskStatus, *mesos.TaskStatus]{s.Latest}
+	}
+	for _, p := range s.Pending {
+		f.Pending = append(f.Pending, binary[mesos.TaskStatus, *mesos.TaskStatus]{p})
+	}
+	return json.Marshal(f)
+}
+
+func (s *savedTask) UnmarshalJSON(data []byte) error {
+	var f taskFile
+	if err := json.Unmarshal(data, &f); err != nil {
+		return err
+	}
+	*s = savedTask{
+		AgentID: f.AgentID, ContainerID: f.ContainerID, Framework: f.Framework.message, Task: f.Task.message,
+		State: mesos.TaskState(mesos.TaskState_value[f.State]), Killed: f.Killed,
+	}
+	if f.Latest != nil {
+		s.Latest = f.Latest.message
+	}
+	for _, p := range f.Pending {
+		s.Pending = append(s.Pending, p.message)
+	}
+	if s.ContainerID == "" || s.Framework.ID == nil {
+		return errors.New("no container or framework ID")
+	}
+	return nil
+}
+
+// checkpoint keeps an agent's ID and tasks in its WorkDir:
+//
+//	agent.json             the agent's ID
+//	meta/<container>.json  one file per task
+//
+// Each file is replaced as a whole, so that after a kill -9 at any moment it holds the
+// old content or the new. Task files are not synced: a power failure ends the
+// containers too, and a file that it tore is moved aside at the next start.
+type checkpoint struct{ dir string }
 
 type agentFile struct {
 	ID string `json:"agent_id"`
 }
 
-// agentID returns the stored ID, empty before the first registration. The error is
-// jsonfile.ErrBroken where the file cannot be read; the agent registers as a new one then.
+// agentID returns the stored ID. It is empty before the first registration, and with
+// state.ErrBroken: the agent then registers as a new one.
 func (c checkpoint) agentID() (string, error) {
 	var f agentFile
-	err := jsonfile.Load(filepath.Join(c.dir, "agent.json"), &f)
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil
+	if err := state.Load(filepath.Join(c.dir, "agent.json"), &f); err != nil {
+		return "", err
 	}
-	return f.ID, err
+	return f.ID, nil
 }
 
 func (c checkpoint) setAgentID(id string) error {
-	return jsonfile.Replace(filepath.Join(c.dir, "agent.json"), agentFile{ID: id}, true)
+	return c.write(filepath.Join(c.dir, "agent.json"), agentFile{ID: id}, true)
 }
 
 func (c checkpoint) path(containerID string) string {
 	return filepath.Join(c.dir, "meta", containerID+".json")
 }
 
-func (c checkpoint) save(t savedTask) error {
-	f := taskFile{
-		AgentID: t.AgentID, ContainerID: t.ContainerID, TaskID: t.Task.TaskID.Value,
-		State: t.State.String(), Killed: t.Killed,
+func (c checkpoint) save(t savedTask) error { return c.write(c.path(t.ContainerID), t, false) }
+
+func (c checkpoint) write(path string, v any, sync bool) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
 	}
-	var err error
-	if f.Framework, err = t.Framework.Marshal(); err != nil {
-		return fmt.Errorf("save task %s: %w", f.TaskID, err)
-	}
-	if f.Task, err = t.Task.Marshal(); err != nil {
-		return fmt.Errorf("save task %s: %w", f.TaskID, err)
-	}
-	if t.Latest.State != nil {
-		if f.Latest, err = t.Latest.Marshal(); err != nil {
-			return fmt.Errorf("save task %s: %w", f.TaskID, err)
-		}
-	}
-	for _, p := range t.Pending {
-		b, err := p.Marshal()
-		if err != nil {
-			return fmt.Errorf("save task %s: %w", f.TaskID, err)
-		}
-		f.Pending = append(f.Pending, b)
-	}
-	return jsonfile.Replace(c.path(t.ContainerID), f, false)
+	return state.Save(path, v, sync)
 }
 
 func (c checkpoint) forget(containerID string) error {
@@ -112,8 +154,8 @@ func (c checkpoint) forget(containerID string) error {
 	return nil
 }
 
-// load returns all tasks. A file that cannot be read is moved aside and reported in
-// the error; the tasks are good nevertheless.
+// load returns the tasks of all files that can be read. The error names the files that
+// cannot; they were moved aside.
 func (c checkpoint) load() ([]savedTask, error) {
 	files, err := filepath.Glob(c.path("*"))
 	if err != nil {
@@ -122,45 +164,12 @@ func (c checkpoint) load() ([]savedTask, error) {
 	var tasks []savedTask
 	var errs []error
 	for _, file := range files {
-		t, err := loadTask(file)
-		if err != nil {
+		var t savedTask
+		if err := state.Load(file, &t); err != nil {
 			errs = append(errs, err)
 			continue
 		}
 		tasks = append(tasks, t)
 	}
 	return tasks, errors.Join(errs...)
-}
-
-func loadTask(path string) (savedTask, error) {
-	var f taskFile
-	if err := jsonfile.Load(path, &f); err != nil {
-		return savedTask{}, err
-	}
-	t := savedTask{
-		AgentID: f.AgentID, ContainerID: f.ContainerID,
-		State: mesos.TaskState(mesos.TaskState_value[f.State]), Killed: f.Killed,
-	}
-	if err := t.Framework.Unmarshal(f.Framework); err != nil {
-		return savedTask{}, jsonfile.MoveAside(path, err)
-	}
-	if err := t.Task.Unmarshal(f.Task); err != nil {
-		return savedTask{}, jsonfile.MoveAside(path, err)
-	}
-	if len(f.Latest) > 0 {
-		if err := t.Latest.Unmarshal(f.Latest); err != nil {
-			return savedTask{}, jsonfile.MoveAside(path, err)
-		}
-	}
-	for _, b := range f.Pending {
-		var p mesos.TaskStatus
-		if err := p.Unmarshal(b); err != nil {
-			return savedTask{}, jsonfile.MoveAside(path, err)
-		}
-		t.Pending = append(t.Pending, p)
-	}
-	if t.ContainerID == "" || t.Framework.ID == nil {
-		return savedTask{}, jsonfile.MoveAside(path, errors.New("no container or framework ID"))
-	}
-	return t, nil
 }

@@ -191,7 +191,7 @@ func (r *runner) step(ctx context.Context) bool {
 func (r *runner) look(ctx context.Context) (Container, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookWait)
 	defer cancel()
-	c, err := r.Docker.Inspect(ctx, r.Task.name())
+	c, err := r.Docker.Inspect(ctx, r.Task.containerName())
 	if errors.Is(err, ErrNoContainer) {
 		return Container{}, nil
 	}
@@ -309,7 +309,7 @@ func (r *runner) follow(ctx context.Context) {
 func (r *runner) followOutput(ctx context.Context) activity {
 	r.box.rewind()
 	exit, err := r.Docker.Run(ctx, Command{
-		Args:   append(hostArgs(r.Host), "logs", "-f", r.Task.name()),
+		Args:   append(hostArgs(r.Host), "logs", "-f", r.Task.containerName()),
 		Stdout: r.box.stdout, Stderr: r.box.stderr,
 	})
 	return activity{exit: exit, err: err}
@@ -345,7 +345,7 @@ func (r *runner) stop(ctx context.Context, grace time.Duration) {
 	r.wg.Go(func() {
 		for ctx.Err() == nil {
 			pause := stopRetry
-			if a := r.docker(ctx, io.Discard, "stop", "-t", seconds, r.Task.name()); a.exit == 0 {
+			if a := r.docker(ctx, io.Discard, "stop", "-t", seconds, r.Task.containerName()); a.exit == 0 {
 				pause = lookSoon
 			}
 			wake.Sleep(ctx, pause)

@@ -9,6 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
+
+	"tombolo/internal/state"
 )
 
 func TestOutputIsBounded(t *testing.T) {
@@ -154,8 +156,9 @@ func FuzzLoadTask(f *testing.F) {
 		if err := os.WriteFile(path, data, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if task, err := loadTask(path); err == nil && (task.ContainerID == "" || task.Framework.ID == nil) {
-			t.Errorf("loaded %+v", task)
+		var task savedTask
+		if err := state.Load(path, &task); err == nil && (task.ContainerID == "" || task.Framework.ID == nil) {
+			t.Errorf("a file without a container or a framework was loaded: %+v", task)
 		}
 	})
 }

@@ -44,7 +44,7 @@ func (a *Agent) start(ctx context.Context, t *task) {
 	t.runner = newRunner(runnerConfig{
 		Docker: a.docker, Host: a.cfg.DockerHost, Task: t.savedTask,
 		Sandbox: sandboxDir(a.cfg.WorkDir, t.savedTask),
-		Log:     a.log.With("task", t.Task.TaskID.Value, "container", t.name()),
+		Log:     a.log.With("task", t.Task.TaskID.Value, "container", t.containerName()),
 		Report:  func(s mesos.TaskStatus) { a.events.Put(taskChanged{ref, s}) },
 	})
 	r := t.runner
@@ -164,7 +164,7 @@ func (a *Agent) forget(ctx context.Context, t *task, delay time.Duration) {
 	if err := a.saved.forget(t.ContainerID); err != nil {
 		a.log.Warn("task file stays", "err", err)
 	}
-	name, dir := t.name(), sandboxDir(a.cfg.WorkDir, t.savedTask)
+	name, dir := t.containerName(), sandboxDir(a.cfg.WorkDir, t.savedTask)
 	a.group.Go(func() error {
 		wake.Sleep(ctx, delay) // an agent that stops does it now
 		a.remove(ctx, name)
@@ -180,7 +180,7 @@ func (a *Agent) forget(ctx context.Context, t *task, delay time.Duration) {
 func (a *Agent) removeOrphans(ctx context.Context, containers []Container) {
 	owned := map[string]bool{}
 	for _, t := range a.tasks {
-		owned[t.name()] = true
+		owned[t.containerName()] = true
 	}
 	for _, c := range containers {
 		if owned[c.Name] || !strings.HasPrefix(c.Sandbox, a.cfg.WorkDir+"/") {

@@ -42,7 +42,6 @@ type Master struct {
 	stopped chan struct{} // closed when Run has ended
 
 	timers     timers
-	store      masterStore
 	frameworks map[string]*framework
 	removed    map[string]bool // ids of frameworks that are gone
 	agents     map[string]*agent
@@ -68,7 +67,6 @@ func New(config Config, log *slog.Logger) (*Master, error) {
 		info:       info,
 		inbox:      wake.NewQueue[func()](),
 		stopped:    make(chan struct{}),
-		store:      masterStore{dir: config.Dir},
 		frameworks: map[string]*framework{},
 		removed:    map[string]bool{},
 		agents:     map[string]*agent{},

@@ -1,33 +1,38 @@
 package master
 
 import (
-	"encoding/json"
 	"errors"
-	"io/fs"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 
-	"tombolo/framework/local/jsonfile"
 	"tombolo/framework/mesos/wire"
+	"tombolo/internal/state"
 )
 
-// maxRemembered is how many removed frameworks and gone agents are kept in mind.
+// maxRemembered bounds how many removed frameworks, and how many agents of each kind
+// that are gone, the file keeps.
 const maxRemembered = 1000
 
-// masterStore is the file that outlives the master: who exists. Tasks are not in
-// it; the agents bring them.
-type masterStore struct{ dir string }
-
-type masterState struct {
-	Frameworks []json.RawMessage `json:"frameworks"` // FrameworkInfo, with id
-	Removed    []string          `json:"removed_frameworks,omitempty"`
-	Agents     []savedAgent      `json:"agents"`
-	Departed   []string          `json:"departed_agents,omitempty"`
-	Gone       []string          `json:"gone_agents,omitempty"` // by an operator's word
+// savedState is what a restarted master must know: which frameworks and agents exist.
+// It has no tasks; the agents report theirs when they register again.
+type savedState struct {
+	Frameworks []savedFramework `json:"frameworks"`
+	Removed    []string         `json:"removed_frameworks,omitempty"`
+	Agents     []savedAgent     `json:"agents"`
+	Departed   []string         `json:"departed_agents,omitempty"`
+	Gone       []string         `json:"gone_agents,omitempty"` // marked gone by an operator
 }
+
+// savedFramework is a FrameworkInfo with its ID, in Mesos' JSON.
+type savedFramework struct{ info mesos.FrameworkInfo }
+
+func (f savedFramework) MarshalJSON() ([]byte, error) { return wire.Marshal(&f.info) }
+
+func (f *savedFramework) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, &f.info) }
 
 type savedAgent struct {
 	ID       string `json:"id"`
@@ -35,80 +40,65 @@ type savedAgent struct {
 	Inactive bool   `json:"inactive,omitempty"`
 }
 
-func (s masterStore) path() string { return filepath.Join(s.dir, "master.json") }
+func (m *Master) stateFile() string { return filepath.Join(m.config.Dir, "master.json") }
 
-// save writes the state. An error is logged: the cluster goes on, and only a
-// restart would show it.
+// save writes the state. It logs an error and goes on: the state matters only to the
+// next master.
 func (m *Master) save() {
-	if m.store.dir == "" {
+	if m.config.Dir == "" {
 		return
 	}
-	state := masterState{
+	saved := savedState{
 		Removed: remembered(m.removed, true), Departed: remembered(m.gone, false), Gone: remembered(m.gone, true),
 	}
 	for _, f := range m.sortedFrameworks() {
-		info, err := wire.Marshal(&f.info)
-		if err != nil { // a FrameworkInfo that came over the wire has a JSON form
-			panic(err)
-		}
-		state.Frameworks = append(state.Frameworks, info)
+		saved.Frameworks = append(saved.Frameworks, savedFramework{f.info})
 	}
 	for _, id := range slices.Sorted(maps.Keys(m.agents)) {
 		a := m.agents[id]
-		state.Agents = append(state.Agents, savedAgent{ID: id, Hostname: a.info.Hostname, Inactive: a.inactive})
+		saved.Agents = append(saved.Agents, savedAgent{ID: id, Hostname: a.info.Hostname, Inactive: a.inactive})
 	}
-	if err := jsonfile.Replace(m.store.path(), state, true); err != nil {
+	err := os.MkdirAll(m.config.Dir, 0o700)
+	if err == nil {
+		err = state.Save(m.stateFile(), saved, true)
+	}
+	if err != nil {
 		m.log.Error("master state not stored", "err", err)
 	}
 }
 
-// remembered lists the ids with a value.
+// remembered returns the IDs whose value is value.
 func remembered(ids map[string]bool, value bool) []string {
 	sorted := slices.DeleteFunc(slices.Sorted(maps.Keys(ids)), func(id string) bool { return ids[id] != value })
 	return sorted[max(0, len(sorted)-maxRemembered):]
 }
 
-// restore reads what an earlier master left; agents and frameworks are away.
+// restore reads the state of an earlier master. All its agents and frameworks start
+// as disconnected.
 func (m *Master) restore() error {
-	if m.store.dir == "" {
+	if m.config.Dir == "" {
 		return nil
 	}
-	state, infos, err := m.store.load()
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	case errors.Is(err, jsonfile.ErrBroken):
+	var saved savedState
+	switch err := state.Load(m.stateFile(), &saved); {
+	case errors.Is(err, state.ErrBroken):
 		m.log.Error("the master's state is lost: frameworks and agents are new to it", "err", err)
 		return nil
 	case err != nil:
 		return err
 	}
-	m.removed, m.gone = set(state.Removed), set(state.Gone)
-	for _, id := range state.Departed {
+	m.removed, m.gone = set(saved.Removed), set(saved.Gone)
+	for _, id := range saved.Departed {
 		m.gone[id] = false
 	}
-	for _, info := range infos {
-		f := m.addFramework(info)
+	for _, s := range saved.Frameworks {
+		f := m.addFramework(s.info)
 		m.awaitFailover(f, max(f.failoverTimeout(), m.config.AgentTimeout))
 	}
-	for _, saved := range state.Agents {
-		a := m.addAgent(saved.ID)
-		a.info.Hostname, a.inactive = saved.Hostname, saved.Inactive
+	for _, s := range saved.Agents {
+		a := m.addAgent(s.ID)
+		a.info.Hostname, a.inactive = s.Hostname, s.Inactive
 		a.timeout = m.timers.after(m.config.AgentTimeout, func() { m.giveUp(a) })
 	}
 	return nil
-}
-
-func (s masterStore) load() (state masterState, infos []mesos.FrameworkInfo, err error) {
-	if err := jsonfile.Load(s.path(), &state); err != nil {
-		return state, nil, err
-	}
-	for _, raw := range state.Frameworks {
-		var info mesos.FrameworkInfo
-		if err := wire.Unmarshal(raw, &info); err != nil {
-			return state, nil, jsonfile.MoveAside(s.path(), err)
-		}
-		infos = append(infos, info)
-	}
-	return state, infos, nil
 }

@@ -8,13 +8,13 @@ import (
 	"os"
 )
 
-// ErrBroken says that a file held something that is no document of the wanted
-// shape. The file was moved aside, to its name plus ".broken".
+// ErrBroken is returned for a file that could not be decoded. Load has renamed that
+// file to its name plus ".broken".
 var ErrBroken = errors.New("unreadable state")
 
-// Load reads the document at path into v. A missing file leaves v alone and is no
-// error. A broken one is moved aside, so that the caller may start anew, and
-// reported as ErrBroken; v is then undefined.
+// Load reads the document at path into v. If the file does not exist, Load leaves v
+// alone and returns nil. If the file cannot be decoded, Load renames it, so that the
+// caller can start anew, and returns ErrBroken; v then has no defined value.
 func Load(path string, v any) error {
 	raw, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -33,15 +33,16 @@ func Load(path string, v any) error {
 	return nil
 }
 
-// Save replaces the document at path by v. It outlives the process at once; sync
-// makes it outlive a power cut too, which costs milliseconds and is meant for
-// what nobody else can tell us again. One Save of a path may run at a time.
+// Save replaces the document at path by v. The folder must exist. With sync, the
+// document also survives a power failure; that costs milliseconds and is meant for
+// state that cannot be learned again from elsewhere. Only one Save of a path may run at
+// a time.
 func Save(path string, v any, sync bool) error {
 	raw, err := json.Marshal(v)
 	if err != nil {
 		return fmt.Errorf("save state %s: %w", path, err)
 	}
-	next := path + ".new" // a fixed name: what a killed process left is written over
+	next := path + ".new" // a fixed name, so that a file that a killed process left is overwritten
 	err = write(next, append(raw, '\n'), sync)
 	if err == nil {
 		err = os.Rename(next, path)

@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"tombolo/linker/state"
+	"tombolo/internal/state"
 )
 
 type doc struct{ Name string }

@@ -1,2 +1,0 @@
-// Package jsonfile keeps one JSON document a file, replaced as a whole.
-package jsonfile
