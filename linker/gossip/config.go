@@ -1,6 +1,7 @@
 package gossip
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,51 +11,45 @@ import (
 	"github.com/hashicorp/memberlist"
 )
 
-// DefaultPort is gossip's UDP and TCP port (none of Swarm's).
+// DefaultPort is the UDP and TCP port of gossip. Docker Swarm uses none of ours.
 const DefaultPort = 7980
 
-// clusterLabel sets our packets apart from those of others who use memberlist.
-const clusterLabel = "tombolo"
-
-// memberMark is what every member of ours says of itself.
-const memberMark = "tombolo member"
-
-// Config says who this member is and whom it knows. The zero Config but for Name
-// works on one machine.
+// Config describes this member and the addresses at which it finds others. With Name
+// alone it works on one machine.
 type Config struct {
-	Name      string         // this member, unique in the cluster (Host.Name)
-	Bind      netip.AddrPort // where to listen; unset address: all; port 0: DefaultPort
-	Advertise netip.Addr     // what peers dial; unset: Bind's, or the first private address of the machine
-	Keys      [][]byte       // AES keys of 16, 24 or 32 bytes: the first encrypts, all decrypt; none: plain
+	Name      string         // this member, unique in the cluster (Host.Name); required
+	Bind      netip.AddrPort // where to listen; unset address: on all; port 0: DefaultPort
+	Advertise netip.Addr     // the address that peers dial; unset: Bind's, or the machine's first private address
+	Keys      [][]byte       // AES keys of 16, 24 or 32 bytes: the first encrypts, all decrypt; none: no encryption
 
-	// Seeds are addresses (host, host:port) that may be a member. They are dialled
-	// until one answers, and whenever this member is alone.
+	// Seeds are addresses (host or host:port) at which there may be a member. They are
+	// dialled at the start, and whenever this member knows of no living one.
 	Seeds []string
 
-	// Known are the addresses of members of an earlier run, by name. They, and all
-	// members seen since, are dialled for ever while they are not alive, for
-	// memberlist forgets the dead and does not heal long splits.
+	// Known are the addresses of members of an earlier run, by name. They and all
+	// members that are met later are dialled without end while they are not alive,
+	// because memberlist forgets dead members and so does not heal long splits.
 	Known map[string]netip.AddrPort
 
-	Fanout    int                           // peers that Broadcast sends to at once; default 16
-	Timing    Timing                        // zero fields take DefaultTiming's
-	Log       *slog.Logger                  // default: discard
-	Transport memberlist.NodeAwareTransport // instead of sockets on Bind, for simulations
+	Fanout    int                           // number of peers to which Broadcast sends at once; 0: 16
+	Timing    Timing                        // zero fields take the values of DefaultTiming
+	Log       *slog.Logger                  // nil: nothing is logged
+	Transport memberlist.NodeAwareTransport // replaces the sockets in simulations; nil: sockets on Bind
 }
 
-// Timing tunes failure detection and repair. With n members a dead one is found
-// after about Probe (until somebody probes it) + Probe (the probe and the indirect
-// ones) + SuspicionMult*max(1, log10 n)*Probe, and at most SuspicionMaxMult times
-// the last term when no others confirm.
+// Timing tunes failure detection and repair. In a cluster of n members a dead one is
+// found after about Probe (until a member probes it) + Probe (the direct and the
+// indirect probes) + SuspicionMult * max(1, log10 n) * Probe. If no other member
+// confirms the suspicion, the last term is up to SuspicionMaxMult times as long.
 type Timing struct {
-	Probe            time.Duration // between two probes that a member sends; default 500 ms
-	ProbeTimeout     time.Duration // of the direct probe, before others are asked; default 200 ms
-	SuspicionMult    int           // default 4
-	SuspicionMaxMult int           // default 2
-	Gossip           time.Duration // between two rounds of gossip; default 100 ms
-	PushPull         time.Duration // between two digest exchanges, grows with log n above 32 members; default 15 s
-	Reconnect        time.Duration // between two attempts to dial the missing; default 1 s, doubling to 10 s while nobody answers
-	Dial             time.Duration // of a TCP connection to a peer; default 2 s
+	Probe            time.Duration // between two probes that this member sends; 0: 500 ms
+	ProbeTimeout     time.Duration // for the direct probe, before other members are asked to probe; 0: 200 ms
+	SuspicionMult    int           // 0: 4
+	SuspicionMaxMult int           // 0: 2
+	Gossip           time.Duration // between two rounds of gossip; 0: 100 ms
+	PushPull         time.Duration // between two digest exchanges; grows with log n above 32 members; 0: 15 s
+	Reconnect        time.Duration // between two attempts to dial dead members; doubles up to 10 s while none answers; 0: 1 s
+	Dial             time.Duration // limit for opening a TCP connection to a peer; 0: 2 s
 }
 
 // DefaultTiming suits a LAN: a dead host is found in 3 to 5 s.
@@ -71,7 +66,7 @@ func DefaultTiming() Timing {
 	}
 }
 
-// Validate reports every problem of c at once.
+// Validate returns one error that names every problem of c.
 func (c Config) Validate() error {
 	var errs []error
 	if c.Name == "" {
@@ -83,7 +78,7 @@ func (c Config) Validate() error {
 		}
 	}
 	if c.Fanout < 0 {
-		errs = append(errs, fmt.Errorf("fanout %d", c.Fanout))
+		errs = append(errs, fmt.Errorf("fanout %d is negative", c.Fanout))
 	}
 	if t := c.Timing; min(t.Probe, t.ProbeTimeout, t.Gossip, t.PushPull, t.Reconnect, t.Dial) < 0 {
 		errs = append(errs, errors.New("negative timing"))
@@ -105,31 +100,24 @@ func (c Config) withDefaults() Config {
 	if !c.Advertise.IsValid() && !c.Bind.Addr().IsUnspecified() {
 		c.Advertise = c.Bind.Addr()
 	}
-	if c.Fanout == 0 {
-		c.Fanout = 16
-	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
+	c.Fanout = cmp.Or(c.Fanout, 16)
 	c.Timing = c.Timing.withDefaults()
 	return c
 }
 
 func (t Timing) withDefaults() Timing {
 	d := DefaultTiming()
-	for _, f := range []struct{ v, d *time.Duration }{
-		{&t.Probe, &d.Probe}, {&t.ProbeTimeout, &d.ProbeTimeout}, {&t.Gossip, &d.Gossip},
-		{&t.PushPull, &d.PushPull}, {&t.Reconnect, &d.Reconnect}, {&t.Dial, &d.Dial},
-	} {
-		if *f.v == 0 {
-			*f.v = *f.d
-		}
+	return Timing{
+		Probe:            cmp.Or(t.Probe, d.Probe),
+		ProbeTimeout:     cmp.Or(t.ProbeTimeout, d.ProbeTimeout),
+		SuspicionMult:    cmp.Or(t.SuspicionMult, d.SuspicionMult),
+		SuspicionMaxMult: cmp.Or(t.SuspicionMaxMult, d.SuspicionMaxMult),
+		Gossip:           cmp.Or(t.Gossip, d.Gossip),
+		PushPull:         cmp.Or(t.PushPull, d.PushPull),
+		Reconnect:        cmp.Or(t.Reconnect, d.Reconnect),
+		Dial:             cmp.Or(t.Dial, d.Dial),
 	}
-	if t.SuspicionMult == 0 {
-		t.SuspicionMult = d.SuspicionMult
-	}
-	if t.SuspicionMaxMult == 0 {
-		t.SuspicionMaxMult = d.SuspicionMaxMult
-	}
-	return t
 }

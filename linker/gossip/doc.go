@@ -1,7 +1,11 @@
-// Package gossip spreads packets among the linkers of a cluster and watches who
-// is there, on top of hashicorp/memberlist.
+// Package gossip spreads packets among the linkers of a cluster and tells which of
+// them are alive, on top of hashicorp/memberlist.
 //
-// It never knows what a packet holds: a Delegate merges packets, describes what
-// it holds by a digest, and says which packets a digest lacks. It never persists
-// anything, and it never decides what a dead member means.
+// It owns the sockets, failure detection, the repair of what packets lost, and the
+// attempts to reach members that are gone. It never looks into a packet: a Delegate
+// merges packets, describes by a digest what it holds, and finds the packets that
+// the holder of another digest lacks. It stores nothing, and it does not decide what
+// follows from the death of a member.
+//
+// Start with Gossip and the picture above it.
 package gossip

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"sync"
 	"time"
 
@@ -13,67 +11,69 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Delegate holds what the packets say. Its methods are called from several
-// goroutines at once, must not block, and must not keep the slices they are given.
+// Delegate holds the content of the packets. Its methods are called from several
+// goroutines at once. They must not block and must not keep the slices that they are
+// given.
 type Delegate interface {
-	// Merge takes a packet in. It returns the key under which the packet is passed
-	// on to others (a later packet of the same key replaces it in the queue), or ""
-	// when it told nothing new. An error means a packet that makes no sense.
+	// Merge merges a packet. If the packet told something new, it returns the key
+	// under which the packet is gossiped on (a later packet of the same key replaces it
+	// in the queue), else "". It returns an error if the packet is malformed.
 	Merge(packet []byte) (news string, err error)
 
-	// Digest describes all that the delegate holds, compactly.
+	// Digest describes compactly everything that the delegate holds.
 	Digest() []byte
 
-	// Missing returns the packets that the holder of digest lacks.
+	// Missing returns the packets that the holder of digest lacks. It returns an error
+	// if the digest is malformed.
 	Missing(digest []byte) ([][]byte, error)
 }
 
 // Gossip is one member. Its methods are safe for concurrent use.
 //
-//	Broadcast ──► peers at once (UDP)                 ┌─► Delegate.Merge
-//	    └───────► queue ──► memberlist gossip ──► peer ┤
-//	                                                  └─► its queue, when it was news
-//	push/pull, a peer that came back ──► digest ──► peer: Delegate.Missing ──► stream of what is missing
+//	Broadcast ──► peers, directly (UDP) ──────────────┬─► Delegate.Merge of each peer
+//	    └───────► queue ──► rounds of gossip (UDP) ───┘    └─► the peer's queue, if it was news
+//
+//	push/pull, or a peer that came back ──► digest ──► peer: Delegate.Missing ──► packets (TCP)
 type Gossip struct {
-	cfg      Config
-	delegate Delegate
-	queue    memberlist.TransmitLimitedQueue
-	roster   *roster
-	repairs  *repairs
-	counts   counters
-	ready    chan struct{}
+	cfg        Config
+	delegate   Delegate
+	queue      memberlist.TransmitLimitedQueue
+	membership *membership
+	repairs    *repairs
+	counts     counters
+	ready      chan struct{}
 
 	mu   sync.Mutex
-	list *memberlist.Memberlist // nil before Run and after
+	list *memberlist.Memberlist // nil before Run and after it
 }
 
-// retransmits, times log10 of the number of members rounded up, is how often each
-// member sends a packet on. One that everybody sends k times misses a given member
-// with probability e^-k: memberlist's own 4 would have one host in 40 packets among
-// 40 hosts wait for the next digest exchange.
+// retransmits, times the logarithm (base 10, rounded up) of the number of members, is
+// how many times each member sends a packet on. If every member sends a packet k times,
+// it misses a given member with probability e^-k. With memberlist's default of 4, one
+// host of 40 would miss every 40th packet and wait for the next digest exchange.
 const retransmits = 6
 
-// New returns a member that Run brings to life. It listens to nothing yet.
+// maxNews is the largest number of new packets of one batch that are gossiped on. A
+// batch with more news ends a long separation; every member repairs that by itself.
+const maxNews = 64
+
+// New returns a member that does nothing before Run. It returns an error that names
+// every problem of cfg.
 func New(cfg Config, d Delegate, ev Events) (*Gossip, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
-	g := &Gossip{
-		cfg:      cfg,
-		delegate: d,
-		roster:   newRoster(cfg, ev),
-		repairs:  newRepairs(),
-		ready:    make(chan struct{}),
-	}
+	g := &Gossip{cfg: cfg, delegate: d, repairs: newRepairs(), ready: make(chan struct{})}
+	g.membership = newMembership(cfg, ev, &g.counts)
 	g.queue.RetransmitMult = retransmits
-	g.queue.NumNodes = func() int { return g.roster.alive() + 1 }
+	g.queue.NumNodes = func() int { return g.membership.alive() + 1 }
 	return g, nil
 }
 
-// Run listens, joins the cluster, and stays until ctx is done; then it vanishes
-// without a goodbye (peers find it dead) and returns nil.
-// It returns an error when it cannot listen. It runs once.
+// Run listens, joins the cluster and stays in it until ctx ends. It then returns nil,
+// without a message to the peers, which find this member dead. It returns an error if
+// it cannot listen. Call it once.
 func (g *Gossip) Run(ctx context.Context) error {
 	t, err := newTransport(g.cfg, &g.counts)
 	if err != nil {
@@ -84,7 +84,7 @@ func (g *Gossip) Run(ctx context.Context) error {
 	}
 	eg, ctx := errgroup.WithContext(ctx)
 	eg.Go(func() error { <-ctx.Done(); return g.stop() })
-	eg.Go(func() error { return g.roster.tell(ctx) })
+	eg.Go(func() error { return g.membership.reportEvents(ctx) })
 	eg.Go(func() error { return g.reconnect(ctx) })
 	for range repairWorkers {
 		eg.Go(func() error { return g.repair(ctx) })
@@ -94,6 +94,25 @@ func (g *Gossip) Run(ctx context.Context) error {
 	}
 	return nil
 }
+
+// Ready is closed once Run listens and has dialled every seed and known member once.
+func (g *Gossip) Ready() <-chan struct{} { return g.ready }
+
+// Broadcast sends packet directly to up to Config.Fanout peers and queues it for
+// gossip to all. It sends a packet that is too large for gossip over TCP. The packet
+// replaces the one that is queued under the same key. Broadcast does not wait for the
+// network, and may be called before Run.
+func (g *Gossip) Broadcast(key string, packet []byte) {
+	g.enqueue(key, packet)
+	g.send(packet, g.cfg.Fanout)
+}
+
+// Members returns every other member ever known, sorted by name.
+func (g *Gossip) Members() []Member { return g.membership.members() }
+
+// Conflicts returns the names that two machines have claimed within the last age, at
+// most one conflict a name. While a conflict lasts, every digest exchange shows it anew.
+func (g *Gossip) Conflicts(age time.Duration) []Conflict { return g.membership.conflicting(age) }
 
 func (g *Gossip) start(t *transport) error {
 	list, err := memberlist.Create(g.memberlistConfig(t))
@@ -114,57 +133,26 @@ func (g *Gossip) stop() error {
 	return list.Shutdown()
 }
 
-func (g *Gossip) memberlistConfig(t *transport) *memberlist.Config {
-	c := memberlist.DefaultLANConfig()
-	timing := g.cfg.Timing
-	c.Name = g.cfg.Name
-	c.Label = clusterLabel
-	c.Transport = t
-	c.BindPort = int(g.cfg.Bind.Port())
-	c.AdvertisePort = c.BindPort
-	c.BindAddr = g.cfg.Bind.Addr().String()
-	if g.cfg.Advertise.IsValid() {
-		c.AdvertiseAddr = g.cfg.Advertise.String()
-	}
-	if len(g.cfg.Keys) > 0 {
-		c.Keyring, _ = memberlist.NewKeyring(g.cfg.Keys, g.cfg.Keys[0]) // Validate has checked them
-	}
-	c.TCPTimeout = streamTimeout
-	c.ProbeInterval, c.ProbeTimeout = timing.Probe, timing.ProbeTimeout
-	c.SuspicionMult, c.SuspicionMaxTimeoutMult = timing.SuspicionMult, timing.SuspicionMaxMult
-	c.GossipInterval, c.PushPullInterval = timing.Gossip, timing.PushPull
-	c.GossipNodes = 4
-	c.DeadNodeReclaimTime = 5 * time.Second // a machine may come back with another address
-	c.EnableCompression = false             // packets are compact, and expanding a stranger's is a risk
-	c.Delegate, c.Events, c.Conflict = listener{g}, g.roster, g.roster
-	c.Logger = newLogger(g.cfg.Log, &g.counts)
-	return c
+// current returns nil when Run is not under way.
+func (g *Gossip) current() *memberlist.Memberlist {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.list
 }
 
-// Ready is closed when Run listens and has tried every seed and known member once.
-func (g *Gossip) Ready() <-chan struct{} { return g.ready }
-
-// Broadcast sends packet at once to up to Config.Fanout peers, and has it gossiped
-// to all. A packet too large for gossip goes by stream. It replaces what is still
-// queued under the same key. It does not wait, and works before Run too.
-func (g *Gossip) Broadcast(key string, packet []byte) {
-	g.pass(key, packet)
-	g.spread(packet, g.cfg.Fanout)
-}
-
-// pass has a packet gossiped to all.
-func (g *Gossip) pass(key string, packet []byte) {
+// enqueue queues packet for the rounds of gossip, unless it is too large for them.
+func (g *Gossip) enqueue(key string, packet []byte) {
 	if len(packet) <= maxGossip {
 		g.queue.QueueBroadcast(broadcast{key: key, frame: packetFrame(packet)})
 	}
 }
 
-// spread sends packet now to up to n peers.
-func (g *Gossip) spread(packet []byte, n int) {
-	peers := g.roster.pick(n)
+// send sends packet directly to up to n peers.
+func (g *Gossip) send(packet []byte, n int) {
+	peers := g.membership.pick(n)
 	if len(packet) > maxGossip {
 		for _, p := range peers {
-			g.counts.drop(!g.repairs.add(p.Name, job{packets: [][]byte{packet}}))
+			g.addJob(p.Name, job{packets: [][]byte{packet}})
 		}
 		return
 	}
@@ -174,74 +162,66 @@ func (g *Gossip) spread(packet []byte, n int) {
 	}
 	frame := packetFrame(packet)
 	for _, p := range peers {
-		if list.SendBestEffort(p, frame) == nil { // what is lost here, gossip brings
+		if list.SendBestEffort(p, frame) == nil { // a packet that is lost here arrives by gossip
 			g.counts.sent.Add(1)
 		}
 	}
 }
 
-func (g *Gossip) current() *memberlist.Memberlist {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.list
+// receive processes a frame from a peer. It counts a malformed one.
+func (g *Gossip) receive(frame []byte) {
+	if err := g.process(frame); err != nil {
+		g.counts.malformed.Add(1)
+		g.cfg.Log.Debug("malformed message", "err", err)
+	}
 }
 
-// Members returns every other member ever known, sorted by name.
-func (g *Gossip) Members() []Member { return g.roster.members() }
-
-// Conflicts returns the names that two machines have claimed within age, at most
-// one conflict for each. While one lasts it is seen anew with every digest exchange.
-func (g *Gossip) Conflicts(age time.Duration) []Conflict { return g.roster.conflicting(age) }
-
-// listener is what memberlist calls.
-type listener struct{ g *Gossip }
-
-// NodeMeta implements memberlist.Delegate.
-func (l listener) NodeMeta(int) []byte { return []byte(memberMark) }
-
-// NotifyMsg implements memberlist.Delegate.
-func (l listener) NotifyMsg(frame []byte) { l.g.receive(frame) }
-
-// GetBroadcasts implements memberlist.Delegate.
-func (l listener) GetBroadcasts(overhead, limit int) [][]byte {
-	return l.g.queue.GetBroadcasts(overhead, limit)
+func (g *Gossip) process(frame []byte) error {
+	if len(frame) == 0 {
+		return errFrame
+	}
+	body := frame[1:]
+	switch frame[0] {
+	case framePacket:
+		return g.merge([][]byte{body})
+	case frameBatch:
+		packets, err := unbatch(body)
+		return errors.Join(g.merge(packets), err)
+	case frameDigest:
+		d, err := parseDigest(body)
+		if err != nil {
+			return err
+		}
+		g.counts.repairs.Add(1)
+		g.addJob(d.from, job{digest: d.sum, answer: d.answer})
+		return nil
+	}
+	return fmt.Errorf("%w: type %d", errFrame, frame[0])
 }
 
-// LocalState implements memberlist.Delegate: a digest, never the state itself,
-// for memberlist takes 20 MB and no more.
-func (l listener) LocalState(bool) []byte {
-	return digestFrame(digest{from: l.g.cfg.Name, sum: l.g.delegate.Digest()})
-}
-
-// MergeRemoteState implements memberlist.Delegate: it only queues the work.
-func (l listener) MergeRemoteState(frame []byte, _ bool) { l.g.receive(frame) }
-
-// broadcast is one queued packet.
-type broadcast struct {
-	key   string
-	frame []byte
-}
-
-// Name implements memberlist.NamedBroadcast: a packet replaces an older one of its
-// key.
-func (b broadcast) Name() string { return b.key }
-
-// Invalidates implements memberlist.Broadcast.
-func (b broadcast) Invalidates(o memberlist.Broadcast) bool {
-	other, ok := o.(broadcast)
-	return ok && other.key == b.key
-}
-
-// Message implements memberlist.Broadcast.
-func (b broadcast) Message() []byte { return b.frame }
-
-// Finished implements memberlist.Broadcast.
-func (b broadcast) Finished() {}
-
-// jitter spreads d over [d/2, 3d/2), so that members do not act in step.
-func jitter(d time.Duration) time.Duration { return d/2 + rand.N(max(d, 1)) }
-
-// hostPort joins an address for memberlist.
-func hostPort(n *memberlist.Node) string {
-	return net.JoinHostPort(n.Addr.String(), fmt.Sprint(n.Port))
+// merge gives packets to the delegate and sends on those that were news.
+func (g *Gossip) merge(packets [][]byte) error {
+	var errs []error
+	news := map[string][]byte{}
+	for _, p := range packets {
+		g.counts.received.Add(1)
+		key, err := g.delegate.Merge(p)
+		switch {
+		case err != nil:
+			errs = append(errs, err)
+		case key != "":
+			g.counts.news.Add(1)
+			news[key] = p
+		}
+	}
+	if len(news) > maxNews {
+		return errors.Join(errs...)
+	}
+	for key, p := range news {
+		g.enqueue(key, p)
+		if len(p) > maxGossip && g.membership.alive() > g.cfg.Fanout {
+			g.send(append([]byte(nil), p...), 4)
+		}
+	}
+	return errors.Join(errs...)
 }

@@ -15,7 +15,7 @@ import (
 	"tombolo/linker/gossip/gossiptest"
 )
 
-// events records who is in which state.
+// events records the state of each member.
 type events struct {
 	mu     sync.Mutex
 	states map[string]gossip.State
@@ -51,12 +51,12 @@ type node struct {
 	stop  func()
 }
 
-// cluster is some members on one in-memory network. It lives in a synctest bubble:
-// time passes as fast as there is nothing to do.
+// cluster is a few members on one in-memory network. It lives in a synctest bubble, in
+// which waiting takes no real time.
 type cluster struct {
 	t     *testing.T
 	net   *gossiptest.Network
-	nodes map[string]*node // those that are to agree
+	nodes map[string]*node // those of which within expects its condition
 	all   []*node
 	keys  [][]byte
 }
@@ -74,8 +74,8 @@ func newCluster(t *testing.T, n int) *cluster {
 	return c
 }
 
-// stop ends all, and gives memberlist's last probes the time to notice: its
-// Shutdown does not wait for them.
+// stop ends all members and waits for memberlist's last probes, because its Shutdown
+// does not.
 func (c *cluster) stop() {
 	for _, n := range c.all {
 		n.stop()
@@ -83,7 +83,7 @@ func (c *cluster) stop() {
 	time.Sleep(time.Minute)
 }
 
-// start starts member i, which knows member 1 as seed, with an empty table.
+// start starts member i with an empty table and member 1 as its seed.
 func (c *cluster) start(i int, change ...func(*gossip.Config)) *node {
 	c.t.Helper()
 	cfg := gossip.Config{
@@ -114,8 +114,8 @@ func (c *cluster) start(i int, change ...func(*gossip.Config)) *node {
 	return n
 }
 
-// within lets time pass until ok holds of every running member, and returns how
-// long that took.
+// within lets time pass until ok is true for every member in c.nodes, and returns how
+// long that took. The test fails if it takes longer than limit.
 func (c *cluster) within(limit time.Duration, what string, ok func(*node) bool) time.Duration {
 	c.t.Helper()
 	start := time.Now()
@@ -133,12 +133,13 @@ func (c *cluster) within(limit time.Duration, what string, ok func(*node) bool) 
 		}
 		if time.Since(start) > limit {
 			n := c.nodes[bad]
-			c.t.Fatalf("after %v: %s: not on %s: rows %v, states %v", limit, what, bad, n.table.Rows(), n.ev.now())
+			c.t.Fatalf("after %v %s still does not see %q; its rows are %v, its states %v", limit, bad, what, n.table.Rows(), n.ev.now())
 		}
 		time.Sleep(max(time.Millisecond, limit/500)) // fake time
 	}
 }
 
+// sees returns whether a member was told of exactly these states of the others.
 func sees(want map[string]gossip.State) func(*node) bool {
 	return func(n *node) bool {
 		w := maps.Clone(want)
@@ -159,6 +160,7 @@ func holds(key, value string) func(*node) bool {
 	return func(n *node) bool { return n.table.Rows()[key] == value }
 }
 
+// bubble runs f in a cluster of n members that know each other.
 func bubble(t *testing.T, n int, f func(*testing.T, *cluster)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 	"tombolo/linker/gossip"
 )
 
-func TestDeadHost(t *testing.T) {
+func TestDeadHostIsFoundInTime(t *testing.T) {
 	bubble(t, 5, func(t *testing.T, c *cluster) {
 		c.nodes["h4"].stop()
 		delete(c.nodes, "h4")
@@ -18,20 +18,20 @@ func TestDeadHost(t *testing.T) {
 		took := c.within(secs(10), "h4 dead", sees(want))
 		t.Logf("found dead after %v", took)
 		if took > 6*time.Second {
-			t.Errorf("found dead after %v", took)
+			t.Errorf("h4 was found dead after %v, want at most 6s", took)
 		}
 		for _, m := range c.nodes["h1"].Members() {
 			if (m.Name == "h4") != (m.State == gossip.StateDead) {
-				t.Errorf("member %+v", m)
+				t.Errorf("h1 lists %+v, want only h4 dead", m)
 			}
 		}
 	})
 }
 
-// Both sides of a split change rows, and one loses a row's broadcast; healing
-// makes all the same without anybody's help, although memberlist has long
-// forgotten the dead.
-func TestSplitAndHeal(t *testing.T) {
+// Both sides of a split change rows, and the broadcast of one row is lost. After the
+// split all members get the same rows without help, although memberlist has long
+// forgotten the members that it thought dead.
+func TestSplitHeals(t *testing.T) {
 	for _, length := range []time.Duration{secs(10), 10 * time.Minute} {
 		t.Run(fmt.Sprint(length), func(t *testing.T) {
 			bubble(t, 5, func(t *testing.T, c *cluster) {
@@ -65,8 +65,7 @@ func TestSplitAndHeal(t *testing.T) {
 	}
 }
 
-// A member that comes back with an empty disk gets everything.
-func TestRestartWithLostDisk(t *testing.T) {
+func TestRestartWithEmptyDiskGetsEverything(t *testing.T) {
 	bubble(t, 5, func(t *testing.T, c *cluster) {
 		for i := range 50 {
 			n := c.nodes[nameOf(i%5+1)]
@@ -85,9 +84,8 @@ func TestRestartWithLostDisk(t *testing.T) {
 	})
 }
 
-// The seed restarts on an empty disk: it finds the others by what it stored, and
-// where it stored nothing they find it.
-func TestSeedRestarts(t *testing.T) {
+// The seed restarts and has stored no addresses, so the others have to find it.
+func TestOthersFindTheSeedThatRestarts(t *testing.T) {
 	bubble(t, 3, func(t *testing.T, c *cluster) {
 		c.nodes["h2"].table.Put("k", "1")
 		c.nodes["h1"].stop()
@@ -99,7 +97,7 @@ func TestSeedRestarts(t *testing.T) {
 	})
 }
 
-func TestKnownIsDialled(t *testing.T) {
+func TestKnownMembersAreDialled(t *testing.T) {
 	bubble(t, 2, func(_ *testing.T, c *cluster) {
 		c.start(3, func(cfg *gossip.Config) {
 			cfg.Seeds = nil

@@ -12,29 +12,28 @@ import (
 	"tombolo/linker/gossip/gossiptest"
 )
 
-// A second machine with a name that is taken is not let in, and does no harm.
-func TestNameConflict(t *testing.T) {
+func TestSecondMachineWithANameIsKeptOut(t *testing.T) {
 	bubble(t, 3, func(t *testing.T, c *cluster) {
 		twin := c.start(9, func(cfg *gossip.Config) { cfg.Name = "h2" })
 		time.Sleep(secs(5))
 		if twin.Stats().Conflicts+c.nodes["h1"].Stats().Conflicts == 0 {
-			t.Error("nobody noticed")
+			t.Error("neither h1 nor the second h2 counted a conflict")
 		}
 		if got := twin.Conflicts(time.Minute); len(got) != 1 || got[0].Name != "h2" || got[0].Other.String() != addr(2) {
-			t.Errorf("the twin knows of %+v", got)
+			t.Errorf("the second h2 reports the conflicts %+v, want one, with the first h2 at %s", got, addr(2))
 		}
 		if got := twin.Conflicts(0); len(got) != 0 {
-			t.Errorf("never forgotten: %+v", got)
+			t.Errorf("conflicts older than the given age are still reported: %+v", got)
 		}
 		for _, m := range c.nodes["h1"].Members() {
 			if m.Name == "h2" && m.Addr.String() != addr(2) {
-				t.Errorf("h2 is now at %v", m.Addr)
+				t.Errorf("h1 now has h2 at %v, want the first h2 at %s", m.Addr, addr(2))
 			}
 		}
 	})
 }
 
-func TestEncrypted(t *testing.T) {
+func TestOnlyMembersWithTheKeyGetIn(t *testing.T) {
 	key, other := []byte(strings.Repeat("k", 32)), []byte(strings.Repeat("o", 32))
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 0)
@@ -54,7 +53,7 @@ func TestEncrypted(t *testing.T) {
 			time.Sleep(secs(10))
 			synctest.Wait()
 			if got := stranger.table.Rows(); len(got) != 0 {
-				t.Errorf("keys %d: a stranger got %d rows", i, len(got))
+				t.Errorf("stranger %d, without the key, got %d rows, want none", i, len(got))
 			}
 			delete(c.nodes, stranger.name)
 			stranger.stop()
@@ -63,7 +62,7 @@ func TestEncrypted(t *testing.T) {
 	})
 }
 
-func TestConfigRefuses(t *testing.T) {
+func TestEveryProblemOfTheConfigIsReported(t *testing.T) {
 	_, err := gossip.New(gossip.Config{
 		Keys: [][]byte{{1}}, Fanout: -1, Timing: gossip.Timing{Probe: -1},
 	}, gossiptest.NewTable(), newEvents())
@@ -74,10 +73,10 @@ func TestConfigRefuses(t *testing.T) {
 	want := []string{
 		"gossip config: no name",
 		"key 1: key size must be 16, 24 or 32 bytes",
-		"fanout -1",
+		"fanout -1 is negative",
 		"negative timing",
 	}
 	if d := cmp.Diff(want, got); d != "" {
-		t.Errorf("want -, got +:\n%s", d)
+		t.Errorf("lines of the error (-want +got):\n%s", d)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/memberlist"
@@ -12,39 +13,42 @@ import (
 	"tombolo/internal/wake"
 )
 
-// dials is how many of the missing are dialled in one round: one that answers
-// brings all that it knows.
-const dials = 3
+// dialsPerRound is the number of dead members dialled in one round. One that answers
+// tells of all others that it knows.
+const dialsPerRound = 3
 
-// reconnectMax bounds the pause between two rounds while nobody answers.
+// dialsAtOnce bounds the dials under way at the same time, when there are many seeds.
+const dialsAtOnce = 8
+
+// reconnectMax bounds the pause between two rounds while no member answers.
 const reconnectMax = 10 * time.Second
 
-// reconnect joins the cluster, and then dials members that are missing, for ever.
+// reconnect joins the cluster and then dials dead members until ctx ends.
 //
-//	start ──► dial all, once ──► ready ──► pause ──► dial some of the missing ─┐
+//	start ──► dial all, once ──► ready ──► pause ──► dial some of the dead ────┐
 //	                                         ▲  twice as long when none answers │
 //	                                         └──────────────────────────────────┘
 func (g *Gossip) reconnect(ctx context.Context) error {
-	g.dial(ctx, append(slices.Clone(g.cfg.Seeds), g.roster.missing()...))
+	g.dial(ctx, append(slices.Clone(g.cfg.Seeds), g.membership.deadAddrs()...))
 	close(g.ready)
 	first := g.cfg.Timing.Reconnect
 	pauses := wake.NewBackoff(first, max(first, reconnectMax))
 	round := time.NewTimer(pauses.Next())
 	defer round.Stop()
-	settled := time.NewTimer(time.Hour)
-	settled.Stop()
-	defer settled.Stop()
+	exchange := time.NewTimer(time.Hour)
+	exchange.Stop()
+	defer exchange.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-g.roster.lost: // a split has just begun, or a host is restarting
+		case <-g.membership.vanished: // a split has just begun, or a host restarts
 			pauses.Reset()
 			round.Reset(pauses.Next())
-		case <-g.roster.returned:
-			settled.Reset(jitter(settle))
-		case <-settled.C:
-			g.compare()
+		case <-g.membership.revived:
+			exchange.Reset(exchangePause/2 + rand.N(exchangePause))
+		case <-exchange.C:
+			g.exchangeDigest()
 		case <-round.C:
 			if g.redial(ctx) {
 				pauses.Reset()
@@ -54,49 +58,39 @@ func (g *Gossip) reconnect(ctx context.Context) error {
 	}
 }
 
-// redial dials some of the missing members. It returns false if there were some and
-// none of them answered.
+// redial dials some of the dead members. It returns false if there were some and none
+// of them answered.
 func (g *Gossip) redial(ctx context.Context) bool {
-	targets := g.roster.missing()
-	if g.roster.alive() == 0 {
+	targets := g.membership.deadAddrs()
+	if g.membership.alive() == 0 {
 		targets = append(targets, g.cfg.Seeds...)
 	}
-	return len(targets) == 0 || g.dial(ctx, some(targets, dials))
+	return len(targets) == 0 || g.dial(ctx, sample(targets, dialsPerRound))
 }
 
-// dial exchanges states with each target, a few at a time, and reports whether one
-// answered.
-func (g *Gossip) dial(ctx context.Context, targets []string) (answered bool) {
+// dial exchanges digests with each target and reports whether one answered.
+func (g *Gossip) dial(ctx context.Context, targets []string) bool {
 	list := g.current()
 	if list == nil {
 		return false
 	}
-	var mu sync.Mutex
+	var answered atomic.Bool
 	var wg sync.WaitGroup
-	slots := make(chan struct{}, 8) // dials at once when there are many seeds
+	slots := make(chan struct{}, dialsAtOnce)
 	for _, target := range targets {
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			if ctx.Err() != nil || !join(list, target) {
-				return
+			if ctx.Err() == nil && join(list, target) {
+				answered.Store(true)
 			}
-			mu.Lock()
-			defer mu.Unlock()
-			answered = true
 		})
 	}
 	wg.Wait()
-	return answered
+	return answered.Load()
 }
 
 func join(list *memberlist.Memberlist, target string) bool {
 	n, err := list.Join([]string{target})
 	return err == nil && n > 0
-}
-
-func some(all []string, n int) []string {
-	all = slices.Clone(all)
-	rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-	return all[:min(n, len(all))]
 }

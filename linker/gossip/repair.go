@@ -2,46 +2,51 @@ package gossip
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
-
-	"github.com/hashicorp/memberlist"
 
 	"tombolo/internal/wake"
 )
 
-// repairWorkers is how many peers are served at once; the rest wait in repairs.
+// repairWorkers is the number of peers that are served at the same time.
 const repairWorkers = 3
 
-// maxWaiting bounds the large packets that wait for one peer. What is dropped
-// beyond it, the next digest exchange finds missing.
+// maxWaiting bounds the large packets that wait for one peer. The next digest exchange
+// finds those that were dropped.
 const maxWaiting = 256
 
-// maxPeers bounds the peers that work waits for; a message can name any.
+// maxPeers bounds the peers for which jobs wait, because a message can name any peer.
 const maxPeers = 8192
 
-// job is what is to be done for one peer.
+// exchangePause is about how long this member waits after others came to life before it
+// exchanges digests: memberlist's own exchange may have made ours needless by then, and
+// not all members shall start theirs at once.
+const exchangePause = 300 * time.Millisecond
+
+// job is the work for one peer.
 type job struct {
-	digest  []byte   // send what the holder of this digest lacks
-	answer  bool     // and our own digest
-	packets [][]byte // send these, too large for gossip
+	digest  []byte   // send the packets that the holder of this digest lacks; nil: none
+	answer  bool     // send our own digest
+	packets [][]byte // send these, which are too large for gossip
 }
 
-// repairs is the work that waits: one job a peer, and never two workers on one
-// peer. A newer digest of a peer replaces an older one.
+// repairs is a queue of at most one job a peer, from which no two workers serve the
+// same peer. A newer digest of a peer replaces an older one.
 type repairs struct {
+	added wake.Signal // wakes one worker; next wakes another while jobs are left
+
 	mu      sync.Mutex
 	waiting map[string]*job
-	order   []string
+	order   []string // the peers of waiting, by when their job was added
 	busy    map[string]bool
-	added   wake.Signal // one worker takes it; next passes it on while work is left
 }
 
 func newRepairs() *repairs {
 	return &repairs{waiting: map[string]*job{}, busy: map[string]bool{}, added: wake.NewSignal()}
 }
 
-// add queues j for a peer, and reports false when something of it was dropped.
+// add queues j for a peer. It returns false if it had to drop some of it.
 func (r *repairs) add(peer string, j job) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -66,36 +71,46 @@ func (r *repairs) add(peer string, j job) bool {
 	return fits
 }
 
-// next takes the oldest job of a peer that no worker is busy with.
+// next removes the oldest job of a peer that no worker serves and returns it, or nil.
+// The caller calls done after the job.
 func (r *repairs) next() (peer string, j *job) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for i, name := range r.order {
-		if r.busy[name] {
-			continue
-		}
-		j := r.waiting[name]
-		delete(r.waiting, name)
-		r.order = append(r.order[:i:i], r.order[i+1:]...)
-		r.busy[name] = true
-		if len(r.order) > 0 {
-			r.added.Notify()
-		}
-		return name, j
+	i := slices.IndexFunc(r.order, func(peer string) bool { return !r.busy[peer] })
+	if i < 0 {
+		return "", nil
 	}
-	return "", nil
+	peer = r.order[i]
+	j = r.waiting[peer]
+	delete(r.waiting, peer)
+	r.order = append(r.order[:i:i], r.order[i+1:]...)
+	r.busy[peer] = true
+	r.wakeNext()
+	return peer, j
 }
 
 func (r *repairs) done(peer string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.busy, peer)
+	r.wakeNext()
+}
+
+// wakeNext wakes a worker if jobs are left. r.mu is held.
+func (r *repairs) wakeNext() {
 	if len(r.order) > 0 {
 		r.added.Notify()
 	}
 }
 
-// repair does jobs until ctx is done.
+// addJob queues work for a peer and counts what did not fit.
+func (g *Gossip) addJob(peer string, j job) {
+	if !g.repairs.add(peer, j) {
+		g.counts.dropped.Add(1)
+	}
+}
+
+// repair runs jobs until ctx ends.
 func (g *Gossip) repair(ctx context.Context) error {
 	for {
 		select {
@@ -104,16 +119,16 @@ func (g *Gossip) repair(ctx context.Context) error {
 		case <-g.repairs.added:
 		}
 		for peer, j := g.repairs.next(); j != nil; peer, j = g.repairs.next() {
-			g.do(ctx, peer, j)
+			g.runJob(peer, j)
 			g.repairs.done(peer)
 		}
 	}
 }
 
-func (g *Gossip) do(ctx context.Context, peer string, j *job) {
-	node := g.roster.node(peer)
+func (g *Gossip) runJob(peer string, j *job) {
+	node := g.membership.node(peer)
 	if node == nil {
-		return // gone again: it is compared with when it comes back
+		return // the peer has died; digests are exchanged when it comes back
 	}
 	packets := j.packets
 	if j.digest != nil {
@@ -127,41 +142,37 @@ func (g *Gossip) do(ctx context.Context, peer string, j *job) {
 	}
 	frames := batches(packets)
 	if j.answer {
-		frames = append(frames, digestFrame(digest{from: g.cfg.Name, sum: g.delegate.Digest()}))
+		frames = append(frames, g.ownDigest(false))
 	}
 	for _, f := range frames {
-		if err := g.stream(ctx, node, f); err != nil {
+		list := g.current()
+		if list == nil {
+			return
+		}
+		if err := list.SendReliable(node, f); err != nil {
 			g.cfg.Log.Debug("stream to peer broke", "host", peer, "err", err)
-			return // the next digest exchange goes on from here
+			return // the next digest exchange finds what is still missing
 		}
 	}
 }
 
-// stream sends one frame over a connection of its own.
-func (g *Gossip) stream(ctx context.Context, to *memberlist.Node, frame []byte) error {
-	list := g.current()
-	if list == nil {
-		return ctx.Err()
-	}
-	return list.SendReliable(to, frame)
-}
-
-// compare sends our digest to one of the members that came to life, which answers
-// with what we lack and with its own. All of them is not needed: what one side of
-// a split knows, each of its members knows.
-func (g *Gossip) compare() {
-	name := g.roster.cameBack()
-	node := g.roster.node(name)
+// exchangeDigest sends our digest to one of the members that came to life. That member
+// sends the packets that we lack and its own digest. One member is enough, because all
+// members of one side of a split know the same.
+func (g *Gossip) exchangeDigest() {
+	name := g.membership.cameBack()
+	node := g.membership.node(name)
 	list := g.current()
 	if node == nil || list == nil {
 		return
 	}
-	frame := digestFrame(digest{from: g.cfg.Name, sum: g.delegate.Digest(), answer: true})
-	if err := list.SendReliable(node, frame); err != nil {
-		g.cfg.Log.Debug("compare with peer that came back", "host", name, "err", err)
+	if err := list.SendReliable(node, g.ownDigest(true)); err != nil {
+		g.cfg.Log.Debug("cannot send a digest to a peer that came back", "host", name, "err", err)
 	}
 }
 
-// settle is how long a member waits after others came to life before it compares:
-// memberlist's own exchange may have done it, and not all shall ask at once.
-const settle = 300 * time.Millisecond
+// ownDigest returns a frame with our digest. If answer is set, it asks for the
+// receiver's.
+func (g *Gossip) ownDigest(answer bool) []byte {
+	return digestFrame(digest{from: g.cfg.Name, sum: g.delegate.Digest(), answer: answer})
+}

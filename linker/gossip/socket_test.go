@@ -16,14 +16,14 @@ import (
 	"tombolo/linker/gossip/gossiptest"
 )
 
-// member runs on real sockets until the test ends.
+// member is a Gossip on real sockets that runs until the test ends.
 type member struct {
 	*gossip.Gossip
 	table *gossiptest.Table
 	addr  string
 }
 
-// freePort is a port that is free on all of 127.0.0.0/8 now.
+// freePort returns a port that is free now on every address of 127.0.0.0/8.
 func freePort(t *testing.T) uint16 {
 	t.Helper()
 	l, err := net.Listen("tcp", "0.0.0.0:0")
@@ -63,16 +63,18 @@ func run(t *testing.T, n int, port uint16) *member {
 	return m
 }
 
+// await waits until ok is true of the member's rows.
 func (m *member) await(t *testing.T, what string, ok func(map[string]string) bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	if !m.table.Wait(ctx.Done(), ok) {
-		t.Fatalf("%s: no %s; rows %v, members %v", m.addr, what, m.table.Rows(), m.Members())
+		t.Fatalf("%s never got the %s; its rows are %v, its members %v", m.addr, what, m.table.Rows(), m.Members())
 	}
 }
 
-// awaitMembers waits until n others are known: Ready promises the seed alone.
+// awaitMembers waits until the member knows n others, because Ready promises only the
+// seed.
 func (m *member) awaitMembers(t *testing.T, n int) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
@@ -82,14 +84,14 @@ func (m *member) awaitMembers(t *testing.T, n int) {
 	for len(m.Members()) != n {
 		select {
 		case <-ctx.Done():
-			t.Fatalf("%s: members %v, want %d", m.addr, m.Members(), n)
+			t.Fatalf("%s knows the members %v, want %d", m.addr, m.Members(), n)
 		case <-look.C:
 		}
 	}
 }
 
-// Garbage on the port changes nothing, is counted, and holds nothing up.
-func TestGarbage(t *testing.T) {
+// Garbage on the port is counted, changes nothing and delays nothing.
+func TestGarbageChangesNothing(t *testing.T) {
 	t.Cleanup(func() { goleak.VerifyNone(t) })
 	port := freePort(t)
 	members := []*member{run(t, 1, port), run(t, 2, port), run(t, 3, port)}
@@ -101,7 +103,7 @@ func TestGarbage(t *testing.T) {
 
 	target := members[1]
 	spray(t, target.addr)
-	idle, err := net.Dial("tcp", target.addr) // a connection that says nothing ends with Run
+	idle, err := net.Dial("tcp", target.addr) // Run must close a connection on which nothing is sent
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,18 +113,18 @@ func TestGarbage(t *testing.T) {
 	for _, m := range members {
 		m.await(t, "row after", func(rows map[string]string) bool { return rows["after"] == "1" })
 		if rows := m.table.Rows(); len(rows) != 2 {
-			t.Errorf("%s: rows %v", m.addr, rows)
+			t.Errorf("%s has the rows %v, want 2", m.addr, rows)
 		}
 		if others := m.Members(); len(others) != 2 {
-			t.Errorf("%s: members %v", m.addr, others)
+			t.Errorf("%s knows the members %v, want 2", m.addr, others)
 		}
 	}
 	if n := target.Stats().Malformed; n < 100 {
-		t.Errorf("%d malformed messages counted, want most of 240", n)
+		t.Errorf("the member counted %d malformed messages, want most of 240", n)
 	}
 }
 
-// spray sends what no member would, some of it almost right.
+// spray sends messages that no member sends; some of them are almost right.
 func spray(t *testing.T, addr string) {
 	t.Helper()
 	rng := rand.New(rand.NewPCG(1, 2))
@@ -152,12 +154,12 @@ func spray(t *testing.T, addr string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, _ = tcp.Write(b) // it may be closed in our face already
+		_, _ = tcp.Write(b) // the member may have closed it already
 		tcp.Close()
 	}
 }
 
-func TestPortTaken(t *testing.T) {
+func TestRunFailsWhenThePortIsTaken(t *testing.T) {
 	t.Cleanup(func() { goleak.VerifyNone(t) })
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -169,6 +171,6 @@ func TestPortTaken(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := g.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "address already in use") {
-		t.Errorf("error %v", err)
+		t.Errorf("Run returned %v, want an error that says that the address is in use", err)
 	}
 }

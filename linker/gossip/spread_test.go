@@ -15,16 +15,16 @@ func TestBroadcastIsImmediate(t *testing.T) {
 		n := c.nodes["h3"]
 		n.Broadcast("k", n.table.Put("k", "1"))
 		if took := c.within(secs(1), "k", holds("k", "1")); took > 10*time.Millisecond {
-			t.Errorf("it took %v: it waited for a gossip tick", took)
+			t.Errorf("the row took %v: it waited for a round of gossip", took)
 		}
 		if s := n.Stats(); s.Sent != 4 {
-			t.Errorf("sent to %d peers at once, want 4", s.Sent)
+			t.Errorf("the row was sent directly to %d peers, want 4", s.Sent)
 		}
 	})
 }
 
-// With a fanout of one, gossip carries the packet to all others.
-func TestGossipSpreads(t *testing.T) {
+// With a fanout of 1, gossip carries the packet to all others.
+func TestGossipReachesEveryMember(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 0)
 		for i := 1; i <= 12; i++ {
@@ -41,17 +41,17 @@ func TestGossipSpreads(t *testing.T) {
 	})
 }
 
-func TestLargePacket(t *testing.T) {
+func TestLargePacketIsSentOverTCP(t *testing.T) {
 	bubble(t, 5, func(t *testing.T, c *cluster) {
 		n, value := c.nodes["h2"], strings.Repeat("x", 100_000)
 		n.Broadcast("k", n.table.Put("k", value))
 		if took := c.within(secs(2), "k", holds("k", value)); took > 100*time.Millisecond {
-			t.Errorf("it took %v", took)
+			t.Errorf("the large row took %v, want at most 100ms", took)
 		}
 	})
 }
 
-func TestLargePacketBeyondFanout(t *testing.T) {
+func TestLargePacketReachesMostBeyondTheFanout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 0)
 		for i := 1; i <= 12; i++ {
@@ -68,14 +68,13 @@ func TestLargePacketBeyondFanout(t *testing.T) {
 					got++
 				}
 			}
-			return got >= 9 // who is passed over waits for the next exchange
+			return got >= 9 // the members that are left out wait for the next digest exchange
 		})
 	})
 }
 
-// Forty hosts and a network that loses one packet in twenty: what a host tells is
-// everywhere within a second and a half.
-func TestManyHosts(t *testing.T) {
+// On 40 hosts and a network that loses one packet in 20, a row is everywhere within 1.5 s.
+func TestRowsReachManyHostsOverALossyNetwork(t *testing.T) {
 	const hosts = 40
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, hosts)

@@ -11,16 +11,15 @@ import (
 	"github.com/hashicorp/memberlist"
 )
 
-// streamTimeout is how long one exchange over TCP may take.
+// streamTimeout bounds one exchange over TCP.
 const streamTimeout = 5 * time.Second
 
-// transport stands between memberlist and the sockets. It drops what no member
-// can have sent before memberlist trusts the sizes that it names (see guard), and
-// it ends every connection when it shuts down, so that no goroutine of
-// memberlist's lingers in one.
+// transport stands between memberlist and the sockets. It drops the messages that its
+// filter refuses. Shutdown closes every connection, because memberlist's goroutines
+// would otherwise stay in them.
 type transport struct {
 	memberlist.NodeAwareTransport
-	guard   guard
+	filter  filter
 	counts  *counters
 	dial    func(memberlist.Address, time.Duration) (net.Conn, error)
 	packets chan *memberlist.Packet
@@ -33,12 +32,12 @@ type transport struct {
 	conns map[net.Conn]bool // nil after Shutdown
 }
 
-// newTransport listens on cfg.Bind, or takes cfg.Transport.
+// newTransport listens on cfg.Bind, or uses cfg.Transport if that is set.
 func newTransport(cfg Config, counts *counters) (*transport, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	t := &transport{
 		NodeAwareTransport: cfg.Transport,
-		guard:              guard{label: clusterLabel, encrypted: len(cfg.Keys) > 0},
+		filter:             filter{label: clusterLabel, encrypted: len(cfg.Keys) > 0},
 		counts:             counts,
 		packets:            make(chan *memberlist.Packet),
 		streams:            make(chan net.Conn),
@@ -75,7 +74,7 @@ func (t *transport) pumpPackets() {
 		case <-t.done:
 			return
 		case p := <-t.NodeAwareTransport.PacketCh():
-			if err := t.guard.packet(p.Buf); err != nil {
+			if err := t.filter.packet(p.Buf); err != nil {
 				t.counts.malformed.Add(1)
 				continue
 			}
@@ -94,7 +93,7 @@ func (t *transport) pumpStreams() {
 		case <-t.done:
 			return
 		case c := <-t.NodeAwareTransport.StreamCh():
-			conn := t.track(c, t.guard.stream)
+			conn := t.track(c, t.filter.stream)
 			select {
 			case t.streams <- conn:
 			case <-t.done:
@@ -116,8 +115,8 @@ func (t *transport) DialTimeout(addr string, timeout time.Duration) (net.Conn, e
 	return t.DialAddressTimeout(memberlist.Address{Addr: addr}, timeout)
 }
 
-// DialAddressTimeout implements memberlist.NodeAwareTransport. The connection has
-// a deadline: memberlist sets none where it sends a user message.
+// DialAddressTimeout implements memberlist.NodeAwareTransport. It sets a deadline on
+// the connection, because memberlist sets none when it sends a user message.
 func (t *transport) DialAddressTimeout(a memberlist.Address, timeout time.Duration) (net.Conn, error) {
 	c, err := t.dial(a, timeout)
 	if err != nil {
@@ -127,7 +126,7 @@ func (t *transport) DialAddressTimeout(a memberlist.Address, timeout time.Durati
 		c.Close()
 		return nil, err
 	}
-	return t.track(c, t.guard.reply), nil
+	return t.track(c, t.filter.reply), nil
 }
 
 // Shutdown implements memberlist.Transport.
@@ -144,8 +143,8 @@ func (t *transport) Shutdown() error {
 	return err
 }
 
-// track wraps a connection that is checked at its first read and closed at
-// Shutdown.
+// track returns a connection that runs check at its first Read and that Shutdown
+// closes.
 func (t *transport) track(c net.Conn, check func(*bufio.Reader) error) net.Conn {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -154,19 +153,19 @@ func (t *transport) track(c net.Conn, check func(*bufio.Reader) error) net.Conn 
 	} else {
 		t.conns[c] = true
 	}
-	return &conn{Conn: c, in: bufio.NewReaderSize(c, guardPeek), check: check, owner: t}
+	return &conn{Conn: c, in: bufio.NewReaderSize(c, filterPeek), check: check, owner: t}
 }
 
 // conn is a tracked connection.
 type conn struct {
 	net.Conn
 	in    *bufio.Reader
-	check func(*bufio.Reader) error // nil once passed
+	check func(*bufio.Reader) error // nil once it has passed
 	owner *transport
 }
 
-// Read implements io.Reader. The first call looks at the header; memberlist makes
-// it with a deadline set, in a goroutine of the connection's own.
+// Read implements io.Reader. The first call checks the header. memberlist makes this
+// call in a goroutine of the connection, after it has set a deadline.
 func (c *conn) Read(p []byte) (int, error) {
 	if c.check != nil {
 		if err := c.check(c.in); err != nil {

@@ -1,6 +1,5 @@
-// Package gossiptest holds an in-memory network for linker/gossip, with loss and
-// partitions, and a Delegate that keeps a small versioned table. It never opens a
-// socket.
+// Package gossiptest has an in-memory network for linker/gossip, with loss and
+// partitions, and a Delegate that keeps a small versioned table. It opens no sockets.
 package gossiptest
 
 import (
@@ -14,30 +13,31 @@ import (
 	"github.com/hashicorp/memberlist"
 )
 
-// Network joins the transports that it makes.
+// Network connects the transports that it makes.
 type Network struct {
 	mu    sync.Mutex
 	rng   *rand.Rand
 	loss  float64
-	group map[string]int // address -> side of the split; the same for all: no split
+	group map[string]int // address -> side of the split; empty: no split
 	nodes map[string]*Transport
 }
 
-// NewNetwork returns a network that loses packets as seed decides.
+// NewNetwork returns a network; seed decides which packets it loses.
 func NewNetwork(seed uint64) *Network {
 	return &Network{
 		rng: rand.New(rand.NewPCG(seed, 0)), group: map[string]int{}, nodes: map[string]*Transport{},
 	}
 }
 
-// Lose makes the network lose this share of all packets; streams are not lost.
+// Lose makes the network lose this share of all packets, and no streams.
 func (n *Network) Lose(share float64) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.loss = share
 }
 
-// Split parts the addresses (host:port) named from all others. None heals.
+// Split separates these addresses (host:port) from all others. Without addresses it
+// ends the split.
 func (n *Network) Split(away ...string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -47,7 +47,7 @@ func (n *Network) Split(away ...string) {
 	}
 }
 
-// Transport returns one that listens on addr (host:port), in place of an earlier
+// Transport returns a transport that listens on addr (host:port). It replaces an earlier
 // one that was shut down.
 func (n *Network) Transport(addr string) *Transport {
 	udp, err := net.ResolveUDPAddr("udp", addr)
@@ -56,7 +56,7 @@ func (n *Network) Transport(addr string) *Transport {
 	}
 	t := &Transport{
 		net: n, addr: udp,
-		// As deep as a socket's buffer, about: what comes beyond is lost.
+		// About as deep as a socket's buffer. Packets beyond it are lost.
 		packets: make(chan *memberlist.Packet, 512),
 		streams: make(chan net.Conn),
 		done:    make(chan struct{}),
@@ -77,7 +77,7 @@ func (n *Network) route(from *Transport, to string, lossy bool) (*Transport, err
 	return t, nil
 }
 
-// Transport is one member's end: a memberlist.NodeAwareTransport.
+// Transport is one member's end of the network, a memberlist.NodeAwareTransport.
 type Transport struct {
 	net     *Network
 	addr    *net.UDPAddr
@@ -97,8 +97,8 @@ func (t *Transport) WriteTo(b []byte, addr string) (time.Time, error) {
 	return t.WriteToAddress(b, memberlist.Address{Addr: addr})
 }
 
-// WriteToAddress implements memberlist.NodeAwareTransport. A lost packet is no
-// error, as with UDP.
+// WriteToAddress implements memberlist.NodeAwareTransport. As with UDP, a lost packet is
+// not an error.
 func (t *Transport) WriteToAddress(b []byte, a memberlist.Address) (time.Time, error) {
 	now := time.Now()
 	if to, err := t.net.route(t, a.Addr, true); err == nil {
@@ -155,11 +155,3 @@ func (t *Transport) Shutdown() error {
 	})
 	return nil
 }
-
-// IngestPacket implements memberlist.NodeAwareTransport's older form; nothing
-// calls it.
-func (t *Transport) IngestPacket(c net.Conn, _ net.Addr, _ time.Time, _ bool) error { return c.Close() }
-
-// IngestStream implements memberlist.NodeAwareTransport's older form; nothing
-// calls it.
-func (t *Transport) IngestStream(c net.Conn) error { return c.Close() }

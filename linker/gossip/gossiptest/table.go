@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// Table is a gossip.Delegate: the larger value of a key wins.
+// Table is a gossip.Delegate that maps keys to values. The larger value of a key wins.
 type Table struct {
 	mu      sync.Mutex
 	rows    map[string]string
@@ -19,11 +19,11 @@ func NewTable() *Table {
 	return &Table{rows: map[string]string{}, changed: make(chan struct{})}
 }
 
-// Packet is the packet that tells of one row.
+// Packet returns the packet of one row.
 func Packet(key, value string) []byte {
 	b, err := json.Marshal([2]string{key, value})
 	if err != nil {
-		panic(err) // two strings always marshal
+		panic(err) // two strings can always be encoded
 	}
 	return b
 }
@@ -61,11 +61,11 @@ func (t *Table) set(key, value string) bool {
 	return true
 }
 
-// Digest implements gossip.Delegate: here, simply everything.
+// Digest implements gossip.Delegate. The digest is all of the table.
 func (t *Table) Digest() []byte {
 	b, err := json.Marshal(t.Rows())
 	if err != nil {
-		panic(err) // strings always marshal
+		panic(err) // strings can always be encoded
 	}
 	return b
 }
@@ -92,7 +92,8 @@ func (t *Table) Rows() map[string]string {
 	return maps.Clone(t.rows)
 }
 
-// Wait returns once ok holds of the rows, or returns false when done is closed.
+// Wait returns true once ok is true of the rows. When done is closed, it returns whether
+// ok is true then.
 func (t *Table) Wait(done <-chan struct{}, ok func(map[string]string) bool) bool {
 	for {
 		t.mu.Lock()

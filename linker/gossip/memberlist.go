@@ -1,0 +1,84 @@
+package gossip
+
+import (
+	"time"
+
+	"github.com/hashicorp/memberlist"
+)
+
+// clusterLabel precedes all our packets, which tells them from those of other
+// clusters that use memberlist.
+const clusterLabel = "tombolo"
+
+// memberMeta is the metadata of every member of ours.
+const memberMeta = "tombolo member"
+
+func (g *Gossip) memberlistConfig(t *transport) *memberlist.Config {
+	c := memberlist.DefaultLANConfig()
+	timing := g.cfg.Timing
+	c.Name = g.cfg.Name
+	c.Label = clusterLabel
+	c.Transport = t
+	c.BindPort = int(g.cfg.Bind.Port())
+	c.AdvertisePort = c.BindPort
+	c.BindAddr = g.cfg.Bind.Addr().String()
+	if g.cfg.Advertise.IsValid() {
+		c.AdvertiseAddr = g.cfg.Advertise.String()
+	}
+	if len(g.cfg.Keys) > 0 {
+		c.Keyring, _ = memberlist.NewKeyring(g.cfg.Keys, g.cfg.Keys[0]) // Validate has checked them
+	}
+	c.TCPTimeout = streamTimeout
+	c.ProbeInterval, c.ProbeTimeout = timing.Probe, timing.ProbeTimeout
+	c.SuspicionMult, c.SuspicionMaxTimeoutMult = timing.SuspicionMult, timing.SuspicionMaxMult
+	c.GossipInterval, c.PushPullInterval = timing.Gossip, timing.PushPull
+	c.GossipNodes = 4
+	c.DeadNodeReclaimTime = 5 * time.Second // a machine may come back with another address
+	c.EnableCompression = false             // packets are compact, and a stranger's could expand without bound
+	c.Delegate, c.Events, c.Conflict = memberlistDelegate{g}, g.membership, g.membership
+	c.Logger = newLogger(g.cfg.Log, &g.counts)
+	return c
+}
+
+// memberlistDelegate receives memberlist's calls.
+type memberlistDelegate struct{ g *Gossip }
+
+// NodeMeta implements memberlist.Delegate.
+func (d memberlistDelegate) NodeMeta(int) []byte { return []byte(memberMeta) }
+
+// NotifyMsg implements memberlist.Delegate.
+func (d memberlistDelegate) NotifyMsg(frame []byte) { d.g.receive(frame) }
+
+// GetBroadcasts implements memberlist.Delegate.
+func (d memberlistDelegate) GetBroadcasts(overhead, limit int) [][]byte {
+	return d.g.queue.GetBroadcasts(overhead, limit)
+}
+
+// LocalState implements memberlist.Delegate. It returns a digest instead of the whole
+// state, because memberlist refuses states above 20 MB.
+func (d memberlistDelegate) LocalState(bool) []byte { return d.g.ownDigest(false) }
+
+// MergeRemoteState implements memberlist.Delegate. It only queues a job for the peer.
+func (d memberlistDelegate) MergeRemoteState(frame []byte, _ bool) { d.g.receive(frame) }
+
+// broadcast is one packet in the queue.
+type broadcast struct {
+	key   string
+	frame []byte
+}
+
+// Name implements memberlist.NamedBroadcast: a packet replaces an older one with the
+// same key.
+func (b broadcast) Name() string { return b.key }
+
+// Invalidates implements memberlist.Broadcast.
+func (b broadcast) Invalidates(o memberlist.Broadcast) bool {
+	other, ok := o.(broadcast)
+	return ok && other.key == b.key
+}
+
+// Message implements memberlist.Broadcast.
+func (b broadcast) Message() []byte { return b.frame }
+
+// Finished implements memberlist.Broadcast.
+func (b broadcast) Finished() {}
