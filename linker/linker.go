@@ -78,7 +78,7 @@ func New(cfg Config) (*Linker, error) {
 		isSet:   make(chan struct{}),
 		ended:   make(chan struct{}),
 	}
-	l.plane = overlay.New(overlay.Options{Log: cfg.Log, Mended: l.mended})
+	l.plane = overlay.New(overlay.Options{Log: cfg.Log, Repaired: l.mended})
 	return l, nil
 }
 

@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// setAddresses gives the VXLAN device the host's overlay addresses and the
-// gateway's, and every veth the IPv6 gateway's.
+// setAddresses gives the host's overlay addresses and Gateway4 to the VXLAN device, and
+// Gateway6 to every veth.
 func setAddresses(c Config, device netlink.Link, found veths) error {
 	list, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
 	if err != nil {
@@ -26,16 +26,16 @@ func setAddresses(c Config, device netlink.Link, found veths) error {
 	gateway := netip.PrefixFrom(Gateway6, 64)
 	for _, link := range found {
 		if c.Pool6.IsValid() && !slices.Contains(have[link.Attrs().Index], gateway) {
-			errs = append(errs, prepareV6(link))
+			errs = append(errs, addGateway6(link))
 		}
 	}
 	return errors.Join(errs...)
 }
 
 func setDeviceAddresses(c Config, device netlink.Link, have []netip.Prefix) error {
-	want := []netip.Prefix{host(c.Self.Overlay4), host(Gateway4)}
+	want := []netip.Prefix{hostPrefix(c.Self.Overlay4), hostPrefix(Gateway4)}
 	if c.Pool6.IsValid() {
-		want = append(want, host(c.Self.Overlay6))
+		want = append(want, hostPrefix(c.Self.Overlay6))
 		if err := setSysctl("ipv6/conf/"+Device+"/disable_ipv6", "0"); err != nil {
 			return err
 		}
@@ -52,10 +52,10 @@ func setDeviceAddresses(c Config, device netlink.Link, have []netip.Prefix) erro
 		}
 		addr := &netlink.Addr{IPNet: ipNet(p)}
 		if p.Addr().Is6() {
-			addr.Flags = unix.IFA_F_NODAD // there is nobody to ask
+			addr.Flags = unix.IFA_F_NODAD // no other device on the tunnel can have it
 		}
 		if p.Addr() == Gateway4 {
-			addr.Scope = unix.RT_SCOPE_LINK // never the source of the host's own traffic
+			addr.Scope = unix.RT_SCOPE_LINK // so that the host's own traffic never has it as its source
 		}
 		if err := netlink.AddrReplace(device, addr); err != nil {
 			errs = append(errs, fmt.Errorf("give %s to %s: %w", p, Device, err))
@@ -64,14 +64,14 @@ func setDeviceAddresses(c Config, device netlink.Link, have []netip.Prefix) erro
 	return errors.Join(errs...)
 }
 
-// host is the prefix that holds one address only.
-func host(addr netip.Addr) netip.Prefix { return netip.PrefixFrom(addr, addr.BitLen()) }
+// hostPrefix returns the prefix that contains only addr.
+func hostPrefix(addr netip.Addr) netip.Prefix { return netip.PrefixFrom(addr, addr.BitLen()) }
 
 func ipNet(p netip.Prefix) *net.IPNet {
 	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
 }
 
-// prefixOf is the zero Prefix for nil.
+// prefixOf returns the zero Prefix for nil.
 func prefixOf(n *net.IPNet) netip.Prefix {
 	if n == nil {
 		return netip.Prefix{}

@@ -8,16 +8,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Accepting our containers' packets in DOCKER-USER passes over the rules by which
-// Docker keeps its other networks to themselves, so containers may not leave by a
-// bridge, unless it leads to the outside.
+// dockerUser accepts our containers' packets before the rules that isolate Docker's other
+// networks. So our own policy has to keep containers off these networks: they may not leave
+// by a bridge, unless that bridge leads to the outside.
 
-// insidePorts are the kinds of device by which containers and virtual machines of
-// this host stand on a bridge.
+// insidePorts are the kinds of devices that connect containers and virtual machines of this
+// host to a bridge.
 var insidePorts = []string{"veth", "tuntap", "dummy"}
 
-// outsideBridges names the host's bridges that lead to the outside: by a port that
-// is no container's, or because the host itself leaves by them.
+// outsideBridges returns the names of the bridges that lead to the outside. A bridge does if
+// one of its ports belongs to no container or virtual machine, or if the host itself uses the
+// bridge for VXLAN or for its default route.
 func outsideBridges(c Config) ([]string, error) {
 	links, err := netlink.LinkList()
 	if err != nil {
@@ -33,7 +34,7 @@ func outsideBridges(c Config) ([]string, error) {
 			outside[master] = true
 		}
 	}
-	if link := linkOf(c.Self.Underlay); link != nil {
+	if link := linkWithAddr(c.Self.Underlay); link != nil {
 		outside[link.Attrs().Index] = true
 	}
 	for _, index := range uplinks {

@@ -1,15 +1,11 @@
 package overlay
 
-import (
-	"net/netip"
-	"slices"
-)
+import "net/netip"
 
-// compile turns a Config, and the names of the host's bridges that lead to the
-// outside, into the wanted nft table. It is pure and does not depend on the order
-// of the Config's slices.
+// compile turns a Config, and the names of the host's bridges that lead to the outside,
+// into the nft table. It is pure, and the order of the Config's slices does not matter.
 func compile(c Config, outside ...string) ruleset {
-	r := ruleset{facts: factsOf(c), sets: contents{}}
+	r := ruleset{params: paramsOf(c), sets: contents{}}
 	for _, name := range outside {
 		r.sets.add("outside", ifnameField(name), "")
 	}
@@ -24,7 +20,7 @@ func compile(c Config, outside ...string) ruleset {
 	for _, a := range c.Allow {
 		r.sets.allow(a)
 	}
-	// A container that could send VXLAN to a member would be that member's peer.
+	// A container that could send VXLAN to a member would look like a host to it.
 	for _, b := range append([]HostPort{{c.Port, "udp"}}, c.Blocked...) {
 		if protoNumbers[b.Proto] != 0 {
 			r.sets.add("blocked", protoField(b.Proto)+portField(b.Port), "")
@@ -34,47 +30,21 @@ func compile(c Config, outside ...string) ruleset {
 	return r
 }
 
-func factsOf(c Config) tableFacts {
-	f := tableFacts{
+func paramsOf(c Config) tableParams {
+	p := tableParams{
 		Device: Device, Gateway4: Gateway4.String(), Port: c.Port, Pool4: c.Pool4.Masked().String(),
 		Block4: c.Self.Block4.Masked().String(), Overlay4: c.Self.Overlay4.String(),
 	}
 	if c.DNSPort != 53 {
-		f.DNSPort = c.DNSPort
+		p.DNSPort = c.DNSPort
 	}
 	if c.Pool6.IsValid() {
-		f.Pool6, f.Block6, f.Overlay6 = c.Pool6.Masked().String(), c.Self.Block6.Masked().String(), c.Self.Overlay6.String()
+		p.Pool6, p.Block6, p.Overlay6 = c.Pool6.Masked().String(), c.Self.Block6.Masked().String(), c.Self.Overlay6.String()
 	}
-	return f
+	return p
 }
 
-// unmapped returns a copy of c without IPv4-mapped IPv6 addresses, as net.IP is
-// wont to yield: the kernel's tables keep the families apart.
-func (c Config) unmapped() Config {
-	unmap := func(addrs ...*netip.Addr) {
-		for _, a := range addrs {
-			*a = a.Unmap()
-		}
-	}
-	unmap(&c.Self.Underlay, &c.Self.Overlay4)
-	c.Peers, c.Endpoints = slices.Clone(c.Peers), slices.Clone(c.Endpoints)
-	c.Allow, c.Publish = slices.Clone(c.Allow), slices.Clone(c.Publish)
-	for i := range c.Peers {
-		unmap(&c.Peers[i].Underlay, &c.Peers[i].Overlay4)
-	}
-	for i := range c.Endpoints {
-		unmap(&c.Endpoints[i].Addr4)
-	}
-	for i := range c.Allow {
-		unmap(&c.Allow[i].From, &c.Allow[i].To)
-	}
-	for i := range c.Publish {
-		unmap(&c.Publish[i].HostIP, &c.Publish[i].To)
-	}
-	return c
-}
-
-// bind adds what must be in force before the endpoint may send.
+// bind adds the elements that let the endpoint send, from its own addresses only.
 func (c contents) bind(e Endpoint) {
 	name := ifnameField(HostSide(e.ID))
 	for _, addr := range []netip.Addr{e.Addr4, e.Addr6} {
@@ -90,7 +60,7 @@ func (c contents) bind(e Endpoint) {
 
 func (c contents) allow(a Allow) {
 	if !a.From.IsValid() || a.From.Is4() != a.To.Is4() {
-		return // nothing can be sent from one family to the other
+		return // no packet leads from one address family to the other
 	}
 	if len(a.Ports) == 0 {
 		c.add(family("pairs", a.To), addrField(a.From)+addrField(a.To), "")
@@ -108,7 +78,7 @@ func (c contents) addAddr(set string, addr netip.Addr) {
 	}
 }
 
-// family is the name of the set for addr's address family.
+// family returns the name of the set for addr's address family.
 func family(set string, addr netip.Addr) string {
 	if addr.Is4() {
 		return set + "4"

@@ -1,73 +1,132 @@
 package overlay
 
 import (
+	"errors"
+	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 )
 
-// Gateway4 and Gateway6 are the link-local next hops of every container: plain
-// addresses of the host, so that no proxy ARP or NDP is needed.
+// Gateway4 and Gateway6 are the link-local next hops of every container. They are addresses
+// of the host, so that no proxy ARP or NDP is needed.
 var (
 	Gateway4 = netip.MustParseAddr("169.254.1.1")
 	Gateway6 = netip.MustParseAddr("fe80::1")
 )
 
-// Config is the wanted state of the data plane of one host.
+// Config is the data plane that one host should have.
 type Config struct {
 	Self      Peer         // this host
-	Pool4     netip.Prefix // the overlay's whole IPv4 range
-	Pool6     netip.Prefix // unset: no IPv6
-	VNI       int          // VXLAN network identifier
-	Port      uint16       // VXLAN's UDP port
+	Pool4     netip.Prefix // the IPv4 addresses of all hosts' blocks
+	Pool6     netip.Prefix // the IPv6 addresses of all hosts' blocks; the zero value means no IPv6
+	VNI       int          // VXLAN network identifier, 1 to 2^24-1
+	Port      uint16       // UDP port of VXLAN
 	Peers     []Peer       // every other host
 	Endpoints []Endpoint   // this host's containers
-	Allow     []Allow      // what those containers may receive from other containers
-	Publish   []Publish    // ports of this host that lead to local or remote endpoints
+	Allow     []Allow      // the traffic that those containers may receive from other containers
+	Publish   []Publish    // ports of this host that lead to containers here or elsewhere
 	Blocked   []HostPort   // ports of this host and of its peers that containers may not reach
-	DNSPort   uint16       // where Gateway4's DNS listens when something else holds 53; 0 is 53
+	DNSPort   uint16       // port of the DNS server on Gateway4, if another program holds 53; zero means 53
 }
 
-// Peer is a host as the data plane sees it.
+// Peer is a host. An unset block or address means that nothing leads there.
 type Peer struct {
 	Name     string
-	Underlay netip.Addr
+	Underlay netip.Addr // where the host receives VXLAN
 	Block4   netip.Prefix
 	Block6   netip.Prefix
-	Overlay4 netip.Addr
-	Overlay6 netip.Addr
-	MAC      net.HardwareAddr // of the peer's VXLAN device
+	Overlay4 netip.Addr       // the host's own address in its block
+	Overlay6 netip.Addr       // the same for IPv6
+	MAC      net.HardwareAddr // of the host's VXLAN device
 }
 
-// Endpoint is a local container's interface.
+// Endpoint is the interface of a container of this host.
 type Endpoint struct {
-	ID       string // libnetwork's endpoint ID; the veth's name derives from it
-	Addr4    netip.Addr
-	Addr6    netip.Addr // given to the container by Run, once Docker has set its side up
-	Sandbox  string     // path of the container's network namespace; "" where it has its IPv6 already
-	Internal bool       // no egress beyond the pool
+	ID       string     // libnetwork's endpoint ID; the veth's name derives from it
+	Addr4    netip.Addr // required
+	Addr6    netip.Addr // the zero value means no IPv6
+	Sandbox  string     // path of the container's network namespace, where Run adds Addr6; "" means that Run does not
+	Internal bool       // the container has no egress beyond the pool
 }
 
-// Allow lets From reach a local endpoint's address To. No Ports means every port
-// and protocol.
+// Allow permits traffic from the address From to the address To of an endpoint of this
+// host. No Ports means every port and protocol.
 type Allow struct {
 	From  netip.Addr
 	To    netip.Addr
 	Ports []HostPort
 }
 
-// HostPort is a port and its protocol ("tcp", "udp" or "sctp").
+// HostPort is a port and its protocol: "tcp", "udp" or "sctp".
 type HostPort struct {
 	Port  uint16
 	Proto string
 }
 
-// Publish leads HostIP:HostPort (every address of the host when HostIP is unset)
-// to To:Port. Several of one host port share it: each new connection goes to one
-// of their targets, drawn at random, and stays there.
+// Publish leads connections to HostIP:HostPort on to To:Port. The zero HostIP means every
+// address of the host. When several share a host port, each new connection goes to one
+// target at random and stays there.
 type Publish struct {
 	HostIP   netip.Addr
 	HostPort uint16
 	Proto    string
 	To       netip.Addr
 	Port     uint16
+}
+
+// Validate reports every problem that would keep Set from working.
+func (c Config) Validate() error {
+	var problems []error
+	wrong := func(bad bool, format string, args ...any) {
+		if bad {
+			problems = append(problems, fmt.Errorf("overlay config: "+format, args...))
+		}
+	}
+	wrong(!c.Pool4.IsValid() || !c.Pool4.Addr().Is4(), "no IPv4 pool")
+	wrong(!within(c.Self.Block4, c.Pool4), "block %s is not in pool %s", c.Self.Block4, c.Pool4)
+	wrong(!c.Self.Overlay4.IsValid() || !c.Self.Block4.Contains(c.Self.Overlay4), "own address %s is not in block %s", c.Self.Overlay4, c.Self.Block4)
+	if c.Pool6.IsValid() {
+		wrong(!within(c.Self.Block6, c.Pool6), "block %s is not in pool %s", c.Self.Block6, c.Pool6)
+		wrong(!c.Self.Overlay6.IsValid() || !c.Self.Block6.Contains(c.Self.Overlay6), "own address %s is not in block %s", c.Self.Overlay6, c.Self.Block6)
+	}
+	for _, p := range c.Peers { // a block outside of the pool would capture this host's other traffic
+		wrong(p.Block4.IsValid() && !within(p.Block4, c.Pool4), "block %s of %s is not in pool %s", p.Block4, p.Name, c.Pool4)
+		wrong(c.Pool6.IsValid() && p.Block6.IsValid() && !within(p.Block6, c.Pool6), "block %s of %s is not in pool %s", p.Block6, p.Name, c.Pool6)
+	}
+	wrong(len(c.Self.MAC) != 6, "no MAC address for %s", Device)
+	wrong(c.VNI <= 0 || c.VNI >= 1<<24, "VNI %d is out of range", c.VNI)
+	wrong(c.Port == 0, "no VXLAN port")
+	return errors.Join(problems...)
+}
+
+// within reports whether block is part of pool.
+func within(block, pool netip.Prefix) bool {
+	return block.IsValid() && pool.Bits() <= block.Bits() && pool.Contains(block.Addr())
+}
+
+// unmapped returns a copy of c in which IPv4-mapped IPv6 addresses, which net.IP often
+// yields, are plain IPv4: the kernel's tables keep the families apart.
+func (c Config) unmapped() Config {
+	unmap := func(addrs ...*netip.Addr) {
+		for _, a := range addrs {
+			*a = a.Unmap()
+		}
+	}
+	unmap(&c.Self.Underlay, &c.Self.Overlay4)
+	c.Peers, c.Endpoints = slices.Clone(c.Peers), slices.Clone(c.Endpoints)
+	c.Allow, c.Publish = slices.Clone(c.Allow), slices.Clone(c.Publish)
+	for i := range c.Peers {
+		unmap(&c.Peers[i].Underlay, &c.Peers[i].Overlay4)
+	}
+	for i := range c.Endpoints {
+		unmap(&c.Endpoints[i].Addr4)
+	}
+	for i := range c.Allow {
+		unmap(&c.Allow[i].From, &c.Allow[i].To)
+	}
+	for i := range c.Publish {
+		unmap(&c.Publish[i].HostIP, &c.Publish[i].To)
+	}
+	return c
 }

@@ -14,44 +14,43 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Connections that policy no longer grants live on: a linker that comes back with
-// half a catalog must cut nothing. Two kinds are forgotten, for they would lead
-// newcomers astray: those of an address that was detached, and those of a
+// A change of policy ends no connection, because a restarted linker begins with an incomplete
+// catalog and must not interrupt traffic. Two kinds of tracked connections are deleted, because
+// they would lead packets to the wrong container: those of a detached address, and those of a
 // published port that now leads elsewhere.
 
-// forgetAddr ends the tracked connections of a detached endpoint: its addresses
-// will belong to another. `docker stop` waits for it, and a dump of the connections
-// takes tens of milliseconds even where there are few: it locks every bucket of the
-// machine's table. So it is the last resort.
-func forgetAddr(e Endpoint) error {
+// deleteConnectionsOf deletes the tracked connections of a detached endpoint. `docker stop`
+// waits for it. A dump of the connections locks every bucket of the machine's table, which
+// takes tens of milliseconds even if there are few, so it is the last resort.
+func deleteConnectionsOf(e Endpoint) error {
 	var errs []error
 	if e.Addr4.IsValid() {
-		err := flushAddr4(e.Addr4)
+		err := deleteByFilter4(e.Addr4)
 		if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EOPNOTSUPP) {
-			err = pickAddr(e.Addr4)
+			err = deleteByDump(e.Addr4)
 		}
 		errs = append(errs, err)
 	}
 	if e.Addr6.IsValid() && mayTrack(e.Addr6) {
-		errs = append(errs, pickAddr(e.Addr6))
+		errs = append(errs, deleteByDump(e.Addr6))
 	}
 	return errors.Join(errs...)
 }
 
-// pickAddr finds the connections from the address, to it, and those that were
-// translated to it, in a dump.
-func pickAddr(a netip.Addr) error {
-	return forget(inetFamily(a), func(flow *netlink.ConntrackFlow) bool {
+// deleteByDump deletes the connections from an address, to it, and those that were translated
+// to it. It finds them in a dump.
+func deleteByDump(a netip.Addr) error {
+	return deleteConnections(inetFamily(a), func(flow *netlink.ConntrackFlow) bool {
 		return addrOf(flow.Forward.SrcIP) == a || addrOf(flow.Forward.DstIP) == a || addrOf(flow.Reverse.SrcIP) == a
 	})
 }
 
-// mayTrack reports whether a connection of the address is tracked, or whether that
-// is unknown. The kernel goes through the table without locks for this.
+// mayTrack returns false if certainly no connection of the address is tracked. The kernel
+// lists the connections in /proc without locking its table.
 func mayTrack(a netip.Addr) bool {
 	f, err := os.Open("/proc/thread-self/net/nf_conntrack")
 	if err != nil {
-		return true // not every kernel has it
+		return true // some kernels are built without this file
 	}
 	defer f.Close()
 	needle := []byte("=" + a.StringExpanded() + " ")
@@ -64,7 +63,7 @@ func mayTrack(a netip.Addr) bool {
 	return lines.Err() != nil
 }
 
-// Of linux/netfilter/nfnetlink_conntrack.h and net/netfilter/nf_conntrack_netlink.c.
+// From linux/netfilter/nfnetlink_conntrack.h and net/netfilter/nf_conntrack_netlink.c.
 const (
 	ctaFilter           = 25     // CTA_FILTER
 	ctaFilterOrigFlags  = 1      // CTA_FILTER_ORIG_FLAGS
@@ -73,10 +72,11 @@ const (
 	ctaFilterTarget     = 1 << 1 // CTA_IP_DST
 )
 
-// flushAddr4 is pickAddr by the kernel itself, which goes through the table without
-// locks for it. Kernels before 6.8 take the tuple for an incomplete one: EINVAL. For
-// IPv6 none can be trusted: up to 6.18 at least, they end all connections but those.
-func flushAddr4(a netip.Addr) error {
+// deleteByFilter4 deletes the same connections as deleteByDump, but the kernel finds them
+// itself, without locking its table. Kernels before 6.8 reject the tuple as incomplete (EINVAL).
+// There is no such function for IPv6: kernels up to at least 6.18 then delete all connections
+// except those of the address.
+func deleteByFilter4(a netip.Addr) error {
 	for _, match := range []struct{ tuple, field, flags, flag int }{
 		{nl.CTA_TUPLE_ORIG, nl.CTA_IP_V4_SRC, ctaFilterOrigFlags, ctaFilterSource},
 		{nl.CTA_TUPLE_ORIG, nl.CTA_IP_V4_DST, ctaFilterOrigFlags, ctaFilterTarget},
@@ -91,35 +91,32 @@ func flushAddr4(a netip.Addr) error {
 		req.AddData(tuple)
 		req.AddData(filter)
 		if _, err := req.Execute(unix.NETLINK_NETFILTER, 0); err != nil && !errors.Is(err, unix.ENOENT) {
-			return fmt.Errorf("forget connections of %s: %w", a, err)
+			return fmt.Errorf("delete tracked connections of %s: %w", a, err)
 		}
 	}
 	return nil
 }
 
 func inetFamily(a netip.Addr) netlink.InetFamily {
-	if a.Is4() {
-		return unix.AF_INET
-	}
-	return unix.AF_INET6
+	return netlink.InetFamily(nl.GetIPFamily(a.AsSlice()))
 }
 
-// forgetPublished ends the tracked connections that entered by the ports of the
-// given new publications and go to none of the port's targets now. A client that
-// never pauses, as with UDP, would reach the old target for ever. What TCP has
-// established stays: its target may be finishing its work.
-func forgetPublished(come, now contents) error {
-	changed := come.entries()
+// deleteStalePublished deletes the tracked connections to published ports in added that lead
+// to a container which is not a target of the port in now. Without it, a UDP client that never
+// pauses would reach the old target for ever. Established TCP connections stay, because the
+// old target may be finishing its work.
+func deleteStalePublished(added, now contents) error {
+	changed := added.targetsByPort()
 	if len(changed) == 0 {
 		return nil
 	}
-	all := now.entries()
+	all := now.targetsByPort()
 	stale := func(flow *netlink.ConntrackFlow) bool {
 		entered, answers := addrOf(flow.Forward.DstIP), addrOf(flow.Reverse.SrcIP)
 		if entered == answers || !answers.IsValid() || established(flow) {
-			return false // not translated, or not to be cut
+			return false // not to a published port, or not to be interrupted
 		}
-		at, anywhere := entryOf(flow, entered)
+		at, anywhere := portKeys(flow, entered)
 		target := addrField(answers) + portField(flow.Reverse.SrcPort)
 		if all[at] != nil {
 			return changed[at] != nil && !all[at][target]
@@ -128,23 +125,23 @@ func forgetPublished(come, now contents) error {
 	}
 	var errs []error
 	for suffix, family := range map[string]netlink.InetFamily{"4": unix.AF_INET, "6": unix.AF_INET6} {
-		if come.publishes(suffix) {
-			errs = append(errs, forget(family, stale))
+		if added.publishes(suffix) {
+			errs = append(errs, deleteConnections(family, stale))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// entryOf gives the keys, as contents.entries has them, of the publications by
-// which a flow may have entered: of that address, and of every address.
-func entryOf(flow *netlink.ConntrackFlow, entered netip.Addr) (at, anywhere string) {
+// portKeys returns the keys, as in contents.targetsByPort, of the two host ports that a flow
+// may have come to: the port of that address alone, and the port of every address.
+func portKeys(flow *netlink.ConntrackFlow, entered netip.Addr) (at, anywhere string) {
 	key := string([]byte{flow.Forward.Protocol, 0, 0, 0}) + portField(flow.Forward.DstPort)
 	return family("at", entered) + addrField(entered) + key, family("any", entered) + key
 }
 
 const (
 	protoTCP   = 6
-	tcpSynSent = 1 // enum tcp_conntrack
+	tcpSynSent = 1 // TCP_CONNTRACK_SYN_SENT of enum tcp_conntrack
 )
 
 func established(flow *netlink.ConntrackFlow) bool {
@@ -157,11 +154,12 @@ type flowFilter func(flow *netlink.ConntrackFlow) bool
 // MatchConntrackFlow implements netlink.CustomConntrackFilter.
 func (f flowFilter) MatchConntrackFlow(flow *netlink.ConntrackFlow) bool { return f(flow) }
 
-// forget ends the connections of one family that match. It dumps the whole table.
-func forget(family netlink.InetFamily, match flowFilter) error {
+// deleteConnections deletes the matching connections of one address family. It dumps the
+// whole table of connections.
+func deleteConnections(family netlink.InetFamily, match flowFilter) error {
 	_, err := netlink.ConntrackDeleteFilters(netlink.ConntrackTable, family, match)
 	if err != nil && !errors.Is(err, unix.ENOENT) && !errors.Is(err, netlink.ErrDumpInterrupted) {
-		return fmt.Errorf("forget connections: %w", err)
+		return fmt.Errorf("delete tracked connections: %w", err)
 	}
 	return nil
 }

@@ -19,9 +19,9 @@ func TestForgetAddr(t *testing.T) {
 		forget                     func(netip.Addr) error
 		gone, other, outside, self netip.Addr
 	}{
-		{"in the kernel", flushAddr4, ip("100.64.1.5"), ip("100.64.1.6"), ip("198.18.0.100"), ip("198.18.0.11")},
-		{"by a dump", pickAddr, ip("100.64.1.5"), ip("100.64.1.6"), ip("198.18.0.100"), ip("198.18.0.11")},
-		{"by a dump, IPv6", pickAddr, ip("fd42:1:2:0:1::5"), ip("fd42:1:2:0:1::6"), ip("2001:db8::100"), ip("2001:db8::11")},
+		{"in the kernel", deleteByFilter4, ip("100.64.1.5"), ip("100.64.1.6"), ip("198.18.0.100"), ip("198.18.0.11")},
+		{"by a dump", deleteByDump, ip("100.64.1.5"), ip("100.64.1.6"), ip("198.18.0.100"), ip("198.18.0.11")},
+		{"by a dump, IPv6", deleteByDump, ip("fd42:1:2:0:1::5"), ip("fd42:1:2:0:1::6"), ip("2001:db8::100"), ip("2001:db8::11")},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			enter(t, newNamespace(t), func() {

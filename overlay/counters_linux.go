@@ -9,10 +9,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Counters says how many packets the policy turned away since the table was last
-// replaced: "forged" (a source that is not the sender's), "refused" (no
-// permission), "blocked" (a port or address closed to containers), "stranger"
-// (VXLAN from no member). It is empty before the first Set.
+// Counters returns how many packets the policy has rejected since the table was last replaced:
+// "forged" (the source address is not the sender's), "refused" (no permission), "blocked" (a
+// port or address that is closed to containers) and "stranger" (VXLAN from a host that is no
+// member). The map is empty before the first Set.
 func (o *Overlay) Counters() (map[string]uint64, error) {
 	counts := map[string]uint64{}
 	err := inside(o.ns, func() error {

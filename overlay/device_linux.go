@@ -12,8 +12,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ensureDevice returns the VXLAN device as c wants it: the one that stands, if
-// its tunnel is right, or a new one.
+// CheckVXLAN returns ErrNoVXLAN if the kernel cannot create VXLAN devices. It creates none: it
+// asks for a device without attributes, which the kernel rejects in any case, but with
+// EOPNOTSUPP only if it does not know the kind of device (rtnl_newlink).
+func CheckVXLAN() error {
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name = Device
+	err := netlink.LinkAdd(&netlink.GenericLink{LinkAttrs: attrs, LinkType: "vxlan"})
+	if errors.Is(err, unix.EOPNOTSUPP) {
+		return fmt.Errorf("%w (try: modprobe vxlan): %w", ErrNoVXLAN, err)
+	}
+	return nil // Set reports all other problems
+}
+
+// ensureDevice returns the VXLAN device that c asks for. It replaces an existing one only if
+// the difference cannot be changed on the device.
 func ensureDevice(c Config, log *slog.Logger) (netlink.Link, error) {
 	want := vxlanOf(c)
 	have, err := netlink.LinkByName(Device)
@@ -46,14 +59,14 @@ func vxlanOf(c Config) *netlink.Vxlan {
 	return v
 }
 
-// sameTunnel compares what cannot be changed on a device that stands.
+// sameTunnel compares the attributes that cannot be changed on an existing device.
 func sameTunnel(link netlink.Link, want *netlink.Vxlan) bool {
 	have, ok := link.(*netlink.Vxlan)
 	return ok && have.VxlanId == want.VxlanId && have.Port == want.Port && have.SrcAddr.Equal(want.SrcAddr) &&
 		!have.Learning && have.VtepDevIndex == 0 && len(have.Group) == 0
 }
 
-// deviceError names what kept the device from being made.
+// deviceError adds ErrNoVXLAN or ErrPortInUse to an error of creating the device.
 func deviceError(err error, want *netlink.Vxlan) error {
 	switch {
 	case err == nil:
@@ -82,7 +95,7 @@ func adjustDevice(have netlink.Link, want *netlink.Vxlan) error {
 	if attrs.Flags&net.FlagUp != 0 {
 		return nil
 	}
-	// No link-local address of its own: nothing would answer it.
+	// The device needs no link-local address: nobody would answer there.
 	if err := netlink.LinkSetIP6AddrGenMode(have, nl6AddrGenNone); err != nil && !errors.Is(err, unix.EAFNOSUPPORT) {
 		return fmt.Errorf("set address mode of %s: %w", Device, err)
 	}
@@ -96,22 +109,22 @@ func adjustDevice(have netlink.Link, want *netlink.Vxlan) error {
 	return nil
 }
 
-const nl6AddrGenNone = 1 // IN6_ADDR_GEN_MODE_NONE, linux/if_link.h
+const nl6AddrGenNone = 1 // IN6_ADDR_GEN_MODE_NONE of linux/if_link.h
 
-// tunnelMTU leaves room for the outer headers: Ethernet 14, VXLAN 8, UDP 8 and IP.
+// tunnelMTU leaves room for the inner Ethernet header (14 bytes), VXLAN (8), UDP (8) and IP.
 func tunnelMTU(underlay netip.Addr) int {
 	overhead, mtu := 50, 1500
 	if underlay.Is6() {
 		overhead = 70
 	}
-	if link := linkOf(underlay); link != nil && link.Attrs().Flags&net.FlagLoopback == 0 {
+	if link := linkWithAddr(underlay); link != nil && link.Attrs().Flags&net.FlagLoopback == 0 {
 		mtu = link.Attrs().MTU
 	}
 	return mtu - overhead
 }
 
-// linkOf is the device that holds an address of the host, nil if none does.
-func linkOf(addr netip.Addr) netlink.Link {
+// linkWithAddr returns the device that has an address, or nil if none has it.
+func linkWithAddr(addr netip.Addr) netlink.Link {
 	addrs, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
 	if err != nil {
 		return nil

@@ -1,25 +1,56 @@
-// Package overlay is the declarative data plane of one host: Set makes the
-// kernel's VXLAN device, routes, neighbours, forwarding entries, nftables policy,
-// published ports and egress match a Config; repeats are harmless. Attach and
-// Detach make and remove one container's interface. Run mends what others break, and
-// gives IPv6 to containers whose interface Docker has set up.
+// Package overlay is the data plane of one host. It configures the kernel so that the
+// containers of this host and of all other hosts reach each other, as far as policy
+// allows it.
 //
-// It knows addresses and interfaces, never apps, services or gossip, and of
-// ours it imports internal/wake alone.
+// # How it works
 //
-// What a packet passes (table.nft.tmpl has the rules):
+// Every host owns a block of the pool of addresses. A container gets an IPv4 address of
+// its host's block as a /32, and an IPv6 address as a /128, on one end of a veth pair.
+// The other end stays on the host, on no bridge: the host routes each address to its veth.
+// The container's default route leads to Gateway4 or Gateway6. These are addresses of the
+// host, so no proxy ARP or NDP is needed.
+//
+// Between hosts there is one VXLAN device, tombolo0. The kernel needs three entries for each
+// peer: a route to the peer's block by way of its overlay address, a neighbour entry with the
+// MAC address of that overlay address, and a forwarding entry with the underlay address behind
+// that MAC address. All three follow from the Config, so the device learns nothing and
+// broadcasts nothing, and the entries grow with the hosts, not with the containers.
+//
+// Every packet passes the netfilter hooks of the host. One nft table, inet tombolo, holds the
+// packet policy, published ports and egress (table.nft.tmpl):
 //
 //	container - tb<hash> - source - route - forward - tombolo0 - underlay
-//	                       who sent it?     may it?    on the receiver's host
+//	                       |                |
+//	                       |                may the sender reach the receiver?
+//	                       |                (decided on the receiver's host)
+//	                       does the source address belong to this interface?
 //
-// What is ours in the kernel, and is removed by Clear: the device tombolo0, veths
-// named tb and twelve hexadecimal digits, routes of protocol 84, the nft table
-// inet tombolo, and four rules in iptables' DOCKER-USER where that chain exists.
-// No other interface of the host may have a name that starts with tb.
+// Policy can trust addresses because of the first question: a container can send only from
+// the addresses that are bound to its own interface.
 //
-// What is not done here: a foreign firewall that drops INPUT (UFW, firewalld) has
-// to accept the VXLAN port from the members, the gossip port, and udp and tcp 53
-// from tb+; one that drops FORWARD and is not Docker's has to accept tb+ and
-// tombolo0. VXLAN carries no proof of who sent it: members trust the underlay,
-// and the processes on members' hosts.
+// # What the caller does
+//
+// Set makes the kernel match a Config. It changes only what differs, so repeating it, also
+// from a new process, interrupts no connection. Attach and Detach create and remove the
+// interface of one container without waiting for the next Set. Run repeats Set when other
+// tools change nftables, and gives IPv6 to containers once Docker has moved their interface.
+// Clear removes everything.
+//
+// # What it owns
+//
+// The device tombolo0, veths whose names are tb and twelve hexadecimal digits, routes of
+// protocol 84, the nft table inet tombolo, and four rules in iptables' DOCKER-USER where that
+// chain exists. No other interface of the host may have a name that starts with tb. It also
+// switches on forwarding, which stays on.
+//
+// # What it never does
+//
+// It knows addresses and interfaces, never apps, services or gossip. Of ours it imports
+// internal/wake alone. It does not change other firewalls: one that drops INPUT (UFW,
+// firewalld) has to accept the VXLAN port from the members, the gossip port, and UDP and TCP
+// port 53 from tb+; one that drops FORWARD and is not Docker's has to accept tb+ and tombolo0.
+// It does not encrypt: VXLAN carries no proof of its sender, so members trust the underlay
+// and the processes on the members' hosts.
+//
+// Start reading at Config, then Set, then table.nft.tmpl.
 package overlay

@@ -54,7 +54,7 @@ func TestDockersForwardDrop(t *testing.T) {
 func TestRuleChanges(t *testing.T) {
 	have := strings.Split("-N DOCKER-USER\n-A DOCKER-USER -i tombolo0 -j ACCEPT\n-A DOCKER-USER -j RETURN\n", "\n")
 	want := "-I DOCKER-USER -i tb+ -j ACCEPT\n-I DOCKER-USER -o tb+ -j ACCEPT\n-I DOCKER-USER -o tombolo0 -j ACCEPT\n"
-	if diff := cmp.Diff(want, assertRules(have)); diff != "" {
+	if diff := cmp.Diff(want, addRules(have)); diff != "" {
 		t.Error(diff)
 	}
 	if diff := cmp.Diff("-D DOCKER-USER -i tombolo0 -j ACCEPT\n", deleteRules(have)); diff != "" {
@@ -71,7 +71,7 @@ func TestDockerUserThatCannotBeRead(t *testing.T) {
 		script := fmt.Sprintf("#!/bin/sh\nif [ \"$1\" = -V ]; then echo nf_tables; else exit %d; fi\n", code)
 		must(t, os.WriteFile(filepath.Join(dir, "iptables"), []byte(script), 0o700))
 		must(t, os.WriteFile(filepath.Join(dir, "ip6tables"), []byte(script), 0o700))
-		if err := new(dockerUser).accept(t.Context(), 1); (err != nil) != fails {
+		if err := new(dockerUser).ensure(t.Context(), 1); (err != nil) != fails {
 			t.Errorf("exit code %d: %v", code, err)
 		}
 	}

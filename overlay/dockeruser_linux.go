@@ -9,12 +9,12 @@ import (
 	"strings"
 )
 
-// dockerUser keeps our interfaces accepted in DOCKER-USER, the chain that Docker
-// leaves to others: Docker's FORWARD policy is DROP, and no accept in a table of
-// ours would outweigh it. Where the chain is missing nothing is done.
+// dockerUser maintains rules that accept our interfaces in DOCKER-USER, the chain that Docker
+// reserves for the user. Docker's FORWARD policy is DROP, and an accept in a table of ours does
+// not override it. If the chain is missing, dockerUser does nothing.
 type dockerUser struct {
-	seen   int  // the table's count of foreign changes when the rules last stood
-	legacy bool // some iptables of this host is none of nftables' business
+	seen   int  // foreignChanges of the table when the rules were last in place
+	legacy bool // an iptables of this host is not based on nftables, so its changes are not seen there
 }
 
 const dockerChain = "DOCKER-USER"
@@ -26,32 +26,33 @@ var dockerRules = []string{
 	"-o " + Device + " -j ACCEPT",
 }
 
-// accept asserts the rules, unless they stood and nobody else changed anything in
-// nftables since.
-func (d *dockerUser) accept(ctx context.Context, foreign int) error {
-	if d.seen == foreign && foreign != 0 && !d.legacy {
+// ensure adds the rules that are missing. It does nothing if no other program has changed
+// nftables since the rules were last in place.
+func (d *dockerUser) ensure(ctx context.Context, foreignChanges int) error {
+	if d.seen == foreignChanges && foreignChanges != 0 && !d.legacy {
 		return nil
 	}
-	if err := d.each(ctx, assertRules); err != nil {
+	if err := d.change(ctx, addRules); err != nil {
 		return err
 	}
-	d.seen = foreign
+	d.seen = foreignChanges
 	return nil
 }
 
-// remove takes the rules out again.
+// remove removes the rules.
 func (d *dockerUser) remove(ctx context.Context) error {
 	d.seen = 0
-	return d.each(ctx, deleteRules)
+	return d.change(ctx, deleteRules)
 }
 
-// each calls change for both families with the rules that stand in the chain.
-func (d *dockerUser) each(ctx context.Context, change func(have []string) string) error {
+// change calls scriptFor with the rules in the chain, once for IPv4 and once for IPv6, and runs
+// iptables-restore with the script that it returns.
+func (d *dockerUser) change(ctx context.Context, scriptFor func(have []string) string) error {
 	d.legacy = false
 	for _, tool := range []string{"iptables", "ip6tables"} {
 		path, err := exec.LookPath(tool)
 		if err != nil {
-			continue // no iptables, no Docker rules
+			continue // without iptables, Docker has no rules either
 		}
 		version, _ := exec.CommandContext(ctx, path, "-V").Output()
 		d.legacy = d.legacy || !bytes.Contains(version, []byte("nf_tables"))
@@ -62,7 +63,7 @@ func (d *dockerUser) each(ctx context.Context, change func(have []string) string
 		if err != nil {
 			return fmt.Errorf("list %s: %w", dockerChain, err)
 		}
-		if script := change(strings.Split(string(listed), "\n")); script != "" {
+		if script := scriptFor(strings.Split(string(listed), "\n")); script != "" {
 			if err := restore(ctx, path+"-restore", "*filter\n"+script+"COMMIT\n"); err != nil {
 				return err
 			}
@@ -71,8 +72,8 @@ func (d *dockerUser) each(ctx context.Context, change func(have []string) string
 	return nil
 }
 
-// noChain tells a chain that is not there from one that cannot be read just now: by
-// 4 iptables says that another program holds its lock, or that the kernel is busy.
+// noChain reports whether err means that the chain does not exist. The exit code 4 means that
+// it cannot be read now: another program holds the lock of iptables, or the kernel is busy.
 func noChain(err error) bool {
 	var exit *exec.ExitError
 	return errors.As(err, &exit) && exit.Exited() && exit.ExitCode() != 4
@@ -87,21 +88,21 @@ func restore(ctx context.Context, path, script string) error {
 	return nil
 }
 
-// assertRules is the iptables-restore text that puts what is missing first, where
-// no rule of somebody else's can come before.
-func assertRules(have []string) string { return ruleChanges(have, "-I", false) }
+// addRules returns the iptables-restore commands that insert the missing rules at the top of
+// the chain, before the rules of other programs.
+func addRules(have []string) string { return ruleChanges(have, "-I") }
 
-func deleteRules(have []string) string { return ruleChanges(have, "-D", true) }
+func deleteRules(have []string) string { return ruleChanges(have, "-D") }
 
-func ruleChanges(have []string, verb string, present bool) string {
-	standing := map[string]bool{}
+func ruleChanges(have []string, command string) string {
+	present := map[string]bool{}
 	for _, line := range have {
-		standing[strings.TrimPrefix(line, "-A "+dockerChain+" ")] = true
+		present[strings.TrimPrefix(line, "-A "+dockerChain+" ")] = true
 	}
 	var script strings.Builder
 	for _, rule := range dockerRules {
-		if standing[rule] == present {
-			fmt.Fprintf(&script, "%s %s %s\n", verb, dockerChain, rule)
+		if present[rule] == (command == "-D") {
+			fmt.Fprintf(&script, "%s %s %s\n", command, dockerChain, rule)
 		}
 	}
 	return script.String()

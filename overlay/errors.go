@@ -6,26 +6,26 @@ import (
 	"net/netip"
 )
 
-// Errors that callers tell apart.
+// Errors that callers can tell apart with errors.Is.
 var (
-	// ErrNoVXLAN says that the kernel cannot make VXLAN devices.
+	// ErrNoVXLAN means that the kernel cannot create VXLAN devices.
 	ErrNoVXLAN = errors.New("kernel has no vxlan support")
-	// ErrPortInUse says that another socket or device holds the VXLAN port or VNI.
+	// ErrPortInUse means that another socket or device holds the VXLAN port or VNI.
 	ErrPortInUse = errors.New("vxlan port or identifier in use")
-	// ErrPoolOverlap says that the host already routes part of the pool elsewhere.
+	// ErrPoolOverlap means that the host already routes part of the pool elsewhere.
 	ErrPoolOverlap = errors.New("pool overlaps a route of this host")
-	// ErrNotSet says that Attach came before the first Set, which alone knows the
-	// host's own addresses.
-	ErrNotSet = errors.New("overlay not set yet")
-	// ErrExists says that the endpoint is attached already, with other addresses.
+	// ErrNotSet means that Attach was called before a Set had created the VXLAN device.
+	ErrNotSet = errors.New("the overlay is not configured yet")
+	// ErrExists means that the endpoint is attached already, with other addresses.
 	ErrExists = errors.New("endpoint exists with another address")
 )
 
-// PoolOverlapError names the route that a pool overlaps. It is an ErrPoolOverlap.
+// PoolOverlapError names the route that overlaps a pool. errors.Is takes it for
+// ErrPoolOverlap.
 type PoolOverlapError struct {
 	Pool   netip.Prefix
 	Route  netip.Prefix
-	Device string // "" for a route without one
+	Device string // "" means that the route has none, such as a blackhole
 	Table  int    // routing table; 254 is main, 255 local
 }
 

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// The key of an element of an nft set is its fields, each as the bytes that the
-// kernel stores, one after another. Fields are padded to 32 bits.
+// The key of an element of an nft set is the concatenation of its fields, in the bytes that
+// the kernel stores. Each field is padded to a multiple of 32 bits.
 
 func ifnameField(name string) string {
 	raw := make([]byte, 16) // IFNAMSIZ
@@ -19,7 +19,7 @@ func ifnameField(name string) string {
 
 func addrField(a netip.Addr) string { return string(a.AsSlice()) }
 
-// protoNumbers are the transports that have ports.
+// protoNumbers has the transport protocols with ports.
 var protoNumbers = map[string]byte{"tcp": 6, "udp": 17, "sctp": 132}
 
 func protoField(proto string) string { return string([]byte{protoNumbers[proto], 0, 0, 0}) }
@@ -30,14 +30,14 @@ func portField(port uint16) string {
 	return string(raw)
 }
 
-// bucketField is a number that the kernel draws, in the machine's byte order.
+// bucketField is in the machine's byte order, as the kernel's random number is.
 func bucketField(n int) string {
 	return string(binary.NativeEndian.AppendUint32(nil, uint32(n)))
 }
 
 var fieldSizes = map[string]int{"ifname": 16, "ipv4_addr": 4, "ipv6_addr": 16, "inet_proto": 4, "inet_service": 4, "bucket": 4}
 
-// fieldsText is the nft text of a concatenation of the given type.
+// fieldsText returns the nft text of a concatenation of the given type.
 func fieldsText(typ, raw string) string {
 	var texts []string
 	for _, field := range strings.Split(typ, " . ") {

@@ -46,7 +46,7 @@ func TestForgedSourceReachesNobody(t *testing.T) {
 	listen(t, nfar, ":80")
 	enter(t, box, func() { // now with the addresses on its interface
 		for _, addr := range []netip.Addr{friend.Addr4, friend.Addr6} {
-			addAddr(t, "eth0", host(addr))
+			addAddr(t, "eth0", hostPrefix(addr))
 		}
 	})
 	for _, addr := range []netip.Addr{server.Addr4, server.Addr6, far.Addr4, far.Addr6} {

@@ -142,12 +142,12 @@ func (h *labHost) run(e Endpoint) netns.NsHandle {
 		link, err := netlink.LinkByName(iface.Container)
 		must(h.t, err)
 		must(h.t, netlink.LinkSetName(link, "eth0"))
-		addAddr(h.t, "eth0", host(e.Addr4))
+		addAddr(h.t, "eth0", hostPrefix(e.Addr4))
 		up(h.t, "eth0")
-		must(h.t, netlink.RouteAdd(&netlink.Route{LinkIndex: link.Attrs().Index, Dst: ipNet(host(Gateway4)), Scope: netlink.SCOPE_LINK}))
+		must(h.t, netlink.RouteAdd(&netlink.Route{LinkIndex: link.Attrs().Index, Dst: ipNet(hostPrefix(Gateway4)), Scope: netlink.SCOPE_LINK}))
 		must(h.t, netlink.RouteAdd(&netlink.Route{Gw: Gateway4.AsSlice()}))
 		if e.Addr6.IsValid() {
-			addAddr(h.t, "eth0", host(e.Addr6))
+			addAddr(h.t, "eth0", hostPrefix(e.Addr6))
 			must(h.t, netlink.RouteAdd(&netlink.Route{LinkIndex: link.Attrs().Index, Gw: Gateway6.AsSlice()}))
 		}
 	})

@@ -7,8 +7,8 @@ import (
 	"github.com/vishvananda/netns"
 )
 
-// inside runs f on a thread that stands in the network namespace ns; with none,
-// in the one of the process.
+// inside runs f on a thread in the network namespace ns. The zero value means the namespace of
+// the process.
 func inside(ns netns.NsHandle, f func() error) error {
 	if !ns.IsOpen() || ns == 0 {
 		return f()
@@ -17,7 +17,7 @@ func inside(ns netns.NsHandle, f func() error) error {
 	home, err := netns.Get()
 	if err != nil {
 		runtime.UnlockOSThread()
-		return fmt.Errorf("network namespace of the thread: %w", err)
+		return fmt.Errorf("find network namespace of the thread: %w", err)
 	}
 	defer home.Close()
 	if err := netns.Set(ns); err != nil {
@@ -25,7 +25,8 @@ func inside(ns netns.NsHandle, f func() error) error {
 		return fmt.Errorf("enter network namespace: %w", err)
 	}
 	defer func() {
-		// A thread that cannot come home stays locked and ends with its goroutine.
+		// If the thread cannot return to its namespace, it stays locked, and Go ends it
+		// together with its goroutine.
 		if netns.Set(home) == nil {
 			runtime.UnlockOSThread()
 		}

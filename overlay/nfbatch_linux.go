@@ -6,26 +6,25 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"syscall"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
-// maxMessage is how many elements go into one message of a batch: an attribute's
-// length has 16 bits.
+// maxMessage is the number of elements in one message of a batch. The length of the message's
+// attribute has only 16 bits.
 const maxMessage = 500
 
-// commitElements deletes and adds elements of our table in one transaction. It
-// speaks netlink itself: a container's start waits for it, and running nft takes
-// four times as long as all the rest.
-func commitElements(gone, come contents) error {
+// commitElements removes and adds elements of our table in one transaction. It uses netlink
+// directly because the start of a container waits for it, and running nft takes four times as
+// long as the rest of the start.
+func commitElements(remove, add contents) error {
 	var b batch
-	b.open()
-	b.elements(unix.NFT_MSG_DELSETELEM, 0, gone)
-	b.elements(unix.NFT_MSG_NEWSETELEM, unix.NLM_F_CREATE, come)
-	b.close()
-	if b.waiting == 0 {
+	b.begin()
+	b.elements(unix.NFT_MSG_DELSETELEM, 0, remove)
+	b.elements(unix.NFT_MSG_NEWSETELEM, unix.NLM_F_CREATE, add)
+	b.end()
+	if b.unacknowledged == 0 {
 		return nil
 	}
 	if err := b.send(); err != nil {
@@ -34,15 +33,15 @@ func commitElements(gone, come contents) error {
 	return nil
 }
 
-// batch is a run of nfnetlink messages that the kernel takes as one transaction.
+// batch is a sequence of nfnetlink messages that the kernel applies as one transaction.
 type batch struct {
 	bytes.Buffer
-	seq     uint32
-	waiting int // for so many acknowledgements
+	seq            uint32
+	unacknowledged int // number of messages that the kernel has yet to acknowledge
 }
 
-func (b *batch) open()  { b.message(unix.NFNL_MSG_BATCH_BEGIN, 0, unix.NFNL_SUBSYS_NFTABLES) }
-func (b *batch) close() { b.message(unix.NFNL_MSG_BATCH_END, 0, unix.NFNL_SUBSYS_NFTABLES) }
+func (b *batch) begin() { b.message(unix.NFNL_MSG_BATCH_BEGIN, 0, unix.NFNL_SUBSYS_NFTABLES) }
+func (b *batch) end()   { b.message(unix.NFNL_MSG_BATCH_END, 0, unix.NFNL_SUBSYS_NFTABLES) }
 
 func (b *batch) elements(message, flags int, c contents) {
 	for _, set := range slices.Sorted(maps.Keys(c)) {
@@ -57,7 +56,7 @@ func (b *batch) elements(message, flags int, c contents) {
 			}
 			b.message(unix.NFNL_SUBSYS_NFTABLES<<8|message, flags|unix.NLM_F_ACK, 0, tableAttr(unix.NFTA_SET_ELEM_LIST_TABLE),
 				nl.NewRtAttr(unix.NFTA_SET_ELEM_LIST_SET, nl.ZeroTerminated(set)), list)
-			b.waiting++
+			b.unacknowledged++
 		}
 	}
 }
@@ -82,45 +81,33 @@ func (b *batch) message(kind, flags int, resource uint16, attrs ...*nl.RtAttr) {
 	b.Write(req.Serialize())
 }
 
-// send waits for the kernel's word on every message.
+// send returns when the kernel has acknowledged every message, or the first error.
 func (b *batch) send() error {
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER)
+	socket, err := nl.Subscribe(unix.NETLINK_NETFILTER)
 	if err != nil {
 		return err
 	}
-	defer unix.Close(fd)
-	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 5}); err != nil {
+	defer socket.Close()
+	if err := socket.SetReceiveTimeout(&unix.Timeval{Sec: 5}); err != nil {
 		return err
 	}
-	if err := unix.Sendto(fd, b.Bytes(), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+	if err := unix.Sendto(socket.GetFd(), b.Bytes(), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return err
 	}
-	answer := make([]byte, 1<<16)
-	for b.waiting > 0 {
-		n, _, err := unix.Recvfrom(fd, answer, 0)
+	for b.unacknowledged > 0 {
+		answers, _, err := socket.Receive()
 		if err != nil {
 			return err
 		}
-		if err := b.acknowledge(answer[:n]); err != nil {
-			return err
+		for _, m := range answers {
+			if m.Header.Type != unix.NLMSG_ERROR || len(m.Data) < 4 {
+				continue
+			}
+			if errno := -int32(binary.NativeEndian.Uint32(m.Data)); errno != 0 {
+				return unix.Errno(errno)
+			}
+			b.unacknowledged--
 		}
-	}
-	return nil
-}
-
-func (b *batch) acknowledge(answer []byte) error {
-	messages, err := syscall.ParseNetlinkMessage(answer)
-	if err != nil {
-		return err
-	}
-	for _, m := range messages {
-		if m.Header.Type != unix.NLMSG_ERROR || len(m.Data) < 4 {
-			continue
-		}
-		if errno := -int32(binary.NativeEndian.Uint32(m.Data)); errno != 0 {
-			return unix.Errno(errno)
-		}
-		b.waiting--
 	}
 	return nil
 }

@@ -11,11 +11,11 @@ import (
 
 const tableName = "tombolo"
 
-// nlaTypeMask takes the flags off an attribute's type (linux/netlink.h).
+// nlaTypeMask removes the flags from an attribute's type (linux/netlink.h).
 const nlaTypeMask = 0x3fff
 
-// generation is nftables' count of committed changes in this network namespace,
-// whoever made them: while it stands still, so do all tables.
+// generation returns the number of changes to nftables in this network namespace, by any
+// program. As long as it stays the same, no table has changed.
 func generation() (uint32, error) {
 	messages, err := askNftables(unix.NFT_MSG_GETGEN, 0)
 	if err != nil {
@@ -31,8 +31,8 @@ func generation() (uint32, error) {
 	return 0, fmt.Errorf("read nftables generation: no answer")
 }
 
-// rulesDigest is the digest of our table's rules as the kernel holds them.
-// It does not cover sets, whose contents change.
+// rulesDigest returns a digest of our table's rules in the kernel. It does not cover the
+// elements of sets, which change without a change of rules.
 func rulesDigest() ([sha256.Size]byte, error) {
 	messages, err := askNftables(unix.NFT_MSG_GETRULE, unix.NLM_F_DUMP, tableAttr(unix.NFTA_RULE_TABLE))
 	if err != nil {
@@ -45,7 +45,7 @@ func rulesDigest() ([sha256.Size]byte, error) {
 	return [sha256.Size]byte(h.Sum(nil)), nil
 }
 
-// setContents reads every set of our table.
+// setContents reads the elements of every set of our table.
 func setContents() (contents, error) {
 	c := contents{}
 	for _, s := range setSpecs {
@@ -92,8 +92,9 @@ func dataValue(data []byte) string {
 
 const nfgenLen = 4 // struct nfgenmsg
 
-// tableAttr names our table by the attribute that a kind of message has for it.
-func tableAttr(kind uint16) *nl.RtAttr { //nolint:unparam // each has the number 1, by accident
+// tableAttr returns the attribute that names our table. Each kind of message has its own
+// constant for it.
+func tableAttr(kind uint16) *nl.RtAttr { //nolint:unparam // the constants happen to have the same value
 	return nl.NewRtAttr(int(kind), nl.ZeroTerminated(tableName))
 }
 
@@ -111,7 +112,7 @@ type attribute struct {
 	value []byte
 }
 
-// attributes splits a run of netlink attributes; it stops at the first broken one.
+// attributes splits a sequence of netlink attributes. It stops at the first malformed one.
 func attributes(b []byte) []attribute {
 	var out []attribute
 	for len(b) >= unix.SizeofNlAttr {

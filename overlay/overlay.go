@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net"
 	"reflect"
-	"slices"
 	"sync"
 
 	"github.com/vishvananda/netns"
@@ -16,67 +14,65 @@ import (
 	"tombolo/internal/wake"
 )
 
-// Options are what an Overlay needs besides its Config.
+// Options are the settings of an Overlay that do not change while it runs.
 type Options struct {
-	Log *slog.Logger // nil: slog.Default()
-	// Namespace is the network namespace to act in; zero is the caller's own. The
-	// Overlay does not close it.
+	Log *slog.Logger // nil means slog.Default()
+	// Namespace is the network namespace to configure. Zero means the namespace of the
+	// process. The Overlay does not close it.
 	Namespace netns.NsHandle
-	// Mended, if set, is called by Run after each repeat of Set, with what that could
-	// not do, or nil.
-	Mended func(error)
+	// Repaired is called after each Set that Run repeats, with the error of that Set, or
+	// nil if the kernel matches the Config again. A nil function is not called.
+	Repaired func(error)
 }
 
-// Overlay keeps the data plane of one host. Only one may act in a network
-// namespace at a time. Its methods may be called from any goroutine, one at a
-// time gets through.
+// Overlay configures the data plane of one host. A network namespace may have only one
+// Overlay at a time. Its methods may be called from any goroutine; they exclude each other.
 type Overlay struct {
-	log    *slog.Logger
-	ns     netns.NsHandle
-	mended func(error)
+	log      *slog.Logger
+	ns       netns.NsHandle
+	repaired func(error)
 
-	mu       sync.Mutex
-	config   *Config             // as last given to Set
-	mtu      int                 // of containers
-	outside  []string            // bridges, see outsideBridges
-	attached map[string]Endpoint // by ID: attached by this Overlay, whatever the Config says
-	stands   *Config             // what devices and routes matched when last looked at, with what was attached and detached since; nil: unknown
-	table    table
-	docker   dockerUser
-	v6       map[string]sandbox6 // by ID: containers that were given IPv6, or should have been
-	lacking  wake.Signal         // notified when containers may lack IPv6
-	freeing  sync.WaitGroup      // of interfaces that are gone already
+	mu      sync.Mutex
+	want    desired
+	mtu     int      // of the containers' interfaces; zero before the VXLAN device exists
+	outside []string // bridges, see outsideBridges
+	table   table
+	docker  dockerUser
+	ipv6    ipv6Attempts
+
+	needIPv6 wake.Signal    // notified when a container may lack IPv6
+	deleting sync.WaitGroup // counts deletions of interfaces that the kernel has yet to finish
 }
 
 // Interface is a container's pair of virtual Ethernet devices.
 type Interface struct {
-	Host      string           // stays on the host
-	Container string           // is to be moved into the container
+	Host      string           // name of the side that stays on the host
+	Container string           // name of the side to move into the container
 	MAC       net.HardwareAddr // of the container's side
 	MTU       int
 }
 
-// New makes an Overlay. It touches nothing until it is told to.
+// New returns an Overlay. It does not touch the kernel.
 func New(o Options) *Overlay {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	if o.Mended == nil {
-		o.Mended = func(error) {}
+	if o.Repaired == nil {
+		o.Repaired = func(error) {}
 	}
 	return &Overlay{
-		log: o.Log, ns: o.Namespace, mended: o.Mended, attached: map[string]Endpoint{},
-		v6: map[string]sandbox6{}, lacking: wake.NewSignal(),
+		log: o.Log, ns: o.Namespace, repaired: o.Repaired,
+		want: newDesired(), ipv6: ipv6Attempts{}, needIPv6: wake.NewSignal(),
 	}
 }
 
-// Set makes the kernel match c. What stands already is left alone, whoever made
-// it, so repeats and restarts cut no traffic; what is ours and not in c is
-// removed. An interface stays while c or this Overlay's own Attach knows it.
+// Set makes the kernel match c. It leaves alone what matches already, also when another
+// process made it, so repeats and restarts interrupt no traffic. It removes everything of
+// ours that is not in c, but keeps an interface that this Overlay has attached.
 //
-// Set does all it can: its error joins what it could not do. See ErrNoVXLAN and
-// ErrPortInUse. Where c differs from the last one in policy alone, the rest is not
-// looked at: that comes with every container, and Run looks now and then.
+// Set does as much as it can: its error joins everything that failed. See ErrNoVXLAN and
+// ErrPortInUse. When c differs from the last Config in policy alone, Set does not check
+// devices and routes, because policy changes with every container. Run checks them.
 func (o *Overlay) Set(ctx context.Context, c Config) error {
 	c = c.unmapped()
 	if err := c.Validate(); err != nil {
@@ -84,14 +80,14 @@ func (o *Overlay) Set(ctx context.Context, c Config) error {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	repeated := o.config != nil && reflect.DeepEqual(c, *o.config)
-	o.config = &c
-	o.lacking.Notify()
+	repeated := o.want.config != nil && reflect.DeepEqual(c, *o.want.config)
+	o.want.config = &c
+	o.needIPv6.Notify()
 	return inside(o.ns, func() error {
-		if m := o.merged(); !repeated && o.stands != nil && sameButPolicy(m, *o.stands) {
-			return errors.Join(o.setPolicy(ctx, m), o.docker.accept(ctx, o.table.foreign))
+		if !repeated && o.want.onlyPolicyDiffers() {
+			return errors.Join(o.setPolicy(ctx, o.want.merged()), o.docker.ensure(ctx, o.table.foreignChanges))
 		}
-		return o.set(ctx)
+		return o.setAll(ctx)
 	})
 }
 
@@ -106,10 +102,10 @@ func (o *Overlay) setPolicy(ctx context.Context, c Config) error {
 	return nil
 }
 
-// set has an order: nothing is reachable before its policy stands.
-func (o *Overlay) set(ctx context.Context) error {
-	c := o.merged()
-	o.stands = nil
+// setAll sets the policy first, so that nothing is reachable without it.
+func (o *Overlay) setAll(ctx context.Context) error {
+	c := o.want.merged()
+	o.want.applied = nil
 	if err := enableForwarding(c.Pool6.IsValid()); err != nil {
 		return err
 	}
@@ -126,58 +122,27 @@ func (o *Overlay) set(ctx context.Context) error {
 		return err
 	}
 	o.mtu = device.Attrs().MTU
-	veths, err := o.setVeths(c)
+	found, err := setVeths(c, o.mtu, o.log)
 	err = errors.Join(err,
-		setAddresses(c, device, veths),
+		setAddresses(c, device, found),
 		setNeighbours(c, device),
-		setRoutes(c, device, veths),
-		setLoopbackRoutes(c, device, veths),
-		o.docker.accept(ctx, o.table.foreign))
+		setRoutes(c, device, found),
+		setLoopbackRoutes(c, device, found),
+		o.docker.ensure(ctx, o.table.foreignChanges))
 	if err == nil {
-		o.stands = &c
+		o.want.applied = &c
 	}
 	return err
 }
 
-// sameButPolicy reports whether a and b want the same devices and routes. The order
-// of endpoints does not matter.
-func sameButPolicy(a, b Config) bool {
-	interfaces := func(c Config) map[string]Endpoint {
-		out := map[string]Endpoint{}
-		for _, e := range c.Endpoints {
-			out[e.ID] = Endpoint{Addr4: e.Addr4, Addr6: e.Addr6}
-		}
-		return out
-	}
-	if !maps.Equal(interfaces(a), interfaces(b)) {
-		return false
-	}
-	for _, c := range []*Config{&a, &b} {
-		c.Endpoints, c.Allow, c.Blocked = nil, nil, nil
-	}
-	return reflect.DeepEqual(a, b)
-}
-
-// merged is the Config with the endpoints that were attached since it was made.
-func (o *Overlay) merged() Config {
-	c := *o.config
-	all := maps.Clone(o.attached)
-	for _, e := range c.Endpoints {
-		all[e.ID] = e
-	}
-	c.Endpoints = slices.Collect(maps.Values(all))
-	return c
-}
-
-// Clear removes all that is ours: interfaces, routes, policy. Containers lose
-// their network. Forwarding stays switched on, others may need it by now.
+// Clear removes everything that is ours: interfaces, routes and policy. Containers lose
+// their network. Forwarding stays on, because other programs may rely on it by now.
 func (o *Overlay) Clear(ctx context.Context) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.config, o.stands = nil, nil
-	clear(o.attached)
-	clear(o.v6)
+	o.want = newDesired()
+	clear(o.ipv6)
 	return inside(o.ns, func() error {
-		return errors.Join(removeLinks(), removeRoutes(), o.docker.remove(ctx), o.table.remove(ctx))
+		return errors.Join(deleteLinks(), removeRoutes(), o.docker.remove(ctx), o.table.remove(ctx))
 	})
 }

@@ -8,10 +8,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// CheckPool reports the first route of this host that overlaps one of the pools,
-// as a *PoolOverlapError: an overlay there would take the route's traffic, or
-// never get its own. Every routing table counts, for VPNs keep tables of their
-// own; default routes and what an Overlay made do not. Unset pools are skipped.
+// CheckPool returns a *PoolOverlapError for the first route of this host that overlaps one of
+// the pools: an overlay there would capture the route's traffic, or lose its own to the route.
+// It checks all routing tables, because VPNs have tables of their own, but skips default routes,
+// the routes of an Overlay, and pools that are the zero value.
 func CheckPool(pools ...netip.Prefix) error {
 	routes, err := netlink.RouteListFiltered(netlink.FAMILY_ALL, &netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE)
 	if err != nil {
@@ -19,7 +19,7 @@ func CheckPool(pools ...netip.Prefix) error {
 	}
 	for _, r := range routes {
 		dst := prefixOf(r.Dst)
-		// Two halves of everything are a default route too, as VPNs write it.
+		// VPNs often write a default route as two halves, 0.0.0.0/1 and 128.0.0.0/1.
 		if dst.Bits() <= 1 || r.Protocol == routeProtocol {
 			continue
 		}

@@ -5,19 +5,18 @@ import (
 	"strings"
 )
 
-// buckets is how many parts a shared port's connections are divided into, each of
-// which has one target. 60 divides evenly by any count of targets up to 6; beyond
-// 60 targets the last ones get nothing.
+// buckets is the number of parts into which the connections to a shared port are divided.
+// Each part has one target. 60 divides evenly among up to 6 targets; a port with more than
+// 60 targets uses only the first 60.
 const buckets = 60
 
-// draw is nft's expression for one of the buckets, drawn for each new connection.
-const draw = "numgen random mod 60"
+// randomBucket is nft's expression that assigns a new connection to a bucket.
+const randomBucket = "numgen random mod 60"
 
-// publish enters the publications. A port with one target has an element of its
-// own, one with several has a bucket for every part of its connections: then the
-// targets change by elements as well, and the rules stay as they are.
+// publish adds the publications. A port with one target has one element, a port with several
+// has an element for each bucket. So a change of targets changes elements and never rules.
 func (c contents) publish(all []Publish) {
-	ports := map[string]map[string][]string{} // "any4" and the like -> host port -> targets
+	ports := map[string]map[string][]string{} // end of the map's name, such as "any4" -> host port -> targets
 	for _, p := range all {
 		everywhere := !p.HostIP.IsValid() || p.HostIP.IsUnspecified()
 		if !p.To.IsValid() || protoNumbers[p.Proto] == 0 || !everywhere && p.HostIP.Is4() != p.To.Is4() {
@@ -35,12 +34,12 @@ func (c contents) publish(all []Publish) {
 	}
 	for where, keys := range ports {
 		for key, targets := range keys {
-			c.lead(where, key, slices.Compact(slices.Sorted(slices.Values(targets))))
+			c.addTargets(where, key, slices.Compact(slices.Sorted(slices.Values(targets))))
 		}
 	}
 }
 
-func (c contents) lead(where, key string, targets []string) {
+func (c contents) addTargets(where, key string, targets []string) {
 	if len(targets) == 1 {
 		c.add("publish_"+where, key, targets[0])
 		return
@@ -50,9 +49,9 @@ func (c contents) lead(where, key string, targets []string) {
 	}
 }
 
-// entries gives the targets of each host port: "any4" or the like and the port's
-// key -> targets.
-func (c contents) entries() map[string]map[string]bool {
+// targetsByPort returns the set of targets of each host port. Its keys are the end of the
+// map's name, such as "any4", followed by the host port's key.
+func (c contents) targetsByPort() map[string]map[string]bool {
 	out := map[string]map[string]bool{}
 	for set, members := range c {
 		kind, where, _ := strings.Cut(set, "_")
@@ -72,7 +71,7 @@ func (c contents) entries() map[string]map[string]bool {
 	return out
 }
 
-// publishes reports whether any host port leads somewhere in the family "4" or "6".
+// publishes reports whether a host port leads somewhere in the address family "4" or "6".
 func (c contents) publishes(family string) bool {
 	return len(c["publish_any"+family])+len(c["publish_at"+family])+len(c["share_any"+family])+len(c["share_at"+family]) > 0
 }

@@ -9,10 +9,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// routeProtocol marks our routes (rtm_protocol; free in iproute2's rt_protos).
+// routeProtocol marks our routes (rtm_protocol). iproute2's rt_protos does not use it.
 const routeProtocol = 84
 
-// route is one of our routes in the main table; comparable.
+// route is one of our routes in the main table. Routes can be compared with ==.
 type route struct {
 	dst         netip.Prefix
 	via, src    netip.Addr
@@ -36,9 +36,9 @@ func (r route) netlink() *netlink.Route {
 	return out
 }
 
-// wantedRoutes leads the peers' blocks to the peers, the endpoints' addresses to
-// their veths, and the rest of the pool nowhere: it must not leak to the default
-// gateway.
+// wantedRoutes returns routes from the peers' blocks to the peers and from the endpoints'
+// addresses to their veths. The rest of the pool is unreachable, because otherwise packets to
+// unassigned addresses would leave by the default gateway.
 func wantedRoutes(c Config, device netlink.Link, found veths) map[netip.Prefix]route {
 	want := map[netip.Prefix]route{}
 	add := func(r route) { want[r.dst] = r }
@@ -66,14 +66,14 @@ func wantedRoutes(c Config, device netlink.Link, found veths) map[netip.Prefix]r
 }
 
 func endpointRoutes(e Endpoint, c Config, link netlink.Link) []route {
-	routes := []route{{dst: host(e.Addr4), src: c.Self.Overlay4, device: link.Attrs().Index}}
+	routes := []route{{dst: hostPrefix(e.Addr4), src: c.Self.Overlay4, device: link.Attrs().Index}}
 	if e.Addr6.IsValid() && c.Pool6.IsValid() {
-		routes = append(routes, route{dst: host(e.Addr6), src: c.Self.Overlay6, device: link.Attrs().Index})
+		routes = append(routes, route{dst: hostPrefix(e.Addr6), src: c.Self.Overlay6, device: link.Attrs().Index})
 	}
 	return routes
 }
 
-// listRoutes reads the routes that are ours.
+// listRoutes returns the routes that are ours, by destination.
 func listRoutes() (map[netip.Prefix]route, error) {
 	have := map[netip.Prefix]route{}
 	list, err := netlink.RouteListFiltered(netlink.FAMILY_ALL, &netlink.Route{Protocol: routeProtocol}, netlink.RT_FILTER_PROTOCOL)
@@ -86,7 +86,7 @@ func listRoutes() (map[netip.Prefix]route, error) {
 		r.src, _ = netip.AddrFromSlice(l.Src)
 		r.via, r.src = r.via.Unmap(), r.src.Unmap()
 		if r.unreachable {
-			r.device = 0 // IPv6 says lo
+			r.device = 0 // the kernel gives unreachable IPv6 routes the device lo
 		}
 		have[r.dst] = r
 	}
@@ -106,18 +106,15 @@ func setRoutes(c Config, device netlink.Link, found veths) error {
 		}
 	}
 	for dst, r := range want {
-		if have[dst] == r {
-			continue
-		}
-		if err := putRoute(r); err != nil {
-			errs = append(errs, err)
+		if have[dst] != r {
+			errs = append(errs, putRoute(r))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// putRoute makes r stand in place of one of ours. A route of somebody else's is an
-// error and stays: the host's own traffic may go by it.
+// putRoute adds r or replaces our route to the same destination. It does not replace a route
+// that is not ours, because the host's own traffic may use it, but returns an error.
 func putRoute(r route) error {
 	err := netlink.RouteAdd(r.netlink())
 	if errors.Is(err, unix.EEXIST) {
@@ -144,7 +141,7 @@ func removeRoute(r route) error {
 	return fmt.Errorf("remove route %s: %w", r.dst, err)
 }
 
-// removeRoutes deletes every route that is ours.
+// removeRoutes removes every route that is ours.
 func removeRoutes() error {
 	have, err := listRoutes()
 	if err != nil {

@@ -21,7 +21,7 @@ type setSpec struct {
 }
 
 var setSpecs = []setSpec{
-	{"bound4", "set", "ifname . ipv4_addr"}, // which interface may send from which address
+	{"bound4", "set", "ifname . ipv4_addr"}, // the addresses that each interface may send from
 	{"bound6", "set", "ifname . ipv6_addr"},
 	{"internal4", "set", "ipv4_addr"}, // containers without egress
 	{"internal6", "set", "ipv6_addr"},
@@ -33,11 +33,11 @@ var setSpecs = []setSpec{
 	{"pairs6", "set", "ipv6_addr . ipv6_addr"},
 	{"ports4", "set", "ipv4_addr . ipv4_addr . inet_proto . inet_service"}, // Allow with ports
 	{"ports6", "set", "ipv6_addr . ipv6_addr . inet_proto . inet_service"},
-	{"outside", "set", "ifname"}, // bridges that lead to the outside
-	{"blocked", "set", "inet_proto . inet_service"},
+	{"outside", "set", "ifname"},                                   // bridges that lead to the outside
+	{"blocked", "set", "inet_proto . inet_service"},                // Config.Blocked
 	{"published4", "set", "ipv4_addr . inet_proto . inet_service"}, // targets of published ports
 	{"published6", "set", "ipv6_addr . inet_proto . inet_service"},
-	{"publish_any4", "map", "inet_proto . inet_service : ipv4_addr . inet_service"},
+	{"publish_any4", "map", "inet_proto . inet_service : ipv4_addr . inet_service"}, // published ports with one target
 	{"publish_any6", "map", "inet_proto . inet_service : ipv6_addr . inet_service"},
 	{"publish_at4", "map", "ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service"},
 	{"publish_at6", "map", "ipv6_addr . inet_proto . inet_service : ipv6_addr . inet_service"},
@@ -47,25 +47,25 @@ var setSpecs = []setSpec{
 	{"share_at6", "map", "ipv6_addr . inet_proto . inet_service . bucket : ipv6_addr . inet_service"},
 }
 
-// typeOf are the expressions of a set's fields, where one of them has no type of
-// its own.
-var typeOf = strings.NewReplacer("ipv4_addr", "ip daddr", "ipv6_addr", "ip6 daddr",
-	"inet_proto", "meta l4proto", "inet_service", "th dport", "bucket", draw)
+// expressions turns the types of a set's fields into expressions of these types. Sets with a
+// bucket are declared by expressions, because nft has no name for a bucket's type.
+var expressions = strings.NewReplacer("ipv4_addr", "ip daddr", "ipv6_addr", "ip6 daddr",
+	"inet_proto", "meta l4proto", "inet_service", "th dport", "bucket", randomBucket)
 
-// declaration is the set's type as nft writes it.
+// declaration returns the set's type as nft writes it.
 func (s setSpec) declaration() string {
 	if strings.Contains(s.typ, "bucket") {
-		return "typeof " + typeOf.Replace(s.typ)
+		return "typeof " + expressions.Replace(s.typ)
 	}
 	return "type " + s.typ
 }
 
-// contents holds the elements of every set: set -> key -> value, which only a
-// map's elements have.
+// contents holds the elements of all sets and maps: name -> key -> value. The elements of a
+// set have the value "".
 type contents map[string]map[string]string
 
-// add puts an element into a set and reports true, unless its key is there: the
-// first one stays.
+// add puts an element into a set. If the set has the key already, the old element stays
+// and add returns false.
 func (c contents) add(set, key, value string) bool {
 	if c[set] == nil {
 		c[set] = map[string]string{}
@@ -77,17 +77,31 @@ func (c contents) add(set, key, value string) bool {
 	return true
 }
 
-// ruleset is the wanted state of the nft table.
-type ruleset struct {
-	facts tableFacts
-	sets  contents
+// update applies what difference returned.
+func (c contents) update(remove, add contents) {
+	for set, members := range remove {
+		for key := range members {
+			delete(c[set], key)
+		}
+	}
+	for set, members := range add {
+		for key, value := range members {
+			c.add(set, key, value)
+		}
+	}
 }
 
-// tableFacts is what the table's text takes from a Config besides the sets.
-type tableFacts struct {
+// ruleset is the state that the nft table should have.
+type ruleset struct {
+	params tableParams
+	sets   contents
+}
+
+// tableParams are the values in the table's rules. A change of one replaces the table.
+type tableParams struct {
 	Device, Gateway4   string
-	Port, DNSPort      uint16 // DNSPort 0: 53, no redirect
-	Pool4, Pool6       string // Pool6 "" without IPv6
+	Port, DNSPort      uint16 // DNSPort zero means 53, without a redirect
+	Pool4, Pool6       string // Pool6 "" means no IPv6
 	Block4, Block6     string
 	Overlay4, Overlay6 string
 }
@@ -97,24 +111,24 @@ type setText struct {
 	Elements                []string
 }
 
-// text is the nft script that replaces the whole table, at once.
+// text returns the nft script that replaces the whole table in one transaction.
 func (r ruleset) text() string {
 	data := struct {
-		tableFacts
-		Draw string
-		Sets []setText
-	}{tableFacts: r.facts, Draw: draw}
+		tableParams
+		RandomBucket string
+		Sets         []setText
+	}{tableParams: r.params, RandomBucket: randomBucket}
 	for _, s := range setSpecs {
 		data.Sets = append(data.Sets, setText{s.name, s.kind, s.declaration(), s.texts(r.sets[s.name])})
 	}
 	var b strings.Builder
 	if err := tableTemplate.Execute(&b, data); err != nil {
-		panic(err) // the template and its data are ours
+		panic(err) // a mistake in the template, which every test of compile would find
 	}
 	return b.String()
 }
 
-// texts are a set's elements as nft writes them.
+// texts returns a set's elements as nft writes them, sorted.
 func (s setSpec) texts(elements map[string]string) []string {
 	keyType, valueType, isMap := strings.Cut(s.typ, " : ")
 	var out []string
@@ -128,12 +142,13 @@ func (s setSpec) texts(elements map[string]string) []string {
 	return out
 }
 
-// difference is what to delete from have and then to add to make it want.
-func difference(have, want contents) (gone, come contents) {
+// difference returns the elements to remove from have, and those to add after that, to
+// get want.
+func difference(have, want contents) (remove, add contents) {
 	return have.without(want), want.without(have)
 }
 
-// without is what of c is not in other, or with another value.
+// without returns the elements of c that other lacks or has with another value.
 func (c contents) without(other contents) contents {
 	rest := contents{}
 	for set, members := range c {
@@ -147,7 +162,7 @@ func (c contents) without(other contents) contents {
 	return rest
 }
 
-// size counts elements.
+// size returns the number of elements in all sets.
 func (c contents) size() int {
 	n := 0
 	for _, members := range c {

@@ -16,55 +16,60 @@ import (
 )
 
 const (
-	// settle is how long Run waits after somebody else's change: tools that reload
-	// make many at once, and Docker makes some with every container.
+	// settle is the time between another program's change and the repair: a tool that
+	// reloads its rules makes many changes at once, and Docker makes some with every container.
 	settle = 100 * time.Millisecond
-	// recheck is how often Run repeats the last Set without an event: routes and
-	// devices are not watched.
+	// recheck is the time between repairs that no event has asked for. They are needed
+	// because Run does not watch routes and devices.
 	recheck = 30 * time.Second
 )
 
-// Run keeps what Set last made: when another tool flushes or changes nftables it
-// repeats the Set within moments, and it repeats it every half minute besides. It
-// gives containers IPv6 as they appear. It returns nil when ctx is done.
+// Run repeats the last Set when another program changes nftables, and every half minute. It
+// gives IPv6 to containers as their interfaces appear. It returns nil when ctx is done.
 func (o *Overlay) Run(ctx context.Context) error {
-	tables, err := nl.SubscribeAt(o.ns0(), netns.None(), unix.NETLINK_NETFILTER, unix.NFNLGRP_NFTABLES)
+	tables, err := o.subscribe(unix.NETLINK_NETFILTER, unix.NFNLGRP_NFTABLES)
 	if err != nil {
 		return fmt.Errorf("watch nftables: %w", err)
 	}
-	links, err := nl.SubscribeAt(o.ns0(), netns.None(), unix.NETLINK_ROUTE, unix.RTNLGRP_LINK)
+	links, err := o.subscribe(unix.NETLINK_ROUTE, unix.RTNLGRP_LINK)
 	if err != nil {
 		tables.Close()
 		return fmt.Errorf("watch interfaces: %w", err)
 	}
-	defer o.freeing.Wait()
+	defer o.deleting.Wait()
 	changed := wake.NewSignal()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		<-ctx.Done()
-		tables.Close() // ends the reading
+		tables.Close() // this ends readEvents
 		links.Close()
 		return nil
 	})
 	g.Go(func() error { return readEvents(tables, changed) })
-	g.Go(func() error { return readEvents(links, o.lacking) })
-	g.Go(func() error { return o.mendOn(ctx, changed) })
-	g.Go(func() error { return o.giveV6On(ctx) })
+	g.Go(func() error { return readEvents(links, o.needIPv6) })
+	g.Go(func() error {
+		return onEvent(ctx, changed, func(scheduled bool) {
+			if scheduled || wake.Sleep(ctx, settle) {
+				o.repair(ctx, scheduled)
+			}
+		})
+	})
+	g.Go(func() error { return onEvent(ctx, o.needIPv6, o.giveIPv6) })
 	if err := g.Wait(); err != nil && ctx.Err() == nil {
 		return err
 	}
 	return nil
 }
 
-// ns0 is the namespace in netns's own terms.
-func (o *Overlay) ns0() netns.NsHandle {
-	if o.ns == 0 {
-		return netns.None()
+func (o *Overlay) subscribe(protocol int, group uint) (*nl.NetlinkSocket, error) {
+	ns := o.ns
+	if ns == 0 {
+		ns = netns.None() // what netns calls the namespace of the process
 	}
-	return o.ns
+	return nl.SubscribeAt(ns, netns.None(), protocol, group)
 }
 
-// readEvents signals every event until the socket is closed.
+// readEvents notifies of every event until the socket is closed.
 func readEvents(socket *nl.NetlinkSocket, events wake.Signal) error {
 	for {
 		_, _, err := socket.Receive()
@@ -78,22 +83,8 @@ func readEvents(socket *nl.NetlinkSocket, events wake.Signal) error {
 	}
 }
 
-func (o *Overlay) giveV6On(ctx context.Context) error {
-	tick := time.NewTicker(recheck)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-o.lacking:
-			o.giveV6(false)
-		case <-tick.C:
-			o.giveV6(true)
-		}
-	}
-}
-
-func (o *Overlay) mendOn(ctx context.Context, events <-chan struct{}) error {
+// onEvent calls do for each event and, with scheduled, every half minute until ctx is done.
+func onEvent(ctx context.Context, events wake.Signal, do func(scheduled bool)) error {
 	tick := time.NewTicker(recheck)
 	defer tick.Stop()
 	for {
@@ -101,41 +92,39 @@ func (o *Overlay) mendOn(ctx context.Context, events <-chan struct{}) error {
 		case <-ctx.Done():
 			return nil
 		case <-events:
-			if !wake.Sleep(ctx, settle) {
-				return nil
-			}
-			o.mend(ctx, false)
+			do(false)
 		case <-tick.C:
-			o.mend(ctx, true)
+			do(true)
 		}
 	}
 }
 
-// mend repeats the last Set, if there is reason to, and tells how that went.
-func (o *Overlay) mend(ctx context.Context, always bool) {
-	done, err := o.repeat(ctx, always)
+// repair repeats the last Set and reports its error with Options.Repaired. If no repair is
+// scheduled now, it does so only if another program has changed nftables.
+func (o *Overlay) repair(ctx context.Context, scheduled bool) {
+	done, err := o.setAgain(ctx, scheduled)
 	if !done || ctx.Err() != nil {
 		return
 	}
 	if err != nil {
-		o.log.Warn("mending the data plane", "err", err)
+		o.log.Warn("the data plane differs from its configuration and cannot be repaired", "err", err)
 	}
-	o.mended(err)
+	o.repaired(err)
 }
 
-func (o *Overlay) repeat(ctx context.Context, always bool) (done bool, err error) {
+func (o *Overlay) setAgain(ctx context.Context, scheduled bool) (done bool, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.config == nil {
+	if o.want.config == nil {
 		return false, nil
 	}
 	err = inside(o.ns, func() error {
 		gen, err := generation()
-		if err == nil && gen == o.table.gen && !always {
+		if err == nil && gen == o.table.gen && !scheduled {
 			return nil // the change was ours
 		}
 		done = true
-		return o.set(ctx)
+		return o.setAll(ctx)
 	})
 	return done, err
 }

@@ -36,12 +36,12 @@ func TestMendingIsTold(t *testing.T) {
 	h := newLab(t, 2).hosts[0]
 	h.set()
 	var told []error
-	h.overlay.mended = func(err error) { told = append(told, err) }
-	h.overlay.mend(t.Context(), false) // nothing happened
+	h.overlay.repaired = func(err error) { told = append(told, err) }
+	h.overlay.repair(t.Context(), false) // nothing happened
 	runIn(t, h.ns, "ip route del 100.64.2.0/24; ip route add 100.64.2.0/24 dev eth0")
-	h.overlay.mend(t.Context(), true)
+	h.overlay.repair(t.Context(), true)
 	runIn(t, h.ns, "ip route del 100.64.2.0/24")
-	h.overlay.mend(t.Context(), true)
+	h.overlay.repair(t.Context(), true)
 	if len(told) != 2 || told[0] == nil || !strings.Contains(told[0].Error(), "100.64.2.0/24") || told[1] != nil {
 		t.Errorf("told %v", told)
 	}

@@ -180,9 +180,9 @@ func TestSharedPortRestart(t *testing.T) {
 	enter(t, h.ns, func() {
 		must(t, runNft(t.Context(), "delete element inet tombolo share_any4 { tcp . 8001 . 0, tcp . 8001 . 1 }"))
 	})
-	foreign := h.overlay.table.foreign
+	foreign := h.overlay.table.foreignChanges
 	h.set() // reads the sets back
-	if again := h.overlay.table.foreign; again != foreign+1 {
+	if again := h.overlay.table.foreignChanges; again != foreign+1 {
 		t.Errorf("the table was replaced: %d changes noticed, then %d", foreign, again)
 	}
 	if got := draws(t, l.outside, "tcp", at(h.Underlay, 8001)); len(got) != 2 {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,8 +15,8 @@ import (
 
 const sysctlDir = "/proc/sys/net/"
 
-// setSysctl writes a value unless it stands: writing ip_forward, even the same,
-// would reset other settings.
+// setSysctl writes a value unless the setting has it already: a write to ip_forward, even of
+// the same value, resets other settings.
 func setSysctl(name, value string) error {
 	have, err := os.ReadFile(sysctlDir + name)
 	if err == nil && strings.TrimSpace(string(have)) == value {
@@ -30,7 +31,7 @@ func setSysctl(name, value string) error {
 	return nil
 }
 
-// enableForwarding makes the host a router.
+// enableForwarding lets the host route packets between its interfaces.
 func enableForwarding(v6 bool) error {
 	if err := setSysctl("ipv4/ip_forward", "1"); err != nil || !v6 {
 		return err
@@ -41,8 +42,8 @@ func enableForwarding(v6 bool) error {
 	return setSysctl("ipv6/conf/all/forwarding", "1")
 }
 
-// keepRouterAdvertisements: a router ignores advertisements unless accept_ra is
-// 2, so a host that got its default route from one would lose it.
+// keepRouterAdvertisements sets accept_ra to 2 on interfaces with advertised routes. With any
+// other value a host that forwards ignores advertisements and would lose its default route.
 func keepRouterAdvertisements() error {
 	if have, err := os.ReadFile(sysctlDir + "ipv6/conf/all/forwarding"); err != nil || strings.TrimSpace(string(have)) != "0" {
 		return err
@@ -54,7 +55,7 @@ func keepRouterAdvertisements() error {
 	for _, r := range routes {
 		link, err := netlink.LinkByIndex(r.LinkIndex)
 		if err != nil {
-			continue // gone
+			continue // the interface was removed meanwhile
 		}
 		err = setSysctl(filepath.Join("ipv6/conf", link.Attrs().Name, "accept_ra"), "2")
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -62,4 +63,31 @@ func keepRouterAdvertisements() error {
 		}
 	}
 	return nil
+}
+
+// setLoopbackRoutes lets connections to published ports of 127.0.0.1 leave by the devices of
+// their targets. The nft table drops packets in the other direction (chain source_container).
+func setLoopbackRoutes(c Config, device netlink.Link, found veths) error {
+	at := map[netip.Addr]string{}
+	for _, e := range c.Endpoints {
+		if found[HostSide(e.ID)] != nil {
+			at[e.Addr4] = HostSide(e.ID)
+		}
+	}
+	names := map[string]bool{}
+	for _, p := range c.Publish {
+		if !p.To.Is4() || p.HostIP.IsValid() && !p.HostIP.IsUnspecified() && !p.HostIP.IsLoopback() {
+			continue
+		}
+		name, local := at[p.To]
+		if !local {
+			name = device.Attrs().Name
+		}
+		names[name] = true
+	}
+	var errs []error
+	for name := range names {
+		errs = append(errs, setSysctl("ipv4/conf/"+name+"/route_localnet", "1"))
+	}
+	return errors.Join(errs...)
 }

@@ -14,81 +14,75 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// table keeps our nft table in the kernel. It remembers what it wrote, and
-// believes it only while nftables' generation says that nobody wrote since.
+// table maintains our nft table in the kernel. It remembers what it wrote. That is still true
+// if the generation of nftables is the one after that write; otherwise another program has
+// changed something.
 type table struct {
-	written bool // false: nothing is known, the whole table is to be replaced
-	facts   tableFacts
-	have    contents
-	digest  [sha256.Size]byte // of the rules
-	gen     uint32
-	foreign int // how often somebody else's changes were noticed
+	written        bool // false means that the kernel's table is unknown and has to be replaced
+	params         tableParams
+	have           contents
+	digest         [sha256.Size]byte // of the rules
+	gen            uint32
+	foreignChanges int // number of times that a change by another program was noticed
 }
 
-// apply makes the kernel's table match want: by element where the rules stand,
-// else by replacing the table in one transaction, which no packet sees half done.
+// apply makes the kernel's table match want. If the rules match already, it changes single
+// elements. Otherwise it replaces the table in one transaction, so that every packet meets
+// either the old policy or the new one.
 func (t *table) apply(ctx context.Context, want ruleset) (changed bool, err error) {
 	intact, err := t.refresh()
 	if err != nil {
 		return false, err
 	}
-	if intact && t.facts == want.facts {
-		gone, come := difference(t.have, want.sets)
-		if gone.size()+come.size() == 0 {
+	if intact && t.params == want.params {
+		remove, add := difference(t.have, want.sets)
+		if remove.size()+add.size() == 0 {
 			return false, nil
 		}
-		if t.change(gone, come) == nil {
-			return true, forgetPublished(come, want.sets)
+		if t.change(remove, add) == nil {
+			return true, deleteStalePublished(add, want.sets)
 		}
-		// Too many, or somebody changed the sets meanwhile.
+		// There are too many changes, or another program has just changed the sets.
 	}
 	return true, t.replace(ctx, want)
 }
 
-// maxChange is how many elements one netlink message batch may carry; it has to
-// fit the socket's buffer.
+// maxChange is the number of elements that fit into one netlink batch and so into the
+// socket's buffer.
 const maxChange = 1000
 
-// change deletes and adds elements of the table that is believed to stand. An
-// error means that it does not, or no longer does; nothing is changed then.
-func (t *table) change(gone, come contents) error {
-	if !t.written || gone.size()+come.size() > maxChange {
+// change removes and adds elements. After an error nothing has changed: the kernel's table is
+// not what t remembers, and has to be replaced.
+func (t *table) change(remove, add contents) error {
+	if !t.written || remove.size()+add.size() > maxChange {
 		return errNotIncremental
 	}
-	if err := commitElements(gone, come); err != nil {
+	if err := commitElements(remove, add); err != nil {
 		return err
 	}
-	for set, members := range gone {
-		for key := range members {
-			delete(t.have[set], key)
-		}
-	}
-	for set, members := range come {
-		for key, value := range members {
-			t.have.add(set, key, value)
-		}
-	}
-	return t.follow()
+	t.have.update(remove, add)
+	return t.noteOwnChange()
 }
 
 var errNotIncremental = errors.New("nftables table needs replacing")
 
-// refresh brings t.have to the kernel's truth and reports whether our rules stand.
+// refresh reads t.have from the kernel if another program has changed something, and reports
+// whether the rules are still ours.
 func (t *table) refresh() (intact bool, err error) {
 	gen, err := generation()
 	if err != nil || !t.written || gen == t.gen {
 		return t.written, err
 	}
-	t.foreign++
+	t.foreignChanges++
 	digest, err := rulesDigest()
-	if moved(err) || err == nil && digest != t.digest {
+	if changedMeanwhile(err) || err == nil && digest != t.digest {
 		return false, nil
 	}
 	if err != nil {
 		return false, err
 	}
 	have, err := setContents()
-	if moved(err) {
+	if changedMeanwhile(err) {
 		return false, nil
 	}
 	if err != nil {
@@ -98,14 +92,15 @@ func (t *table) refresh() (intact bool, err error) {
 	return true, nil
 }
 
-// moved reports that somebody removed or changed what was being read.
-func moved(err error) bool {
+// changedMeanwhile reports whether err says that another program removed or changed the table
+// while it was read.
+func changedMeanwhile(err error) bool {
 	return errors.Is(err, unix.ENOENT) || errors.Is(err, netlink.ErrDumpInterrupted)
 }
 
-// replace writes the table anew. What it then takes for its rules is what it reads
-// back, so it makes sure that nobody wrote meanwhile; where others never pause, the
-// next apply replaces it again.
+// replace writes the whole table and reads its rules back, to recognize them later. If another
+// program changed nftables meanwhile, these may not be our rules, so replace starts again. After
+// three attempts it leaves t unwritten, and the next apply replaces the table.
 func (t *table) replace(ctx context.Context, want ruleset) error {
 	t.written = false
 	for range 3 {
@@ -117,7 +112,7 @@ func (t *table) replace(ctx context.Context, want ruleset) error {
 			return err
 		}
 		digest, err := rulesDigest()
-		if err != nil && !moved(err) {
+		if err != nil && !changedMeanwhile(err) {
 			return err
 		}
 		gen, err := generation()
@@ -125,17 +120,17 @@ func (t *table) replace(ctx context.Context, want ruleset) error {
 			return err
 		}
 		if gen == before+1 {
-			*t = table{written: true, facts: want.facts, have: want.sets, digest: digest, gen: gen, foreign: t.foreign + 1}
+			*t = table{written: true, params: want.params, have: want.sets, digest: digest, gen: gen, foreignChanges: t.foreignChanges + 1}
 			return nil
 		}
 	}
-	t.foreign++
+	t.foreignChanges++
 	return nil
 }
 
-// follow takes note of a change of ours; if the generation grew by more, somebody
-// else's came between, and the next refresh looks.
-func (t *table) follow() error {
+// noteOwnChange records the generation after a change of ours. If the generation grew by more
+// than one, another program changed something too, and the next refresh reads the table.
+func (t *table) noteOwnChange() error {
 	gen, err := generation()
 	if err == nil && gen == t.gen+1 {
 		t.gen = gen
@@ -143,15 +138,15 @@ func (t *table) follow() error {
 	return err
 }
 
-// remove deletes the table, if it is there.
+// remove deletes the table. It is no error if there is none.
 func (t *table) remove(ctx context.Context) error {
 	t.written = false
 	t.have = nil
 	return runNft(ctx, "add table inet tombolo\ndelete table inet tombolo\n")
 }
 
-// nftTimeout bounds one run of nft, which the kernel may hold up: whoever attaches
-// meanwhile waits for it.
+// nftTimeout limits one run of nft. The kernel may delay it, and containers that start
+// meanwhile wait for it.
 const nftTimeout = 30 * time.Second
 
 func runNft(ctx context.Context, script string) error {
@@ -162,8 +157,8 @@ func runNft(ctx context.Context, script string) error {
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	if err := cmd.Run(); err != nil {
-		said, _, _ := strings.Cut(strings.TrimSpace(stderr.String()), "\n")
-		return fmt.Errorf("nft: %w: %s", err, said)
+		message, _, _ := strings.Cut(strings.TrimSpace(stderr.String()), "\n")
+		return fmt.Errorf("nft: %w: %s", err, message)
 	}
 	return nil
 }

@@ -3,13 +3,14 @@ package overlay
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
-// veths are the host's sides of the pairs that stand, by name.
+// veths has the host's sides of the veth pairs that exist, by name.
 type veths map[string]netlink.Link
 
 func listVeths() (veths, error) {
@@ -26,10 +27,10 @@ func listVeths() (veths, error) {
 	return found, nil
 }
 
-// setVeths removes the pairs that belong to no endpoint of c and repairs the
-// others. An endpoint without a pair is left alone: it is being attached, or its
-// sandbox died and Docker's word on it is to come.
-func (o *Overlay) setVeths(c Config) (veths, error) {
+// setVeths deletes the pairs that belong to no endpoint of c, repairs the others and returns
+// them. It creates no pair: an endpoint without one is just being attached, or its sandbox
+// ended and Docker will detach it.
+func setVeths(c Config, mtu int, log *slog.Logger) (veths, error) {
 	found, err := listVeths()
 	if err != nil {
 		return nil, err
@@ -41,35 +42,30 @@ func (o *Overlay) setVeths(c Config) (veths, error) {
 	var errs []error
 	for name, link := range found {
 		if !wanted[name] {
-			o.log.Info("removing leftover interface", "interface", name)
-			errs = append(errs, removeLink(link))
+			log.Info("removing leftover interface", "interface", name)
+			errs = append(errs, deleteLink(link))
 			delete(found, name)
 			continue
 		}
-		errs = append(errs, repairVeth(link, o.mtu))
+		errs = append(errs, repairVeth(link, mtu))
 	}
 	return found, errors.Join(errs...)
 }
 
 func repairVeth(link netlink.Link, mtu int) error {
 	attrs := link.Attrs()
-	if err := setARP(attrs.Name); err != nil {
-		return err
-	}
 	if attrs.MTU != mtu {
 		if err := netlink.LinkSetMTU(link, mtu); err != nil {
 			return fmt.Errorf("set MTU of %s: %w", attrs.Name, err)
 		}
 	}
-	if attrs.Flags&net.FlagUp == 0 {
-		if err := netlink.LinkSetUp(link); err != nil {
-			return fmt.Errorf("set %s up: %w", attrs.Name, err)
-		}
+	if attrs.Flags&net.FlagUp != 0 {
+		return setARPFilter(attrs.Name)
 	}
-	return nil
+	return setUp(link)
 }
 
-// createVeth makes an endpoint's pair, with its host's side up and routed.
+// createVeth creates an endpoint's pair, sets its host's side up and routes to it.
 func createVeth(e Endpoint, c Config, mtu int) error {
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name, attrs.MTU, attrs.HardwareAddr = HostSide(e.ID), mtu, hostSideMAC(e.Addr4)
@@ -83,58 +79,67 @@ func createVeth(e Endpoint, c Config, mtu int) error {
 	}
 	link := deviceAt(index, attrs.Name)
 	if e.Addr6.IsValid() {
-		if err := prepareV6(link); err != nil {
+		if err := addGateway6(link); err != nil {
 			return err
 		}
 	}
-	if err := setARP(attrs.Name); err != nil {
+	if err := setUp(link); err != nil {
 		return err
-	}
-	if err := netlink.LinkSetUp(link); err != nil {
-		return fmt.Errorf("set %s up: %w", attrs.Name, err)
 	}
 	for _, r := range endpointRoutes(e, c, link) {
 		if err := putRoute(r); err != nil {
-			return fmt.Errorf("lead to %s: %w", attrs.Name, err)
+			return fmt.Errorf("route to %s: %w", attrs.Name, err)
 		}
 	}
 	return nil
 }
 
-// setARP has the kernel answer an address only where it is routed: the container's
-// own. Every sender of a request that is answered gets an entry in the table of
-// neighbours, which is one for the whole machine and full at a thousand.
-func setARP(name string) error { return setSysctl("ipv4/conf/"+name+"/arp_filter", "1") }
+// setUp sets the host's side of a pair up.
+func setUp(link netlink.Link) error {
+	name := link.Attrs().Name
+	if err := setARPFilter(name); err != nil {
+		return err
+	}
+	if err := netlink.LinkSetUp(link); err != nil {
+		return fmt.Errorf("set %s up: %w", name, err)
+	}
+	return nil
+}
 
-// deviceIndex finds a device without the lock that rtnetlink takes: while Docker
-// moves interfaces, that one is waited for for tens of milliseconds.
+// setARPFilter lets the kernel answer ARP requests from the container's own address only. Each
+// sender that is answered takes an entry in the neighbour table, which the whole machine
+// shares and which is full at about a thousand entries.
+func setARPFilter(name string) error { return setSysctl("ipv4/conf/"+name+"/arp_filter", "1") }
+
+// deviceIndex finds a device without the lock of rtnetlink. While Docker moves interfaces,
+// that lock can be busy for tens of milliseconds. The error is ENODEV if there is no device.
 func deviceIndex(name string) (int, error) {
 	request, err := unix.NewIfreq(name)
 	if err != nil {
 		return 0, err
 	}
 	if err := ioctl(unix.SIOCGIFINDEX, request); err != nil {
-		return 0, err // ENODEV: there is none
+		return 0, err
 	}
 	return int(request.Uint32()), nil
 }
 
-// ioctl asks about an interface; see netdevice(7).
-func ioctl(what uint, request *unix.Ifreq) error {
+// ioctl asks the kernel about an interface, see netdevice(7).
+func ioctl(number uint, request *unix.Ifreq) error {
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(fd)
-	return unix.IoctlIfreq(fd, what, request)
+	return unix.IoctlIfreq(fd, number, request)
 }
 
 func deviceAt(index int, name string) netlink.Link {
 	return &netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: index, Name: name}}
 }
 
-// prepareV6 gives a host's side the gateway's address, and no other.
-func prepareV6(link netlink.Link) error {
+// addGateway6 gives the host's side of a pair the address of the IPv6 gateway, and no other.
+func addGateway6(link netlink.Link) error {
 	name := link.Attrs().Name
 	if err := setSysctl("ipv6/conf/"+name+"/disable_ipv6", "0"); err != nil {
 		return err
@@ -142,21 +147,18 @@ func prepareV6(link netlink.Link) error {
 	if err := netlink.LinkSetIP6AddrGenMode(link, nl6AddrGenNone); err != nil {
 		return fmt.Errorf("set address mode of %s: %w", name, err)
 	}
-	if err := netlink.AddrReplace(link, gateway6Addr()); err != nil {
+	addr := &netlink.Addr{
+		IPNet: &net.IPNet{IP: Gateway6.AsSlice(), Mask: net.CIDRMask(64, 128)},
+		Flags: unix.IFA_F_NODAD | unix.IFA_F_PERMANENT, Scope: unix.RT_SCOPE_LINK,
+	}
+	if err := netlink.AddrReplace(link, addr); err != nil {
 		return fmt.Errorf("give %s to %s: %w", Gateway6, name, err)
 	}
 	return nil
 }
 
-func gateway6Addr() *netlink.Addr {
-	return &netlink.Addr{
-		IPNet: &net.IPNet{IP: Gateway6.AsSlice(), Mask: net.CIDRMask(64, 128)},
-		Flags: unix.IFA_F_NODAD | unix.IFA_F_PERMANENT, Scope: unix.RT_SCOPE_LINK,
-	}
-}
-
-// removeLink deletes a device; one that is gone already is no error.
-func removeLink(link netlink.Link) error {
+// deleteLink deletes a device. It is no error if the device does not exist.
+func deleteLink(link netlink.Link) error {
 	err := netlink.LinkDel(link)
 	if err == nil || errors.Is(err, unix.ENODEV) {
 		return nil
@@ -164,8 +166,8 @@ func removeLink(link netlink.Link) error {
 	return fmt.Errorf("remove %s: %w", link.Attrs().Name, err)
 }
 
-// removeLinks deletes every device that is ours.
-func removeLinks() error {
+// deleteLinks deletes the VXLAN device and all veths.
+func deleteLinks() error {
 	found, err := listVeths()
 	if err != nil {
 		return err
@@ -175,7 +177,7 @@ func removeLinks() error {
 	}
 	var errs []error
 	for _, link := range found {
-		errs = append(errs, removeLink(link))
+		errs = append(errs, deleteLink(link))
 	}
 	return errors.Join(errs...)
 }

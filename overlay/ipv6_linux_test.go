@@ -57,7 +57,7 @@ func (h *labHost) populate(e Endpoint, box netns.NsHandle) {
 		link, err := netlink.LinkByName(name)
 		must(h.t, err)
 		must(h.t, netlink.LinkSetName(link, "eth0"))
-		addAddr(h.t, "eth0", host(e.Addr4))
+		addAddr(h.t, "eth0", hostPrefix(e.Addr4))
 		up(h.t, "eth0")
 	})
 }
@@ -143,17 +143,17 @@ func TestNoSandbox(t *testing.T) {
 	waitFor(t, func() bool {
 		h.overlay.mu.Lock()
 		defer h.overlay.mu.Unlock()
-		return h.overlay.v6[lost.ID].failed && !h.overlay.v6[fine.ID].failed
+		return h.overlay.ipv6[lost.ID].failed && !h.overlay.ipv6[fine.ID].failed
 	})
 	for again, want := range map[bool]int{false: 0, true: 1} {
-		if got := len(h.overlay.lackV6(again)); got != want {
-			t.Errorf("lackV6(%v): %d containers, want %d", again, got, want)
+		if got := len(h.overlay.withoutIPv6(again)); got != want {
+			t.Errorf("withoutIPv6(%v): %d containers, want %d", again, got, want)
 		}
 	}
 	must(t, h.overlay.Detach(t.Context(), lost.ID))
 	h.config.Endpoints = h.config.Endpoints[1:]
 	h.set()
-	if got := h.overlay.lackV6(true); len(got) != 0 {
+	if got := h.overlay.withoutIPv6(true); len(got) != 0 {
 		t.Errorf("a detached endpoint lacks IPv6: %v", got)
 	}
 }
@@ -164,12 +164,12 @@ func TestWhoLacksIPv6(t *testing.T) {
 	h := newLab(t, 1).hosts[0]
 	adopted, only4 := h.endpoint(5), h.endpoint(6)
 	only4.Addr6, only4.Sandbox = netip.Addr{}, "/run/docker/netns/x"
-	if got := h.overlay.lackV6(true); got != nil {
+	if got := h.overlay.withoutIPv6(true); got != nil {
 		t.Errorf("before the first Set: %v", got)
 	}
 	h.config.Endpoints = []Endpoint{adopted, only4}
 	h.set()
-	if got := h.overlay.lackV6(true); len(got) != 0 {
+	if got := h.overlay.withoutIPv6(true); len(got) != 0 {
 		t.Errorf("lack IPv6: %v", got)
 	}
 }

@@ -1,0 +1,87 @@
+package overlay
+
+import (
+	"maps"
+	"reflect"
+	"slices"
+)
+
+// desired is the state that the kernel should have: the last Config, and the endpoints
+// that were attached since the caller made that Config.
+type desired struct {
+	config   *Config             // nil before the first Set
+	attached map[string]Endpoint // by ID; wanted even where the Config lacks them
+	// applied is the Config that devices and routes matched when they were last checked,
+	// with later attached and detached endpoints. Nil means that they have to be checked.
+	applied *Config
+}
+
+func newDesired() desired { return desired{attached: map[string]Endpoint{}} }
+
+// merged returns the Config with the attached endpoints added.
+func (d *desired) merged() Config {
+	c := *d.config
+	all := maps.Clone(d.attached)
+	for _, e := range c.Endpoints {
+		all[e.ID] = e
+	}
+	c.Endpoints = slices.Collect(maps.Values(all))
+	return c
+}
+
+// onlyPolicyDiffers reports whether the devices and routes of the desired state are the
+// same as those last applied. The order of endpoints does not matter.
+func (d *desired) onlyPolicyDiffers() bool {
+	if d.applied == nil {
+		return false
+	}
+	want, have := d.merged(), *d.applied
+	if !maps.Equal(want.endpointAddrs(), have.endpointAddrs()) {
+		return false
+	}
+	return reflect.DeepEqual(want.withoutPolicy(), have.withoutPolicy())
+}
+
+// endpoint finds an endpoint by its ID. Attached ones take precedence.
+func (d *desired) endpoint(id string) (Endpoint, bool) {
+	if e, ok := d.attached[id]; ok {
+		return e, true
+	}
+	if d.config != nil {
+		for _, e := range d.config.Endpoints {
+			if e.ID == id {
+				return e, true
+			}
+		}
+	}
+	return Endpoint{}, false
+}
+
+// attachedNow records that e's interface and routes exist.
+func (d *desired) attachedNow(e Endpoint) {
+	if d.applied != nil {
+		d.applied.Endpoints = append(d.applied.Endpoints, e)
+	}
+}
+
+// detach forgets an attached endpoint, and that its interface and routes exist.
+func (d *desired) detach(id string) {
+	delete(d.attached, id)
+	if d.applied != nil {
+		d.applied.Endpoints = slices.DeleteFunc(d.applied.Endpoints, func(e Endpoint) bool { return e.ID == id })
+	}
+}
+
+// endpointAddrs returns the part of each endpoint that its interface and routes depend on.
+func (c Config) endpointAddrs() map[string]Endpoint {
+	out := map[string]Endpoint{}
+	for _, e := range c.Endpoints {
+		out[e.ID] = Endpoint{Addr4: e.Addr4, Addr6: e.Addr6}
+	}
+	return out
+}
+
+func (c Config) withoutPolicy() Config {
+	c.Endpoints, c.Allow, c.Blocked = nil, nil, nil
+	return c
+}
