@@ -9,52 +9,53 @@ import (
 	"tombolo/linker/record"
 )
 
-// ErrStale is returned for an app record that is not newer than the one known.
+// ErrStale is returned for an app record that is not newer than the known one.
 var ErrStale = errors.New("a newer version is known")
 
-// Catalog is the replicated table of one host. Its methods are safe for
-// concurrent use and never block for long.
+// Catalog is the replicated table as one host has it. Its methods are safe for
+// concurrent use and do not block.
 //
-// What is put in belongs to the catalog and to the snapshots that it gives out:
-// nobody changes it afterwards.
+// A record that is put in becomes part of the catalog and of its snapshots. Nobody may
+// change it afterwards.
 type Catalog struct {
-	owner   string
+	owner   string // this host's name
 	changes wake.Broadcast
 
-	mu      sync.Mutex
-	epoch   uint64
-	seq     uint64
-	settled bool
-	entries map[record.Key]*entry
-	sums    map[string]uint64 // group -> sum of its live records' hashes
-	outbox  outbox
-	picture picture
+	mu       sync.Mutex
+	epoch    uint64
+	seq      uint64
+	complete bool // DeleteLeftovers was called
+	entries  map[record.Key]*entry
+	sums     map[string]uint64 // digest group -> sum of the hashes of its records that are not deleted
+	outbox   outbox
+	snapshot snapshotBuilder
 }
 
-// New returns an empty catalog of host owner. Epoch is larger than any that the
-// host has stored, and not below the clock's (seconds since 1970): see Epoch.
+// New returns an empty catalog of the host owner. The epoch must be larger than every
+// epoch that the host has stored, and not below the clock's (seconds since 1970); see
+// Epoch.
 func New(owner string, epoch uint64) *Catalog {
 	return &Catalog{
-		owner:   owner,
-		epoch:   epoch,
-		entries: map[record.Key]*entry{},
-		sums:    map[string]uint64{},
-		outbox:  outbox{queued: map[record.Key]bool{}},
-		picture: newPicture(),
+		owner:    owner,
+		epoch:    epoch,
+		entries:  map[record.Key]*entry{},
+		sums:     map[string]uint64{},
+		outbox:   outbox{queued: map[record.Key]bool{}},
+		snapshot: newSnapshotBuilder(),
 	}
 }
 
-// Epoch returns the epoch of this host's next record: the one given to New, or
-// more when a peer remembered a larger one. The host stores it.
+// Epoch returns the epoch of this host's next record, which the host stores. It is the
+// epoch given to New, or a larger one if a peer remembered that.
 func (c *Catalog) Epoch() uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.epoch
 }
 
-// Put takes in this host's own record (a host or an endpoint; Owner and Version
-// are filled in here). It reports whether that changed anything; an error says
-// what is wrong with r.
+// Put stores a record of this host (a host or an endpoint) and sets its Owner and
+// Version. It reports whether the catalog changed. It returns an error if r does not
+// pass Check or belongs to another host.
 func (c *Catalog) Put(r record.Record) (changed bool, err error) {
 	if r.Kind == record.KindApp || r.Deleted {
 		return false, fmt.Errorf("put %s/%s: not a host's own record", r.Kind, r.Name)
@@ -71,7 +72,7 @@ func (c *Catalog) Put(r record.Record) (changed bool, err error) {
 		if same, err := newEntry(r); err != nil {
 			return false, fmt.Errorf("put: %w", err)
 		} else if same.hash == old.hash {
-			old.claimed = true
+			old.issued = true
 			return false, nil
 		}
 	}
@@ -81,8 +82,8 @@ func (c *Catalog) Put(r record.Record) (changed bool, err error) {
 	return true, nil
 }
 
-// PutApp takes in an app record or its tombstone, versioned by the framework. It
-// returns ErrStale when a newer one, or another of the same version, is known.
+// PutApp stores an app record or its tombstone, whose version the framework has set. It
+// returns ErrStale if a newer record, or another one of the same version, is known.
 func (c *Catalog) PutApp(r record.Record) error {
 	if r.Kind != record.KindApp {
 		return fmt.Errorf("put app %s/%s: not an app's record", r.Kind, r.Name)
@@ -106,8 +107,8 @@ func (c *Catalog) PutApp(r record.Record) error {
 	return nil
 }
 
-// Delete removes this host's own record, leaving a tombstone. It reports whether
-// there was one.
+// Delete replaces a record of this host by a tombstone. It reports whether there was
+// such a record.
 func (c *Catalog) Delete(key record.Key) (changed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -115,27 +116,27 @@ func (c *Catalog) Delete(key record.Key) (changed bool) {
 	if e == nil || e.rec.Deleted || !c.owns(e.rec) {
 		return false
 	}
-	c.bury(key)
+	c.issueTombstone(key)
 	return true
 }
 
-// DeleteLeftovers says that every own record that still holds was Put since New. What
-// peers remember of an earlier run and was not Put is deleted, now and from now
-// on; before DeleteLeftovers it is kept, so that a restart takes nothing away.
+// DeleteLeftovers tells the catalog that all present records of this host have been
+// Put since New. It deletes the others, which peers remember of an earlier run, and
+// from now on deletes each that a peer still brings. Until this call they are kept, so
+// that the restart of a linker takes nothing away.
 func (c *Catalog) DeleteLeftovers() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.settled = true
+	c.complete = true
 	for key, e := range c.entries {
-		if c.owns(e.rec) && !e.claimed && !e.rec.Deleted {
-			c.bury(key)
+		if c.owns(e.rec) && !e.issued && !e.rec.Deleted {
+			c.issueTombstone(key)
 		}
 	}
 }
 
-// DrainOutbox returns, once, the records that peers are to be told because they
-// changed here (Put, PutApp, Delete, DeleteLeftovers, or a peer's memory of an earlier
-// run), in the order in which they did. Watch wakes for them.
+// DrainOutbox returns the records that changed on this host since the last call, in the
+// order of their first change. The caller sends them to the peers. Watch tells of them.
 func (c *Catalog) DrainOutbox() []record.Record {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -147,7 +148,7 @@ func (c *Catalog) DrainOutbox() []record.Record {
 	return all
 }
 
-// Get returns the record of key as it is known, a tombstone included.
+// Get returns the known record of key, which may be a tombstone.
 func (c *Catalog) Get(key record.Key) (record.Record, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -162,7 +163,7 @@ func (c *Catalog) owns(r record.Record) bool {
 	return r.Kind != record.KindApp && r.Owner == c.owner
 }
 
-// issue stores r as this host's newest word on its key, and has it sent.
+// issue stores r with this host's next version and queues it for the peers.
 func (c *Catalog) issue(r record.Record) error {
 	r.Version = record.Version{Epoch: c.epoch, Seq: c.seq + 1}
 	e, err := newEntry(r)
@@ -170,36 +171,33 @@ func (c *Catalog) issue(r record.Record) error {
 		return err
 	}
 	c.seq++
-	e.claimed = true
+	e.issued = true
 	c.outbox.add(r.Key)
 	c.store(e)
 	return nil
 }
 
-// bury issues a tombstone.
-func (c *Catalog) bury(key record.Key) {
+func (c *Catalog) issueTombstone(key record.Key) {
 	if err := c.issue(record.Record{Key: key, Owner: c.owner, Deleted: true}); err != nil {
-		panic(err) // the key was checked when its record came in
+		panic(err) // the key passed Check when its record was stored
 	}
 }
 
-// store makes e the entry of its key, and everything that derives from entries
-// follow.
+// store makes e the entry of its key and updates everything that derives from entries.
 func (c *Catalog) store(e *entry) {
 	key := e.rec.Key
 	if old := c.entries[key]; old != nil {
-		c.count(old, -1)
+		c.addToSum(old, -1)
 	}
 	c.entries[key] = e
-	c.count(e, +1)
-	c.picture.set(e.rec)
+	c.addToSum(e, +1)
+	c.snapshot.set(e.rec)
 	c.changes.Notify()
 }
 
-// count adds e to its group's sum or takes it off. Tombstones do not count: they
-// are forgotten at different times on different hosts, which is no difference
-// that anybody need repair.
-func (c *Catalog) count(e *entry, sign int) {
+// addToSum adds the hash of e to the sum of its group, or subtracts it. Tombstones do
+// not count: hosts forget them at different times, and that difference needs no repair.
+func (c *Catalog) addToSum(e *entry, sign int) {
 	if e.rec.Deleted {
 		return
 	}
@@ -209,7 +207,7 @@ func (c *Catalog) count(e *entry, sign int) {
 	}
 }
 
-// outbox is a queue of keys, each in it once.
+// outbox is a queue of the keys of records that changed here. It holds each key once.
 type outbox struct {
 	queued map[record.Key]bool
 	order  []record.Key

@@ -18,7 +18,7 @@ import (
 
 var exact = cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})
 
-// endpoint is an endpoint of some host; what tells its states apart.
+// endpoint returns a record of an endpoint of h1; what tells its states apart.
 func endpoint(id, what string) record.Record {
 	return record.Record{
 		Key:      record.Key{Kind: record.KindEndpoint, Name: id},
@@ -26,6 +26,7 @@ func endpoint(id, what string) record.Record {
 	}
 }
 
+// from returns a copy of r as host wrote it.
 func from(host string, v record.Version, r record.Record) record.Record {
 	r.Owner, r.Version = host, v
 	if r.Endpoint != nil {
@@ -54,7 +55,7 @@ func put(t *testing.T, c *catalog.Catalog, r record.Record) {
 	}
 }
 
-// lines shows records in a line each: key version content.
+// lines formats each record as "key version content".
 func lines(rs []record.Record) []string {
 	out := []string{}
 	for _, r := range rs {
@@ -73,11 +74,11 @@ func lines(rs []record.Record) []string {
 func wantLines(t *testing.T, got []record.Record, want ...string) {
 	t.Helper()
 	if d := cmp.Diff(want, lines(got), cmpopts.EquateEmpty()); d != "" {
-		t.Errorf("want -, got +:\n%s", d)
+		t.Errorf("records (-want +got):\n%s", d)
 	}
 }
 
-func TestOwnRecords(t *testing.T) {
+func TestOwnRecordsAreVersionedAndQueued(t *testing.T) {
 	c := catalog.New("h1", 5)
 	put(t, c, endpoint("e1", "a"))
 	put(t, c, endpoint("e2", "b"))
@@ -86,19 +87,19 @@ func TestOwnRecords(t *testing.T) {
 	wantLines(t, c.DrainOutbox())
 
 	if changed, err := c.Put(endpoint("e1", "c")); changed || err != nil {
-		t.Errorf("the same again: changed %v, %v", changed, err)
+		t.Errorf("Put of the same record again: changed %v, error %v; want no change", changed, err)
 	}
 	if !c.Delete(record.Key{Kind: record.KindEndpoint, Name: "e2"}) {
-		t.Error("delete: nothing changed")
+		t.Error("Delete of a known record changed nothing")
 	}
 	if c.Delete(record.Key{Kind: record.KindEndpoint, Name: "e2"}) {
-		t.Error("delete again: changed")
+		t.Error("Delete of a deleted record reports a change")
 	}
 	wantLines(t, c.DrainOutbox(), "e2 5.4 deleted")
 	put(t, c, endpoint("e2", "back"))
 	wantLines(t, c.DrainOutbox(), "e2 5.5 back")
 	if got := c.Snapshot().Endpoints["e2"].Host; got != "h1" {
-		t.Errorf("snapshot: host %q", got)
+		t.Errorf("the snapshot has the endpoint on host %q, want h1", got)
 	}
 }
 
@@ -109,25 +110,25 @@ func TestPutRefuses(t *testing.T) {
 		rec  record.Record
 		want string
 	}{
-		"app":       {app("shop", record.Version{}), "not a host's own record"},
-		"tombstone": {tombstone(endpoint("e1", "")), "not a host's own record"},
-		"another's": {endpoint("e9", "mine"), "owned by h2"},
-		"bad":       {record.Record{Key: record.Key{Kind: record.KindEndpoint, Name: "e1"}}, "content does not fit"},
+		"app":             {app("shop", record.Version{}), "not a host's own record"},
+		"tombstone":       {tombstone(endpoint("e1", "")), "not a host's own record"},
+		"another's":       {endpoint("e9", "mine"), "owned by h2"},
+		"without content": {record.Record{Key: record.Key{Kind: record.KindEndpoint, Name: "e1"}}, "content does not fit"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			before := c.Snapshot()
 			if _, err := c.Put(tt.rec); err == nil || !strings.Contains(err.Error(), tt.want) {
-				t.Errorf("error %v, want one that says %q", err, tt.want)
+				t.Errorf("Put returned %v, want an error that says %q", err, tt.want)
 			}
 			if c.Snapshot() != before || len(c.DrainOutbox()) != 0 {
-				t.Error("it changed something")
+				t.Error("a refused record changed the catalog")
 			}
 		})
 	}
 }
 
-func TestApps(t *testing.T) {
+func TestAppRecordsAreOrderedByVersion(t *testing.T) {
 	c := catalog.New("h1", 5)
 	v := func(e, s uint64) record.Version { return record.Version{Epoch: e, Seq: s} }
 	other := app("shop", v(2, 1))
@@ -149,20 +150,20 @@ func TestApps(t *testing.T) {
 	}
 	for _, tt := range tests {
 		if err := c.PutApp(tt.rec); !errors.Is(err, tt.err) {
-			t.Errorf("%s: error %v, want %v", tt.name, err, tt.err)
+			t.Errorf("PutApp, %s: error %v, want %v", tt.name, err, tt.err)
 		}
 		wantLines(t, c.DrainOutbox(), tt.out...)
 	}
 	if err := c.PutApp(endpoint("e", "x")); err == nil {
-		t.Error("an endpoint is taken for an app")
+		t.Error("PutApp accepted an endpoint")
 	}
 	c.Suspend("fw")
 	if s := c.Snapshot(); s.Apps["shop"] == nil || s.Owners["shop"] != "fw" {
-		t.Errorf("no app left, or nobody's: %v", s.Owners)
+		t.Errorf("after the suspension of a host named as the owner of app shop, its owners are %v; want the app still there, owned by fw", s.Owners)
 	}
 }
 
-func TestSuspend(t *testing.T) {
+func TestSuspendKeepsRecords(t *testing.T) {
 	c := catalog.New("h1", 5)
 	c.Merge(from("h2", record.Version{Epoch: 1, Seq: 1}, endpoint("e2", "x")))
 	before := c.Snapshot()
@@ -170,19 +171,19 @@ func TestSuspend(t *testing.T) {
 	c.Suspend("h1")
 	after := c.Snapshot()
 	if d := cmp.Diff(map[string]bool{"h2": true}, after.Suspended); d != "" {
-		t.Error(d)
+		t.Errorf("suspended hosts (-want +got):\n%s", d)
 	}
 	if len(before.Suspended) != 0 || after.Endpoints["e2"] == nil || after.Index <= before.Index {
-		t.Errorf("before %+v, after %+v", before, after)
+		t.Errorf("snapshot before Suspend %+v, after it %+v; want the first unchanged, and the endpoint kept in the second", before, after)
 	}
 	c.Resume("h2")
 	c.Resume("h2")
 	if s := c.Snapshot(); len(s.Suspended) != 0 || s.Index != after.Index+1 {
-		t.Errorf("resumed: %+v", s)
+		t.Errorf("after two calls of Resume the snapshot is %+v; want no suspended host, and the index grown by one", s)
 	}
 }
 
-func TestWatch(t *testing.T) {
+func TestWatchTellsOfChangesOnly(t *testing.T) {
 	c := catalog.New("h1", 5)
 	changes, cancel := c.Watch()
 	has := func(want bool) {
@@ -190,11 +191,11 @@ func TestWatch(t *testing.T) {
 		select {
 		case <-changes:
 			if !want {
-				t.Error("a token where nothing changed")
+				t.Error("the watcher was told of a change, but there was none")
 			}
 		default:
 			if want {
-				t.Error("no token")
+				t.Error("the watcher was not told of a change")
 			}
 		}
 	}
@@ -213,7 +214,7 @@ func TestWatch(t *testing.T) {
 	has(false)
 }
 
-func TestCollect(t *testing.T) {
+func TestTombstonesOfHostsExpireAndThoseOfAppsStay(t *testing.T) {
 	c := catalog.New("h1", 5)
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	gone := tombstone(from("h2", record.Version{Epoch: 1, Seq: 2}, endpoint("e2", "")))
@@ -229,16 +230,16 @@ func TestCollect(t *testing.T) {
 	}{{0, true}, {59 * time.Minute, true}, {time.Hour, false}} {
 		c.DropOldTombstones(now.Add(step.after), time.Hour)
 		if got := known(gone.Key); got != step.want {
-			t.Errorf("after %v: known %v", step.after, got)
+			t.Errorf("after %v the tombstone is known: %v, want %v", step.after, got, step.want)
 		}
 	}
 	c.DropOldTombstones(now.Add(1000*time.Hour), time.Hour)
 	if !known(record.Key{Kind: record.KindApp, Name: "shop"}) {
-		t.Error("the app's tombstone is gone: an old record would bring the app back")
+		t.Error("the tombstone of the app is gone: an old record would bring the app back")
 	}
 }
 
-// Everything at once: the race detector watches, and in the end all is there.
+// The race detector watches concurrent calls of all methods. No record is lost.
 func TestConcurrentUse(t *testing.T) {
 	c, peer := catalog.New("h1", 5), catalog.New("h2", 5)
 	changes, cancel := c.Watch()
@@ -271,11 +272,11 @@ func TestConcurrentUse(t *testing.T) {
 	})
 	wg.Wait()
 	if n := len(c.Snapshot().Endpoints); n != 201 {
-		t.Errorf("%d endpoints, want 201", n)
+		t.Errorf("the catalog has %d endpoints, want 201", n)
 	}
 }
 
-func TestGossipDelegate(t *testing.T) {
+func TestGossipDelegateTellsNews(t *testing.T) {
 	w := catalog.GossipDelegate{Catalog: catalog.New("h1", 5)}
 	packet, err := record.Encode(from("h2", record.Version{Epoch: 1, Seq: 1}, endpoint("e2", "x")))
 	if err != nil {
@@ -283,10 +284,10 @@ func TestGossipDelegate(t *testing.T) {
 	}
 	for _, want := range []string{"endpoint/e2", ""} {
 		if news, err := w.Merge(packet); news != want || err != nil {
-			t.Errorf("news %q, %v; want %q", news, err, want)
+			t.Errorf("Merge returned news %q, error %v; want news %q", news, err, want)
 		}
 	}
 	if _, err := w.Merge([]byte("garbage")); err == nil {
-		t.Error("garbage is taken")
+		t.Error("Merge accepted garbage")
 	}
 }

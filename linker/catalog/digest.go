@@ -14,8 +14,8 @@ import (
 // digestFormat is the first byte of a digest.
 const digestFormat = 1
 
-// group names the records that a digest sums up together: all of one host, or one
-// app. Its first byte keeps hosts and apps apart.
+// group returns the name of the records that share a sum in a digest: all records of
+// one host, or one app. Its first byte tells hosts from apps.
 func group(r record.Record) string {
 	if r.Kind == record.KindApp {
 		return "a" + r.Name
@@ -23,8 +23,8 @@ func group(r record.Record) string {
 	return "h" + r.Owner
 }
 
-// Digest summarises the catalog: for each host and each app a sum of the hashes
-// of its live records. It takes about 20 bytes for each, whatever they hold.
+// Digest returns, for each host and each app, the sum of the hashes of its records that
+// are not deleted. It takes about 20 bytes a host or app, however many records that has.
 func (c *Catalog) Digest() []byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -37,9 +37,9 @@ func (c *Catalog) Digest() []byte {
 	return b
 }
 
-// Missing returns the encoded records, tombstones included, of every host and app
-// whose sum in digest is another than here: hosts first, then apps. The holder of
-// digest may know some of them, or newer ones, which it then sends in turn.
+// Missing returns the encoded records, also the tombstones, of every host and app whose
+// sum in digest differs from ours: host records first, then apps, then endpoints. The
+// holder of digest may know some of them already, or newer ones, which it sends in turn.
 func (c *Catalog) Missing(digest []byte) ([][]byte, error) {
 	theirs, err := parseDigest(digest)
 	if err != nil {
@@ -82,7 +82,7 @@ func parseDigest(b []byte) (map[string]uint64, error) {
 	for b = b[1:]; len(b) > 0; {
 		n, size := binary.Uvarint(b)
 		if size <= 0 || n == 0 || n > record.MaxID+1 || uint64(len(b)-size) < n+8 {
-			return nil, fmt.Errorf("group %d ends too early", len(sums)+1)
+			return nil, fmt.Errorf("group %d is cut off", len(sums)+1)
 		}
 		b = b[size:]
 		sums[string(b[:n])] = binary.BigEndian.Uint64(b[n:])
@@ -91,11 +91,11 @@ func parseDigest(b []byte) (map[string]uint64, error) {
 	return sums, nil
 }
 
-// GossipDelegate is the catalog as linker/gossip wants it: a gossip.Delegate.
+// GossipDelegate makes a catalog a gossip.Delegate.
 type GossipDelegate struct{ *Catalog }
 
-// Merge decodes, checks and merges a packet. News is the record's key when it
-// changed something.
+// Merge decodes, checks and merges a packet. It returns the record's PacketKey if the
+// catalog changed, else "".
 func (w GossipDelegate) Merge(packet []byte) (news string, err error) {
 	r, err := record.Decode(packet)
 	if err != nil {
@@ -107,6 +107,6 @@ func (w GossipDelegate) Merge(packet []byte) (news string, err error) {
 	return PacketKey(r.Key), nil
 }
 
-// PacketKey is the key under which gossip queues the packet of a record: a newer
-// one replaces an older one that still waits.
+// PacketKey returns the key under which gossip queues the packet of a record. A newer
+// packet replaces an older one that still waits under the same key.
 func PacketKey(k record.Key) string { return string(k.Kind) + "/" + k.Name }

@@ -9,12 +9,15 @@ import (
 	"tombolo/linker/record"
 )
 
-// entry is what the catalog keeps of one key.
+// maxTombstones bounds the tombstones of hosts and endpoints, and those of apps.
+const maxTombstones = 100_000
+
+// entry is a record and its bookkeeping.
 type entry struct {
-	rec     record.Record
-	hash    uint64    // of the encoded record: equal hashes are equal records
-	claimed bool      // this host's own, issued since New
-	buried  time.Time // of a tombstone: when DropOldTombstones first saw it
+	rec    record.Record
+	hash   uint64    // of the encoded record: records with equal hashes are taken as equal
+	issued bool      // this host's own, Put or deleted since New
+	seen   time.Time // of a tombstone: when DropOldTombstones first saw it; zero: not yet
 }
 
 func newEntry(r record.Record) (*entry, error) {
@@ -24,21 +27,21 @@ func newEntry(r record.Record) (*entry, error) {
 	}
 	h := fnv.New64a()
 	h.Write(b)
-	return &entry{rec: r, hash: spread(h.Sum64())}, nil
+	return &entry{rec: r, hash: mix(h.Sum64())}, nil
 }
 
-// spread mixes the bits (the finaliser of splitmix64), so that sums of hashes
-// differ where sets of records do.
-func spread(x uint64) uint64 {
+// mix is the finaliser of splitmix64. With its help, different sets of records have
+// different sums of hashes.
+func mix(x uint64) uint64 {
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
 	x = (x ^ x>>27) * 0x94d049bb133111eb
 	return x ^ x>>31
 }
 
-// newer reports whether a replaces b. It is a total order on records of one key,
-// which makes the merge commutative, associative and idempotent: the larger
-// version; where two writers gave the same version (which should not happen), a
-// tombstone, and then the larger encoding.
+// newer reports whether a replaces b. It is a total order on the records of one key,
+// which makes the merge commutative, associative and idempotent: the larger version
+// wins. If two writers gave the same version, which should not happen, a tombstone wins,
+// and otherwise the larger encoding.
 func newer(a, b *entry) bool {
 	switch {
 	case a.rec.Version != b.rec.Version:
@@ -59,8 +62,8 @@ func encoded(e *entry) []byte {
 	return b
 }
 
-// Merge takes in a record from a peer and reports whether that changed anything.
-// A record that does not pass Check changes nothing.
+// Merge merges a record from a peer and reports whether the catalog changed. It ignores
+// a record that does not pass Check.
 func (c *Catalog) Merge(r record.Record) (changed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -69,7 +72,7 @@ func (c *Catalog) Merge(r record.Record) (changed bool) {
 		return false
 	}
 	if c.owns(r) && r.Version.Epoch >= record.MaxEpoch {
-		return false // forged: no later epoch could be issued
+		return false // forged: this host could not issue a later epoch
 	}
 	e, err := newEntry(r)
 	if err != nil {
@@ -79,7 +82,7 @@ func (c *Catalog) Merge(r record.Record) (changed bool) {
 		return false
 	}
 	if c.owns(r) {
-		return c.remember(e, old)
+		return c.mergeOwn(e, old)
 	}
 	if old != nil && c.owns(old.rec) {
 		return false // nobody else writes this host's records
@@ -88,75 +91,74 @@ func (c *Catalog) Merge(r record.Record) (changed bool) {
 	return true
 }
 
-// remember deals with what a peer remembers of this host and this host does not
-// know: it comes from an earlier run whose state was lost.
+// mergeOwn merges a record of this host that is newer than the known one (old, or nil).
+// A peer remembers it of an earlier run whose state this host has lost. The result
+// depends on what this run did with the record:
 //
-//	            Put since New            not Put, not settled      not Put, settled
-//	old or      our word again, with     kept: it may hold         a tombstone with a
-//	no entry    a larger version         still                     larger version
-func (c *Catalog) remember(e, old *entry) (changed bool) {
+//	Put                    issued again with a larger version
+//	not Put, incomplete    kept, because it may still be Put
+//	not Put, complete      deleted by a tombstone with a larger version
+func (c *Catalog) mergeOwn(e, old *entry) (changed bool) {
 	v := e.rec.Version
 	if own := (record.Version{Epoch: c.epoch, Seq: c.seq}); own.Less(v) {
 		c.epoch, c.seq = v.Epoch+1, 0
 	}
 	switch {
-	case old != nil && old.claimed:
+	case old != nil && old.issued:
 		if err := c.issue(old.rec); err != nil {
 			panic(err) // it was issued before
 		}
 		return false
-	case c.settled && !e.rec.Deleted:
-		c.bury(e.rec.Key)
+	case c.complete && !e.rec.Deleted:
+		c.issueTombstone(e.rec.Key)
 		return false
 	}
 	c.store(e)
 	return true
 }
 
-// maxTombstones bounds those of hosts and endpoints, and those of apps, each.
-const maxTombstones = 100_000
-
-// DropOldTombstones drops tombstones of hosts and endpoints older than retention, by when
-// DropOldTombstones first saw them. A host that still meets a record that it deleted so
-// long ago deletes it again. Nobody would do that for an app: tombstones of apps
-// stay, but for the oldest beyond a number that is never reached.
+// DropOldTombstones removes the tombstones of hosts and endpoints that an earlier call
+// saw at least retention ago. If a peer still brings a record that was deleted so long
+// ago, its host deletes it again. No host would do that for an app, so the tombstones
+// of apps stay; only the oldest beyond maxTombstones are removed.
 func (c *Catalog) DropOldTombstones(now time.Time, retention time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var own, apps []record.Key // hosts and what they own; apps
+	var own, apps []record.Key // hosts and endpoints; apps
 	for key, e := range c.entries {
 		switch {
 		case !e.rec.Deleted:
 			continue
-		case e.buried.IsZero():
-			e.buried = now
+		case e.seen.IsZero():
+			e.seen = now
 		}
 		switch {
 		case key.Kind == record.KindApp:
 			apps = append(apps, key)
-		case now.Sub(e.buried) >= retention:
+		case now.Sub(e.seen) >= retention:
 			c.drop(key)
 		default:
 			own = append(own, key)
 		}
 	}
-	c.dropOldest(own, maxTombstones)
-	c.dropOldest(apps, maxTombstones)
+	c.dropOldest(own)
+	c.dropOldest(apps)
 }
 
-func (c *Catalog) dropOldest(keys []record.Key, keep int) {
-	if len(keys) <= keep {
+// dropOldest keeps maxTombstones of keys.
+func (c *Catalog) dropOldest(keys []record.Key) {
+	if len(keys) <= maxTombstones {
 		return
 	}
 	slices.SortFunc(keys, func(a, b record.Key) int {
-		return c.entries[a].buried.Compare(c.entries[b].buried)
+		return c.entries[a].seen.Compare(c.entries[b].seen)
 	})
-	for _, k := range keys[:len(keys)-keep] {
+	for _, k := range keys[:len(keys)-maxTombstones] {
 		c.drop(k)
 	}
 }
 
-// drop forgets a tombstone that peers have been told of.
+// drop removes a tombstone, unless it has not been sent to the peers yet.
 func (c *Catalog) drop(key record.Key) {
 	if !c.outbox.queued[key] {
 		delete(c.entries, key)

@@ -12,7 +12,7 @@ import (
 	"tombolo/linker/record/recordtest"
 )
 
-// state is all that can be seen of a catalog, but for the index of its snapshot.
+// state returns everything that a catalog shows, without the index of its snapshot.
 func state(c *catalog.Catalog, keys map[record.Key]bool) map[string]any {
 	s := *c.Snapshot()
 	s.Index, s.Suspended = 0, nil
@@ -25,9 +25,8 @@ func state(c *catalog.Catalog, keys map[record.Key]bool) map[string]any {
 	return map[string]any{"snapshot": s, "records": known, "digest": c.Digest()}
 }
 
-// Whatever the order, and however often each is told, the same records make the
-// same catalog.
-func TestMergeLaws(t *testing.T) {
+// The same records make the same catalog, in any order and with repetitions.
+func TestMergeIsCommutativeAssociativeAndIdempotent(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		records := rapid.SliceOfN(recordtest.Any(), 1, 8).Draw(t, "records")
 		keys := map[record.Key]bool{}
@@ -43,20 +42,20 @@ func TestMergeLaws(t *testing.T) {
 		}
 		want := state(a, keys)
 		if d := cmp.Diff(want, state(b, keys), exact); d != "" {
-			t.Fatalf("another order, another catalog:\n%s", d)
+			t.Fatalf("the same records in another order make another catalog (-first order +second):\n%s", d)
 		}
 		for _, r := range records {
 			if a.Merge(r) {
-				t.Fatalf("%v changes something again", r)
+				t.Fatalf("merging %v again changed the catalog", r)
 			}
 		}
 		if d := cmp.Diff(want, state(a, keys), exact); d != "" {
-			t.Fatalf("told again, another catalog:\n%s", d)
+			t.Fatalf("merging all records again changed the catalog (-before +after):\n%s", d)
 		}
 	})
 }
 
-// exchange is what gossip's push/pull does with two catalogs.
+// exchange does with two catalogs what gossip's push/pull does.
 func exchange(t *rapid.T, a, b *catalog.Catalog) (sent int) {
 	da, db := a.Digest(), b.Digest()
 	for _, way := range []struct {
@@ -77,8 +76,7 @@ func exchange(t *rapid.T, a, b *catalog.Catalog) (sent int) {
 	return sent
 }
 
-// One exchange makes two catalogs show the same, and the next has nothing to send.
-func TestDigestExchange(t *testing.T) {
+func TestOneDigestExchangeMakesCatalogsEqual(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		a, b := catalog.New("a", 1), catalog.New("b", 1)
 		for _, r := range rapid.SliceOfN(recordtest.Any(), 0, 8).Draw(t, "records") {
@@ -96,15 +94,15 @@ func TestDigestExchange(t *testing.T) {
 		sa, sb := *a.Snapshot(), *b.Snapshot()
 		sa.Index, sb.Index = 0, 0
 		if d := cmp.Diff(sa, sb, exact); d != "" {
-			t.Fatal(d)
+			t.Fatalf("snapshots after the exchange differ (-a +b):\n%s", d)
 		}
 		if n := exchange(t, a, b); n != 0 {
-			t.Fatalf("the second exchange sends %d packets", n)
+			t.Fatalf("the second exchange sent %d packets, want none", n)
 		}
 	})
 }
 
-// cluster is a few hosts that put, delete, lose packets, forget all they knew, and
+// cluster is a few hosts that put and delete records, lose packets, lose their disks, and
 // exchange digests now and then.
 type cluster struct {
 	hosts []string
@@ -138,13 +136,13 @@ func (cl *cluster) put(t *rapid.T, host, id, what string) {
 	cl.truth[host][id] = what
 }
 
-// restart loses the host's disk, and even its clock.
+// restart loses the host's disk and resets its clock.
 func (cl *cluster) restart(t *rapid.T, host string) {
 	cl.cats[host] = catalog.New(host, 1)
 	for id, what := range cl.truth[host] {
 		cl.put(t, host, id, what)
 	}
-	if rapid.Bool().Draw(t, "exchange before settling") {
+	if rapid.Bool().Draw(t, "exchange before the leftovers are deleted") {
 		exchange(t, cl.cats[host], cl.cats[rapid.SampledFrom(cl.hosts).Draw(t, "peer")])
 	}
 	cl.cats[host].DeleteLeftovers()
@@ -168,8 +166,9 @@ func (cl *cluster) step(t *rapid.T) {
 	}
 }
 
-func (cl *cluster) quiet(t *rapid.T) {
-	for range 4 { // a zombie takes a round to reach its owner, one to be buried, one to be told
+// converge lets all hosts exchange digests until nothing is left to send.
+func (cl *cluster) converge(t *rapid.T) {
+	for range 4 { // an old record takes a round to reach its owner; its new tombstone takes two to reach all
 		for _, a := range cl.hosts {
 			for _, b := range cl.hosts {
 				exchange(t, cl.cats[a], cl.cats[b])
@@ -179,7 +178,7 @@ func (cl *cluster) quiet(t *rapid.T) {
 	}
 }
 
-// In the end every host shows what every host really has, whatever was lost.
+// In the end every host's catalog holds exactly the endpoints that exist, whatever was lost.
 func TestClusterConverges(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		cl := &cluster{
@@ -193,7 +192,7 @@ func TestClusterConverges(t *testing.T) {
 		for range rapid.IntRange(1, 30).Draw(t, "steps") {
 			cl.step(t)
 		}
-		cl.quiet(t)
+		cl.converge(t)
 		want := map[string]string{}
 		for _, has := range cl.truth {
 			for id, what := range has {
@@ -206,7 +205,7 @@ func TestClusterConverges(t *testing.T) {
 				got[id] = e.Container
 			}
 			if d := cmp.Diff(want, got); d != "" {
-				t.Fatalf("%s: want -, got +:\n%s", h, d)
+				t.Fatalf("endpoints that %s knows (-exist +known):\n%s", h, d)
 			}
 		}
 	})
@@ -222,7 +221,7 @@ func FuzzMissing(f *testing.F) {
 	f.Add([]byte{1, 0xff, 0xff, 0xff, 0xff, 0x0f})
 	f.Fuzz(func(t *testing.T, digest []byte) {
 		if packets, err := c.Missing(digest); err == nil && len(packets) > 1 {
-			t.Fatalf("%d packets of a catalog that holds one", len(packets))
+			t.Fatalf("Missing returned %d packets of a catalog that holds one record", len(packets))
 		}
 	})
 }
