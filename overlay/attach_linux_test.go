@@ -13,12 +13,12 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
-func TestAttachTwiceAndOtherwise(t *testing.T) {
+func TestAttachRepeatsButRefusesAnotherAddress(t *testing.T) {
 	t.Parallel()
 	h := newLab(t, 1).hosts[0]
 	e := h.endpoint(5)
 	if _, err := h.overlay.Attach(t.Context(), e); !errors.Is(err, ErrNotSet) {
-		t.Errorf("before the first Set: %v", err)
+		t.Errorf("Attach before the first Set = %v, want %v", err, ErrNotSet)
 	}
 	h.set()
 	first, err := h.overlay.Attach(t.Context(), e)
@@ -27,36 +27,36 @@ func TestAttachTwiceAndOtherwise(t *testing.T) {
 	second, err := h.overlay.Attach(t.Context(), e)
 	must(t, err)
 	if diff := cmp.Diff(first, second); diff != "" || linkIndex(t, h.ns, first.Host) != index {
-		t.Errorf("the repeat made another interface: %s", diff)
+		t.Errorf("a repeated Attach made another interface (-first +second): %s", diff)
 	}
 	if mac := attrsOf(t, h.ns, first.Container).HardwareAddr; mac.String() != first.MAC.String() || first.MTU != 1450 {
-		t.Errorf("container's side has MAC %s, want %s; MTU %d", mac, first.MAC, first.MTU)
+		t.Errorf("the container's side has the MAC address %s and MTU %d, want %s and 1450", mac, first.MTU, first.MAC)
 	}
 	other := e
 	other.Addr4 = h.endpoint(6).Addr4
 	if _, err := h.overlay.Attach(t.Context(), other); !errors.Is(err, ErrExists) {
-		t.Errorf("other address: %v", err)
+		t.Errorf("Attach with another address = %v, want %v", err, ErrExists)
 	}
 	h.config.Endpoints = []Endpoint{e}
 	h.restart()
 	h.set()
 	if _, err := h.overlay.Attach(t.Context(), other); !errors.Is(err, ErrExists) {
-		t.Errorf("other address after a restart: %v", err)
+		t.Errorf("Attach with another address after a restart = %v, want %v", err, ErrExists)
 	}
 	must(t, h.overlay.Detach(t.Context(), e.ID))
 	must(t, h.overlay.Detach(t.Context(), e.ID))
 	h.config.Endpoints = nil
 	h.set()
 	if _, err := h.overlay.Attach(t.Context(), other); err != nil {
-		t.Errorf("other address after detach: %v", err)
+		t.Errorf("Attach with another address after Detach = %v, want no error", err)
 	}
 	if _, err := h.overlay.Attach(t.Context(), Endpoint{ID: "none"}); err == nil {
-		t.Error("attached without an address")
+		t.Error("Attach accepted an endpoint without an address")
 	}
 }
 
-// Set collects what no Config and no Attach knows, and nothing else.
-func TestLeftovers(t *testing.T) {
+// Set removes the interfaces of ours that are in no Config and were not attached, and no others.
+func TestSetRemovesLeftoverInterfaces(t *testing.T) {
 	t.Parallel()
 	h := newLab(t, 1).hosts[0]
 	h.set()
@@ -79,25 +79,25 @@ func TestLeftovers(t *testing.T) {
 				want = want || n == name
 			}
 			if got := strings.Contains(links, name+"@"); got != want {
-				t.Errorf("%s stands: %t, want %t", name, got, want)
+				t.Errorf("%s exists: %t, want %t", name, got, want)
 			}
 		}
 	}
-	h.set() // a Config made before either was attached
+	h.set() // with a Config from before both were attached
 	exist(HostSide(inConfig.ID), HostSide(attached.ID), foreign)
 	h.config.Endpoints = []Endpoint{inConfig}
 	h.set()
 	exist(HostSide(inConfig.ID), HostSide(attached.ID), foreign)
-	h.restart() // nobody remembers the other
+	h.restart() // now nothing remembers the attached one
 	h.set()
 	exist(HostSide(inConfig.ID), foreign)
-	h.config.Endpoints = append(h.config.Endpoints, h.endpoint(7)) // known, not there: no matter
+	h.config.Endpoints = append(h.config.Endpoints, h.endpoint(7)) // an endpoint without an interface changes nothing
 	h.set()
 	exist(HostSide(inConfig.ID), foreign)
 }
 
-// An interface works when Attach returns, though the table was flushed before.
-func TestAttachAfterFlush(t *testing.T) {
+// The interface works as soon as Attach returns, even if another program has flushed the table.
+func TestAttachWorksAfterTheTableWasFlushed(t *testing.T) {
 	t.Parallel()
 	h := newLab(t, 1).hosts[0]
 	h.set()
@@ -107,11 +107,11 @@ func TestAttachAfterFlush(t *testing.T) {
 	listen(t, box, ":80")
 	reaches(t, h.ns, "tcp", at(e.Addr4, 80), h.Overlay4.String())
 	if out := runIn(t, h.ns, "nft list set inet tombolo bound4"); !strings.Contains(string(out), e.Addr4.String()) {
-		t.Errorf("not bound: %s", out)
+		t.Errorf("the address %s is not in the set bound4: %s", e.Addr4, out)
 	}
 }
 
-// Containers come and go while the linker sets; afterwards all is as last said.
+// Containers start and stop during Set. In the end only the attached interfaces exist.
 func TestConcurrentAttachAndSet(t *testing.T) {
 	t.Parallel()
 	h := newLab(t, 1).hosts[0]
@@ -138,11 +138,11 @@ func TestConcurrentAttachAndSet(t *testing.T) {
 	wg.Wait()
 	h.set()
 	if got := strings.Count(string(runIn(t, h.ns, "ip -br link")), "tbc"); got != 2*4 { // name and name@peer
-		t.Errorf("%d interfaces", got)
+		t.Errorf("the names of container sides occur %d times, want 8: twice for each of 4 interfaces", got)
 	}
 }
 
-func TestDeviceErrors(t *testing.T) {
+func TestSetReportsThatThePortIsInUse(t *testing.T) {
 	t.Parallel()
 	h := newLab(t, 1).hosts[0]
 	enter(t, h.ns, func() {
@@ -150,14 +150,14 @@ func TestDeviceErrors(t *testing.T) {
 		must(t, err)
 		defer conn.Close()
 		if err := h.overlay.Set(t.Context(), h.config); !errors.Is(err, ErrPortInUse) {
-			t.Errorf("with the port held: %v", err)
+			t.Errorf("Set while another socket has the port = %v, want %v", err, ErrPortInUse)
 		}
 	})
-	h.set() // and freed
+	h.set() // it works once the port is free
 }
 
-// An address may be given to another as soon as Detach returns: nothing of its
-// last holder stays, whoever attached it.
+// Another endpoint can have the address as soon as Detach returns: nothing of the first one
+// stays, even if another process attached it.
 func TestDetachLeavesNoTrace(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, 1)
@@ -178,19 +178,19 @@ func TestDetachLeavesNoTrace(t *testing.T) {
 		second.ID = fmt.Sprint("second", restarted)
 		reaches(t, h.run(second), "tcp", at(outsideAddr, 80), h.Underlay.String())
 		if got := string(runIn(t, h.ns, "nft list set inet tombolo bound4")); strings.Contains(got, HostSide(first.ID)) {
-			t.Errorf("restarted %t: %s", restarted, got)
+			t.Errorf("restarted %t: the detached interface is still in the set bound4: %s", restarted, got)
 		}
 		must(t, h.overlay.Detach(t.Context(), second.ID))
 		if got := string(runIn(t, h.ns, "cat /proc/net/nf_conntrack")); strings.Contains(got, second.Addr4.String()) {
-			t.Errorf("restarted %t: still tracked: %s", restarted, got)
+			t.Errorf("restarted %t: connections of the detached endpoint are still tracked: %s", restarted, got)
 		}
 		h.config.Endpoints = nil
 		h.set()
 	}
 }
 
-// Who waited in vain for others' turns to end is not attached behind its back.
-func TestAttachTooLate(t *testing.T) {
+// If the caller gives up while it waits for its turn, Attach must not create an interface.
+func TestAttachAfterTheCallerGaveUp(t *testing.T) {
 	t.Parallel()
 	h := newLab(t, 1).hosts[0]
 	h.set()
@@ -198,9 +198,9 @@ func TestAttachTooLate(t *testing.T) {
 	cancel()
 	e := h.endpoint(5)
 	if _, err := h.overlay.Attach(ctx, e); !errors.Is(err, context.Canceled) {
-		t.Errorf("Attach = %v", err)
+		t.Errorf("Attach with a cancelled context = %v, want %v", err, context.Canceled)
 	}
 	if got := string(runIn(t, h.ns, "ip -o link")); strings.Contains(got, HostSide(e.ID)) {
-		t.Errorf("attached all the same: %s", got)
+		t.Errorf("the interface exists: %s", got)
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/vishvananda/netns"
 )
 
-// BenchmarkAttach is what a container's start waits for.
+// BenchmarkAttach measures the part of a container's start that waits for Attach.
 func BenchmarkAttach(b *testing.B) {
 	h := newLab(b, 1).hosts[0]
 	h.set()
@@ -27,7 +27,7 @@ func BenchmarkAttach(b *testing.B) {
 	}
 }
 
-// BenchmarkSet is one grant more, and one less, among thousands.
+// BenchmarkSet adds one permission to thousands and removes it again.
 func BenchmarkSet(b *testing.B) {
 	h := newLab(b, 1).hosts[0]
 	h.config.Allow = manyAllows(5000)
@@ -42,7 +42,7 @@ func BenchmarkSet(b *testing.B) {
 	}
 }
 
-// BenchmarkFirstSet is what a restarted linker begins with.
+// BenchmarkFirstSet measures the first Set of a restarted linker.
 func BenchmarkFirstSet(b *testing.B) {
 	h := newLab(b, 1).hosts[0]
 	h.config.Allow = manyAllows(5000)
@@ -72,8 +72,8 @@ func manyPeers(n int) (out []Peer) {
 	return out
 }
 
-// BenchmarkThroughput copies between containers of two hosts, on this overlay and
-// on a hand-made VXLAN between the same hosts, a megabyte of each in turn.
+// BenchmarkThroughput copies between containers of two hosts, a megabyte over this overlay and a
+// megabyte over a hand-made VXLAN between the same hosts, in turn.
 func BenchmarkThroughput(b *testing.B) {
 	l := newLab(b, 2)
 	h1, h2 := l.hosts[0], l.hosts[1]
@@ -102,7 +102,7 @@ func BenchmarkThroughput(b *testing.B) {
 	b.ReportMetric(float64(spent[1])/float64(spent[0]), "x-hand-made")
 }
 
-// handMade is a container on a bridge with a VXLAN device, as one would by hand.
+// handMade connects a container to a bridge with a VXLAN device, as one would by hand.
 func handMade(t testing.TB, h *labHost, peer netip.Addr, n int) netns.NsHandle {
 	box := newNamespace(t)
 	enter(t, h.ns, func() {
@@ -127,7 +127,7 @@ func handMade(t testing.TB, h *labHost, peer netip.Addr, n int) netns.NsHandle {
 	return box
 }
 
-// sink connects to a server that answers every megabyte with a byte.
+// sink returns a connection to a server that answers each megabyte with one byte.
 func sink(t testing.TB, client, server netns.NsHandle, addr string) net.Conn {
 	enter(t, server, func() {
 		l, err := net.Listen("tcp", addr)

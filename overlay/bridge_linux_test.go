@@ -10,8 +10,7 @@ import (
 	"github.com/vishvananda/netns"
 )
 
-// bridged makes a namespace that stands on a bridge of h, as a container of one of
-// Docker's own networks does.
+// bridged creates a namespace on a bridge of h, like a container of one of Docker's own networks.
 func (h *labHost) bridged(bridge string, gateway, addr netip.Addr) netns.NsHandle {
 	h.t.Helper()
 	box := newNamespace(h.t)
@@ -38,16 +37,16 @@ func (h *labHost) bridged(bridge string, gateway, addr netip.Addr) netns.NsHandl
 	return box
 }
 
-// What Docker keeps apart stays apart from ours too: containers of its other
-// networks are reached by the ports that they publish, and by no others.
-func TestOtherNetworksOfTheHost(t *testing.T) {
+// Docker isolates its networks from each other, and they stay isolated from ours: the containers
+// of other networks are reached by the ports that they publish, and by no others.
+func TestOtherNetworksOfTheHostStayIsolated(t *testing.T) {
 	t.Parallel()
 	h := newLab(t, 1).hosts[0]
 	h.set()
 	e, gateway, addr := h.endpoint(5), netip.MustParseAddr("172.30.0.1"), netip.MustParseAddr("172.30.0.2")
 	box := h.run(e)
 	h.set()
-	other := h.bridged("br-0123456789ab", gateway, addr) // without a Set since
+	other := h.bridged("br-0123456789ab", gateway, addr) // Set does not know this bridge yet
 	listen(t, other, ":80")
 	listen(t, other, ":81")
 	listen(t, box, ":80")
@@ -60,15 +59,15 @@ func TestOtherNetworksOfTheHost(t *testing.T) {
 		}
 	x`)
 	if _, err := ask(t, box, "tcp", at(addr, 80), patience); !errors.Is(err, syscall.ECONNREFUSED) {
-		t.Errorf("a port that is not published: %v", err)
+		t.Errorf("connecting to a port that is not published = %v, want it refused at once", err)
 	}
 	cannotReach(t, box, "udp", at(addr, 80))
 	cannotReach(t, other, "tcp", at(e.Addr4, 80))
 	if got, err := ask(t, box, "tcp", at(h.Underlay, 8081), patience); err != nil {
-		t.Errorf("published port: %q, %v", got, err)
+		t.Errorf("connecting to a published port = %q, %v, want an answer", got, err)
 	}
 
-	enter(t, h.ns, func() { // a port that leads elsewhere makes it a bridge of the LAN
+	enter(t, h.ns, func() { // with a port that leads elsewhere, it is a bridge to the outside
 		br, err := netlink.LinkByName("br-0123456789ab")
 		must(t, err)
 		attrs := netlink.NewLinkAttrs()
@@ -80,6 +79,6 @@ func TestOtherNetworksOfTheHost(t *testing.T) {
 	})
 	h.set()
 	if _, err := ask(t, box, "tcp", at(addr, 80), patience); err != nil {
-		t.Errorf("a bridge to the outside: %v", err)
+		t.Errorf("connecting by a bridge that leads to the outside: %v", err)
 	}
 }

@@ -35,17 +35,17 @@ func goldenConfig() Config {
 			{From: addr("100.64.1.2"), To: addr("100.64.1.3"), Ports: []HostPort{{5432, "tcp"}, {5433, "udp"}, {1, "nonsense"}}},
 			{From: addr("fd42:1:2:0:1::2"), To: addr("fd42:1:2:0:1::3"), Ports: []HostPort{{5432, "tcp"}}},
 			{From: addr("fd42:1:2:0:2::2"), To: addr("fd42:1:2:0:1::2")},
-			{From: addr("fd42:1:2:0:2::2"), To: addr("100.64.1.2")}, // mixed: means nothing
+			{From: addr("fd42:1:2:0:2::2"), To: addr("100.64.1.2")}, // mixed address families: no packet matches
 		},
 		Publish: []Publish{
 			{HostPort: 8080, Proto: "tcp", To: addr("100.64.1.2"), Port: 80},
 			{HostPort: 8080, Proto: "tcp", To: addr("fd42:1:2:0:1::2"), Port: 80},
-			{HostPort: 8080, Proto: "tcp", To: addr("100.64.1.2"), Port: 80}, // again: one target
-			{HostPort: 8081, Proto: "tcp", To: addr("100.64.1.2"), Port: 80}, // shared
+			{HostPort: 8080, Proto: "tcp", To: addr("100.64.1.2"), Port: 80}, // a repetition: still one target
+			{HostPort: 8081, Proto: "tcp", To: addr("100.64.1.2"), Port: 80}, // shared by two
 			{HostPort: 8081, Proto: "tcp", To: addr("100.64.2.2"), Port: 80},
 			{HostIP: addr("127.0.0.1"), HostPort: 5432, Proto: "tcp", To: addr("100.64.1.3"), Port: 5432},
 			{HostIP: addr("::ffff:198.18.0.11"), HostPort: 53, Proto: "udp", To: addr("100.64.2.2"), Port: 5353},
-			{HostIP: addr("198.18.0.11"), HostPort: 54, Proto: "udp", To: addr("fd42:1:2:0:1::2"), Port: 53}, // mixed
+			{HostIP: addr("198.18.0.11"), HostPort: 54, Proto: "udp", To: addr("fd42:1:2:0:1::2"), Port: 53}, // mixed address families
 		},
 		Blocked: []HostPort{{7980, "tcp"}, {7980, "udp"}, {5051, "tcp"}},
 	}
@@ -62,7 +62,7 @@ func TestCompileGolden(t *testing.T) {
 	}
 }
 
-// golden compares text with a file, or writes it with -update.
+// golden compares text with a golden file, or rewrites the file with -update.
 func golden(t *testing.T, name, got string) {
 	t.Helper()
 	path := filepath.Join("testdata", name)
@@ -80,7 +80,7 @@ func golden(t *testing.T, name, got string) {
 	}
 }
 
-// The order in which a Config lists things says nothing.
+// The order of the slices in a Config has no meaning.
 func TestCompileIgnoresOrder(t *testing.T) {
 	want := compile(goldenConfig().unmapped()).text()
 	rapid.Check(t, func(t *rapid.T) {
@@ -97,7 +97,7 @@ func TestCompileIgnoresOrder(t *testing.T) {
 	})
 }
 
-// Deleting and adding the difference of any two contents makes one the other.
+// Applying the difference of any two contents to the first makes it equal to the second.
 func TestDifference(t *testing.T) {
 	draw := rapid.Custom(func(t *rapid.T) contents {
 		c := contents{}
@@ -115,21 +115,21 @@ func TestDifference(t *testing.T) {
 	})
 	rapid.Check(t, func(t *rapid.T) {
 		have, want := draw.Draw(t, "have"), draw.Draw(t, "want")
-		gone, come := difference(have, want)
-		for set, members := range gone {
+		remove, add := difference(have, want)
+		for set, members := range remove {
 			for key := range members {
 				delete(have[set], key)
 			}
 		}
-		for set, members := range come {
+		for set, members := range add {
 			for key, value := range members {
 				if !have.add(set, key, value) {
-					t.Fatalf("%x is added over another", key)
+					t.Fatalf("the difference adds %x, which is there already", key)
 				}
 			}
 		}
-		if left, lack := difference(have, want); left.size()+lack.size() != 0 {
-			t.Fatalf("left over %v, lacking %v", left, lack)
+		if extra, missing := difference(have, want); extra.size()+missing.size() != 0 {
+			t.Fatalf("after the changes, %v should not be there and %v is missing", extra, missing)
 		}
 	})
 }
@@ -140,7 +140,7 @@ func TestValidate(t *testing.T) {
 	}
 	err := Config{}.Validate()
 	if err == nil {
-		t.Fatal("the zero config is valid")
+		t.Fatal("Validate accepts the zero Config")
 	}
 	want := `overlay config: no IPv4 pool
 overlay config: block invalid Prefix is not in pool invalid Prefix
@@ -149,6 +149,6 @@ overlay config: no MAC address for tombolo0
 overlay config: VNI 0 is out of range
 overlay config: no VXLAN port`
 	if diff := cmp.Diff(want, err.Error()); diff != "" {
-		t.Error(diff)
+		t.Errorf("problems of the zero Config (-want +got):\n%s", diff)
 	}
 }

@@ -11,12 +11,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Every way to forget an address's connections ends those, and no others.
-func TestForgetAddr(t *testing.T) {
+// Each way to delete the connections of an address deletes these and no others.
+func TestOnlyConnectionsOfTheAddressAreDeleted(t *testing.T) {
 	ip := netip.MustParseAddr
 	for _, tt := range []struct {
 		name                       string
-		forget                     func(netip.Addr) error
+		remove                     func(netip.Addr) error
 		gone, other, outside, self netip.Addr
 	}{
 		{"in the kernel", deleteByFilter4, ip("100.64.1.5"), ip("100.64.1.6"), ip("198.18.0.100"), ip("198.18.0.11")},
@@ -25,25 +25,25 @@ func TestForgetAddr(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			enter(t, newNamespace(t), func() {
-				track(t, 1, tt.gone, tt.outside, tt.outside, tt.self) // masqueraded
+				track(t, 1, tt.gone, tt.outside, tt.outside, tt.self) // masqueraded egress
 				track(t, 2, tt.other, tt.gone, tt.gone, tt.other)     // from another container
 				track(t, 3, tt.outside, tt.self, tt.gone, tt.outside) // by a published port
 				track(t, 4, tt.other, tt.outside, tt.outside, tt.self)
 				track(t, 5, tt.outside, tt.self, tt.other, tt.outside)
 				if !mayTrack(tt.gone) || mayTrack(ip("100.64.1.50")) || mayTrack(ip("fd42:1:2:0:1::50")) {
-					t.Error("the kernel's list of connections is read otherwise than it is written")
+					t.Error("mayTrack does not understand the kernel's list of connections")
 				}
-				must(t, tt.forget(tt.gone))
+				must(t, tt.remove(tt.gone))
 				if diff := cmp.Diff([]uint16{4, 5}, tracked(t, tt.gone)); diff != "" {
-					t.Error(diff)
+					t.Errorf("source ports of the remaining connections (-want +got):\n%s", diff)
 				}
 			})
 		})
 	}
 }
 
-// track makes a connection whose four addresses are the original packet's and the
-// answer's.
+// track creates a connection with the addresses of its packets (from, to) and of the answers
+// (answers, back).
 func track(t *testing.T, port uint16, from, to, answers, back netip.Addr) {
 	t.Helper()
 	ip := func(a netip.Addr) net.IP { return a.AsSlice() }
@@ -54,7 +54,7 @@ func track(t *testing.T, port uint16, from, to, answers, back netip.Addr) {
 	}))
 }
 
-// tracked lists the source ports of the connections of a's family.
+// tracked returns the sorted source ports of all connections in a's address family.
 func tracked(t *testing.T, a netip.Addr) (ports []uint16) {
 	t.Helper()
 	flows, err := netlink.ConntrackTableList(netlink.ConntrackTable, inetFamily(a))

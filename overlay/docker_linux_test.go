@@ -10,8 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Docker's FORWARD policy is DROP; its DOCKER-USER chain lets ours through.
-func TestDockersForwardDrop(t *testing.T) {
+// Docker sets the policy of FORWARD to DROP. Our rules in DOCKER-USER let our traffic pass.
+func TestTrafficPassesDockersForwardDrop(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, 2)
 	a, b := l.hosts[0], l.hosts[1]
@@ -37,33 +37,32 @@ func TestDockersForwardDrop(t *testing.T) {
 		reaches(t, l.outside, "tcp", at(a.Underlay, 8001), a.Overlay4.String())
 	}
 	all()
-	for _, h := range l.hosts { // as a firewall's reload does
+	for _, h := range l.hosts { // as when a firewall reloads
 		runIn(t, h.ns, "iptables -F DOCKER-USER && iptables -A DOCKER-USER -j RETURN")
 	}
 	all()
 	rules := string(runIn(t, a.ns, "iptables -S DOCKER-USER"))
 	if got := strings.Count(rules, "ACCEPT"); got != len(dockerRules) {
-		t.Errorf("%d rules of ours: %s", got, rules)
+		t.Errorf("the chain has %d rules of ours, want %d: %s", got, len(dockerRules), rules)
 	}
 	must(t, a.overlay.Clear(t.Context()))
 	if diff := cmp.Diff("-N DOCKER-USER\n-A DOCKER-USER -j RETURN\n", string(runIn(t, a.ns, "iptables -S DOCKER-USER"))); diff != "" {
-		t.Error(diff)
+		t.Errorf("rules after Clear (-want +got):\n%s", diff)
 	}
 }
 
-func TestRuleChanges(t *testing.T) {
+func TestRuleChangesAreMinimal(t *testing.T) {
 	have := strings.Split("-N DOCKER-USER\n-A DOCKER-USER -i tombolo0 -j ACCEPT\n-A DOCKER-USER -j RETURN\n", "\n")
 	want := "-I DOCKER-USER -i tb+ -j ACCEPT\n-I DOCKER-USER -o tb+ -j ACCEPT\n-I DOCKER-USER -o tombolo0 -j ACCEPT\n"
 	if diff := cmp.Diff(want, addRules(have)); diff != "" {
-		t.Error(diff)
+		t.Errorf("addRules (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff("-D DOCKER-USER -i tombolo0 -j ACCEPT\n", deleteRules(have)); diff != "" {
-		t.Error(diff)
+		t.Errorf("deleteRules (-want +got):\n%s", diff)
 	}
 }
 
-// A chain that is not there is nobody's concern; one that cannot be read may lack our
-// rules.
+// A missing chain is no error. A chain that cannot be read is, because our rules may be missing.
 func TestDockerUserThatCannotBeRead(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
@@ -72,7 +71,7 @@ func TestDockerUserThatCannotBeRead(t *testing.T) {
 		must(t, os.WriteFile(filepath.Join(dir, "iptables"), []byte(script), 0o700))
 		must(t, os.WriteFile(filepath.Join(dir, "ip6tables"), []byte(script), 0o700))
 		if err := new(dockerUser).ensure(t.Context(), 1); (err != nil) != fails {
-			t.Errorf("exit code %d: %v", code, err)
+			t.Errorf("iptables ended with exit code %d: ensure = %v, want an error: %t", code, err, fails)
 		}
 	}
 }

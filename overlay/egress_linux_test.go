@@ -35,30 +35,30 @@ func TestEgress(t *testing.T) {
 	reaches(t, nfree, "tcp", at(a.Overlay4, 7070), free.Addr4.String())
 	reaches(t, nfree, "tcp", at(b.Underlay, 7070), a.Underlay.String())
 	reaches(t, a.ns, "tcp", at(b.Overlay4, 7070), a.Overlay4.String())
-	reaches(t, l.outside, "tcp", at(a.Underlay, 8001), outsideAddr.String()) // answers leave, if nothing else does
+	reaches(t, l.outside, "tcp", at(a.Underlay, 8001), outsideAddr.String()) // an internal container still answers on published ports
 
-	// Refused at once, not left waiting.
+	// Refused connections fail at once.
 	for _, target := range []string{at(a.Underlay, 7980), at(b.Underlay, 7980), at(a.Overlay4, 7980), "169.254.169.254:80"} {
 		if _, err := ask(t, nfree, "tcp", target, patience); !errors.Is(err, syscall.ECONNREFUSED) {
-			t.Errorf("%s: %v", target, err)
+			t.Errorf("connecting to %s = %v, want it refused at once", target, err)
 		}
 	}
 	if _, err := ask(t, nshut, "tcp", at(outsideAddr, 80), patience); !errors.Is(err, syscall.ECONNREFUSED) {
-		t.Errorf("internal: %v", err)
+		t.Errorf("an internal container connecting to the outside = %v, want it refused at once", err)
 	}
 	cannotReach(t, nfree, "udp", at(b.Underlay, 7980))
-	cannotReach(t, nfree, "tcp", at(b.Overlay4, 7070)) // another host's own overlay address is for hosts
+	cannotReach(t, nfree, "tcp", at(b.Overlay4, 7070)) // only hosts reach the overlay address of another host
 	cannotReach(t, nfree, "tcp", "100.64.99.1:80")
-	enter(t, a.ns, func() { // unassigned addresses of the pool do not leak
+	enter(t, a.ns, func() { // packets to unassigned addresses of the pool do not leave the host
 		if _, err := netlink.RouteGet([]byte{100, 64, 99, 1}); !errors.Is(err, syscall.EHOSTUNREACH) {
-			t.Errorf("route to an unassigned address: %v", err)
+			t.Errorf("looking up a route to an unassigned address = %v, want it unreachable", err)
 		}
 	})
 }
 
-// An internal container has its networks, and the resolver: not what the host
-// publishes for the outside, and nothing of the host itself.
-func TestInternal(t *testing.T) {
+// An internal container reaches the containers of its networks and the DNS server. It reaches
+// neither other containers by their published ports nor the host itself.
+func TestInternalContainersReachOnlyTheirNetworks(t *testing.T) {
 	t.Parallel()
 	h := newLab(t, 1).hosts[0]
 	shut, friend, other := h.endpoint(5), h.endpoint(6), h.endpoint(7)
@@ -82,9 +82,9 @@ func TestInternal(t *testing.T) {
 	reaches(t, nshut, "tcp", at(Gateway4, 53), shut.Addr4.String())
 	reaches(t, nshut, "udp", at(Gateway4, 53), shut.Addr4.String())
 	reaches(t, nshut, "tcp", at(friend.Addr4, 80), shut.Addr4.String())
-	reaches(t, nshut, "tcp", at(friend.Addr6, 80), shut.Addr6.String()) // the gateway is found over IPv6
+	reaches(t, nshut, "tcp", at(friend.Addr6, 80), shut.Addr6.String()) // this needs neighbour discovery of the gateway
 	reaches(t, nshut, "tcp", at(h.Underlay, 8006), h.Overlay4.String())
-	reaches(t, nother, "tcp", at(h.Underlay, 8007), h.Overlay4.String()) // whoever is not internal
+	reaches(t, nother, "tcp", at(h.Underlay, 8007), h.Overlay4.String()) // a container that is not internal
 	for _, target := range []string{
 		at(other.Addr4, 80), at(other.Addr6, 80), at(h.Underlay, 8007), at(h.Overlay4, 8007), at(h.Overlay6, 8007),
 		at(h.Underlay, 7070), at(h.Overlay4, 7070), at(h.Overlay6, 7070), at(Gateway4, 7070),
@@ -93,7 +93,7 @@ func TestInternal(t *testing.T) {
 	}
 	reaches(t, h.ns, "tcp", at(friend.Addr4, 80), h.Overlay4.String())
 	if _, err := ask(t, nshut, "tcp", at(h.Underlay, 8007), patience); !errors.Is(err, syscall.ECONNREFUSED) {
-		t.Errorf("another's published port: %v, want it refused at once", err)
+		t.Errorf("an internal container connecting to a published port = %v, want it refused at once", err)
 	}
 }
 

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A container with every privilege inside its namespace sends as its neighbour,
-// as a container elsewhere, as a host and as a VXLAN peer.
+// A container with all privileges in its namespace sends packets with the source addresses of
+// another container of its host, of one on another host, of both hosts and of the outside.
 func TestForgedSourceReachesNobody(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, 2)
@@ -36,15 +36,15 @@ func TestForgedSourceReachesNobody(t *testing.T) {
 		for _, source := range []netip.Addr{friend.Addr4, a.Overlay4, b.Overlay4, far.Addr4, server.Addr4, a.Underlay, outsideAddr} {
 			sendRaw(t, box, source, target.addr)
 		}
-		sendRaw(t, box, forger.Addr4, target.addr) // the truth arrives, and first
+		sendRaw(t, box, forger.Addr4, target.addr) // its own address arrives, and is the first to arrive
 		if got := <-heard; got != forger.Addr4.String() {
-			t.Errorf("%s heard %s", target.addr, got)
+			t.Errorf("%s first received a packet from %s, want only packets from %s", target.addr, got, forger.Addr4)
 		}
 	}
 
 	listen(t, nserver, ":80")
 	listen(t, nfar, ":80")
-	enter(t, box, func() { // now with the addresses on its interface
+	enter(t, box, func() { // once more, with the forged addresses on its interface
 		for _, addr := range []netip.Addr{friend.Addr4, friend.Addr6} {
 			addAddr(t, "eth0", hostPrefix(addr))
 		}
@@ -55,16 +55,16 @@ func TestForgedSourceReachesNobody(t *testing.T) {
 			from = friend.Addr6
 		}
 		if got, err := askFrom(t, box, from, at(addr, 80)); err == nil {
-			t.Errorf("reached %s as %s", addr, got)
+			t.Errorf("reached %s with the forged source %s", addr, got)
 		}
 	}
 	if n := count(t, a, "forged"); n < 12 {
-		t.Errorf("%d packets counted as forged", n)
+		t.Errorf("%d packets are counted as forged, want at least 12", n)
 	}
 }
 
-// Who is no member cannot inject into the overlay, and neither can a container,
-// whom masquerading would make look like its host.
+// A host that is no member cannot inject packets into the overlay. Neither can a container,
+// although masquerading would give its packets the address of its host, which is a member.
 func TestVXLANFromStrangers(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, 2)
@@ -84,27 +84,27 @@ func TestVXLANFromStrangers(t *testing.T) {
 		_, _ = conn.Write(packet)
 		conn.Close()
 	}
-	waitFor(t, func() bool { return count(t, b, "stranger") == 1 && count(t, a, "blocked") == 1 })
-	// A member may: this also proves that the packet was good.
+	waitFor(t, "both packets are counted", func() bool { return count(t, b, "stranger") == 1 && count(t, a, "blocked") == 1 })
+	// A member can, which also proves that the packet is well-formed.
 	conn, err := dial(t, a.ns, "udp", at(b.Underlay, DefaultPort), time.Second)
 	must(t, err)
 	defer conn.Close()
 	_, err = conn.Write(packet)
 	must(t, err)
 	if got := <-heard; got != a.endpoint(9).Addr4.String() {
-		t.Errorf("heard %s", got)
+		t.Errorf("the member's packet arrived from %s, want %s", got, a.endpoint(9).Addr4)
 	}
-	// Even a member cannot speak for what is not in the pool, or is b's own.
+	// Even a member cannot send from an address outside of the pool, or from b's block.
 	before := count(t, b, "forged")
 	for _, source := range []netip.Addr{outsideAddr, b.endpoint(6).Addr4} {
 		forged := slices.Concat(packet[:8], ethernet(b.MAC, a.MAC, udpPacket(source, victim.Addr4)))
 		_, err = conn.Write(forged)
 		must(t, err)
 	}
-	waitFor(t, func() bool { return count(t, b, "forged") == before+2 })
+	waitFor(t, "both packets are counted as forged", func() bool { return count(t, b, "forged") == before+2 })
 }
 
-// Nobody on the underlay may speak from the pool without a tunnel.
+// A machine on the underlay cannot send from an address of the pool without the tunnel.
 func TestPoolSourceFromOutside(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, 1)
@@ -116,20 +116,20 @@ func TestPoolSourceFromOutside(t *testing.T) {
 		addAddr(t, "eth0", netip.MustParsePrefix("100.64.7.7/32"))
 		must(t, netlink.RouteAdd(&netlink.Route{Dst: ipNet(h.Block4), Gw: h.Underlay.AsSlice()}))
 	})
-	_, _ = ask(t, l.outside, "tcp", at(h.Underlay, 1), patience) // the neighbours meet honestly
+	_, _ = ask(t, l.outside, "tcp", at(h.Underlay, 1), patience) // so that both learn each other's MAC address
 	_, _ = askFrom(t, l.outside, netip.MustParseAddr("100.64.7.7"), at(e.Addr4, 80))
 	if count(t, h, "forged") == 0 {
-		t.Error("nothing counted as forged")
+		t.Error("a packet from an address of the pool is not counted as forged")
 	}
 	_, _ = ask(t, l.outside, "tcp", at(e.Addr4, 80), patience)
 	if count(t, h, "refused") == 0 {
-		t.Error("nothing counted as refused")
+		t.Error("a packet from the outside to a container is not counted as refused")
 	}
 }
 
-// The kernel has one table of neighbours for the whole machine, with room for a
-// thousand: a container must not fill it with those it makes up.
-func TestInventedNeighbours(t *testing.T) {
+// The kernel has one neighbour table of about a thousand entries for the whole machine. A
+// container must not fill it with addresses that it invents.
+func TestInventedNeighboursDoNotFillTheTable(t *testing.T) {
 	t.Parallel()
 	h := newLab(t, 1).hosts[0]
 	h.set()
@@ -148,7 +148,7 @@ func TestInventedNeighbours(t *testing.T) {
 			send(append(ethernet(hostSideMAC(e.Addr4), mac, nil)[:12], solicitation(mac, i)...))
 		}
 	})
-	reaches(t, box, "udp", at(h.Overlay4, 80), e.Addr4.String()) // what was sent before has been dealt with
+	reaches(t, box, "udp", at(h.Overlay4, 80), e.Addr4.String()) // the kernel has processed all earlier frames
 	enter(t, h.ns, func() {
 		link, err := netlink.LinkByName(HostSide(e.ID))
 		must(t, err)
@@ -157,13 +157,13 @@ func TestInventedNeighbours(t *testing.T) {
 		list6, err := netlink.NeighList(link.Attrs().Index, netlink.FAMILY_V6)
 		must(t, err)
 		if len(list4) > 1 || len(list6) == 0 || len(list6) > 500 {
-			t.Errorf("%d neighbours of IPv4, %d of IPv6", len(list4), len(list6))
+			t.Errorf("the host has %d IPv4 and %d IPv6 neighbours of the container, want at most 1 and from 1 to 500", len(list4), len(list6))
 		}
 	})
 	reaches(t, box, "tcp", at(h.Overlay6, 80), e.Addr6.String())
 }
 
-// frames sends Ethernet frames as they are.
+// frames returns a function that sends raw Ethernet frames.
 func frames(t *testing.T, out netlink.Link) (send func(frame []byte)) {
 	t.Helper()
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
@@ -174,15 +174,15 @@ func frames(t *testing.T, out netlink.Link) (send func(frame []byte)) {
 	}
 }
 
-// arpRequest asks for the gateway as if it came from another address.
+// arpRequest returns an ARP request for the gateway with the sender address from.
 func arpRequest(mac net.HardwareAddr, from netip.Addr) []byte {
 	p := append([]byte{8, 6, 0, 1, 8, 0, 6, 4, 0, 1}, mac...)
 	p = append(append(p, from.AsSlice()...), make([]byte, 6)...)
 	return append(p, Gateway4.AsSlice()...)
 }
 
-// solicitation is a neighbour solicitation for the gateway (RFC 4861 section 4.3)
-// from the n-th link-local address.
+// solicitation returns a neighbour solicitation for the gateway (RFC 4861 section 4.3) from the
+// n-th invented link-local address.
 func solicitation(mac net.HardwareAddr, n int) []byte {
 	from := netip.MustParseAddr("fe80::1:0").As16()
 	from[14], from[15] = byte(n>>8)+1, byte(n)
@@ -199,10 +199,10 @@ func solicitation(mac net.HardwareAddr, n int) []byte {
 	return append(append(p, Gateway6.AsSlice()...), body...)
 }
 
-// hear returns the source of the first datagram that arrives.
+// hear returns a channel with the source address of the first datagram that arrives.
 func hear(t *testing.T, ns netns.NsHandle, addr string) <-chan string {
 	t.Helper()
-	heard := make(chan string, 1) // the listener never waits
+	heard := make(chan string, 1) // so that the goroutine never waits for the receiver
 	enter(t, ns, func() {
 		conn, err := net.ListenPacket("udp4", addr)
 		must(t, err)
@@ -220,7 +220,7 @@ func hear(t *testing.T, ns netns.NsHandle, addr string) <-chan string {
 	return heard
 }
 
-// sendRaw sends a datagram to port 7 with any source address.
+// sendRaw sends a datagram to port 7 with an arbitrary source address.
 func sendRaw(t *testing.T, ns netns.NsHandle, from, to netip.Addr) {
 	t.Helper()
 	enter(t, ns, func() {
@@ -231,8 +231,8 @@ func sendRaw(t *testing.T, ns netns.NsHandle, from, to netip.Addr) {
 	})
 }
 
-// udpPacket is an IPv4 datagram from port 9 to port 7 without checksums (RFC 768
-// allows it; the kernel fills in the raw socket's IP checksum).
+// udpPacket returns an IPv4 datagram from port 9 to port 7. It has no UDP checksum, as RFC 768
+// allows.
 func udpPacket(from, to netip.Addr) []byte {
 	p := append([]byte{0x45, 0, 0, 29, 0, 0, 0, 0, 64, unix.IPPROTO_UDP, 0, 0}, from.AsSlice()...)
 	p = append(p, to.AsSlice()...)
@@ -272,13 +272,13 @@ func count(t *testing.T, h *labHost, counter string) uint64 {
 	return counts[counter]
 }
 
-// waitFor polls, for what the kernel does a moment after a send.
-func waitFor(t *testing.T, done func() bool) {
+// waitFor polls until done returns true. The kernel does some things a moment after a send.
+func waitFor(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(5 * time.Second)
 	for !done() {
 		if time.Now().After(deadline) {
-			t.Fatal("in vain")
+			t.Fatalf("5s passed before %s", what)
 		}
 		time.Sleep(5 * time.Millisecond)
 	}

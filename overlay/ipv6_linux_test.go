@@ -11,7 +11,7 @@ import (
 	"github.com/vishvananda/netns"
 )
 
-// keep runs the host's Overlay until the test ends or the function is called.
+// keep calls Run of the host's Overlay. Run ends with the test or when stop is called.
 func (h *labHost) keep() (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -20,15 +20,15 @@ func (h *labHost) keep() (stop func()) {
 	stop = func() {
 		cancel()
 		if err := <-ended; err != nil {
-			h.t.Errorf("Run = %v", err)
+			h.t.Errorf("Run = %v, want nil", err)
 		}
-		ended <- nil // for a repeat
+		ended <- nil // for the next call of stop
 	}
 	h.t.Cleanup(stop)
 	return stop
 }
 
-// sandbox makes a network namespace as Docker does, without IPv6, and its path.
+// sandbox creates a network namespace without IPv6, as Docker does, and returns it with its path.
 func sandbox(t testing.TB) (netns.NsHandle, string) {
 	t.Helper()
 	box := newNamespace(t)
@@ -36,7 +36,7 @@ func sandbox(t testing.TB) (netns.NsHandle, string) {
 	return box, fmt.Sprintf("/proc/self/fd/%d", int(box))
 }
 
-// attach is what comes before Docker moves the interface.
+// attach creates the interface, which Docker has not moved yet.
 func (h *labHost) attach(e Endpoint) {
 	h.t.Helper()
 	h.config.Endpoints = append(h.config.Endpoints, e)
@@ -44,7 +44,7 @@ func (h *labHost) attach(e Endpoint) {
 	must(h.t, err)
 }
 
-// populate moves e's interface into its sandbox as an IPv4 network's.
+// populate moves e's interface into its sandbox, as Docker does for an IPv4 network.
 func (h *labHost) populate(e Endpoint, box netns.NsHandle) {
 	h.t.Helper()
 	name := ContainerSide(e.ID)
@@ -62,7 +62,7 @@ func (h *labHost) populate(e Endpoint, box netns.NsHandle) {
 	})
 }
 
-// has6 reports whether all that e's container needs for IPv6 is there.
+// has6 reports whether e's container has everything that IPv6 needs.
 func has6(t *testing.T, box netns.NsHandle, e Endpoint) bool {
 	t.Helper()
 	state := string(runIn(t, box, "ip -6 addr; ip -6 route"))
@@ -87,10 +87,10 @@ func TestContainersGetIPv6(t *testing.T) {
 		h.keep()
 		h.attach(e)
 		if has6(t, box, e) {
-			t.Fatal("IPv6 before there is an interface")
+			t.Fatal("the container has IPv6 before it has an interface")
 		}
 		h.populate(e, box)
-		waitFor(t, func() bool { return has6(t, box, e) })
+		waitFor(t, "the container had IPv6", func() bool { return has6(t, box, e) })
 		boxes, eps = append(boxes, box), append(eps, e)
 	}
 	l.hosts[1].config.Allow = []Allow{{From: eps[0].Addr6, To: eps[1].Addr6}}
@@ -99,7 +99,7 @@ func TestContainersGetIPv6(t *testing.T) {
 	reaches(t, boxes[0], "tcp6", at(eps[1].Addr6, 80), eps[0].Addr6.String())
 }
 
-// Whatever a linker was killed in the middle of, its successor finishes.
+// A linker gives IPv6 to containers whose previous linker was killed before or while it did so.
 func TestIPv6AfterARestart(t *testing.T) {
 	t.Parallel()
 	h := newLab(t, 1).hosts[0]
@@ -114,18 +114,18 @@ func TestIPv6AfterARestart(t *testing.T) {
 	} {
 		meanwhile()
 		if has6(t, box, e) {
-			t.Fatal("IPv6 from nobody")
+			t.Fatal("the container has IPv6 although nothing has given it")
 		}
 		h.restart()
 		h.set()
 		stop := h.keep()
-		waitFor(t, func() bool { return has6(t, box, e) })
+		waitFor(t, "the container had IPv6", func() bool { return has6(t, box, e) })
 		stop()
 	}
 }
 
-// A sandbox that cannot be entered is one container's trouble.
-func TestNoSandbox(t *testing.T) {
+// A sandbox that cannot be entered does not keep other containers from getting IPv6.
+func TestAMissingSandboxAffectsOnlyItsContainer(t *testing.T) {
 	t.Parallel()
 	h := newLab(t, 1).hosts[0]
 	lost, fine := h.endpoint(5), h.endpoint(6)
@@ -139,37 +139,37 @@ func TestNoSandbox(t *testing.T) {
 	h.attach(fine)
 	h.populate(lost, lostBox)
 	h.populate(fine, fineBox)
-	waitFor(t, func() bool { return has6(t, fineBox, fine) })
-	waitFor(t, func() bool {
+	waitFor(t, "the other container had IPv6", func() bool { return has6(t, fineBox, fine) })
+	waitFor(t, "the failure was recorded", func() bool {
 		h.overlay.mu.Lock()
 		defer h.overlay.mu.Unlock()
 		return h.overlay.ipv6[lost.ID].failed && !h.overlay.ipv6[fine.ID].failed
 	})
-	for again, want := range map[bool]int{false: 0, true: 1} {
-		if got := len(h.overlay.withoutIPv6(again)); got != want {
-			t.Errorf("withoutIPv6(%v): %d containers, want %d", again, got, want)
+	for retry, want := range map[bool]int{false: 0, true: 1} {
+		if got := len(h.overlay.withoutIPv6(retry)); got != want {
+			t.Errorf("withoutIPv6(%v) has %d containers, want %d", retry, got, want)
 		}
 	}
 	must(t, h.overlay.Detach(t.Context(), lost.ID))
 	h.config.Endpoints = h.config.Endpoints[1:]
 	h.set()
 	if got := h.overlay.withoutIPv6(true); len(got) != 0 {
-		t.Errorf("a detached endpoint lacks IPv6: %v", got)
+		t.Errorf("withoutIPv6 has the detached endpoint: %v", got)
 	}
 }
 
-// An endpoint without a sandbox's path, or without IPv6, is left alone.
-func TestWhoLacksIPv6(t *testing.T) {
+// Run leaves endpoints alone that have no path of a sandbox, or no IPv6 address.
+func TestSomeContainersAreNotGivenIPv6(t *testing.T) {
 	t.Parallel()
 	h := newLab(t, 1).hosts[0]
 	adopted, only4 := h.endpoint(5), h.endpoint(6)
 	only4.Addr6, only4.Sandbox = netip.Addr{}, "/run/docker/netns/x"
 	if got := h.overlay.withoutIPv6(true); got != nil {
-		t.Errorf("before the first Set: %v", got)
+		t.Errorf("withoutIPv6 before the first Set = %v, want nothing", got)
 	}
 	h.config.Endpoints = []Endpoint{adopted, only4}
 	h.set()
 	if got := h.overlay.withoutIPv6(true); len(got) != 0 {
-		t.Errorf("lack IPv6: %v", got)
+		t.Errorf("withoutIPv6 = %v, want nothing", got)
 	}
 }

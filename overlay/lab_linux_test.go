@@ -14,8 +14,7 @@ import (
 	"github.com/vishvananda/netns"
 )
 
-// lab is an underlay switch and some hosts, each a network namespace that the
-// test made itself.
+// lab is a switch for the underlay and some hosts. Each is a network namespace of the test's own.
 //
 //	container --veth-- host h1 --veth-- switch --veth-- host h2 --veth-- container
 //	                                       |
@@ -33,7 +32,7 @@ type labHost struct {
 	ns      netns.NsHandle
 	overlay *Overlay
 	config  Config
-	boxes   map[string]netns.NsHandle
+	boxes   map[string]netns.NsHandle // the containers' network namespaces, by endpoint ID
 }
 
 var outsideAddr = netip.MustParseAddr("198.18.0.100")
@@ -70,7 +69,7 @@ func (l *lab) newHost(i int) *labHost {
 		Overlay6: netip.MustParseAddr(fmt.Sprintf("fd42:1:2:0:%x::1", i)), MAC: HardwareAddr(overlay4),
 	}}
 	h.ns = l.plug(h.Name, h.Underlay)
-	enter(l.t, h.ns, func() { must(l.t, setSysctl("ipv4/conf/all/rp_filter", "1")) }) // as strict as hosts come
+	enter(l.t, h.ns, func() { must(l.t, setSysctl("ipv4/conf/all/rp_filter", "1")) }) // the strictest setting that hosts have
 	h.config = Config{
 		Self: h.Peer, Pool4: netip.MustParsePrefix("100.64.0.0/10"), Pool6: netip.MustParsePrefix("fd42:1:2::/48"),
 		VNI: DefaultVNI, Port: DefaultPort,
@@ -79,7 +78,7 @@ func (l *lab) newHost(i int) *labHost {
 	return h
 }
 
-// restart gives the host a new Overlay that knows nothing, as a restarted linker has.
+// restart gives the host a new Overlay without any memory, as when a linker restarts.
 func (h *labHost) restart() {
 	log := slog.New(slog.DiscardHandler)
 	if testing.Verbose() {
@@ -88,7 +87,7 @@ func (h *labHost) restart() {
 	h.overlay = New(Options{Log: log, Namespace: h.ns})
 }
 
-// plug makes a namespace with an address on the switch.
+// plug creates a namespace that has an address and is connected to the switch.
 func (l *lab) plug(name string, addr netip.Addr) netns.NsHandle {
 	ns := newNamespace(l.t)
 	enter(l.t, l.sw, func() {
@@ -104,7 +103,7 @@ func (l *lab) plug(name string, addr netip.Addr) netns.NsHandle {
 	})
 	enter(l.t, ns, func() {
 		addAddr(l.t, "eth0", netip.PrefixFrom(addr, 24))
-		// No link-local address: it would come whenever the kernel finds the time.
+		// The kernel would add a link-local address at some later time.
 		must(l.t, setSysctl("ipv6/conf/eth0/addr_gen_mode", "1"))
 		up(l.t, "eth0")
 		if addr != outsideAddr {
@@ -119,14 +118,14 @@ func (h *labHost) set() {
 	must(h.t, h.overlay.Set(h.t.Context(), h.config))
 }
 
-// endpoint is the host's n-th endpoint.
+// endpoint returns the host's n-th endpoint.
 func (h *labHost) endpoint(n int) Endpoint {
 	a4, a6 := h.Overlay4.As4(), h.Overlay6.As16()
 	a4[3], a6[15] = byte(n), byte(n)
 	return Endpoint{ID: fmt.Sprintf("%s-%d", h.Name, n), Addr4: netip.AddrFrom4(a4), Addr6: netip.AddrFrom16(a6)}
 }
 
-// run attaches an endpoint and moves it into a container, as Docker would.
+// run attaches an endpoint and moves its interface into a container, as Docker does.
 func (h *labHost) run(e Endpoint) netns.NsHandle {
 	h.t.Helper()
 	h.config.Endpoints = append(h.config.Endpoints, e)
@@ -159,7 +158,7 @@ func newNamespace(t testing.TB) netns.NsHandle {
 	t.Helper()
 	var ns netns.NsHandle
 	done := make(chan error)
-	go func() { // its locked thread, which stands in the new namespace, ends with it
+	go func() { // its thread is locked to the new namespace and ends with the goroutine
 		done <- func() (err error) {
 			runtime.LockOSThread()
 			ns, err = netns.New()
@@ -203,8 +202,7 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// listen serves an echo of "<who>:" and what was sent, on TCP and UDP, and tells
-// who asked: the client's address comes first.
+// listen answers everything on TCP and UDP with the client's address, as the server sees it.
 func listen(t testing.TB, ns netns.NsHandle, addr string) {
 	t.Helper()
 	enter(t, ns, func() {
@@ -228,11 +226,10 @@ func serveTCP(l net.Listener) {
 			defer conn.Close()
 			buf := make([]byte, 64)
 			for {
-				n, err := conn.Read(buf)
-				if err != nil {
+				if _, err := conn.Read(buf); err != nil {
 					return
 				}
-				if _, err := fmt.Fprintf(conn, "%s", answer(conn.RemoteAddr(), buf[:n])); err != nil {
+				if _, err := conn.Write(addrText(conn.RemoteAddr())); err != nil {
 					return
 				}
 			}
@@ -243,22 +240,22 @@ func serveTCP(l net.Listener) {
 func serveUDP(c net.PacketConn) {
 	buf := make([]byte, 64)
 	for {
-		n, from, err := c.ReadFrom(buf)
+		_, from, err := c.ReadFrom(buf)
 		if err != nil {
 			return
 		}
-		_, _ = c.WriteTo(answer(from, buf[:n]), from)
+		_, _ = c.WriteTo(addrText(from), from)
 	}
 }
 
-func answer(from net.Addr, _ []byte) []byte {
-	return []byte(netip.MustParseAddrPort(from.String()).Addr().Unmap().String())
+func addrText(client net.Addr) []byte {
+	return []byte(netip.MustParseAddrPort(client.String()).Addr().Unmap().String())
 }
 
-// patience bounds how long a refused packet is waited for.
+// patience is the time to wait for an answer that must not come.
 const patience = 300 * time.Millisecond
 
-// ask connects from a namespace and returns whom the server saw.
+// ask connects from a namespace and returns the address that the server saw.
 func ask(t testing.TB, ns netns.NsHandle, network, addr string, wait time.Duration) (string, error) {
 	t.Helper()
 	conn, err := dial(t, ns, network, addr, wait)
@@ -285,20 +282,21 @@ func echo(conn net.Conn, wait time.Duration) (string, error) {
 	return string(buf[:n]), err
 }
 
+// reaches checks that the server is reached and sees the client as the address as.
 func reaches(t testing.TB, ns netns.NsHandle, network, addr, as string) {
 	t.Helper()
 	got, err := ask(t, ns, network, addr, 3*time.Second)
 	if err != nil {
-		t.Errorf("%s %s: %v", network, addr, err)
+		t.Errorf("cannot reach %s %s: %v", network, addr, err)
 	} else if got != as {
-		t.Errorf("%s %s: the server saw %s, want %s", network, addr, got, as)
+		t.Errorf("%s %s: the server saw the client as %s, want %s", network, addr, got, as)
 	}
 }
 
 func cannotReach(t testing.TB, ns netns.NsHandle, network, addr string) {
 	t.Helper()
 	if got, err := ask(t, ns, network, addr, patience); err == nil {
-		t.Errorf("%s %s: reached as %s", network, addr, got)
+		t.Errorf("%s %s answered a client that it saw as %s, want no answer", network, addr, got)
 	}
 }
 

@@ -16,7 +16,7 @@ func TestCheckPool(t *testing.T) {
 		return inside(h.ns, func() error { return CheckPool(h.config.Pool4, netip.Prefix{}, h.config.Pool6) })
 	}
 	if err := check(); err != nil {
-		t.Errorf("our own routes and the default route overlap: %v", err)
+		t.Errorf("CheckPool complains about our own routes or the default route: %v", err)
 	}
 	for _, c := range []struct{ make, undo, says string }{
 		{"ip route add 100.96.0.0/16 dev eth0", "ip route del 100.96.0.0/16", "100.96.0.0/16 on eth0 (table 254)"},
@@ -28,13 +28,13 @@ func TestCheckPool(t *testing.T) {
 		runIn(t, h.ns, c.make)
 		err := check()
 		if !errors.Is(err, ErrPoolOverlap) || !strings.Contains(err.Error(), c.says) {
-			t.Errorf("%s: %v", c.make, err)
+			t.Errorf("after %q: CheckPool = %v, want an ErrPoolOverlap that names %q", c.make, err, c.says)
 		}
 		runIn(t, h.ns, c.undo)
 	}
 	runIn(t, h.ns, "ip route add 0.0.0.0/1 dev eth0 && ip route add 128.0.0.0/1 dev eth0")
 	if err := check(); err != nil {
-		t.Errorf("a default route in halves: %v", err)
+		t.Errorf("CheckPool complains about a default route in two halves: %v", err)
 	}
 }
 

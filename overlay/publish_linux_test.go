@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// One published port leads to a container of this host, one to one elsewhere;
-// each is asked for from everywhere.
-func TestPublish(t *testing.T) {
+// One published port leads to a container of this host, another to a container elsewhere. Both
+// are reached from the outside, from hosts and from containers.
+func TestPublishedPortsAreReachedFromEverywhere(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, 2)
 	a, b := l.hosts[0], l.hosts[1]
@@ -31,7 +31,7 @@ func TestPublish(t *testing.T) {
 	a.set()
 	own, own6 := a.Overlay4.String(), a.Overlay6.String()
 	for _, proto := range []string{"tcp", "udp"} {
-		reaches(t, l.outside, proto, at(a.Underlay, 8001), outsideAddr.String()) // whoever asks is seen
+		reaches(t, l.outside, proto, at(a.Underlay, 8001), outsideAddr.String()) // the container sees the client's address
 		reaches(t, l.outside, proto, at(a.Underlay, 8002), own)
 		reaches(t, l.outside, proto, at(a.Underlay, 8004), outsideAddr.String())
 		for _, host := range []netip.Addr{a.Underlay, loopback} {
@@ -42,20 +42,20 @@ func TestPublish(t *testing.T) {
 		reaches(t, a.ns, proto, at(a.Underlay, 8001), a.Underlay.String())
 		reaches(t, a.ns, proto, at(a.Overlay6, 8001), own6)
 		reaches(t, a.ns, proto, at(a.Overlay6, 8002), own6)
-		reaches(t, nnear, proto, at(a.Underlay, 8001), own) // itself, by the host
+		reaches(t, nnear, proto, at(a.Underlay, 8001), own) // a container reaches itself by its published port
 		reaches(t, nby, proto, at(a.Underlay, 8001), own)
 		reaches(t, nby, proto, at(a.Underlay, 8002), own)
 		reaches(t, nfar, proto, at(a.Underlay, 8001), b.Underlay.String())
 	}
 	cannotReach(t, l.outside, "tcp", at(a.Underlay, 8003))
-	cannotReach(t, nby, "tcp", at(near.Addr4, 80)) // published is not granted
+	cannotReach(t, nby, "tcp", at(near.Addr4, 80)) // a published port permits nothing else
 	cannotReach(t, nby, "tcp", at(far.Addr4, 80))
 	cannotReach(t, nby, "tcp", at(loopback, 8003))
 	cannotReach(t, nby, "tcp", at(Gateway4, 8001))
 }
 
-// A client that never pauses follows a published port to its new target.
-func TestRepublishedUDP(t *testing.T) {
+// The datagrams of a client that never pauses follow a published port to its new target.
+func TestUDPFollowsARepublishedPort(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, 1)
 	h := l.hosts[0]
@@ -74,16 +74,16 @@ func TestRepublishedUDP(t *testing.T) {
 	h.set()
 	must(t, h.overlay.Detach(t.Context(), first.ID))
 	if _, err = echo(conn, time.Second); err != nil {
-		t.Error("the old target still gets the client's packets")
+		t.Error("the client gets no answer: its datagrams still go to the old target")
 	}
 }
 
-// With something else on port 53, containers find the DNS server all the same.
-func TestDNSRedirect(t *testing.T) {
+// If another program has port 53, containers still reach the DNS server there.
+func TestDNSIsRedirectedToItsPort(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, 1)
 	h := l.hosts[0]
-	h.config.Publish = []Publish{{HostPort: 53, Proto: "udp", To: h.endpoint(6).Addr4, Port: 53}} // takes nothing from it
+	h.config.Publish = []Publish{{HostPort: 53, Proto: "udp", To: h.endpoint(6).Addr4, Port: 53}} // a published port 53 must not take the queries
 	h.set()
 	e := h.endpoint(5)
 	box := h.run(e)

@@ -2,7 +2,8 @@ package overlay
 
 import "testing"
 
-func TestTwoHosts(t *testing.T) {
+// Containers reach each other across two hosts as far as Allow permits it, and hosts reach all.
+func TestContainersOfTwoHostsReachWhatIsAllowed(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, 2)
 	a, b := l.hosts[0], l.hosts[1]
@@ -16,10 +17,10 @@ func TestTwoHosts(t *testing.T) {
 	}
 	a.set()
 	b.set()
-	for _, ns := range []string{":80", ":81"} {
-		listen(t, na, ns)
-		listen(t, nb, ns)
-		listen(t, nc, ns)
+	for _, port := range []string{":80", ":81"} {
+		listen(t, na, port)
+		listen(t, nb, port)
+		listen(t, nc, port)
 	}
 	for _, network := range []string{"tcp", "udp"} {
 		reaches(t, na, network, at(eb.Addr4, 80), ea.Addr4.String())

@@ -15,7 +15,7 @@ import (
 	"github.com/vishvananda/netns"
 )
 
-// pair is two hosts with a container each, the first of which may ask the second.
+// pair returns two hosts with a container each. The first container may reach the second.
 func pair(t *testing.T) (a, b *labHost, box netns.NsHandle, target Endpoint, l *lab) {
 	t.Helper()
 	l = newLab(t, 2)
@@ -32,8 +32,8 @@ func pair(t *testing.T) (a, b *labHost, box netns.NsHandle, target Endpoint, l *
 	return a, b, box, target, l
 }
 
-// Connections of all kinds live through repeats, through a new Overlay that
-// adopts what stands, and through losing the very permission they began with.
+// Connections of all kinds survive repeated Sets, a new Overlay that adopts the kernel's state,
+// and the loss of the permission that they began with.
 func TestConnectionsOutliveSet(t *testing.T) {
 	t.Parallel()
 	a, b, box, target, l := pair(t)
@@ -60,7 +60,7 @@ func TestConnectionsOutliveSet(t *testing.T) {
 	for range 3 {
 		a.set()
 		b.set()
-		alive("a repeat")
+		alive("a repeated Set")
 	}
 	for range 3 {
 		a.restart()
@@ -70,19 +70,19 @@ func TestConnectionsOutliveSet(t *testing.T) {
 		alive("a restart")
 	}
 	if got := linkIndex(t, a.ns, Device); got != device {
-		t.Error("the VXLAN device was replaced")
+		t.Error("the VXLAN device was replaced, want the same one")
 	}
 	b.config.Allow, a.config.Publish = nil, nil
-	a.restart() // with a catalog that is yet to fill
+	a.restart() // as when the catalog of a restarted linker is still empty
 	b.restart()
 	a.set()
 	b.set()
-	alive("the permission is gone")
+	alive("the permission was removed")
 	cannotReach(t, box, "tcp", at(target.Addr4, 80))
 }
 
-// A repeat changes nothing in the kernel.
-func TestRepeatsAreSilent(t *testing.T) {
+// A repeated Set changes nothing in the kernel.
+func TestRepeatedSetChangesNothing(t *testing.T) {
 	t.Parallel()
 	a, _, _, _, _ := pair(t)
 	gen := func() (g uint32) {
@@ -94,14 +94,15 @@ func TestRepeatsAreSilent(t *testing.T) {
 		a.set()
 	}
 	if after := gen(); after != before {
-		t.Errorf("nftables changed: generation %d, then %d", before, after)
+		t.Errorf("a repeated Set changed nftables: its generation was %d and is %d", before, after)
 	}
 	if got := changes(); len(got) > 0 {
-		t.Errorf("rtnetlink changed: %v", got)
+		t.Errorf("a repeated Set changed links, addresses or routes: %v", got)
 	}
 }
 
-// watchKernel collects changes of links, addresses and routes until asked.
+// watchKernel collects changes of links, addresses and routes until the returned function is
+// called.
 func watchKernel(t *testing.T, ns netns.NsHandle) func() []string {
 	t.Helper()
 	done := make(chan struct{})
@@ -110,7 +111,7 @@ func watchKernel(t *testing.T, ns netns.NsHandle) func() []string {
 	must(t, netlink.AddrSubscribeAt(ns, addrs, done))
 	must(t, netlink.LinkSubscribeAt(ns, links, done))
 	return func() (seen []string) {
-		// A change of the test's own marks the end of each stream.
+		// One more change by the test marks the end of each stream.
 		enter(t, ns, func() {
 			addAddr(t, "lo", netip.MustParsePrefix("127.9.9.9/32"))
 			link, err := netlink.LinkByName("lo")
@@ -140,8 +141,8 @@ func watchKernel(t *testing.T, ns netns.NsHandle) func() []string {
 	}
 }
 
-// Whatever is broken by hand, the next Set mends.
-func TestSetMendsWhatIsBroken(t *testing.T) {
+// Set repairs everything that somebody has broken by hand.
+func TestSetRepairsEverything(t *testing.T) {
 	t.Parallel()
 	a, b, box, target, l := pair(t)
 	for _, breakage := range breakages(a, b) {
@@ -150,14 +151,14 @@ func TestSetMendsWhatIsBroken(t *testing.T) {
 		b.set()
 		for _, target := range []string{at(target.Addr4, 80), at(target.Addr6, 80)} {
 			if _, err := ask(t, box, "tcp", target, 2*time.Second); err != nil {
-				t.Errorf("after %q: %s: %v", breakage.command, target, err)
+				t.Errorf("after %q and Set: cannot reach %s: %v", breakage.command, target, err)
 			}
 		}
 		if _, err := ask(t, l.outside, "tcp", at(a.Underlay, 8001), 2*time.Second); err != nil {
-			t.Errorf("after %q: published port: %v", breakage.command, err)
+			t.Errorf("after %q and Set: cannot reach the published port: %v", breakage.command, err)
 		}
 		if mtu := linkMTU(t, a.ns, Device); mtu != 1450 {
-			t.Errorf("after %q: MTU %d", breakage.command, mtu)
+			t.Errorf("after %q and Set: the VXLAN device has MTU %d, want 1450", breakage.command, mtu)
 		}
 	}
 	cannotReach(t, box, "tcp", at(b.Overlay4, 80))
@@ -199,8 +200,8 @@ func breakages(a, b *labHost) []breakage {
 	}
 }
 
-// A peer that leaves takes its entries along, and nobody else's.
-func TestPeerRemoval(t *testing.T) {
+// When a peer leaves, its entries are removed, and no others.
+func TestEntriesOfAPeerLeaveWithIt(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, 3)
 	a := l.hosts[0]
@@ -218,7 +219,7 @@ func TestPeerRemoval(t *testing.T) {
 	reaches(t, a.ns, "tcp", at(c.Addr4, 80), a.Overlay4.String())
 	for _, command := range []string{"ip route", "ip -6 route", "ip neigh show dev tombolo0", "bridge fdb", "nft list set inet tombolo members4"} {
 		if out := runIn(t, a.ns, command); bytes.Contains(out, []byte("100.64.2.")) || bytes.Contains(out, []byte("0:2::")) || bytes.Contains(out, []byte("198.18.0.12")) {
-			t.Errorf("%s: %s", command, out)
+			t.Errorf("%s still lists the peer that left: %s", command, out)
 		}
 	}
 }
@@ -233,17 +234,17 @@ func TestClearLeavesNothing(t *testing.T) {
 		}
 		return out
 	}
-	waitFor(t, func() bool { return strings.Contains(string(runIn(t, h.ns, "ip -br link show eth0")), " UP ") })
+	waitFor(t, "eth0 was up", func() bool { return strings.Contains(string(runIn(t, h.ns, "ip -br link show eth0")), " UP ") })
 	before := list()
 	h.set()
 	h.run(h.endpoint(5))
 	must(t, h.overlay.Clear(t.Context()))
-	must(t, h.overlay.Clear(t.Context())) // a repeat is harmless
+	must(t, h.overlay.Clear(t.Context())) // to clear again is harmless
 	if diff := cmp.Diff(before, list()); diff != "" {
-		t.Error(diff)
+		t.Errorf("the kernel before Set and after Clear (-before +after):\n%s", diff)
 	}
 	if _, err := h.overlay.Attach(t.Context(), h.endpoint(5)); !errors.Is(err, ErrNotSet) {
-		t.Errorf("attach after clear: %v", err)
+		t.Errorf("Attach after Clear = %v, want %v", err, ErrNotSet)
 	}
 }
 

@@ -9,9 +9,9 @@ import (
 	"go.uber.org/goleak"
 )
 
-// What another tool flushes comes back by itself. Not parallel: it looks for
-// goroutines that stay.
-func TestRunMendsAtOnce(t *testing.T) {
+// Run restores what another tool flushes. The test is not parallel because it checks that no
+// goroutine stays.
+func TestRunRepairsAtOnce(t *testing.T) {
 	h := newLab(t, 1).hosts[0]
 	h.set()
 	runIn(t, h.ns, "iptables -N DOCKER-USER")
@@ -22,7 +22,7 @@ func TestRunMendsAtOnce(t *testing.T) {
 	for _, damage := range []string{"nft flush ruleset; iptables -N DOCKER-USER", "nft flush chain inet tombolo source", "iptables -F DOCKER-USER"} {
 		for range 2 {
 			runIn(t, h.ns, damage)
-			waitFor(t, func() bool { return whole(t, h.ns) })
+			waitFor(t, "Run repaired the damage of "+damage, func() bool { return whole(t, h.ns) })
 		}
 	}
 	cancel()
@@ -30,23 +30,24 @@ func TestRunMendsAtOnce(t *testing.T) {
 	goleak.VerifyNone(t, leak)
 }
 
-// What cannot be mended is told, and that it could be.
-func TestMendingIsTold(t *testing.T) {
+// The caller learns of a failed repair, and of the next successful one.
+func TestRepairsAreReported(t *testing.T) {
 	t.Parallel()
 	h := newLab(t, 2).hosts[0]
 	h.set()
-	var told []error
-	h.overlay.repaired = func(err error) { told = append(told, err) }
-	h.overlay.repair(t.Context(), false) // nothing happened
+	var reported []error
+	h.overlay.repaired = func(err error) { reported = append(reported, err) }
+	h.overlay.repair(t.Context(), false) // nothing has changed, so nothing is reported
 	runIn(t, h.ns, "ip route del 100.64.2.0/24; ip route add 100.64.2.0/24 dev eth0")
 	h.overlay.repair(t.Context(), true)
 	runIn(t, h.ns, "ip route del 100.64.2.0/24")
 	h.overlay.repair(t.Context(), true)
-	if len(told) != 2 || told[0] == nil || !strings.Contains(told[0].Error(), "100.64.2.0/24") || told[1] != nil {
-		t.Errorf("told %v", told)
+	if len(reported) != 2 || reported[0] == nil || !strings.Contains(reported[0].Error(), "100.64.2.0/24") || reported[1] != nil {
+		t.Errorf("reported %v, want an error about 100.64.2.0/24, then nil", reported)
 	}
 }
 
+// whole reports whether our table and our rules in DOCKER-USER exist.
 func whole(t *testing.T, ns netns.NsHandle) bool {
 	t.Helper()
 	table := string(runIn(t, ns, "nft list ruleset"))

@@ -7,9 +7,9 @@ import (
 	"testing"
 )
 
-// A change of policy alone looks at nothing else, as it comes with every container;
-// a repeat does, and so does the change after a Detach that was never told of.
-func TestSetLooksNoFurtherThanNeeded(t *testing.T) {
+// A change of policy alone, which every container causes, does not check the routes. A repeated
+// Set does, and so does one with an endpoint that was detached.
+func TestAChangeOfPolicyDoesNotCheckRoutes(t *testing.T) {
 	t.Parallel()
 	h := newLab(t, 1).hosts[0]
 	h.set()
@@ -23,39 +23,39 @@ func TestSetLooksNoFurtherThanNeeded(t *testing.T) {
 	h.config.Allow = []Allow{{From: netip.MustParseAddr("100.64.9.9"), To: e.Addr4}}
 	h.set()
 	if routed() {
-		t.Error("a change of policy looked at the routes")
+		t.Error("Set restored a route although only the policy had changed")
 	}
 	if got := string(runIn(t, h.ns, "nft list set inet tombolo pairs4")); !strings.Contains(got, "100.64.9.9") {
-		t.Errorf("the policy is not set: %s", got)
+		t.Errorf("the new permission is not in the set pairs4: %s", got)
 	}
 	h.set()
 	if !routed() {
-		t.Error("a repeated Set did not mend the routes")
+		t.Error("a repeated Set did not restore the route")
 	}
 
 	second := h.endpoint(6)
 	h.run(second)
 	must(t, h.overlay.Detach(t.Context(), second.ID))
 	breaks()
-	h.set() // with second
+	h.set() // the Config still has the second endpoint
 	if !routed() {
-		t.Error("an endpoint that is not there was not looked for")
+		t.Error("Set with a detached endpoint did not restore the route")
 	}
 	h.config.Endpoints = h.config.Endpoints[:1]
 	breaks()
 	h.set()
 	if !routed() {
-		t.Error("an endpoint less was not looked for")
+		t.Error("Set with one endpoint less did not restore the route")
 	}
 	h.restart()
 	breaks()
 	h.set()
 	if !routed() {
-		t.Error("the first Set did not mend the routes")
+		t.Error("the first Set after a restart did not restore the route")
 	}
 }
 
-// The interface is out of sight when Detach returns, and its name free.
+// When Detach returns, nobody can find the interface any more, and its name is free.
 func TestDetachedInterfaceIsGone(t *testing.T) {
 	t.Parallel()
 	h := newLab(t, 1).hosts[0]
@@ -65,16 +65,16 @@ func TestDetachedInterfaceIsGone(t *testing.T) {
 		box := h.run(e)
 		must(t, h.overlay.Detach(t.Context(), e.ID))
 		if got := string(runIn(t, h.ns, "ip -o link; ip route")); strings.Contains(got, HostSide(e.ID)) {
-			t.Errorf("still on the host: %s", got)
+			t.Errorf("the interface is still on the host: %s", got)
 		}
 		if got := string(runIn(t, box, "ip -o link")); strings.Contains(got, "eth0") {
-			t.Errorf("still in the container: %s", got)
+			t.Errorf("the interface is still in the container: %s", got)
 		}
 	}
 }
 
-// What another tool breaks while the table is being written is not taken for ours.
-func TestReplaceAmongOthersChanges(t *testing.T) {
+// Rules that another tool breaks while we write the table are not mistaken for our own.
+func TestRulesBrokenWhileTheyAreWrittenAreRepaired(t *testing.T) {
 	t.Parallel()
 	h := newLab(t, 1).hosts[0]
 	h.set()
@@ -91,7 +91,7 @@ func TestReplaceAmongOthersChanges(t *testing.T) {
 		<-broken
 		h.set()
 		if got := string(runIn(t, h.ns, "nft list chain inet tombolo source")); !strings.Contains(got, "goto source_container") {
-			t.Fatalf("broken rules are taken for ours: %s", got)
+			t.Fatalf("Set mistook the broken rules for ours and did not repair them: %s", got)
 		}
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/vishvananda/netns"
 )
 
-// replicas are the targets of a shared port; each answers with its own name.
+// replicas are the possible targets of a shared port. Each answers with the ID of its endpoint.
 type replicas struct {
 	*labHost
 	all []Endpoint
@@ -24,13 +24,13 @@ func newReplicas(h *labHost, n int) replicas {
 		r.all = append(r.all, e)
 		box := h.run(e)
 		for _, addr := range []netip.Addr{e.Addr4, e.Addr6} {
-			name(h.t, box, at(addr, 80), e.ID)
+			serveName(h.t, box, at(addr, 80), e.ID)
 		}
 	}
 	return r
 }
 
-// publish makes some of the replicas the targets of the ports.
+// publish makes some of the replicas the targets of the published ports.
 func (r replicas) publish(some ...Endpoint) {
 	r.t.Helper()
 	r.config.Publish = nil
@@ -46,8 +46,8 @@ func (r replicas) publish(some ...Endpoint) {
 	r.set()
 }
 
-// name answers everything with name, on TCP and UDP.
-func name(t testing.TB, ns netns.NsHandle, addr, name string) {
+// serveName answers everything with name, on TCP and UDP.
+func serveName(t testing.TB, ns netns.NsHandle, addr, name string) {
 	t.Helper()
 	enter(t, ns, func() {
 		tcp, err := net.Listen("tcp", addr)
@@ -84,22 +84,22 @@ func name(t testing.TB, ns netns.NsHandle, addr, name string) {
 	})
 }
 
-// draws makes 40 connections and counts who answered. That one of three gets none
-// of them happens once in ten million times.
+// draws makes 40 connections and counts the answers of each replica. The chance that one of three
+// gets no connection is one in ten million.
 func draws(t *testing.T, ns netns.NsHandle, network, addr string) map[string]int {
 	t.Helper()
 	got := map[string]int{}
 	for range 40 {
-		who, err := ask(t, ns, network, addr, 3*time.Second)
+		replica, err := ask(t, ns, network, addr, 3*time.Second)
 		if err != nil {
-			t.Fatalf("%s %s: %v", network, addr, err)
+			t.Fatalf("cannot reach %s %s: %v", network, addr, err)
 		}
-		got[who]++
+		got[replica]++
 	}
 	return got
 }
 
-func TestSharedPort(t *testing.T) {
+func TestASharedPortUsesAllReplicas(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, 2)
 	h, other := l.hosts[0], l.hosts[1]
@@ -112,8 +112,8 @@ func TestSharedPort(t *testing.T) {
 		name, network, addr string
 		from                netns.NsHandle
 	}{
-		{"stranger", "tcp", at(h.Underlay, 8001), l.outside},
-		{"stranger, UDP", "udp", at(h.Underlay, 8001), l.outside},
+		{"the outside", "tcp", at(h.Underlay, 8001), l.outside},
+		{"the outside, UDP", "udp", at(h.Underlay, 8001), l.outside},
 		{"another host", "tcp", at(h.Underlay, 8001), other.ns},
 		{"the host", "tcp", at(h.Underlay, 8001), h.ns},
 		{"the host, loopback", "tcp", "127.0.0.1:8001", h.ns},
@@ -123,15 +123,15 @@ func TestSharedPort(t *testing.T) {
 		{"a container", "tcp", at(h.Underlay, 8001), bystander},
 	} {
 		if got := draws(t, tt.from, tt.network, tt.addr); len(got) != 3 {
-			t.Errorf("%s: answered by %v", tt.name, got)
+			t.Errorf("connections from %s were answered by %v, want all 3 replicas", tt.name, got)
 		}
 	}
 	cannotReach(t, l.outside, "tcp", at(h.Underlay, 8002))
-	cannotReach(t, bystander, "tcp", at(r.all[0].Addr4, 80)) // published is not granted
+	cannotReach(t, bystander, "tcp", at(r.all[0].Addr4, 80)) // a published port permits nothing else
 }
 
-// What is connected stays with its replica, for as long as that lives.
-func TestSharedPortLosesReplicas(t *testing.T) {
+// A connection stays with its replica as long as that exists.
+func TestASharedPortLosesReplicas(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, 1)
 	h := l.hosts[0]
@@ -142,35 +142,35 @@ func TestSharedPortLosesReplicas(t *testing.T) {
 	held := until(t, l.outside, "tcp", at(h.Underlay, 8001), out.ID)
 	flow := until(t, l.outside, "udp", at(h.Underlay, 8001), out.ID)
 
-	r.publish(r.all...) // one more
+	r.publish(r.all...) // now with one more
 	for _, conn := range []net.Conn{held, flow} {
-		if who, err := echo(conn, time.Second); who != out.ID {
-			t.Errorf("after another replica came, %s answers: %v", who, err)
+		if replica, err := echo(conn, time.Second); replica != out.ID {
+			t.Errorf("after another replica was added, %q answers (%v), want %q", replica, err, out.ID)
 		}
 	}
-	r.publish(r.all[0], r.all[2]) // as when it is unhealthy
-	if who, err := echo(held, time.Second); who != out.ID {
-		t.Errorf("the established connection is answered by %q: %v", who, err)
+	r.publish(r.all[0], r.all[2]) // as when the replica is unhealthy
+	if replica, err := echo(held, time.Second); replica != out.ID {
+		t.Errorf("on the established connection %q answers (%v), want %q", replica, err, out.ID)
 	}
-	if who, err := echo(flow, time.Second); who == out.ID || err != nil {
-		t.Errorf("datagrams still go to the replica that left: %q, %v", who, err)
+	if replica, err := echo(flow, time.Second); replica == out.ID || err != nil {
+		t.Errorf("datagrams are answered by %q (%v), want another replica than %q", replica, err, out.ID)
 	}
 	if got := draws(t, l.outside, "tcp", at(h.Underlay, 8001)); got[out.ID] != 0 || len(got) != 2 {
-		t.Errorf("answered by %v", got)
+		t.Errorf("new connections were answered by %v, want the other 2 replicas", got)
 	}
 	r.publish(r.all[0])
 	must(t, h.overlay.Detach(t.Context(), r.all[2].ID))
 	must(t, h.overlay.Detach(t.Context(), out.ID))
 	if got := draws(t, l.outside, "tcp", at(h.Underlay, 8001)); got[r.all[0].ID] != 40 {
-		t.Errorf("answered by %v", got)
+		t.Errorf("new connections were answered by %v, want the last replica", got)
 	}
-	if who, err := echo(held, patience); err == nil {
-		t.Errorf("%q answers for the replica that is gone", who)
+	if replica, err := echo(held, patience); err == nil {
+		t.Errorf("%q answers on the connection of the detached replica", replica)
 	}
 }
 
-// A restarted linker finds the shared ports as it left them, and mends them.
-func TestSharedPortRestart(t *testing.T) {
+// A restarted linker adopts the shared ports and repairs them.
+func TestSharedPortsSurviveARestart(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, 1)
 	h := l.hosts[0]
@@ -181,34 +181,34 @@ func TestSharedPortRestart(t *testing.T) {
 		must(t, runNft(t.Context(), "delete element inet tombolo share_any4 { tcp . 8001 . 0, tcp . 8001 . 1 }"))
 	})
 	foreign := h.overlay.table.foreignChanges
-	h.set() // reads the sets back
+	h.set() // this reads the sets from the kernel
 	if again := h.overlay.table.foreignChanges; again != foreign+1 {
-		t.Errorf("the table was replaced: %d changes noticed, then %d", foreign, again)
+		t.Errorf("Set noticed %d changes by others, want 1 and no replaced table", again-foreign)
 	}
 	if got := draws(t, l.outside, "tcp", at(h.Underlay, 8001)); len(got) != 2 {
-		t.Errorf("answered by %v", got)
+		t.Errorf("connections were answered by %v, want both replicas", got)
 	}
 	h.restart()
 	h.set()
 	if got := draws(t, l.outside, "tcp", at(h.Underlay, 8001)); len(got) != 2 {
-		t.Errorf("after a restart: answered by %v", got)
+		t.Errorf("after a restart connections were answered by %v, want both replicas", got)
 	}
 }
 
-// until connects until one replica answers, and leaves that connection open.
-func until(t *testing.T, ns netns.NsHandle, network, addr, who string) net.Conn {
+// until makes connections until the given replica answers one, and returns that one.
+func until(t *testing.T, ns netns.NsHandle, network, addr, replica string) net.Conn {
 	t.Helper()
 	for range 200 {
 		conn, err := dial(t, ns, network, addr, time.Second)
 		must(t, err)
 		got, err := echo(conn, time.Second)
 		must(t, err)
-		if got == who {
+		if got == replica {
 			t.Cleanup(func() { conn.Close() })
 			return conn
 		}
 		conn.Close()
 	}
-	t.Fatalf("%s never answered", who)
+	t.Fatalf("%s did not answer any of 200 connections", replica)
 	return nil
 }

@@ -10,9 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What the kernel holds is what was wanted, whichever way it got there: the text
-// for the whole, messages for small differences, the whole again for large ones.
-func TestKernelHoldsWhatWasWanted(t *testing.T) {
+// The kernel has the wanted sets, whether nft wrote the whole table, netlink messages changed
+// single elements, or nft replaced the table because too many elements changed.
+func TestTheKernelHasTheWantedSets(t *testing.T) {
 	t.Parallel()
 	full, empty := goldenConfig().unmapped(), goldenConfig()
 	empty.Peers, empty.Endpoints, empty.Allow, empty.Publish, empty.Blocked = nil, nil, nil, nil, nil
@@ -31,37 +31,37 @@ func TestKernelHoldsWhatWasWanted(t *testing.T) {
 			have, err := setContents()
 			must(t, err)
 			if diff := cmp.Diff(want.sets, have); diff != "" || !changed {
-				t.Errorf("step %d, changed %t: %s", i, changed, diff)
+				t.Errorf("step %d: apply reports changed = %t, want true; sets in the kernel (-want +got):\n%s", i, changed, diff)
 			}
 			if changed, err := table.apply(t.Context(), want); changed || err != nil {
-				t.Errorf("step %d: the repeat changed something, or failed: %v", i, err)
+				t.Errorf("step %d: a repeated apply = %t, %v, want no change and no error", i, changed, err)
 			}
 		})
 	}
 }
 
-// A kernel without VXLAN is in test/vm.
-func TestCheckVXLANMakesNothing(t *testing.T) {
+// The test of a kernel without VXLAN is in test/vm.
+func TestCheckVXLANCreatesNoDevice(t *testing.T) {
 	t.Parallel()
 	ns := newNamespace(t)
 	for range 2 {
 		enter(t, ns, func() { must(t, CheckVXLAN()) })
 		if links := string(runIn(t, ns, "ip -br link")); strings.Contains(links, Device) {
-			t.Fatal(links)
+			t.Fatalf("CheckVXLAN left a device: %s", links)
 		}
 	}
 }
 
-func TestDeviceError(t *testing.T) {
+func TestDeviceErrorsAreClassified(t *testing.T) {
 	want := &netlink.Vxlan{VxlanId: DefaultVNI, Port: DefaultPort}
 	for _, c := range []struct{ cause, is error }{
 		{unix.EOPNOTSUPP, ErrNoVXLAN}, {unix.EEXIST, ErrPortInUse}, {unix.EADDRINUSE, ErrPortInUse}, {unix.EPERM, unix.EPERM},
 	} {
 		if err := deviceError(c.cause, want); !errors.Is(err, c.is) || !errors.Is(err, c.cause) {
-			t.Errorf("%v: %v", c.cause, err)
+			t.Errorf("deviceError(%v) = %v, want it to be %v", c.cause, err, c.is)
 		}
 	}
 	if err := deviceError(nil, want); err != nil {
-		t.Error(err)
+		t.Errorf("deviceError(nil) = %v", err)
 	}
 }
