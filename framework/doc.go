@@ -1,20 +1,28 @@
 // Package framework is the scheduler: it makes a cluster run the apps that it was
 // given.
 //
-//	   commands (api)     catalogs (linkers)    events (master)   timers
-//	         └──────────────────┴───────┬──────────────┴────────────┘
-//	                                    ▼
-//	                  ┌── one goroutine: take what came ──┐
-//	                  │   deploy.Next: launch, kill, wait │
-//	                  │   place.Place: who goes where     │
-//	                  │   store.Commit                    │
-//	                  └── then, and only then: ───────────┘
-//	       ┌──────────────────┬─────────┴─────────┬──────────────────┐
-//	       ▼                  ▼                   ▼                  ▼
-//	calls (courier)   app records (couriers)   replies          api.Snapshot
+// One goroutine, Framework.loop, owns all state. The others bring it work through a
+// queue of functions, or take work from it through queues of their own:
 //
-// It owns what is wanted and what is known of tasks, and writes both ahead of what
-// follows from them: a task is stored before its ACCEPT, an update before its
-// acknowledgement. It never touches a host: containers are the agents' business,
-// addresses and names the linkers'.
+//	 API requests    linkerConn.watch   Framework.subscribe   updater.lastLines
+//	 PutApp, ...     catalogs           events of the master  output of ended tasks
+//	      └───────────────┴────────┬─────────┴──────────────────────┘
+//	                               ▼ wake.Queue[func()]                   timer
+//	┌─────────────────── Framework.loop ───────────────────┐                │
+//	│ 1 run the queued functions: they change the model    │◀───────────────┘
+//	│ 2 decide: deploy.Next says what to launch and kill,  │
+//	│   place.Place where; offers.Book, reconciler and     │
+//	│   appRecords say what to tell the master and linkers │
+//	│ 3 store.Commit makes it durable                      │
+//	│ 4 publish the api.Snapshot                           │
+//	│ 5 only now let the outbox go                         │
+//	└──────┬────────────────────┬────────────────────┬─────┘
+//	       ▼                    ▼                    ▼
+//	callQueue.run        linkerConn.deliver    replies to API requests
+//	calls to the master  app records
+//
+// The order makes it crash-safe: a task is stored before its ACCEPT is sent, an update
+// before its acknowledgement. The package never touches a host: agents run containers,
+// linkers hand out addresses and names. Start reading at Framework.decide; the state is
+// in model.
 package framework

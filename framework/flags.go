@@ -10,7 +10,7 @@ import (
 	"tombolo/framework/app"
 )
 
-// flags collects flags of `docker run`.
+// flags are flags of `docker run`.
 type flags struct{ list []mesos.Parameter }
 
 func (p *flags) add(name, value string) {
@@ -21,34 +21,34 @@ func (p *flags) has(name string) bool {
 	return slices.ContainsFunc(p.list, func(f mesos.Parameter) bool { return f.Key == name })
 }
 
-func (p *flags) all(list []app.Flag) {
+func (p *flags) addAll(list []app.Flag) {
 	for _, flag := range list {
 		p.add(flag.Name, flag.Value)
 	}
 }
 
-// leastReservation is the least that Docker takes for memory-reservation.
+// leastReservation is the smallest memory-reservation that Docker accepts.
 const leastReservation = 6 << 20
 
-// cfsPeriod is the kernel's own, in microseconds, leastQuota the least that Docker
-// takes of it.
+// The period of the kernel's CPU scheduler and the smallest quota of it that Docker
+// accepts, in microseconds.
 const (
 	cfsPeriod  = 100_000
 	leastQuota = 1_000
 )
 
-// limits says what the kernel enforces. Mesos turns the memory that is reserved
-// into a limit, and on agents with --cgroups_enable_cfs the CPUs too; a service
-// that names no limit gets none. What it reserves is what the kernel leaves it when
-// memory is short, as with Compose. Docker has --cpus for the same as --cpu-quota, and
-// refuses the two together, so the word is Mesos'.
+// limits adds the limits that the kernel enforces. Mesos turns reserved memory into a
+// limit, and on agents with --cgroups_enable_cfs reserved CPUs too; a service without
+// limits gets none here. Its reserved memory becomes a soft limit, for when the host is
+// short of memory, as with Compose. CPUs are limited with --cpu-quota, as Mesos does,
+// because Docker refuses it together with --cpus.
 func (p *flags) limits(r app.Resources) {
 	p.add("memory", strconv.FormatInt(r.MemLimit, 10))
 	if r.MemBytes >= leastReservation {
 		p.add("memory-reservation", strconv.FormatInt(r.MemBytes, 10))
 	}
 	if p.has("cpu-quota") {
-		return // the file's own
+		return // set by the file
 	}
 	quota := int64(math.Round(r.CPULimit * cfsPeriod))
 	if r.CPULimit > 0 {

@@ -4,101 +4,76 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
-	"sync"
 	"time"
 
+	mesos "github.com/mesos/mesos-go/api/v1/lib"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
 	"golang.org/x/sync/errgroup"
 
-	"tombolo/framework/api"
-	"tombolo/framework/app"
-	"tombolo/framework/deploy"
 	mesosclient "tombolo/framework/mesos"
-	"tombolo/framework/store"
+	"tombolo/framework/offers"
 	"tombolo/linker/record"
+
+	"tombolo/internal/wake"
 )
 
-// Framework schedules apps. All fields but those under mu and the inbox belong to
-// the goroutine of Run.
+// Framework schedules apps. All fields but queue and board belong to the goroutine of
+// loop.
 type Framework struct {
-	Config
-	inbox   *inbox
-	courier *courier
-
-	id        string // given by the master; "" before that
-	leader    string // the master's address, as it says
-	connected bool
-	epoch     uint64 // of app records
-	revision  uint64
-	floors    map[string]uint64 // by app: generations of forgotten slots end there
-
-	apps    map[string]*deployment
-	tasks   map[string]*task
-	pins    map[string]string // volume -> host
-	hosts   map[string]*host
-	offers  map[string]*offer
-	linkers map[string]*watcher
-	graves  map[string]record.Record // tombstones of removed apps
-	seq     uint64                   // of the last app record made
-
-	market    market
-	reconcile reconciliation
-
-	batch   store.Batch
-	after   []func()                    // once the batch is durable
-	wake    time.Time                   // when to look again though nothing came
-	spawn   func(func(context.Context)) // starts what Run waits for
-	stopped error                       // why Run ends
-
-	mu       sync.Mutex
-	snapshot *api.Snapshot
-	changed  chan struct{}
-}
-
-// deployment is an app and what is known of it.
-type deployment struct {
-	store.App
-	specs  map[string]string
-	slots  map[deploy.SlotID]store.Slot
-	plan   deploy.Plan
-	refuse map[deploy.SlotID]string // why a launch has found no host yet
-	stuck  map[deploy.SlotID]time.Time
-	shown  map[deploy.SlotID]shown
-	record record.Record
-	sent   []byte // what record says
+	config     Config
+	queue      *wake.Queue[func()] // work for loop
+	out        *outbox
+	model      *model
+	linkers    linkers
+	offers     *offers.Book
+	records    *appRecords
+	reconciler reconciler
+	planner    *planner
+	updater    *updater
+	reporter   *reporter
+	board      *board
 }
 
 // New returns a framework that does nothing before Run.
 func New(config Config) *Framework {
+	config = config.withDefaults()
 	f := &Framework{
-		Config: config.withDefaults(), inbox: newInbox(),
-		apps: map[string]*deployment{}, tasks: map[string]*task{}, pins: map[string]string{},
-		hosts: map[string]*host{}, offers: map[string]*offer{}, linkers: map[string]*watcher{},
-		graves: map[string]record.Record{}, changed: make(chan struct{}),
+		config: config, queue: wake.NewQueue[func()](), model: newModel(),
+		linkers: linkers{}, offers: &offers.Book{}, records: newAppRecords(),
 	}
-	f.courier = newCourier(f)
-	f.snapshot = &api.Snapshot{Info: f.Config.Info, Apps: map[string]api.Status{}, Spec: map[string]app.App{}}
+	f.out = &outbox{calls: newCallQueue(config.Master, config.Log, f.reconcileSoon)}
+	events := linkerEvents{queue: f.queue, catalog: f.catalogChanged, stale: f.recordOutdated}
+	for name, l := range config.Linkers {
+		f.linkers[name] = newLinkerConn(name, l, events, config.Log)
+		f.model.host(name)
+	}
+	f.planner = &planner{
+		model: f.model, linkers: f.linkers, offers: f.offers, out: f.out, resolver: config.Resolver, log: config.Log,
+	}
+	f.updater = &updater{model: f.model, linkers: f.linkers, out: f.out, queue: f.queue, log: config.Log}
+	f.reporter = &reporter{model: f.model, linkers: f.linkers, out: f.out, info: config.Info}
+	f.board = newBoard(config.Info)
 	return f
 }
 
-// Run loads the store, subscribes and schedules until ctx ends. It returns nil
-// then, and an error when the store fails or another framework took our place.
+// Run loads the store, subscribes and schedules until ctx ends, and then returns nil. It
+// returns an error when the store fails, or when the masters refuse the framework or
+// another one has subscribed in its place.
 func (f *Framework) Run(ctx context.Context) error {
 	if err := f.load(); err != nil {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	f.spawn = func(fn func(context.Context)) {
+	spawn := func(fn func(context.Context)) {
 		group.Go(func() error { fn(ctx); return nil })
 	}
+	f.updater.spawn = spawn
 	group.Go(func() error { return f.loop(ctx) })
-	group.Go(func() error { return f.courier.run(ctx) })
 	group.Go(func() error { return f.subscribe(ctx) })
-	for _, w := range f.linkers {
-		group.Go(func() error { return w.watch(ctx) })
-		group.Go(func() error { return w.hand(ctx) })
+	spawn(f.out.calls.run)
+	for _, c := range f.linkers {
+		spawn(c.watch)
+		spawn(c.deliver)
 	}
 	if err := group.Wait(); err != nil && !errors.Is(err, context.Canceled) {
 		return err
@@ -106,67 +81,45 @@ func (f *Framework) Run(ctx context.Context) error {
 	return nil
 }
 
-// subscribe keeps the subscription, as a new framework where the old is removed.
+func (f *Framework) load() error {
+	state, err := f.config.Store.Load()
+	if err != nil {
+		return err
+	}
+	f.model.load(state)
+	f.records.owner, f.records.epoch = state.FrameworkID, max(state.Epoch+1, uint64(time.Now().Unix()))
+	f.model.batch.SetEpoch(f.records.epoch)
+	f.config.Master.SetFrameworkID(state.FrameworkID)
+	return nil
+}
+
+// subscribe keeps the framework subscribed. If the master has removed it, it subscribes
+// again as a new one.
 func (f *Framework) subscribe(ctx context.Context) error {
 	for {
-		err := f.Master.Run(ctx, func(e scheduler.Event) { f.inbox.put(func() { f.event(e) }) })
+		err := f.config.Master.Run(ctx, func(e scheduler.Event) { f.queue.Put(func() { f.event(e) }) })
 		if err == nil || ctx.Err() != nil {
 			return nil
 		}
 		if !errors.Is(err, mesosclient.ErrRemoved) {
 			return fmt.Errorf("master: %w", err)
 		}
-		forgotten := make(chan struct{})
-		f.inbox.put(func() {
-			f.removed()
-			f.then(func() { close(forgotten) })
+		stored := make(chan struct{})
+		f.queue.Put(func() {
+			f.frameworkRemoved()
+			f.out.then(func() { close(stored) })
 		})
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-forgotten:
-			f.Master.SetFrameworkID("")
+		case <-stored:
+			f.config.Master.SetFrameworkID("")
 		}
 	}
 }
 
-func (f *Framework) load() error {
-	state, err := f.Store.Load()
-	if err != nil {
-		return err
-	}
-	f.id, f.revision, f.floors, f.pins = state.FrameworkID, state.Revision, state.Floors, state.Pins
-	f.epoch = max(state.Epoch+1, uint64(time.Now().Unix()))
-	f.batch.SetEpoch(f.epoch)
-	f.Master.SetFrameworkID(f.id)
-	for name, a := range state.Apps {
-		f.apps[name] = newDeployment(a)
-	}
-	for key, slot := range state.Slots {
-		if d := f.apps[key.App]; d != nil {
-			d.slots[deploy.SlotID{Service: key.Service, Slot: key.Slot}] = slot
-		}
-	}
-	for id, t := range state.Tasks {
-		f.tasks[id] = &task{Task: t}
-	}
-	for _, name := range slices.Sorted(maps.Keys(f.Config.Linkers)) {
-		f.linkers[name] = newWatcher(name, f)
-		f.host(name)
-	}
-	return nil
-}
-
-func newDeployment(a store.App) *deployment {
-	return &deployment{
-		App: a, specs: deploy.Specs(a.App),
-		slots: map[deploy.SlotID]store.Slot{}, refuse: map[deploy.SlotID]string{},
-		stuck: map[deploy.SlotID]time.Time{}, shown: map[deploy.SlotID]shown{},
-	}
-}
-
-// loop is the goroutine that owns everything: it takes what came, decides, makes
-// it durable, and only then lets it out.
+// loop takes queued work, decides, makes the decisions durable, and only then lets their
+// effects happen.
 func (f *Framework) loop(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -174,46 +127,175 @@ func (f *Framework) loop(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-f.inbox.ready:
+		case <-f.queue.Ready():
 		case <-timer.C:
 		}
-		for _, fn := range f.inbox.take() {
+		for _, fn := range f.queue.Take() {
 			fn()
 		}
-		if f.stopped != nil {
-			return f.stopped
-		}
-		f.wake = time.Time{}
 		f.decide(time.Now())
-		if err := f.Store.Commit(&f.batch); err != nil {
+		if err := f.config.Store.Commit(&f.model.batch); err != nil {
 			return err
 		}
-		f.publish(time.Now()) // before the replies: who gets one finds what it is about
-		for _, fn := range f.after {
-			fn()
+		// A caller that gets a reply must find its effect in the snapshot.
+		f.board.publish(f.reporter.snapshot(time.Now()))
+		f.out.flush()
+		timer.Reset(f.out.untilWake())
+	}
+}
+
+// decide brings the model up to date and says what follows from it.
+func (f *Framework) decide(now time.Time) {
+	f.out.wake = time.Time{}
+	f.out.wakeAt(f.model.observe(f.linkers, now))
+	f.updater.dropReplaced(now)
+	tasks := f.model.tasksByApp()
+	for _, name := range f.planner.plan(tasks, now) {
+		f.config.Log.Info("app removed", "app", name)
+		f.deliver(f.records.remove(name))
+	}
+	if f.model.connected {
+		due, next := f.reconciler.due(f.model.tasks, now)
+		for _, call := range due {
+			f.out.call(call)
 		}
-		f.after = nil
-		timer.Reset(f.sleep())
+		f.out.wakeAt(next)
+	}
+	if len(f.linkers) == 0 {
+		return
+	}
+	var contents []*record.App
+	for _, d := range sorted(f.model.apps) {
+		contents = append(contents, appRecord(d, tasks[d.Wanted.Name]))
+	}
+	f.deliver(f.records.update(contents)...)
+}
+
+// deliver sends app records to linkers once all decisions so far are stored.
+func (f *Framework) deliver(records ...record.Record) {
+	for _, rec := range records {
+		f.out.then(func() { f.linkers.put(rec) })
 	}
 }
 
-// sleep is how long nothing needs to be done unless something comes.
-func (f *Framework) sleep() time.Duration {
-	if f.wake.IsZero() {
-		return time.Hour
-	}
-	return max(time.Until(f.wake), 0)
+// reconcileSoon asks the master for tasks of which nobody knows whether it has them. Any
+// goroutine may call it.
+func (f *Framework) reconcileSoon(tasks []string) {
+	f.queue.Put(func() { f.reconciler.reconcileSoon(tasks, time.Now()) })
 }
 
-// wakeAt asks for another decision at t at the latest.
-func (f *Framework) wakeAt(t time.Time) {
-	if f.wake.IsZero() || t.Before(f.wake) {
-		f.wake = t
+// Disconnected notes that the subscription is lost: offers are void, and nothing is
+// launched until there is another. The client of the masters calls it.
+func (f *Framework) Disconnected(err error) {
+	f.queue.Put(func() {
+		if f.model.connected {
+			f.config.Log.Warn("master lost", "err", err)
+		}
+		f.model.disconnected()
+		f.offers.Disconnected()
+	})
+}
+
+// event takes one event of the master.
+func (f *Framework) event(e scheduler.Event) {
+	switch e.GetType() {
+	case scheduler.Event_SUBSCRIBED:
+		f.subscribed(e.GetSubscribed())
+	case scheduler.Event_OFFERS:
+		for _, o := range e.GetOffers().GetOffers() {
+			f.offered(o, time.Now())
+		}
+	case scheduler.Event_RESCIND:
+		f.offers.Rescind(e.GetRescind().OfferID.Value)
+	case scheduler.Event_UPDATE:
+		status := e.GetUpdate().Status
+		f.reconciler.answered(status.TaskID.Value)
+		f.updater.update(status, time.Now())
+	case scheduler.Event_FAILURE:
+		if failure := e.GetFailure(); failure.ExecutorID == nil && failure.AgentID != nil {
+			f.agentLost(failure.AgentID.Value)
+		}
+	case scheduler.Event_INVERSE_OFFERS, scheduler.Event_RESCIND_INVERSE_OFFER:
+		f.config.Log.Debug("the master announces maintenance; tasks stay where they are")
 	}
 }
 
-// then does something once what was decided so far is durable.
-func (f *Framework) then(fn func()) { f.after = append(f.after, fn) }
+func (f *Framework) subscribed(s *scheduler.Event_Subscribed) {
+	if id := s.FrameworkID.GetValue(); id != f.model.frameworkID {
+		f.config.Log.Info("registered", "framework", id)
+		f.model.setFrameworkID(id)
+		f.records.setOwner(id)
+	}
+	f.model.subscribed(masterAddress(s.GetMasterInfo()))
+	f.offers.Subscribed()
+	f.reconciler.start(f.model.tasks, time.Now())
+	for _, c := range f.linkers.up() {
+		f.sweepRecords(c.snapshot)
+	}
+}
 
-// call makes a call to the master once what was decided so far is durable.
-func (f *Framework) call(c *scheduler.Call) { f.then(func() { f.courier.put(c) }) }
+// frameworkRemoved starts over as a new framework: the master has given up this one and
+// its agents end its tasks.
+func (f *Framework) frameworkRemoved() {
+	f.config.Log.Warn("the master has removed the framework; starting over as a new one", "framework", f.model.frameworkID)
+	f.model.setFrameworkID("")
+	f.records.owner = ""
+	f.model.disconnected()
+	f.offers.Disconnected()
+	f.updater.dropAll(time.Now())
+}
+
+func (f *Framework) offered(in mesos.Offer, now time.Time) {
+	o, actions, err := f.offers.Add(in, now)
+	f.out.do(actions)
+	if err != nil {
+		f.config.Log.Warn("offer declined: no linker can have the name of its host", "agent", in.AgentID.Value, "err", err)
+		return
+	}
+	if o.Reserved && !f.model.host(o.Host).reserves {
+		f.config.Log.Warn("resources that are reserved for a role are not used", "host", o.Host)
+	}
+	f.model.hostOffered(o, f.offers.Of(o.Host, o.Agent))
+}
+
+func (f *Framework) agentLost(agent string) {
+	for _, host := range f.model.agentLost(agent) {
+		f.config.Log.Warn("host lost", "host", host, "agent", agent)
+	}
+	f.offers.RemoveAgent(agent)
+}
+
+// catalogChanged takes a linker's new catalog.
+func (f *Framework) catalogChanged(c *linkerConn, cameUp bool) {
+	for name := range c.snapshot.Hosts {
+		f.model.host(name)
+	}
+	f.model.raiseFloors(c.snapshot.Endpoints)
+	if cameUp {
+		f.out.then(func() {
+			for _, rec := range f.records.all() {
+				c.put(rec)
+			}
+		})
+	}
+	f.sweepRecords(c.snapshot)
+}
+
+// sweepRecords removes records of apps that nobody wants from the catalogs. Only a
+// subscribed framework does, because otherwise another one may lead and want them.
+func (f *Framework) sweepRecords(s *record.Snapshot) {
+	if f.model.connected {
+		f.deliver(f.records.sweep(s.Owners, func(app string) bool { return f.model.apps[app] != nil })...)
+	}
+}
+
+// recordOutdated makes all records newer than those of a linker that refused rec.
+func (f *Framework) recordOutdated(rec record.Record) {
+	tombstones, raised := f.records.outdated(rec)
+	if !raised {
+		return
+	}
+	f.model.batch.SetEpoch(f.records.epoch)
+	f.config.Log.Warn("a linker has newer app records; raising the epoch past them", "app", rec.Name, "epoch", f.records.epoch)
+	f.deliver(tombstones...)
+}

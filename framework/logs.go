@@ -11,13 +11,15 @@ import (
 
 	"tombolo/framework/api"
 	linker "tombolo/linker/api"
+
+	"tombolo/internal/wake"
 )
 
-// Logs implements api.Logs: it copies what the linkers of the instances' hosts
-// show, and for an instance without a container its last task's last lines.
+// Logs implements api.Logs. It reads the output of instances from the linkers of their
+// hosts. Of an instance without a container it shows the last lines of its last task.
 func (f *Framework) Logs(ctx context.Context, name string, query api.LogQuery, fn func(api.LogLine) error) error {
 	group, ctx := errgroup.WithContext(ctx)
-	copies := &copier{f: f, query: query, fn: fn, seen: map[string]bool{}}
+	c := &logCopier{linkers: f.config.Linkers, board: f.board, query: query, fn: fn, begun: map[string]bool{}}
 	for first := true; ; first = false {
 		snapshot, changed := f.Snapshot()
 		status, ok := snapshot.Apps[name]
@@ -26,7 +28,7 @@ func (f *Framework) Logs(ctx context.Context, name string, query api.LogQuery, f
 		}
 		for _, i := range status.Instances {
 			if (query.Service == "" || query.Service == i.Service) && (query.Slot == 0 || query.Slot == i.Slot) {
-				copies.begin(ctx, group, i, first)
+				c.begin(ctx, group, i, first)
 			}
 		}
 		if !query.Follow || !ok {
@@ -41,87 +43,86 @@ func (f *Framework) Logs(ctx context.Context, name string, query api.LogQuery, f
 	return group.Wait()
 }
 
-// copier merges the output of several containers.
-type copier struct {
-	f     *Framework
-	query api.LogQuery
-	seen  map[string]bool // tasks begun
+// logCopier merges the output of several containers.
+type logCopier struct {
+	linkers map[string]Linker
+	board   *board
+	query   api.LogQuery
+	begun   map[string]bool // by task, or by slot and generation of a task that has ended
 
 	mu sync.Mutex // one line at a time
 	fn func(api.LogLine) error
 }
 
-// begin starts to copy an instance's output, unless that of its task has been.
-// Of a task that comes while others are followed everything is shown.
-func (c *copier) begin(ctx context.Context, group *errgroup.Group, i api.Instance, first bool) {
-	logs, ok := c.f.Config.Linkers[i.Host]
-	key := i.Task
-	if i.Task == "" || i.Container == "" || i.Started.IsZero() || !ok {
-		key = fmt.Sprintf("%s.%d.g%d ended", i.Service, i.Slot, i.Generation)
-	}
-	if c.seen[key] {
-		return
-	}
-	if key != i.Task {
-		if first && len(i.Log) > 0 && i.Task == "" && c.query.Tail >= 0 {
-			c.seen[key] = true
-			group.Go(func() error { return c.last(i) })
+// logStart is where a copy begins.
+type logStart struct {
+	tail int       // with so many of the last lines; 0: with all
+	time time.Time // and among these with the first that is not older; zero: with the first
+}
+
+// begin starts to copy the output of an instance's task, unless that was begun before.
+// first says that the task was there when the user asked; of a task that appears later
+// everything is shown.
+func (c *logCopier) begin(ctx context.Context, group *errgroup.Group, i api.Instance, first bool) {
+	l, reachable := c.linkers[i.Host]
+	if i.Task == "" || i.Container == "" || i.Started.IsZero() || !reachable {
+		key := fmt.Sprintf("%s.%d.g%d ended", i.Service, i.Slot, i.Generation)
+		if first && len(i.Log) > 0 && i.Task == "" && c.query.Tail >= 0 && !c.begun[key] {
+			c.begun[key] = true
+			group.Go(func() error { return c.lastLines(i) })
 		}
 		return
 	}
-	c.seen[key] = true
-	from := start{tail: max(c.query.Tail, 0)}
+	if c.begun[i.Task] {
+		return
+	}
+	c.begun[i.Task] = true
+	from := logStart{tail: max(c.query.Tail, 0)}
 	switch {
 	case !first:
 		from.tail = 0
 	case c.query.Tail < 0:
-		from = start{tail: 1, time: time.Now()}
+		from = logStart{tail: 1, time: time.Now()}
 	}
-	group.Go(func() error { return c.copy(ctx, logs.Logs, i, from) })
+	group.Go(func() error { return c.copy(ctx, l.Logs, i, from) })
 }
 
-// start is where a copy begins: with so many last lines, all for 0, and of those
-// with the first that is not older.
-type start struct {
-	tail int
-	time time.Time
-}
-
-// copy copies one task's output. What is followed goes on where it stopped when the
-// linker of its host is back, for as long as the task is there.
-func (c *copier) copy(ctx context.Context, logs Logs, i api.Instance, from start) error {
-	for pause := linkerWait; ; pause = min(2*pause, linkerMax) {
-		next, gone := from.time, error(nil)
+// copy copies the output of one task. If it follows the output and loses the linker, it
+// continues when the linker is back, for as long as the instance has the task.
+func (c *logCopier) copy(ctx context.Context, logs Logs, i api.Instance, from logStart) error {
+	for retry := wake.NewBackoff(linkerRetry, linkerRetryMax); ; {
+		next, refused := from.time, error(nil)
 		options := linker.LogOptions{Follow: c.query.Follow, Tail: from.tail}
 		err := logs.Logs(ctx, i.Container, options, func(line linker.LogLine) error {
 			if line.Time.Before(from.time) {
 				return nil
 			}
-			next, pause = line.Time.Add(1), linkerWait
-			gone = c.line(i, line)
-			return gone
+			next = line.Time.Add(1)
+			retry.Reset()
+			refused = c.line(i, line)
+			return refused
 		})
 		switch {
 		case ctx.Err() != nil:
 			return nil
-		case gone != nil:
-			return gone
+		case refused != nil:
+			return refused
 		case !c.query.Follow && err != nil:
 			return fmt.Errorf("%s.%d on %s: %w", i.Service, i.Slot, i.Host, err)
-		case !c.query.Follow || !c.f.shows(i) || !sleep(ctx, pause):
+		case !c.query.Follow || !c.hasTask(i) || !retry.Wait(ctx):
 			return nil
 		}
-		from = start{time: next}
+		from = logStart{time: next}
 	}
 }
 
-// shows reports whether an instance still has the task that it had.
-func (f *Framework) shows(i api.Instance) bool {
-	snapshot, _ := f.Snapshot()
+// hasTask reports whether an instance still has the task that it had.
+func (c *logCopier) hasTask(i api.Instance) bool {
+	snapshot, _ := c.board.get()
 	return slices.ContainsFunc(snapshot.Apps[i.App].Instances, func(o api.Instance) bool { return o.Task == i.Task })
 }
 
-func (c *copier) last(i api.Instance) error {
+func (c *logCopier) lastLines(i api.Instance) error {
 	for _, text := range i.Log {
 		if err := c.line(i, linker.LogLine{Stream: "stderr", Line: text}); err != nil {
 			return err
@@ -130,7 +131,7 @@ func (c *copier) last(i api.Instance) error {
 	return nil
 }
 
-func (c *copier) line(i api.Instance, line linker.LogLine) error {
+func (c *logCopier) line(i api.Instance, line linker.LogLine) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.fn(api.LogLine{

@@ -14,7 +14,7 @@ import (
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 )
 
-// What is reserved for a role is not used, and said once.
+// Resources that are reserved for a role are not used, and one log line says so.
 func TestReservedOffers(t *testing.T) {
 	var log bytes.Buffer
 	f := New(Config{Log: slog.New(slog.NewTextHandler(&log, nil))})
@@ -25,24 +25,24 @@ func TestReservedOffers(t *testing.T) {
 			{Name: "cpus", Type: &scalar, Scalar: &mesos.Value_Scalar{Value: 4}, Role: &ours},
 		}}, time.Now())
 	}
-	if got := f.hosts["h1"].cpus; got != 2 {
-		t.Errorf("%v CPUs of two offers of 1, and 4 reserved", got)
+	if got := f.model.hosts["h1"].cpus; got != 2 {
+		t.Errorf("the host has %v CPUs of two offers with 1 each and 4 reserved, want 2", got)
 	}
 	if n := strings.Count(log.String(), "reserved for a role"); n != 1 {
-		t.Errorf("said %d times:\n%s", n, log.String())
+		t.Errorf("the log says %d times that resources are reserved, want once:\n%s", n, log.String())
 	}
 }
 
-// An agent's host goes by its linker's name for it, or takes nothing.
+// A host has the name that its linker has. An agent whose name cannot be a linker's is not used.
 func TestOffersByHostName(t *testing.T) {
 	f := New(Config{Log: slog.New(slog.DiscardHandler)})
 	for _, name := range []string{"H1.example.com", "10.0.0.2", "no host", ""} {
 		f.offered(mesos.Offer{ID: mesos.OfferID{Value: name}, Hostname: name}, time.Now())
 	}
-	if diff := cmp.Diff([]string{"10-0-0-2", "h1"}, slices.Sorted(maps.Keys(f.hosts))); diff != "" {
+	if diff := cmp.Diff([]string{"10-0-0-2", "h1"}, slices.Sorted(maps.Keys(f.model.hosts))); diff != "" {
 		t.Error(diff)
 	}
-	if len(f.offers) != 2 {
-		t.Errorf("offers %v", f.offers)
+	if held := f.offers.ByHost(); len(held) != 2 {
+		t.Errorf("offers of %d hosts are held, want 2: %v", len(held), held)
 	}
 }

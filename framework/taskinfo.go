@@ -13,35 +13,38 @@ import (
 	"tombolo/linker/record"
 )
 
-// network is the Docker network that every linker creates on its host.
+// network is the Docker network that each linker creates on its host.
 const network = "tombolo"
 
-// noResolver is an option that no container sees, as /etc/resolv.conf is mounted
-// over. An Engine before 26 cannot read it, logs so, and goes without the resolver that
-// it would set up in the container (libnetwork's startResolver): that one answers
-// with the names of strangers, and costs a child process and eleven runs of iptables.
+// noResolver is a DNS option that no container sees, because /etc/resolv.conf is mounted
+// over. A Docker Engine before version 26 cannot parse it, logs an error and starts no
+// resolver of its own in the container (libnetwork's startResolver). That resolver would
+// answer with names of containers that the asker must not see, and setting it up costs a
+// child process and eleven runs of iptables.
 const noResolver = "ndots:names-are-the-linker's"
 
-// The least that Mesos' Docker containerizer accepts.
+// The smallest resources that Mesos' Docker containerizer accepts.
 const (
 	leastCPUs   = 0.01
 	leastMemory = 32 << 20
 )
 
+// reserved are the resources that a task takes from an offer.
 type reserved struct {
 	cpus   float64
 	memory int64
 }
 
-// reservation is what a service takes from an offer.
+// reservation returns the resources for a task of a service.
 func reservation(s app.Service) reserved {
 	cpus, memory := s.Resources.Reserve()
 	return reserved{max(cpus, leastCPUs), max(memory, leastMemory)}
 }
 
-// taskInfo is a task as Mesos is told of it. What Mesos' Docker containerizer has
-// no field for, or ignores, goes through docker.parameters: they come last on the
-// command line of `docker run`, and win.
+// taskInfo describes a task to Mesos. offered are its host ports that lie in offered
+// ranges. Everything for which Mesos' Docker containerizer has no field, or whose field
+// it ignores, goes into docker.parameters: these come last on the command line of
+// `docker run` and win.
 func taskInfo(t *task, wanted app.App, resolver string, offered []uint16) mesos.TaskInfo {
 	s := wanted.Services[t.Service]
 	noShell := false
@@ -74,8 +77,8 @@ func resources(r reserved, ports []uint16) []mesos.Resource {
 	return append(list, mesos.Resource{Name: "ports", Type: &ranges, Ranges: &mesos.Value_Ranges{Range: spans}})
 }
 
-// environment is the file's, and who the container is: TOMBOLO_APP, _SERVICE, _SLOT
-// and _HOST, unless the file says otherwise.
+// environment returns the file's environment, and TOMBOLO_APP, _SERVICE, _SLOT and _HOST
+// unless the file sets them itself.
 func environment(t *task, s app.Service) *mesos.Environment {
 	in := map[string]string{
 		"TOMBOLO_APP": t.App, "TOMBOLO_SERVICE": t.Service, "TOMBOLO_SLOT": strconv.Itoa(t.Slot), "TOMBOLO_HOST": t.Host,
@@ -114,7 +117,7 @@ func container(t *task, wanted app.App, resolver string) *mesos.ContainerInfo {
 func parameters(t *task, wanted app.App, resolver string) []mesos.Parameter {
 	s := wanted.Services[t.Service]
 	p := &flags{}
-	p.all(s.DockerFlags())
+	p.addAll(s.DockerFlags())
 	for _, name := range slices.Sorted(maps.Keys(s.Labels)) {
 		p.add("label", name+"="+s.Labels[name])
 	}
@@ -123,18 +126,18 @@ func parameters(t *task, wanted app.App, resolver string) []mesos.Parameter {
 		p.add("label", name+"="+own[name])
 	}
 	p.limits(s.Resources)
-	p.all(wanted.MountFlags(t.Service))
+	p.addAll(wanted.MountFlags(t.Service))
 	if s.NetworkMode == "" && resolver != "" {
 		p.add("volume", resolver+":/etc/resolv.conf:ro")
 		p.add("dns-opt", noResolver)
 	}
 	for _, port := range t.Ports {
-		p.add("publish", published(port))
+		p.add("publish", publishFlag(port))
 	}
 	return p.list
 }
 
-// identity is what the labels of a task's container say.
+// identity returns the endpoint that the labels of a task's container describe.
 func identity(t *task, wanted app.App) record.Endpoint {
 	s := wanted.Services[t.Service]
 	return record.Endpoint{
@@ -144,7 +147,8 @@ func identity(t *task, wanted app.App) record.Endpoint {
 	}
 }
 
-func published(port app.Port) string {
+// publishFlag returns the value of `docker run --publish`.
+func publishFlag(port app.Port) string {
 	to := fmt.Sprintf("%d/%s", port.Target, port.Proto)
 	if port.Host != 0 || port.HostIP != "" {
 		host := ""

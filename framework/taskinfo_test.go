@@ -190,7 +190,7 @@ func TestCPUQuota(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := &flags{}
-			p.all(c.s.DockerFlags())
+			p.addAll(c.s.DockerFlags())
 			p.limits(c.s.Resources)
 			got := slices.DeleteFunc(p.list, func(f mesos.Parameter) bool { return !strings.HasPrefix(f.Key, "cpu-") })
 			if diff := cmp.Diff(c.want, got); diff != "" {

@@ -9,11 +9,11 @@ import (
 	"tombolo/linker/record"
 )
 
-// warnings names the links of an app to other apps that lead nowhere as things are:
-// nothing is wrong with the app, and the other one may come, or consent, at any time.
-func (f *Framework) warnings(wanted app.App) (list []string) {
-	known := f.catalog()
-	if known == nil {
+// warnings names the links of an app to other apps that lead nowhere now. They are no
+// errors, because the other app may come, or export its service, at any time. Without a
+// catalog there are no warnings.
+func warnings(wanted app.App, catalog *record.Snapshot) (list []string) {
+	if catalog == nil {
 		return nil
 	}
 	for _, name := range slices.Sorted(maps.Keys(wanted.Services)) {
@@ -21,10 +21,10 @@ func (f *Framework) warnings(wanted app.App) (list []string) {
 			if l.App == "" || l.App == wanted.Name {
 				continue
 			}
-			switch there, consents := consent(known, l, wanted.Name); {
-			case !there:
+			switch exists, exported := lookUp(catalog, l, wanted.Name); {
+			case !exists:
 				list = append(list, fmt.Sprintf("%s links to service %s of app %s, which is not there", name, l.Service, l.App))
-			case !consents:
+			case !exported:
 				list = append(list, fmt.Sprintf("%s links to service %s of app %s, whose file does not export it to %s", name, l.Service, l.App, wanted.Name))
 			}
 		}
@@ -32,19 +32,10 @@ func (f *Framework) warnings(wanted app.App) (list []string) {
 	return list
 }
 
-// catalog is what a linker that answers knows, or nil.
-func (f *Framework) catalog() *record.Snapshot {
-	for _, w := range f.linkers {
-		if w.up {
-			return w.snapshot
-		}
-	}
-	return nil
-}
-
-// consent reports whether a link's service is known, and whether it consents to be
-// linked from an app. Containers that something else launched have no app record.
-func consent(s *record.Snapshot, l app.Link, from string) (there, consents bool) {
+// lookUp reports whether the service that a link leads to exists, and whether it is
+// exported to the app with the link. Containers that the framework did not launch have
+// no app record, only an endpoint.
+func lookUp(s *record.Snapshot, l app.Link, from string) (exists, exported bool) {
 	other, service := record.Normal(l.App), record.Normal(l.Service)
 	for name, a := range s.Apps {
 		for n, spec := range a.Services {

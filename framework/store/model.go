@@ -8,11 +8,11 @@ import (
 
 // App is an app that is or was wanted.
 type App struct {
-	App      app.App   `json:"app"`
-	Revision uint64    `json:"revision"`
-	Put      time.Time `json:"put"`
-	Removing bool      `json:"removing,omitempty"`
-	Volumes  bool      `json:"volumes,omitempty"` // forget where its volumes are at the end
+	Wanted        app.App   `json:"app"`
+	Revision      uint64    `json:"revision"`
+	Put           time.Time `json:"put"`
+	Removing      bool      `json:"removing,omitempty"`
+	ForgetVolumes bool      `json:"volumes,omitempty"`
 }
 
 // Slot is the history of one instance.
@@ -35,23 +35,23 @@ type Slot struct {
 
 // Task is a task that was launched and, as far as is known, has not ended.
 type Task struct {
-	ID         string     `json:"id"`
-	App        string     `json:"app"`
-	Service    string     `json:"service"`
-	Slot       int        `json:"slot"`
-	Generation uint64     `json:"generation"`
-	Spec       string     `json:"spec"` // digest of what it runs
-	Agent      string     `json:"agent"`
-	Host       string     `json:"host"`
-	Ports      []app.Port `json:"ports,omitempty"` // published
-	Volumes    []string   `json:"volumes,omitempty"`
-	Phase      string     `json:"phase"`
-	Reason     string     `json:"reason,omitempty"`
-	Container  string     `json:"container,omitempty"` // "mesos-" + Mesos' ContainerID
-	Since      time.Time  `json:"since"`               // of Phase
-	Started    time.Time  `json:"started,omitzero"`
-	Killing    bool       `json:"killing,omitempty"` // we want its end
-	Sick       time.Time  `json:"sick,omitzero"`     // of one that we end for its health: since when
+	ID             string     `json:"id"`
+	App            string     `json:"app"`
+	Service        string     `json:"service"`
+	Slot           int        `json:"slot"`
+	Generation     uint64     `json:"generation"`
+	Spec           string     `json:"spec"` // digest of what it runs
+	Agent          string     `json:"agent"`
+	Host           string     `json:"host"`
+	Ports          []app.Port `json:"ports,omitempty"` // published
+	Volumes        []string   `json:"volumes,omitempty"`
+	Phase          string     `json:"phase"`
+	Reason         string     `json:"reason,omitempty"`
+	Container      string     `json:"container,omitempty"` // "mesos-" + Mesos' ContainerID
+	Since          time.Time  `json:"since"`               // of Phase
+	Started        time.Time  `json:"started,omitzero"`
+	Killing        bool       `json:"killing,omitempty"` // we want its end
+	UnhealthySince time.Time  `json:"sick,omitzero"`
 }
 
 // State is all that is stored.

@@ -129,7 +129,7 @@ func (b *Batch) SetRevision(revision uint64) { b.put(revision, keyRevision) }
 func (b *Batch) PutFloor(app string, floor uint64) { b.put(floor, keyFloors, app) }
 
 // PutApp stores an app under its name.
-func (b *Batch) PutApp(a App) { b.put(a, keyApps, a.App.Name) }
+func (b *Batch) PutApp(a App) { b.put(a, keyApps, a.Wanted.Name) }
 
 // DeleteApp forgets an app.
 func (b *Batch) DeleteApp(name string) { b.put(nil, keyApps, name) }

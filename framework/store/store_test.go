@@ -39,7 +39,7 @@ func fill(b *store.Batch) *store.State {
 	want := &store.State{
 		FrameworkID: "F1", Epoch: 7, Revision: 3, Floors: map[string]uint64{"shop": 9},
 		Apps: map[string]store.App{"shop": {
-			App:      app.App{Name: "shop", Services: map[string]app.Service{"db": {Name: "db", Image: "postgres"}}},
+			Wanted:   app.App{Name: "shop", Services: map[string]app.Service{"db": {Name: "db", Image: "postgres"}}},
 			Revision: 3, Put: when, Removing: true,
 		}},
 		Tasks: map[string]store.Task{"shop.db.1.g2": {

@@ -34,6 +34,7 @@ var allowed = []struct {
 	{"framework/compose", []string{"framework/app", "linker/record"}},
 	{"framework/place", []string{"framework/app", "linker/record"}},
 	{"framework/deploy", []string{"framework/app", "linker/record"}},
+	{"framework/offers", []string{"framework/place", "linker/record"}},
 	{"framework/store", []string{"framework/app", "linker/record"}},
 	{"framework/api", []string{"framework/app", "linker/record"}},
 	{"framework/mesos", []string{"framework/mesos/..."}},

@@ -1,0 +1,200 @@
+package framework
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	linker "tombolo/linker/api"
+	"tombolo/linker/record"
+
+	"tombolo/internal/wake"
+)
+
+// Linker is the API of the linker of one host. *linker/api.Client is all three.
+type Linker struct {
+	Catalog  Catalog
+	Recorder Recorder
+	Logs     Logs
+}
+
+// Catalog shows a linker's catalog.
+type Catalog interface {
+	// Watch calls fn with the catalog, at once and after each change, until ctx ends or
+	// the linker cannot be reached.
+	Watch(ctx context.Context, fn func(*record.Snapshot)) error
+}
+
+// Recorder takes app records. It returns an error that wraps linker/api.ErrStale if the
+// linker has a newer record of the app.
+type Recorder interface {
+	PutApp(ctx context.Context, rec record.Record) error
+	DeleteApp(ctx context.Context, tombstone record.Record) error
+}
+
+// Logs shows a container's output.
+type Logs interface {
+	Logs(ctx context.Context, container string, options linker.LogOptions, fn func(linker.LogLine) error) error
+}
+
+const (
+	linkerRetry    = 500 * time.Millisecond // before a linker is tried again; it doubles
+	linkerRetryMax = 5 * time.Second
+)
+
+// linkerEvents are what a connection tells the framework. It calls them on the
+// framework's goroutine, through the queue.
+type linkerEvents struct {
+	queue   *wake.Queue[func()]
+	catalog func(c *linkerConn, cameUp bool) // there is a new catalog
+	stale   func(rec record.Record)          // the linker has a newer record than rec
+}
+
+// linkerConn is the connection to one linker: catalogs come in, app records go out.
+type linkerConn struct {
+	name string // of its host
+	Linker
+	events linkerEvents
+	log    *slog.Logger
+
+	// The framework's goroutine owns these.
+	up        bool
+	snapshot  *record.Snapshot            // the last catalog; nil: none yet
+	endpoints map[string]*record.Endpoint // of snapshot, by task ID
+
+	undelivered wake.Signal // there are records in outgoing
+
+	mu       sync.Mutex
+	latest   *record.Snapshot         // not taken by the framework yet
+	outgoing map[string]record.Record // by app
+}
+
+func newLinkerConn(name string, l Linker, events linkerEvents, log *slog.Logger) *linkerConn {
+	return &linkerConn{
+		name: name, Linker: l, events: events, log: log,
+		undelivered: wake.NewSignal(), outgoing: map[string]record.Record{},
+	}
+}
+
+// put sends a record to the linker. It replaces one of the same app that was not
+// delivered yet.
+func (c *linkerConn) put(rec record.Record) {
+	c.mu.Lock()
+	c.outgoing[rec.Name] = rec
+	c.mu.Unlock()
+	c.undelivered.Notify()
+}
+
+// watch brings in the catalogs until ctx ends.
+func (c *linkerConn) watch(ctx context.Context) {
+	for retry := wake.NewBackoff(linkerRetry, linkerRetryMax); ; {
+		err := c.Catalog.Watch(ctx, func(s *record.Snapshot) {
+			retry.Reset()
+			c.bring(s)
+		})
+		if ctx.Err() != nil {
+			return
+		}
+		c.events.queue.Put(func() { c.lost(err) })
+		if !retry.Wait(ctx) {
+			return
+		}
+	}
+}
+
+// bring leaves a catalog for the framework, which takes only the newest.
+func (c *linkerConn) bring(s *record.Snapshot) {
+	c.mu.Lock()
+	waiting := c.latest != nil
+	c.latest = s
+	c.mu.Unlock()
+	if !waiting {
+		c.events.queue.Put(c.take)
+	}
+}
+
+func (c *linkerConn) lost(err error) {
+	if c.up {
+		c.log.Warn("linker lost", "host", c.name, "err", err)
+	}
+	c.up = false
+}
+
+// take makes the newest catalog the one that the framework sees.
+func (c *linkerConn) take() {
+	c.mu.Lock()
+	c.snapshot, c.latest = c.latest, nil
+	c.mu.Unlock()
+	if c.snapshot == nil {
+		return
+	}
+	c.endpoints = map[string]*record.Endpoint{}
+	for _, e := range c.snapshot.Endpoints {
+		if e.Task != "" {
+			c.endpoints[e.Task] = e
+		}
+	}
+	cameUp := !c.up
+	if cameUp {
+		c.log.Info("linker found", "host", c.name)
+		c.up = true
+	}
+	c.events.catalog(c, cameUp)
+}
+
+// deliver sends the outgoing records until ctx ends.
+func (c *linkerConn) deliver(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-c.undelivered:
+		}
+		c.mu.Lock()
+		batch := c.outgoing
+		c.outgoing = map[string]record.Record{}
+		c.mu.Unlock()
+		for _, name := range slices.Sorted(maps.Keys(batch)) {
+			if c.send(ctx, batch[name]) {
+				continue
+			}
+			c.putBack(batch[name])
+			if !wake.Sleep(ctx, linkerRetry) {
+				return
+			}
+		}
+	}
+}
+
+// send reports whether the record needs no other attempt.
+func (c *linkerConn) send(ctx context.Context, rec record.Record) bool {
+	bounded, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	send := c.Recorder.PutApp
+	if rec.Deleted {
+		send = c.Recorder.DeleteApp
+	}
+	err := send(bounded, rec)
+	if errors.Is(err, linker.ErrStale) {
+		c.events.queue.Put(func() { c.events.stale(rec) })
+		return true
+	}
+	if err != nil && ctx.Err() == nil {
+		c.log.Debug("app record not delivered", "app", rec.Name, "host", c.name, "err", err)
+	}
+	return err == nil
+}
+
+// putBack keeps a record for the next attempt, unless there is a newer one.
+func (c *linkerConn) putBack(rec record.Record) {
+	c.mu.Lock()
+	if _, newer := c.outgoing[rec.Name]; !newer {
+		c.outgoing[rec.Name] = rec
+	}
+	c.mu.Unlock()
+	c.undelivered.Notify()
+}

@@ -1,0 +1,57 @@
+package framework
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"time"
+
+	mesos "github.com/mesos/mesos-go/api/v1/lib"
+	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
+)
+
+// Master is the connection to the Mesos masters.
+type Master interface {
+	// Run keeps the framework subscribed until ctx ends and calls handle with every
+	// event, one at a time.
+	Run(ctx context.Context, handle func(scheduler.Event)) error
+	// Call makes one call other than SUBSCRIBE. It fills in the framework ID.
+	Call(ctx context.Context, call *scheduler.Call) error
+	// SetFrameworkID sets the ID for the next subscription; "" asks for a new one.
+	SetFrameworkID(id string)
+}
+
+// DefaultFailover is how long the master keeps the tasks of a framework that is not
+// subscribed.
+const DefaultFailover = 7 * 24 * time.Hour
+
+// Info describes the framework to the master. user runs the executors and has to exist
+// on the agents. role "" means "*". failover is the time after which the master ends
+// the tasks of a framework that is not subscribed.
+func Info(user, role string, failover time.Duration) mesos.FrameworkInfo {
+	seconds, checkpoint := failover.Seconds(), true
+	capability := func(t mesos.FrameworkInfo_Capability_Type) mesos.FrameworkInfo_Capability {
+		return mesos.FrameworkInfo_Capability{Type: t}
+	}
+	return mesos.FrameworkInfo{
+		User: user, Name: "tombolo", Roles: []string{cmp.Or(role, "*")},
+		FailoverTimeout: &seconds, Checkpoint: &checkpoint,
+		Capabilities: []mesos.FrameworkInfo_Capability{
+			capability(mesos.FrameworkInfo_Capability_MULTI_ROLE),
+			capability(mesos.FrameworkInfo_Capability_PARTITION_AWARE),
+			capability(mesos.FrameworkInfo_Capability_TASK_KILLING_STATE),
+		},
+	}
+}
+
+// masterAddress returns host:port of the leading master; "" if m is nil.
+func masterAddress(m *mesos.MasterInfo) string {
+	if m == nil {
+		return ""
+	}
+	address := m.GetAddress()
+	if address == nil {
+		return fmt.Sprintf("%s:%d", m.GetHostname(), m.GetPort())
+	}
+	return fmt.Sprintf("%s:%d", cmp.Or(address.GetIP(), m.GetHostname()), address.GetPort())
+}

@@ -1,0 +1,357 @@
+package framework
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"tombolo/framework/app"
+	"tombolo/framework/deploy"
+	"tombolo/framework/offers"
+	"tombolo/framework/store"
+	"tombolo/linker/record"
+)
+
+// model is everything that the framework knows: the wanted apps and the history of
+// their slots, the tasks, the hosts, and the hosts that hold volumes. Only its methods
+// change these, so that an index can be kept beside them. Each method adds what must
+// survive a crash to the batch. The framework's goroutine owns the model.
+type model struct {
+	frameworkID string            // given by the master; "": none yet
+	connected   bool              // subscribed to a master
+	leader      string            // address of the leading master; "": none was connected yet
+	revision    uint64            // the last one given to an app
+	floors      map[string]uint64 // by app: the highest generation of its forgotten slots
+
+	apps  map[string]*deployment
+	tasks map[string]*task // by ID; none has ended as far as the framework knows
+	hosts map[string]*host
+	pins  map[string]string // volume -> host
+
+	batch store.Batch
+}
+
+// deployment is a wanted app and what has become of it.
+type deployment struct {
+	store.App
+	specs map[string]string // by service: the digest of the wanted spec
+	slots map[deploy.SlotID]store.Slot
+
+	// The planner and the reporter keep these between decisions.
+	plan        deploy.Plan
+	refusals    map[deploy.SlotID]string    // why a launch found no host in the last decision
+	unplaceable map[deploy.SlotID]time.Time // since when no host can ever take a launch as things are
+	shown       map[deploy.SlotID]shown
+}
+
+func newModel() *model {
+	return &model{
+		floors: map[string]uint64{}, apps: map[string]*deployment{}, tasks: map[string]*task{},
+		hosts: map[string]*host{}, pins: map[string]string{},
+	}
+}
+
+func newDeployment(a store.App) *deployment {
+	return &deployment{
+		App: a, specs: deploy.Specs(a.Wanted),
+		slots: map[deploy.SlotID]store.Slot{}, refusals: map[deploy.SlotID]string{},
+		unplaceable: map[deploy.SlotID]time.Time{}, shown: map[deploy.SlotID]shown{},
+	}
+}
+
+// load fills an empty model.
+func (m *model) load(state *store.State) {
+	m.frameworkID, m.revision, m.floors, m.pins = state.FrameworkID, state.Revision, state.Floors, state.Pins
+	for name, a := range state.Apps {
+		m.apps[name] = newDeployment(a)
+	}
+	for key, slot := range state.Slots {
+		if d := m.apps[key.App]; d != nil {
+			d.slots[deploy.SlotID{Service: key.Service, Slot: key.Slot}] = slot
+		}
+	}
+	for id, t := range state.Tasks {
+		m.tasks[id] = &task{Task: t}
+	}
+}
+
+func (m *model) setFrameworkID(id string) {
+	m.frameworkID = id
+	m.batch.SetFrameworkID(id)
+}
+
+// subscribed notes a new subscription. Kills that were on their way may have been lost
+// with the one before.
+func (m *model) subscribed(leader string) {
+	m.disconnected()
+	m.connected = true
+	if leader != "" {
+		m.leader = leader
+	}
+	for _, t := range m.tasks {
+		t.killSent = time.Time{}
+	}
+}
+
+// disconnected notes that the subscription is lost, and with it who the agents are.
+func (m *model) disconnected() {
+	m.connected = false
+	for _, h := range m.hosts {
+		h.agent = ""
+	}
+}
+
+// putApp makes an app wanted, under a new revision.
+func (m *model) putApp(wanted app.App, now time.Time) *deployment {
+	m.revision++
+	m.batch.SetRevision(m.revision)
+	stored := store.App{Wanted: wanted, Revision: m.revision, Put: now}
+	m.batch.PutApp(stored)
+	d := m.apps[wanted.Name]
+	if d == nil {
+		d = newDeployment(stored)
+		m.apps[wanted.Name] = d
+		return d
+	}
+	d.App, d.specs = stored, deploy.Specs(wanted)
+	m.retryFailed(d)
+	return d
+}
+
+// retryFailed makes failed slots start again at once: a user who puts an app again may
+// have mended a cause outside of it.
+func (m *model) retryFailed(d *deployment) {
+	clear(d.unplaceable)
+	for id, slot := range d.slots {
+		if slot.Outcome == "" || d.plan.Wait[id].Kind == deploy.Complete {
+			continue
+		}
+		slot.Outcome, slot.Failures, slot.Fatal = "", 0, false
+		m.putSlot(d, id, slot)
+	}
+}
+
+// removeApp makes an app unwanted. Its tasks end before dropApp forgets it.
+func (m *model) removeApp(d *deployment, forgetVolumes bool) {
+	d.Removing, d.ForgetVolumes = true, d.ForgetVolumes || forgetVolumes
+	m.batch.PutApp(d.App)
+}
+
+// dropApp forgets an app and its tasks. The tasks can only be lost ones: if their host
+// comes back, the framework no longer knows them and kills them.
+func (m *model) dropApp(d *deployment) {
+	for id, t := range m.tasks {
+		if t.App == d.Wanted.Name {
+			m.deleteTask(id)
+		}
+	}
+	for id := range d.slots {
+		m.forgetSlot(d, id)
+	}
+	if d.ForgetVolumes {
+		m.unpin(d.Wanted.Volumes)
+	}
+	m.batch.DeleteApp(d.Wanted.Name)
+	delete(m.apps, d.Wanted.Name)
+}
+
+func (m *model) putSlot(d *deployment, id deploy.SlotID, slot store.Slot) {
+	d.slots[id] = slot
+	m.batch.PutSlot(slot)
+}
+
+// forgetSlot forgets the history of a slot, except that generations go on from it.
+func (m *model) forgetSlot(d *deployment, id deploy.SlotID) {
+	m.raiseFloor(d.Wanted.Name, d.slots[id].Generation)
+	m.batch.DeleteSlot(store.SlotKey{App: d.Wanted.Name, Service: id.Service, Slot: id.Slot})
+	delete(d.slots, id)
+	delete(d.shown, id)
+	delete(d.unplaceable, id)
+}
+
+// raiseFloor makes new slots of an app start above a generation.
+func (m *model) raiseFloor(app string, generation uint64) {
+	if generation > m.floors[app] {
+		m.floors[app] = generation
+		m.batch.PutFloor(app, generation)
+	}
+}
+
+// raiseFloors makes new slots start above the generations of endpoints that are not
+// ours. A framework whose store was lost left them, and names answer the highest
+// generation.
+func (m *model) raiseFloors(endpoints map[string]*record.Endpoint) {
+	for _, e := range endpoints {
+		if e.App == "" || e.Generation == 0 {
+			continue
+		}
+		d := m.apps[e.App]
+		if d == nil || d.slots[deploy.SlotID{Service: e.Service, Slot: e.Slot}].Generation == 0 {
+			m.raiseFloor(e.App, e.Generation)
+		}
+	}
+}
+
+// launch adds the task that fills a slot on a host.
+func (m *model) launch(l launch, on string, now time.Time) *task {
+	d, h := m.apps[l.app], m.hosts[on]
+	service := d.Wanted.Services[l.Service]
+	t := &task{Task: store.Task{
+		ID:  fmt.Sprintf("%s.%s.%d.g%d", l.app, l.Service, l.Slot, l.Generation),
+		App: l.app, Service: l.Service, Slot: l.Slot, Generation: l.Generation, Spec: l.Spec,
+		Agent: h.agent, Host: on, Ports: service.Ports, Volumes: localVolumes(d.Wanted, service),
+		Phase: string(deploy.Launched), Since: now,
+	}}
+	m.tasks[t.ID] = t
+	m.batch.PutTask(t.Task)
+	slot := d.slots[l.SlotID]
+	slot.App, slot.Service, slot.Slot = l.app, l.Service, l.Slot
+	slot.Generation, slot.Host = l.Generation, on
+	m.putSlot(d, l.SlotID, slot)
+	delete(d.unplaceable, l.SlotID)
+	h.use(reservation(service))
+	return t
+}
+
+// kill notes that the framework asks for a task's end.
+func (m *model) kill(t *task, k deploy.Kill, now time.Time) {
+	t.Killing, t.Reason, t.killSent = true, k.Reason, now
+	if k.Unhealthy {
+		t.UnhealthySince = t.unhealthySince
+	}
+	m.batch.PutTask(t.Task)
+}
+
+// advance notes a phase that is no end.
+func (m *model) advance(t *task, phase deploy.Phase, agent string, now time.Time) {
+	if agent != "" {
+		t.Agent = agent
+	}
+	if phase != t.phase() {
+		t.Phase, t.Since, t.Reason = string(phase), now, ""
+	}
+	switch {
+	case phase == deploy.Lost:
+		t.Reason = t.Host + " is unreachable"
+	case phase == deploy.Running && t.Started.IsZero():
+		t.Started = now
+		m.pin(t)
+	}
+	m.batch.PutTask(t.Task)
+}
+
+// endTask notes in its slot how a task ended, unless a newer one has the slot, and
+// forgets the task.
+func (m *model) endTask(t *task, e end) {
+	if d := m.apps[t.App]; d != nil {
+		if slot := d.slots[t.slot()]; t.Generation >= slot.Generation {
+			m.putSlot(d, t.slot(), slotAfter(slot, t, e, d.Wanted.Services[t.Service].Restart))
+		}
+	}
+	m.deleteTask(t.ID)
+}
+
+func (m *model) deleteTask(id string) {
+	m.batch.DeleteTask(id)
+	delete(m.tasks, id)
+}
+
+// pin ties volumes to the host of a task that runs, because there may be data from then
+// on. Before, the image may not be found or the container not start.
+func (m *model) pin(t *task) {
+	for _, volume := range t.Volumes {
+		if m.pins[volume] == "" {
+			m.pins[volume] = t.Host
+			m.batch.PutPin(volume, t.Host)
+		}
+	}
+}
+
+// unpin forgets where an app's own volumes are.
+func (m *model) unpin(volumes map[string]app.Volume) {
+	for _, v := range volumes {
+		if !v.External {
+			m.batch.DeletePin(v.Name)
+			delete(m.pins, v.Name)
+		}
+	}
+}
+
+// volumeHosts returns the host of each volume: where a task has run with it, or where
+// one that was launched may be about to.
+func (m *model) volumeHosts() map[string]string {
+	hosts := maps.Clone(m.pins)
+	for _, t := range m.tasks {
+		for _, volume := range t.Volumes {
+			if hosts[volume] == "" {
+				hosts[volume] = t.Host
+			}
+		}
+	}
+	return hosts
+}
+
+// host returns a host, which it adds if it is new.
+func (m *model) host(name string) *host {
+	h := m.hosts[name]
+	if h == nil {
+		h = &host{name: name}
+		m.hosts[name] = h
+	}
+	return h
+}
+
+// hostOffered notes an offer. held are all offers of the same agent.
+func (m *model) hostOffered(o *offers.Offer, held []*offers.Offer) {
+	h := m.host(o.Host)
+	h.agent, h.attributes, h.reserves = o.Agent, o.Attributes, o.Reserved
+	h.cpus, h.memory = 0, 0
+	for _, o := range held {
+		h.cpus += o.CPUs
+		h.memory += o.MemBytes
+	}
+}
+
+// agentLost notes that an agent is gone. It returns the names of its hosts.
+func (m *model) agentLost(agent string) (names []string) {
+	for _, h := range m.hosts {
+		if h.agent == agent {
+			h.agent = ""
+			names = append(names, h.name)
+		}
+	}
+	return names
+}
+
+// observe joins the tasks with what the linkers know of them. It returns when it must
+// be called again at the latest; zero: when something changes.
+func (m *model) observe(l linkers, now time.Time) (wake time.Time) {
+	up := l.up()
+	for _, t := range m.tasks {
+		t.observe(up, now)
+		d := m.apps[t.App]
+		onOverlay := d == nil || d.Wanted.Services[t.Service].NetworkMode == ""
+		if again := t.judge(onOverlay && len(l) > 0, now); !again.IsZero() && (wake.IsZero() || again.Before(wake)) {
+			wake = again
+		}
+	}
+	return wake
+}
+
+// tasksByApp returns the tasks of each app, ordered by ID.
+func (m *model) tasksByApp() map[string][]*task {
+	apps := map[string][]*task{}
+	for _, t := range sorted(m.tasks) {
+		apps[t.App] = append(apps[t.App], t)
+	}
+	return apps
+}
+
+// sorted returns the values of m, ordered by their keys.
+func sorted[V any](m map[string]V) (list []V) {
+	for _, key := range slices.Sorted(maps.Keys(m)) {
+		list = append(list, m[key])
+	}
+	return list
+}

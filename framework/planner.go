@@ -1,0 +1,265 @@
+package framework
+
+import (
+	"cmp"
+	"log/slog"
+	"maps"
+	"slices"
+	"time"
+
+	mesos "github.com/mesos/mesos-go/api/v1/lib"
+	"github.com/mesos/mesos-go/api/v1/lib/scheduler/calls"
+
+	"tombolo/framework/app"
+	"tombolo/framework/deploy"
+	"tombolo/framework/offers"
+	"tombolo/framework/place"
+)
+
+const (
+	killRetry = 15 * time.Second // before a KILL without effect is repeated
+	patience  = 10 * time.Second // before an app that cannot come up as things are counts as failed
+)
+
+// planner decides which tasks are launched and killed, and where they run.
+type planner struct {
+	model    *model
+	linkers  linkers
+	offers   *offers.Book
+	out      *outbox
+	resolver string
+	log      *slog.Logger
+}
+
+// launch is a slot that gets a task as soon as a host is found.
+type launch struct {
+	app string
+	deploy.Launch
+}
+
+// plan plans every app, finds hosts for new tasks and repeats kills without effect.
+// tasks are those of the model, by app. It returns the apps that are removed completely.
+func (p *planner) plan(tasks map[string][]*task, now time.Time) (removed []string) {
+	var launches []launch
+	for _, d := range sorted(p.model.apps) {
+		d.plan = deploy.Next(p.deployInput(d, tasks[d.Wanted.Name]), now)
+		for _, k := range d.plan.Kill {
+			p.kill(p.model.tasks[k.Task], k, now)
+		}
+		for _, id := range d.plan.Forget {
+			p.model.forgetSlot(d, id)
+		}
+		p.out.wakeAt(d.plan.Wake)
+		clear(d.refusals)
+		for _, l := range d.plan.Launch {
+			launches = append(launches, launch{d.Wanted.Name, l})
+		}
+		if d.plan.Removed {
+			p.model.dropApp(d)
+			removed = append(removed, d.Wanted.Name)
+		}
+	}
+	p.placeAndAccept(launches, now)
+	p.repeatKills(now)
+	return removed
+}
+
+// deployInput describes an app to deploy.Next.
+func (p *planner) deployInput(d *deployment, tasks []*task) deploy.State {
+	in := deploy.State{
+		Wanted: d.Wanted, Removing: d.Removing, Specs: d.specs, GenerationFloor: p.model.floors[d.Wanted.Name],
+		Slots: map[deploy.SlotID]deploy.Slot{}, Present: map[string][]string{},
+	}
+	for id, s := range d.slots {
+		in.Slots[id] = deploy.Slot{
+			Generation: s.Generation, Host: s.Host, Outcome: deploy.Phase(s.Outcome), Spec: s.Spec,
+			Ended: s.Ended, Failures: s.Failures, Reason: s.Reason,
+		}
+	}
+	for _, t := range tasks {
+		in.Tasks = append(in.Tasks, deploy.Task{
+			ID: t.ID, SlotID: t.slot(), Generation: t.Generation, Spec: t.Spec, Host: t.Host,
+			Phase: t.phase(), Up: t.up, Killing: t.Killing, UnhealthySince: t.unhealthySince,
+		})
+	}
+	for name, service := range d.Wanted.Services {
+		if service.Global {
+			in.Present[name] = p.globalHosts(service, tasks)
+		}
+	}
+	return in
+}
+
+// globalHosts returns the hosts for a global service: those that could take a task of
+// it now, and those where one lives.
+func (p *planner) globalHosts(service app.Service, tasks []*task) []string {
+	hosts := map[string]bool{}
+	for name, h := range p.model.hosts {
+		if h.agent != "" && p.linkers.problem(name) == "" &&
+			place.Eligible(place.Host{Name: name, Attributes: h.attributes}, service.Constraints) {
+			hosts[name] = true
+		}
+	}
+	for _, t := range tasks {
+		if t.Service == service.Name && t.phase().Live() {
+			hosts[t.Host] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(hosts))
+}
+
+func (p *planner) kill(t *task, k deploy.Kill, now time.Time) {
+	p.log.Info("ending task", "task", t.ID, "host", t.Host, "reason", k.Reason)
+	p.model.kill(t, k, now)
+	p.out.call(calls.Kill(t.ID, t.Agent))
+}
+
+func (p *planner) repeatKills(now time.Time) {
+	if !p.model.connected {
+		return
+	}
+	for _, t := range p.model.tasks {
+		if !t.Killing || !t.phase().Live() || t.ending != nil {
+			continue
+		}
+		if !now.Before(t.killSent.Add(killRetry)) {
+			t.killSent = now
+			p.out.call(calls.Kill(t.ID, t.Agent))
+		}
+		p.out.wakeAt(t.killSent.Add(killRetry))
+	}
+}
+
+// placeAndAccept finds hosts for launches, accepts their offers and declines those that
+// nothing uses.
+func (p *planner) placeAndAccept(launches []launch, now time.Time) {
+	if !p.model.connected {
+		p.refuseAll(launches, "no connection to the master")
+		return
+	}
+	unplaced := false
+	if len(launches) > 0 {
+		if !p.reviveOffers(launches, now) {
+			p.refuseAll(launches, "waits for offers")
+			return
+		}
+		unplaced = p.place(launches, now)
+	}
+	p.out.do(p.offers.DeclineIdle(offers.Demand{Unplaced: unplaced, EveryHost: p.wantsEveryHost()}, now))
+}
+
+// place launches what finds a host among the offers, and reports whether anything found
+// none.
+func (p *planner) place(launches []launch, now time.Time) (unplaced bool) {
+	requests := make([]place.Request, len(launches))
+	for i, l := range launches {
+		requests[i] = p.request(l)
+	}
+	result := place.Place(p.cluster(), requests)
+	infos := map[string][]mesos.TaskInfo{}
+	for _, a := range result.Assigned {
+		l := launches[a.Request]
+		t := p.model.launch(l, a.Host, now)
+		p.log.Info("launching task", "task", t.ID, "host", t.Host)
+		infos[a.Host] = append(infos[a.Host], taskInfo(t, p.model.apps[l.app].Wanted, p.resolver, a.OfferedPorts))
+	}
+	for _, host := range slices.Sorted(maps.Keys(infos)) {
+		p.out.do(p.offers.Accept(host, p.model.hosts[host].agent, infos[host]))
+	}
+	for i, refusals := range result.Refused {
+		p.refuse(launches[i], refusals, now)
+	}
+	return len(result.Refused) > 0
+}
+
+// reviveOffers reports whether the offers for launches are there.
+func (p *planner) reviveOffers(launches []launch, now time.Time) bool {
+	instances := make([]offers.Instance, len(launches))
+	for i, l := range launches {
+		instances[i] = offers.Instance{App: l.app, Service: l.Service, Slot: l.Slot}
+	}
+	var usable []string
+	for name := range p.model.hosts {
+		if p.linkers.problem(name) == "" {
+			usable = append(usable, name)
+		}
+	}
+	ready, actions := p.offers.ReviveOffers(instances, usable, now)
+	p.out.do(actions)
+	return ready
+}
+
+// wantsEveryHost reports whether any service runs on every host.
+func (p *planner) wantsEveryHost() bool {
+	for _, d := range p.model.apps {
+		for _, s := range d.Wanted.Services {
+			if s.Global && !d.Removing {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// refuseAll notes why no host is looked for now.
+func (p *planner) refuseAll(launches []launch, reason string) {
+	for _, l := range launches {
+		p.model.apps[l.app].refusals[l.SlotID] = reason
+	}
+}
+
+// refuse notes why no host takes a launch, and since when that will not change by
+// itself.
+func (p *planner) refuse(l launch, refusals []place.Refusal, now time.Time) {
+	d := p.model.apps[l.app]
+	d.refusals[l.SlotID] = place.Summary(refusals)
+	if !place.Permanent(refusals) {
+		delete(d.unplaceable, l.SlotID)
+		return
+	}
+	if d.unplaceable[l.SlotID].IsZero() {
+		d.unplaceable[l.SlotID] = now
+	}
+	if until := d.unplaceable[l.SlotID].Add(patience); now.Before(until) {
+		p.out.wakeAt(until)
+	}
+}
+
+// request describes a launch to place.Place.
+func (p *planner) request(l launch) place.Request {
+	d := p.model.apps[l.app]
+	service := d.Wanted.Services[l.Service]
+	r := reservation(service)
+	avoid := ""
+	if last := d.slots[l.SlotID]; last.Failures > 0 {
+		avoid = last.Host
+	}
+	return place.Request{
+		App: l.app, Service: service.Name, Slot: l.Slot,
+		CPUs: r.cpus, MemBytes: r.memory, Ports: service.Ports, ExclusivePorts: service.NetworkMode != "",
+		Volumes: localVolumes(d.Wanted, service), Constraints: service.Constraints, Host: l.Host, Avoid: avoid,
+	}
+}
+
+// cluster describes the cluster to place.Place.
+func (p *planner) cluster() place.Cluster {
+	s := place.Cluster{Pins: p.model.volumeHosts()}
+	held := p.offers.ByHost()
+	for _, h := range sorted(p.model.hosts) {
+		in := place.Host{
+			Name: h.name, CPUs: h.cpus, MemBytes: h.memory, Attributes: h.attributes,
+			Offered: len(held[h.name]) > 0, Problem: p.linkers.problem(h.name),
+		}
+		for _, o := range held[h.name] {
+			in.Ports = append(in.Ports, o.Ports...)
+		}
+		s.Hosts = append(s.Hosts, in)
+	}
+	for _, t := range sorted(p.model.tasks) {
+		s.Instances = append(s.Instances, place.Instance{App: t.App, Service: t.Service, Host: t.Host})
+		s.Taken = append(s.Taken, t.taken()...)
+	}
+	s.Taken = append(s.Taken, p.linkers.foreignPorts(p.model.tasks)...)
+	slices.SortStableFunc(s.Taken, func(a, b place.Taken) int { return cmp.Compare(a.Holder, b.Holder) })
+	return s
+}

@@ -1,0 +1,251 @@
+package framework
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"tombolo/framework/api"
+	"tombolo/framework/app"
+	"tombolo/framework/deploy"
+	"tombolo/framework/store"
+	"tombolo/linker/record"
+)
+
+// reporter makes the snapshots that the API shows.
+type reporter struct {
+	model   *model
+	linkers linkers
+	out     *outbox // for its wake-up
+	info    api.Info
+}
+
+// shown is the state in which an instance was last shown.
+type shown struct {
+	state api.State
+	since time.Time
+}
+
+// snapshot shows the present state.
+func (r *reporter) snapshot(now time.Time) *api.Snapshot {
+	s := &api.Snapshot{Info: r.cluster(), Apps: map[string]api.Status{}, Spec: map[string]app.App{}}
+	tasks := r.model.tasksByApp()
+	for name, d := range r.model.apps {
+		s.Apps[name] = r.status(d, tasks[name], now)
+		s.Spec[name] = d.Wanted
+	}
+	return s
+}
+
+func (r *reporter) cluster() api.Info {
+	info := r.info
+	info.Framework, info.Connected, info.Hosts = r.model.frameworkID, r.model.connected, nil
+	info.Master = cmp.Or(info.Master, r.model.leader)
+	tasks := map[string]int{}
+	for _, t := range r.model.tasks {
+		tasks[t.Host]++
+	}
+	for _, h := range sorted(r.model.hosts) {
+		out := api.Host{Name: h.name, Agent: h.agent, CPUs: h.cpus, MemBytes: h.memory, Tasks: tasks[h.name], Linker: "unknown"}
+		if known := r.linkers.hostRecord(h.name); known != nil {
+			out.Underlay, out.Overlay = known.Underlay.String(), known.Overlay4.String()
+		}
+		if len(r.linkers) > 0 {
+			out.Linker = "up"
+			if r.linkers.problem(h.name) != "" {
+				out.Linker = "down"
+			}
+		}
+		info.Hosts = append(info.Hosts, out)
+	}
+	return info
+}
+
+func (r *reporter) status(d *deployment, tasks []*task, now time.Time) api.Status {
+	s := api.Status{
+		App: d.Wanted.Name, Revision: d.Revision, Removing: d.Removing, Up: !d.Removing,
+		Warnings: warnings(d.Wanted, r.linkers.catalog()),
+	}
+	current := map[deploy.SlotID]*task{}
+	for _, t := range tasks {
+		switch {
+		case t.Generation >= d.slots[t.slot()].Generation:
+			current[t.slot()] = t
+		case t.phase().Live():
+			s.Up = false // a newer task has its slot, and it has not ended yet
+		}
+	}
+	slots := displayed(d, current)
+	for _, id := range slots {
+		t := current[id]
+		i := d.instance(id, t)
+		if last := d.shown[id]; last.state != i.State {
+			d.shown[id] = shown{i.State, now}
+		}
+		i.Since = d.shown[id].since
+		s.Instances = append(s.Instances, i)
+		outdated := t != nil && t.Spec != d.specs[id.Service] && t.phase().Live()
+		s.Up = s.Up && !outdated && (i.State == api.StateUp || i.State == api.StateDone)
+	}
+	if !d.Removing && !s.Up {
+		s.Failed = cmp.Or(d.failure(s.Instances, now), r.longUnhealthy(d, slots, current, now))
+	}
+	return s
+}
+
+// displayed returns the wanted slots and those that have a task, in order.
+func displayed(d *deployment, current map[deploy.SlotID]*task) []deploy.SlotID {
+	set := map[deploy.SlotID]bool{}
+	for id := range current {
+		set[id] = true
+	}
+	if !d.Removing {
+		for id := range d.slots {
+			set[id] = true
+		}
+		for name, service := range d.Wanted.Services {
+			for n := 1; n <= service.Replicas && !service.Global; n++ {
+				set[deploy.SlotID{Service: name, Slot: n}] = true
+			}
+		}
+	}
+	for _, l := range d.plan.Launch {
+		set[l.SlotID] = true
+	}
+	return slices.SortedFunc(maps.Keys(set), func(a, b deploy.SlotID) int {
+		return cmp.Or(cmp.Compare(a.Service, b.Service), cmp.Compare(a.Slot, b.Slot))
+	})
+}
+
+// instance shows a slot and its current task, which may be nil.
+func (d *deployment) instance(id deploy.SlotID, t *task) api.Instance {
+	slot := d.slots[id]
+	i := api.Instance{
+		App: d.Wanted.Name, Service: id.Service, Slot: id.Slot, Generation: slot.Generation,
+		Restarts: slot.Restarts, ExitCode: slot.ExitCode, Log: slot.Log,
+	}
+	if t != nil {
+		showTask(&i, t)
+	}
+	wait, waits := d.plan.Wait[id]
+	switch {
+	case t != nil && (t.phase().Live() || !waits):
+		if i.Reason == "" && waits && wait.Kind == deploy.ForTurn {
+			i.Reason = wait.Reason
+		}
+	case waits:
+		showWait(&i, wait, slot)
+	default:
+		i.State, i.Reason = api.StateWaiting, cmp.Or(d.refusals[id], "waits for a host")
+	}
+	if t != nil && t.phase() == deploy.Lost {
+		i.State, i.Reason = api.StateLost, t.Reason
+		if why := cmp.Or(d.refusals[id], wait.Reason); why != "" {
+			i.Reason += "; " + why
+		}
+	}
+	return i
+}
+
+// showTask shows a task that lives or is lost.
+func showTask(i *api.Instance, t *task) {
+	i.Task, i.Host, i.Container, i.Started, i.Reason = t.ID, t.Host, t.Container, t.Started, t.Reason
+	health := record.HealthNone
+	if e := t.endpoint; e != nil {
+		i.Address, i.Health, i.Ports = e.Addr4.String(), string(e.Health), hostPorts(e.Published)
+		i.Container = cmp.Or(e.Container, i.Container)
+		health = e.Health
+	}
+	switch {
+	case t.Killing:
+		i.State = api.StateStopping
+	case t.phase() != deploy.Running:
+		i.State = api.StateStaging
+	case t.up:
+		i.State = api.StateUp
+	case health == record.HealthUnhealthy:
+		i.State = api.StateUnhealthy
+	case health == record.HealthHealthy:
+		i.State = api.StateHealthy
+	default:
+		i.State = api.StateRunning
+	}
+}
+
+// showWait shows a slot without a task.
+func showWait(i *api.Instance, wait deploy.Wait, slot store.Slot) {
+	i.State, i.Reason, i.Host = api.StateWaiting, wait.Reason, ""
+	switch wait.Kind {
+	case deploy.Complete:
+		i.State = api.StateDone
+	case deploy.GaveUp:
+		i.State = api.StateFailed
+	case deploy.ForBackoff:
+		i.State = api.StateFailed
+		i.Reason = fmt.Sprintf("%s; starts again at %s", wait.Reason, wait.Until.Format(time.TimeOnly))
+	case deploy.ForDependency, deploy.ForStop, deploy.ForHost, deploy.ForTurn:
+	}
+	if i.State != api.StateWaiting {
+		i.Host = slot.Host
+	}
+}
+
+// failure says why the app cannot come up unless something changes, or returns "". The
+// framework goes on trying nevertheless.
+func (d *deployment) failure(instances []api.Instance, now time.Time) string {
+	for _, i := range instances {
+		id := deploy.SlotID{Service: i.Service, Slot: i.Slot}
+		slot := d.slots[id]
+		name := fmt.Sprintf("%s.%d", i.Service, i.Slot)
+		if since, ok := d.unplaceable[id]; ok && now.Sub(since) >= patience {
+			return fmt.Sprintf("%s fits on no host: %s", name, d.refusals[id])
+		}
+		if slot.Spec != d.specs[id.Service] || i.State == api.StateUp || i.State == api.StateDone {
+			continue
+		}
+		switch wait := d.plan.Wait[id]; {
+		case wait.Kind == deploy.GaveUp && wait.Reason != "":
+			return fmt.Sprintf("%s: %s", name, wait.Reason)
+		case slot.Fatal:
+			return fmt.Sprintf("%s: %s", name, slot.Reason)
+		case slot.Failures >= deploy.FailedAfter:
+			return fmt.Sprintf("%s: %s, %d times in a row", name, slot.Reason, slot.Failures)
+		}
+	}
+	return ""
+}
+
+// longUnhealthy names an instance that has been unhealthy for longer than patience, and
+// the services that wait for it; "" if there is none.
+func (r *reporter) longUnhealthy(d *deployment, slots []deploy.SlotID, current map[deploy.SlotID]*task, now time.Time) string {
+	for _, id := range slots {
+		t := current[id]
+		if t == nil || t.unhealthySince.IsZero() {
+			continue
+		}
+		if until := t.unhealthySince.Add(patience); now.Before(until) {
+			r.out.wakeAt(until)
+			continue
+		}
+		text := fmt.Sprintf("%s.%d is unhealthy", id.Service, id.Slot)
+		if waiting := d.waitingFor(id.Service); len(waiting) > 0 {
+			text += fmt.Sprintf(", and %s waits for it", strings.Join(waiting, ", "))
+		}
+		return text
+	}
+	return ""
+}
+
+// waitingFor returns the services that wait for another to be healthy.
+func (d *deployment) waitingFor(service string) (names []string) {
+	for id, wait := range d.plan.Wait {
+		if wait.Kind == deploy.ForDependency && d.Wanted.Services[id.Service].DependsOn[service].Condition == app.Healthy {
+			names = append(names, id.Service)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
