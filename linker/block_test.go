@@ -21,11 +21,11 @@ func rival(t *testing.T, h *testHost, block netip.Prefix, claimed time.Time) {
 func TestOlderClaimTakesAnEmptyBlock(t *testing.T) {
 	h := newTestHost(t, 6)
 	h.start(t)
-	eventually(t, "block claimed", func() bool { return h.Linker.claimed.Load() != nil })
-	lost := h.claimed.Load().Block4
+	eventually(t, "block claimed", func() bool { return h.block.Current() != nil })
+	lost := h.block.Current().Block4
 	rival(t, h, lost, time.Now().Add(-time.Hour))
-	eventually(t, "another block", func() bool { return !h.claimed.Load().Block4.Overlaps(lost) })
-	if got := h.saved.get().Block4; got.Overlaps(lost) {
+	eventually(t, "another block", func() bool { return !h.block.Current().Block4.Overlaps(lost) })
+	if got := h.state.get().Block4; got.Overlaps(lost) {
 		t.Errorf("saved block %s", got)
 	}
 	h.stop()
@@ -37,8 +37,8 @@ func TestNoAddressesOfALostBlock(t *testing.T) {
 	h := newTestHost(t, 10)
 	h.cfg.Settle = 300 * time.Millisecond
 	h.start(t)
-	eventually(t, "block claimed", func() bool { return h.Linker.claimed.Load() != nil })
-	lost := h.claimed.Load().Block4
+	eventually(t, "block claimed", func() bool { return h.block.Current() != nil })
+	lost := h.block.Current().Block4
 	rival(t, h, lost, time.Now().Add(-time.Hour))
 	eventually(t, "the lost block is refused", func() bool {
 		addr, err := h.table.Reserve(t.Context(), netip.Addr{})
@@ -63,16 +63,16 @@ func TestNoAddressesOfALostBlock(t *testing.T) {
 func TestOlderClaimQuarantinesAUsedBlock(t *testing.T) {
 	h := newTestHost(t, 7)
 	h.start(t)
-	eventually(t, "block claimed", func() bool { return h.Linker.claimed.Load() != nil })
+	eventually(t, "block claimed", func() bool { return h.block.Current() != nil })
 	h.run(t, "web", labels("web"))
-	mine := h.claimed.Load().Block4
+	mine := h.block.Current().Block4
 	rival(t, h, mine, time.Now().Add(-time.Hour))
 	eventually(t, "no new addresses, and said so", func() bool {
 		_, err := h.table.Reserve(t.Context(), netip.Addr{})
 		return err != nil && strings.Contains(err.Error(), "belongs to host rival") &&
 			strings.Contains(strings.Join(h.problems.list(), "\n"), "belongs to host rival")
 	})
-	if got := h.claimed.Load().Block4; got != mine {
+	if got := h.block.Current().Block4; got != mine {
 		t.Errorf("renumbered to %s in silence", got)
 	}
 	h.stop()
@@ -81,11 +81,11 @@ func TestOlderClaimQuarantinesAUsedBlock(t *testing.T) {
 func TestYoungerClaimChangesNothing(t *testing.T) {
 	h := newTestHost(t, 8)
 	h.start(t)
-	eventually(t, "block claimed", func() bool { return h.Linker.claimed.Load() != nil })
-	mine := h.claimed.Load().Block4
+	eventually(t, "block claimed", func() bool { return h.block.Current() != nil })
+	mine := h.block.Current().Block4
 	rival(t, h, mine, time.Now().Add(time.Hour))
-	if _, err := h.table.Reserve(t.Context(), netip.Addr{}); err != nil || h.claimed.Load().Block4 != mine {
-		t.Errorf("block %s, %v", h.claimed.Load().Block4, err)
+	if _, err := h.table.Reserve(t.Context(), netip.Addr{}); err != nil || h.block.Current().Block4 != mine {
+		t.Errorf("block %s, %v", h.block.Current().Block4, err)
 	}
 	h.stop()
 }
@@ -98,7 +98,7 @@ func TestNoBlockWithoutAMajority(t *testing.T) {
 	a.start(t)
 	b.start(t)
 	eventually(t, "both have blocks and know each other", func() bool {
-		return a.claimed.Load() != nil && b.claimed.Load() != nil && len(a.saved.get().Members) == 1
+		return a.block.Current() != nil && b.block.Current() != nil && len(a.state.get().Members) == 1
 	})
 	a.stop()
 	b.stop()
@@ -107,7 +107,7 @@ func TestNoBlockWithoutAMajority(t *testing.T) {
 	b.cfg.Pool4 = a.cfg.Pool4
 	a.start(t)
 	eventually(t, "it says what it waits for", func() bool {
-		return strings.Contains(strings.Join(a.problems.list(), "\n"), "of the 2 hosts last known 1 answer")
+		return strings.Contains(strings.Join(a.problems.list(), "\n"), "only 1 of the 2 known hosts answer")
 	})
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
@@ -115,7 +115,7 @@ func TestNoBlockWithoutAMajority(t *testing.T) {
 		t.Errorf("given %s, %v", addr, err)
 	}
 	b.start(t)
-	eventually(t, "both have blocks", func() bool { return a.claimed.Load() != nil && b.claimed.Load() != nil })
+	eventually(t, "both have blocks", func() bool { return a.block.Current() != nil && b.block.Current() != nil })
 	if all := strings.Join(a.problems.list(), "\n"); strings.Contains(all, "majority") {
 		t.Errorf("problems that are over: %s", all)
 	}
@@ -124,7 +124,7 @@ func TestNoBlockWithoutAMajority(t *testing.T) {
 
 	a.cfg.Block = netip.MustParsePrefix("10.77.200.0/24")
 	a.start(t)
-	eventually(t, "the block that was named", func() bool { c := a.claimed.Load(); return c != nil && c.Block4 == a.cfg.Block })
+	eventually(t, "the block that was named", func() bool { c := a.block.Current(); return c != nil && c.Block4 == a.cfg.Block })
 	a.stop()
 }
 
@@ -133,6 +133,6 @@ func TestFirstOfAll(t *testing.T) {
 	h := newTestHost(t, 20)
 	h.cfg.Join, h.cfg.JoinTimeout = []string{"127.77.9.8"}, 50*time.Millisecond
 	h.start(t)
-	eventually(t, "a block", func() bool { return h.claimed.Load() != nil })
+	eventually(t, "a block", func() bool { return h.block.Current() != nil })
 	h.stop()
 }

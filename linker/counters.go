@@ -1,25 +1,43 @@
 package linker
 
-import "maps"
+import (
+	"log/slog"
+	"maps"
 
-// counters says how often what happened that nobody was told of, by part.
-func (l *Linker) counters() map[string]uint64 {
-	g, d := l.gossip.Stats(), l.dns.Stats()
-	all := map[string]uint64{
+	"tombolo/dns"
+	"tombolo/linker/gossip"
+	"tombolo/linker/ipam"
+	"tombolo/linker/plugin"
+)
+
+// counters collects the counters of the parts.
+type counters struct {
+	gossip    *gossip.Gossip
+	dns       *dns.Server
+	plugin    *plugin.Server
+	addresses *ipam.Allocator
+	plane     DataPlane
+	log       *slog.Logger
+}
+
+// all returns, per part, counts of events that are not logged.
+func (c counters) all() map[string]uint64 {
+	g, d := c.gossip.Stats(), c.dns.Stats()
+	out := map[string]uint64{
 		"gossip.malformed": g.Malformed, "gossip.conflicts": g.Conflicts, "gossip.sent": g.Sent, "gossip.received": g.Received,
 		"gossip.news": g.News, "gossip.repairs": g.Repairs, "gossip.repaired": g.Repaired, "gossip.dropped": g.Dropped,
 
 		"dns.queries": d.Queries, "dns.answered": d.Answered, "dns.forwarded": d.Forwarded, "dns.refused": d.Refused,
 		"dns.unserved": d.Unserved, "dns.malformed": d.Malformed, "dns.limited": d.Limited, "dns.truncated": d.Truncated,
 
-		"plugin.refused": l.plugin.Refused(), "addresses.exhausted": l.addresses.Exhausted(),
+		"plugin.refused": c.plugin.Refused(), "addresses.exhausted": c.addresses.Exhausted(),
 	}
-	packets, err := l.plane.Counters()
+	packets, err := c.plane.Counters()
 	if err != nil {
-		l.log.Debug("cannot count packets", "err", err)
+		c.log.Debug("cannot count packets", "err", err)
 	}
 	for name, n := range maps.All(packets) {
-		all["overlay."+name] = n
+		out["overlay."+name] = n
 	}
-	return all
+	return out
 }

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tombolo/internal/unixhttp"
 	"tombolo/linker/ipam"
 	"tombolo/overlay"
 )
@@ -20,7 +21,7 @@ func TestCounters(t *testing.T) {
 	h := newTestHost(t, 16)
 	h.start(t)
 	c := h.client(t)
-	eventually(t, "block used", func() bool { return h.claimed.Load() != nil })
+	eventually(t, "block used", func() bool { return h.block.Current() != nil })
 	var err error
 	for err == nil {
 		_, err = h.table.Reserve(t.Context(), netip.Addr{})
@@ -33,7 +34,7 @@ func TestCounters(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the plugin refuses", func() bool {
-		resp, err := unixTransport(h.cfg.PluginDir + "/" + Driver + ".sock").RoundTrip(req)
+		resp, err := unixhttp.Transport(h.cfg.PluginDir + "/" + Driver + ".sock").RoundTrip(req)
 		if err == nil {
 			resp.Body.Close()
 		}
@@ -61,12 +62,12 @@ func TestBrokenDataPlaneIsTold(t *testing.T) {
 		return err == nil && st.Ready
 	}
 	eventually(t, "ready", ready)
-	h.mended(errors.New("out of luck"))
+	h.problems.report(overlayProblem, errors.New("out of luck"))
 	st, err := c.Status(t.Context())
-	if err != nil || st.Ready || len(st.Problems) != 1 || st.Problems[0] != "overlay: out of luck" {
+	if err != nil || st.Ready || len(st.Problems) != 1 || !strings.HasPrefix(st.Problems[0], "overlay: out of luck (") {
 		t.Errorf("status = %+v, %v", st, err)
 	}
-	h.mended(nil)
+	h.problems.report(overlayProblem, nil)
 	if !ready() {
 		t.Error("not ready again")
 	}
@@ -77,17 +78,18 @@ func TestPoolIsWatched(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		found := []error{nil, &overlay.PoolOverlapError{Pool: DefaultPool4, Route: netip.MustParsePrefix("100.100.0.0/16"), Device: "vpn0", Table: 52}, nil}
 		looks := 0
-		l := &Linker{log: slog.New(slog.DiscardHandler), checkPool: func(...netip.Prefix) error {
+		problems := newProblems(slog.New(slog.DiscardHandler))
+		check := poolCheck{problems: problems, find: func(...netip.Prefix) error {
 			looks++
 			return found[looks-1]
 		}}
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		go func() { _ = l.watchPool(ctx) }()
+		go func() { _ = check.run(ctx) }()
 		time.Sleep(time.Nanosecond) // after the looks, from now on
 		for _, want := range []string{"", "overlaps 100.100.0.0/16 on vpn0", ""} {
 			time.Sleep(recheckPool)
-			if got := strings.Join(l.problems.list(), "\n"); (got == "") != (want == "") || !strings.Contains(got, want) {
+			if got := strings.Join(problems.list(), "\n"); (got == "") != (want == "") || !strings.Contains(got, want) {
 				t.Errorf("problems: %q, want %q", got, want)
 			}
 		}

@@ -21,7 +21,7 @@ func TestDiskFull(t *testing.T) {
 	smallDisk(t, h.cfg.StateDir)
 	h.start(t)
 	h.client(t)
-	eventually(t, "block claimed", func() bool { return h.Linker.claimed.Load() != nil })
+	eventually(t, "block claimed", func() bool { return h.block.Current() != nil })
 	filler := filepath.Join(h.cfg.StateDir, "filler")
 	_ = os.WriteFile(filler, bytes.Repeat([]byte{1}, 1<<20), 0o600) // as much as there is room for
 	epoch := h.catalog.Epoch()
@@ -42,14 +42,14 @@ func TestDiskFull(t *testing.T) {
 	rival(t, h, netip.MustParsePrefix("100.64.9.0/24"), time.Now())
 	eventually(t, "all is well again", func() bool { return len(h.problems.list()) == 0 })
 	h.stop()
-	if got := h.saved.get().Epoch; got < epoch+20 {
+	if got := h.state.get().Epoch; got < epoch+20 {
 		t.Errorf("epoch %d is saved, after %d", got, epoch+20)
 	}
 
 	_ = os.WriteFile(filler, bytes.Repeat([]byte{1}, 1<<20), 0o600)
 	h.start(t) // with a disk that is full from the beginning
 	h.client(t)
-	eventually(t, "block used", func() bool { return h.Linker.claimed.Load() != nil })
+	eventually(t, "block used", func() bool { return h.block.Current() != nil })
 	if err := os.Remove(filler); err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +64,7 @@ func TestDiskFullAtFirst(t *testing.T) {
 	_ = os.WriteFile(filler, bytes.Repeat([]byte{1}, 1<<20), 0o600) // as much as there is room for
 	h.start(t)
 	h.client(t)
-	eventually(t, "block used", func() bool { return h.Linker.claimed.Load() != nil })
+	eventually(t, "block used", func() bool { return h.block.Current() != nil })
 	if _, err := h.table.Reserve(t.Context(), netip.Addr{}); err == nil || !strings.Contains(err.Error(), "no space left") {
 		t.Errorf("an address that nobody could remember: %v", err)
 	}

@@ -25,11 +25,14 @@ import (
 
 // plane is a kernel that remembers what it was told last.
 type plane struct {
-	set  chan overlay.Config // holds the newest
-	fail error               // of Set
+	set     chan overlay.Config // holds the newest
+	fail    error               // of Set
+	running chan struct{}       // closed by Run, when the linker has made its parts
 }
 
-func newPlane() *plane { return &plane{set: make(chan overlay.Config, 1)} }
+func newPlane() *plane {
+	return &plane{set: make(chan overlay.Config, 1), running: make(chan struct{})}
+}
 
 func (p *plane) Set(_ context.Context, c overlay.Config) error {
 	select {
@@ -41,6 +44,7 @@ func (p *plane) Set(_ context.Context, c overlay.Config) error {
 }
 
 func (p *plane) Run(ctx context.Context) error {
+	close(p.running)
 	<-ctx.Done()
 	return nil
 }
@@ -84,6 +88,11 @@ func (h *testHost) start(t *testing.T) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := h.startOn(ctx, t, newPlane())
+	select {
+	case <-h.plane.running:
+	case err := <-done:
+		t.Fatalf("%s: Run = %v", h.cfg.Host, err)
+	}
 	h.stop = func() {
 		cancel()
 		if err := <-done; err != nil {
@@ -109,7 +118,7 @@ func (h *testHost) startOn(ctx context.Context, t *testing.T, kernel *plane) <-c
 	}
 	h.plane = kernel
 	h.Linker.plane = h.plane
-	h.checkPool = func(...netip.Prefix) error { return nil } // whatever this machine routes
+	h.pools.find = func(...netip.Prefix) error { return nil } // whatever this machine routes
 	done := make(chan error, 1)
 	go func() { done <- h.Run(ctx) }()
 	return done
@@ -145,6 +154,11 @@ func (h *testHost) run(t *testing.T, name string, labels map[string]string) stri
 	h.engine.Run(dockertest.Container{ID: name[:min(60, len(name))] + "-id", Name: name, Hostname: name, Labels: labels, EndpointID: id,
 		Addr4: addr.String(), MAC: "02:42:00:00:00:01", Started: time.Now()})
 	return id
+}
+
+// view is what the DNS server is told about an asker.
+func (h *testHost) view(from netip.Addr) (*record.View, bool) {
+	return viewer{h.table, h.block, h.effective}.View(from)
 }
 
 func eventually(t *testing.T, what string, ok func() bool) {
@@ -184,14 +198,14 @@ func TestTwoHosts(t *testing.T) {
 	if x, y := s.Hosts["h1"].Block4, s.Hosts["h2"].Block4; x.Overlaps(y) {
 		t.Errorf("blocks %s and %s overlap", x, y)
 	}
-	view, ok := a.worlds.View(s.Endpoints[web].Addr4)
+	view, ok := a.view(s.Endpoints[web].Addr4)
 	if !ok || len(view.Names["db"].Targets) != 1 || view.Names["db"].Targets[0].Addr4 != s.Endpoints[db].Addr4 {
 		t.Errorf("web sees db as %+v", view.Names["db"])
 	}
-	if again, _ := a.worlds.View(s.Endpoints[web].Addr4); again != view {
+	if again, _ := a.view(s.Endpoints[web].Addr4); again != view {
 		t.Error("the view was computed twice without a change")
 	}
-	if _, ok := a.worlds.View(s.Endpoints[db].Addr4); ok {
+	if _, ok := a.view(s.Endpoints[db].Addr4); ok {
 		t.Error("an address of another host's container was answered")
 	}
 	if r, err := ca.Resolve(t.Context(), "db", "web"); err != nil || !r.Exists || len(r.Targets) != 1 {
@@ -226,26 +240,26 @@ func TestRestartAdopts(t *testing.T) {
 	h := newTestHost(t, 3)
 	h.start(t)
 	h.client(t)
-	eventually(t, "block claimed", func() bool { return h.claimed.Load() != nil })
-	block := h.claimed.Load().Block4
+	eventually(t, "block claimed", func() bool { return h.block.Current() != nil })
+	block4 := h.block.Current().Block4
 	id := h.run(t, "web", labels("web"))
 	eventually(t, "endpoint known", func() bool {
 		e := h.catalog.Snapshot().Endpoints[id]
 		return e != nil && e.Running
 	})
 	h.stop()
-	epoch := h.saved.get().Epoch
+	epoch := h.state.get().Epoch
 	h.engine.Stop() // even with Docker away
 	h.start(t)
 	first := <-h.plane.set
-	if first.Self.Block4 != block || len(first.Endpoints) != 1 {
+	if first.Self.Block4 != block4 || len(first.Endpoints) != 1 {
 		t.Errorf("first state after the restart: block %s, endpoints %v", first.Self.Block4, first.Endpoints)
 	}
 	eventually(t, "endpoint still answers", func() bool {
 		e := h.catalog.Snapshot().Endpoints[id]
 		return e != nil && e.Running
 	})
-	if now := h.saved.get().Epoch; now <= epoch {
+	if now := h.state.get().Epoch; now <= epoch {
 		t.Errorf("epoch %d after %d", now, epoch)
 	}
 	if err := h.engine.Start(); err != nil {
@@ -266,7 +280,7 @@ func TestPoolOverlap(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.checkPool = func(pools ...netip.Prefix) error {
+	l.pools.find = func(pools ...netip.Prefix) error {
 		return &overlay.PoolOverlapError{Pool: pools[0], Route: netip.MustParsePrefix("100.100.0.0/16"), Device: "vpn0", Table: 52}
 	}
 	err = l.Run(t.Context())

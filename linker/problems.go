@@ -1,60 +1,100 @@
 package linker
 
 import (
+	"log/slog"
 	"maps"
 	"slices"
 	"sync"
 )
 
-// The parts whose problems leave the linker at work: some container has not the
-// port that it asked for, some other host is not of this cluster's pools.
+// severity says what a problem means for the host as a whole.
+type severity int
+
 const (
-	portsProblem = "ports"
-	poolsProblem = "pools"
+	notReady severity = iota // the linker is not ready while the problem lasts
+	partial                  // only some containers or other hosts are affected: the linker is ready
 )
 
-// problems holds what keeps a linker from doing its work now, by part.
-type problems struct {
-	mu  sync.Mutex
-	now map[string]string
+// problemKind is a condition that an operator should know about.
+type problemKind struct {
+	name     string // stands before the message in the linker's status
+	severity severity
+	summary  string // the log message; "": the part that has the problem logs it
+	advice   string // what the operator can do
 }
 
-// set enters a part's problem, or takes it off when err is nil. It reports whether
-// that is news.
-func (p *problems) set(part string, err error) (news bool) {
+// The problems that a linker can have.
+var (
+	blockProblem       = problemKind{"block", notReady, "this host takes no new containers", "to compare the hosts: tombolo linker status"}
+	catalogFileProblem = problemKind{"catalog file", notReady, "cannot save the catalog", "make room on the disk of the state folder"}
+	dockerProblem      = problemKind{"docker", notReady, "", "start Docker, or name its socket with --docker"}
+	hostsProblem       = problemKind{"hosts", notReady, "two machines have one name", "give one of the two another name with --host"}
+	overlayProblem     = problemKind{"overlay", notReady, "the kernel does not match yet", "find out which other program changes this host's interfaces, routes or nftables rules"}
+	poolProblem        = problemKind{"pool", notReady, "part of the pool is routed elsewhere", "remove that route, or choose another pool on every host with --pool or --pool6"}
+	poolsProblem       = problemKind{"pools", partial, "hosts with another pool are left out", "start every host with the same --pool and --pool6"}
+	portsProblem       = problemKind{"ports", partial, "published ports are in conflict", "publish another port"}
+	stateProblem       = problemKind{"state", notReady, "cannot save the linker's state", "make room on the disk of the state folder"}
+)
+
+// problem is a condition that holds now.
+type problem struct {
+	problemKind
+	message string
+}
+
+func (p problem) String() string { return p.name + ": " + p.message + " (" + p.advice + ")" }
+
+// problems are the conditions that hold now, at most one of each kind. Its methods may
+// be called at the same time.
+type problems struct {
+	log *slog.Logger
+
+	mu  sync.Mutex
+	now map[string]problem // by name
+}
+
+func newProblems(log *slog.Logger) *problems { return &problems{log: log, now: map[string]problem{}} }
+
+// report says that a problem holds, with the reason, or that it does not, with nil. It
+// logs every new reason.
+func (p *problems) report(kind problemKind, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err == nil {
-		_, news = p.now[part]
-		delete(p.now, part)
-		return news
+		delete(p.now, kind.name)
+		return
 	}
-	if p.now == nil {
-		p.now = map[string]string{}
+	before := p.now[kind.name].message
+	p.now[kind.name] = problem{kind, err.Error()}
+	if before == err.Error() || kind.summary == "" {
+		return
 	}
-	news = p.now[part] != err.Error()
-	p.now[part] = err.Error()
-	return news
+	log := p.log.Error
+	if kind.severity == partial {
+		log = p.log.Warn
+	}
+	log(kind.summary, "err", err, "advice", kind.advice)
 }
 
+// list returns the problems as an operator reads them, sorted by name.
 func (p *problems) list() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var out []string
-	for _, part := range slices.Sorted(maps.Keys(p.now)) {
-		out = append(out, part+": "+p.now[part])
+	for _, name := range slices.Sorted(maps.Keys(p.now)) {
+		out = append(out, p.now[name].String())
 	}
 	return out
 }
 
-// grave reports whether a problem concerns more than single containers.
-func (p *problems) grave() bool {
+// ready reports whether no problem concerns the host as a whole.
+func (p *problems) ready() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for part := range p.now {
-		if part != portsProblem && part != poolsProblem {
-			return true
+	for _, problem := range p.now {
+		if problem.severity == notReady {
+			return false
 		}
 	}
-	return false
+	return true
 }

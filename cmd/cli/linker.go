@@ -65,7 +65,7 @@ func runLinker(cmd *cobra.Command, raw *linkerFlags, version string) error {
 		return err
 	}
 	group, ctx := errgroup.WithContext(cmd.Context())
-	group.Go(func() error { return supervise.Beat(ctx, heartbeat, cfg.Answers) })
+	group.Go(func() error { return supervise.Beat(ctx, heartbeat, cfg.ProbePlugin) })
 	group.Go(func() error { return l.Run(ctx) })
 	return group.Wait()
 }

@@ -44,6 +44,7 @@ var allowed = []struct {
 	{"linker", []string{"linker/...", "overlay", "dns"}},
 	{"linker/plugin", []string{"linker/attach"}},
 	{"linker/attach", []string{"linker/ipam", "linker/record", "overlay"}},
+	{"linker/block", []string{"linker/ipam", "linker/record"}},
 	{"linker/catalog", []string{"linker/record"}},
 	{"linker/reach", []string{"linker/record"}},
 	{"linker/api", []string{"linker/record"}},

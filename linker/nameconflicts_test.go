@@ -14,9 +14,9 @@ func TestTwoMachinesOneName(t *testing.T) {
 	twin.cfg.Join = b.cfg.Join
 	a.start(t)
 	b.start(t)
-	eventually(t, "the first two have blocks", func() bool { return a.claimed.Load() != nil && b.claimed.Load() != nil })
+	eventually(t, "the first two have blocks", func() bool { return a.block.Current() != nil && b.block.Current() != nil })
 	eventually(t, "they know each other", func() bool { return a.catalog.Snapshot().Hosts["h8"] != nil })
-	block := b.claimed.Load().Block4
+	block := b.block.Current().Block4
 	twin.start(t)
 	for _, h := range []*testHost{a, twin} { // whoever hears of both
 		c := h.client(t)
@@ -25,7 +25,7 @@ func TestTwoMachinesOneName(t *testing.T) {
 			return err == nil && !st.Ready && strings.Contains(strings.Join(st.Problems, "\n"), "h8")
 		})
 	}
-	if h := a.catalog.Snapshot().Hosts["h8"]; h.Block4 != block || h.Underlay != b.cfg.Underlay || twin.claimed.Load() != nil {
+	if h := a.catalog.Snapshot().Hosts["h8"]; h.Block4 != block || h.Underlay != b.cfg.Underlay || twin.block.Current() != nil {
 		t.Errorf("h8 has now %s at %s", h.Block4, h.Underlay)
 	}
 	for _, h := range []*testHost{a, b, twin} {

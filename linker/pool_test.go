@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net/netip"
 	"testing"
+
+	"tombolo/linker/block"
 )
 
 func TestRandomPool6(t *testing.T) {
@@ -24,19 +26,19 @@ func TestPool6Changes(t *testing.T) {
 	h := newTestHost(t, 14)
 	h.cfg.Pool6 = netip.MustParsePrefix("fd00:1:2::/48")
 	h.start(t)
-	eventually(t, "block used", func() bool { return h.claimed.Load() != nil })
+	eventually(t, "block used", func() bool { return h.block.Current() != nil })
 	id := h.run(t, "web", labels("web"))
 	eventually(t, "endpoint known", func() bool {
 		e := h.catalog.Snapshot().Endpoints[id]
 		return e != nil && e.Running && e.Addr6.IsValid()
 	})
-	block := h.claimed.Load().Block4
+	block4 := h.block.Current().Block4
 	h.stop()
 
 	h.cfg.Pool6 = netip.MustParsePrefix("fd00:9:9::/48")
 	h.start(t)
 	set := <-h.plane.set
-	if err := set.Validate(); err != nil || set.Pool6.IsValid() || set.Self.Block4 != block || len(set.Endpoints) != 1 || set.Endpoints[0].Addr6.IsValid() {
+	if err := set.Validate(); err != nil || set.Pool6.IsValid() || set.Self.Block4 != block4 || len(set.Endpoints) != 1 || set.Endpoints[0].Addr6.IsValid() {
 		t.Errorf("%v: %+v", err, set)
 	}
 	eventually(t, "announced without IPv6", func() bool {
@@ -51,8 +53,8 @@ func TestPool6Changes(t *testing.T) {
 
 	h.start(t) // with nobody left who needs the old one
 	eventually(t, "a block of both pools", func() bool {
-		c := h.claimed.Load()
-		return c != nil && within(c.Block6, h.cfg.Pool6)
+		c := h.block.Current()
+		return c != nil && block.Within(c.Block6, h.cfg.Pool6)
 	})
 	h.stop()
 }

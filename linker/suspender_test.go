@@ -1,7 +1,6 @@
 package linker
 
 import (
-	"log/slog"
 	"net/netip"
 	"testing"
 	"testing/synctest"
@@ -21,21 +20,20 @@ func TestOverdue(t *testing.T) {
 		want   bool
 	}{
 		{"died", true, 0, 0, true},
-		{"not met yet", false, 0, metWithin - 1, false},
-		{"not met in time", false, 0, metWithin, true},
+		{"not met yet", false, 0, firstContact - 1, false},
+		{"not met in time", false, 0, firstContact, true},
 		{"is restarting", true, 30 * time.Second, 30 * time.Second, false},
 		{"takes too long to restart", true, 30 * time.Second, 30*time.Second + 1, true},
 		{"has a clock that is a day ahead", true, 24 * time.Hour, longestRestart - 1, false},
 		{"a day ahead, and longer gone", true, 24 * time.Hour, longestRestart, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			m := newMembers(&Linker{log: slog.New(slog.DiscardHandler)})
-			m.met["h2"] = tt.met
+			s := &suspender{met: map[string]bool{"h2": tt.met}, silent: map[string]time.Time{}}
 			h := &record.Host{Name: "h2"}
 			if tt.window > 0 {
 				h.Restart = now.Add(tt.window)
 			}
-			if m.silent["h2"] = now; m.overdue(h, now.Add(tt.silent)) != tt.want {
+			if s.silent["h2"] = now; s.overdue(h, now.Add(tt.silent)) != tt.want {
 				t.Errorf("overdue = %v", !tt.want)
 			}
 		})
@@ -44,20 +42,20 @@ func TestOverdue(t *testing.T) {
 
 func TestTombstonesAreSwept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := &Linker{catalog: catalog.New("h1", 1)}
+		c := catalog.New("h1", 1)
 		key := record.Key{Kind: record.KindEndpoint, Name: "ep"}
-		if _, err := l.catalog.Put(record.Record{Key: key, Endpoint: &record.Endpoint{ID: "ep", Host: "h1"}}); err != nil {
+		if _, err := c.Put(record.Record{Key: key, Endpoint: &record.Endpoint{ID: "ep", Host: "h1"}}); err != nil {
 			t.Fatal(err)
 		}
-		l.catalog.Delete(key)
-		l.catalog.DrainOutbox() // peers have been told
-		go func() { _ = l.sweep(t.Context()) }()
+		c.Delete(key)
+		c.DrainOutbox() // peers have been told
+		go func() { _ = collectTombstones(t.Context(), c) }()
 		for _, step := range []struct {
 			after time.Duration
 			want  bool
-		}{{tombstoneAge, true}, {2 * sweepEvery, false}} {
+		}{{tombstoneAge, true}, {2 * collectEvery, false}} {
 			time.Sleep(step.after)
-			if _, ok := l.catalog.Get(key); ok != step.want {
+			if _, ok := c.Get(key); ok != step.want {
 				t.Errorf("after %v more: tombstone is there: %v", step.after, ok)
 			}
 		}
@@ -69,14 +67,14 @@ func TestTombstonesAreSwept(t *testing.T) {
 func TestSuspendedOverARestart(t *testing.T) {
 	h := newTestHost(t, 12)
 	h.start(t)
-	eventually(t, "block used", func() bool { return h.claimed.Load() != nil })
+	eventually(t, "block used", func() bool { return h.block.Current() != nil })
 	rival(t, h, netip.MustParsePrefix("100.64.9.0/24"), time.Now())
 	suspended := func() bool { return h.catalog.Snapshot().Suspended["rival"] }
 	eventually(t, "suspended as it is never met", suspended)
-	eventually(t, "kept", func() bool { return len(h.saved.get().Suspended) == 1 })
+	eventually(t, "kept", func() bool { return len(h.state.get().Suspended) == 1 })
 	h.stop()
 	h.start(t)
-	eventually(t, "block used", func() bool { return h.claimed.Load() != nil })
+	eventually(t, "block used", func() bool { return h.block.Current() != nil })
 	if !suspended() || h.catalog.Snapshot().Hosts["rival"] == nil {
 		t.Error("the restart revived a host")
 	}

@@ -1,0 +1,214 @@
+package linker
+
+import (
+	"context"
+	"net/netip"
+	"path/filepath"
+	"time"
+
+	"tombolo/dns"
+	"tombolo/internal/unixhttp"
+	"tombolo/internal/wake"
+	"tombolo/linker/api"
+	"tombolo/linker/attach"
+	"tombolo/linker/block"
+	"tombolo/linker/catalog"
+	"tombolo/linker/docker"
+	"tombolo/linker/gossip"
+	"tombolo/linker/ipam"
+	"tombolo/linker/plugin"
+	"tombolo/overlay"
+)
+
+// assemble makes the parts, from the state of the last run if there is one, and returns
+// the tasks to run. A part may use the parts made before it.
+func (l *Linker) assemble(ctx context.Context) ([]task, error) {
+	if err := overlay.CheckVXLAN(); err != nil {
+		return nil, err
+	}
+	if err := l.pools.once(); err != nil {
+		return nil, err
+	}
+	if err := writeResolvConf(l.cfg.ResolvConf); err != nil {
+		return nil, err
+	}
+	if err := l.assembleCluster(); err != nil {
+		return nil, err
+	}
+	if err := l.assembleContainers(); err != nil {
+		return nil, err
+	}
+	l.block = l.newBlock()
+	l.effective = &effectiveCache{host: l.host, block: l.block, pool4: l.cfg.Pool4, pool6: l.cfg.Pool6}
+	serving, err := l.assembleServers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return append([]task{
+		{"gossip", func(ctx context.Context) error { return outlive(ctx, l.gossip.Run, l.announceRestart) }},
+		{"suspender", l.newSuspender().run},
+		{"publisher", l.publisher.run},
+		{"catalog file", l.file.run},
+		{"tombstones", func(ctx context.Context) error { return collectTombstones(ctx, l.catalog) }},
+		{"block", l.block.Run},
+		{"docker", l.docker.Run},
+		{"plugin", l.plugin.Run},
+		{"identifier", l.newIdentifier().run},
+		{"data plane", l.plane.Run},
+		{"pool check", l.pools.run},
+	}, serving...), nil
+}
+
+func (l *Linker) assembleCluster() error {
+	cfg := l.cfg
+	var err error
+	if l.state, err = openState(cfg, l.problems); err != nil {
+		return err
+	}
+	last := l.state.get()
+	l.catalog = catalog.New(cfg.Host, last.Epoch)
+	l.file = catalogFile{path: filepath.Join(cfg.StateDir, "catalog.json"), catalog: l.catalog, problems: l.problems}
+	if err := l.file.load(cfg.Log); err != nil {
+		return err
+	}
+	for _, host := range last.Suspended {
+		l.catalog.Suspend(host)
+	}
+	l.host = thisHost{name: cfg.Host, underlay: cfg.Underlay, catalog: l.catalog}
+	l.events = memberEvents{wake.NewQueue[gossip.Member]()}
+	l.gossip, err = gossip.New(gossip.Config{
+		Name: cfg.Host, Bind: netip.AddrPortFrom(cfg.Underlay, cfg.GossipPort), Keys: cfg.Keys,
+		Seeds: cfg.Join, Known: last.Members, Log: cfg.Log,
+	}, catalog.GossipDelegate{Catalog: l.catalog}, l.events)
+	l.publisher = publisher{catalog: l.catalog, gossip: l.gossip, state: l.state, log: cfg.Log}
+	return err
+}
+
+func (l *Linker) assembleContainers() error {
+	cfg := l.cfg
+	l.adopted, l.matched = newLatch(), newLatch()
+	var err error
+	if l.addresses, err = ipam.Open(filepath.Join(cfg.StateDir, "addresses.json"), cfg.Log); err != nil {
+		return err
+	}
+	l.table, err = attach.Open(attach.Config{
+		File: filepath.Join(cfg.StateDir, "endpoints.json"), Addresses: l.addresses,
+		Interfaces: gate{l.plane, l.matched, l.problems}, Sockets: attach.HostSockets{},
+		Describe: l.describe, WithoutService: l.withoutService, Log: cfg.Log,
+	})
+	if err != nil {
+		return err
+	}
+	l.plugin = plugin.New(plugin.Config{
+		Socket: cfg.pluginSocket(), Pool4: cfg.Pool4,
+		Addresses: l.table, Networks: l.table, Endpoints: l.table, Log: cfg.Log,
+	})
+	l.docker, err = docker.New(docker.Config{
+		Host: cfg.Docker, Network: docker.Network{Name: Network, Driver: Driver, Subnet: cfg.Pool4},
+		NetworkGone: l.forgetNetwork, Log: cfg.Log,
+	})
+	return err
+}
+
+// describe names an endpoint's container for people; "" if it is not identified.
+func (l *Linker) describe(endpoint string) string {
+	if ep := l.catalog.Snapshot().Endpoints[endpoint]; ep != nil {
+		return title(ep)
+	}
+	return ""
+}
+
+// withoutService reports whether an endpoint's container is known to belong to no service.
+func (l *Linker) withoutService(endpoint string) bool {
+	ep := l.catalog.Snapshot().Endpoints[endpoint]
+	return ep != nil && ep.App == ""
+}
+
+func (l *Linker) forgetNetwork() {
+	if err := l.table.DeleteNetwork(l.table.Network()); err != nil {
+		l.cfg.Log.Warn("cannot forget the Docker network", "err", err)
+	}
+}
+
+func (l *Linker) newBlock() *block.Keeper {
+	cfg := l.cfg
+	return block.New(block.Config{
+		Rules:       block.Rules{Host: cfg.Host, Pool4: cfg.Pool4, Pool6: cfg.Pool6, Fixed: cfg.Block},
+		Last:        l.state.get().claim(),
+		Joins:       len(cfg.Join) > 0,
+		JoinTimeout: cfg.JoinTimeout,
+		Settle:      cfg.Settle,
+		Catalog:     l.catalog,
+		Peers:       blockPeers{l.gossip, l.state, l.newNameConflicts()},
+		Addresses:   blockAddresses{l.table, l.addresses, cfg.Log},
+		Announce:    func(c block.Claim) error { return l.host.announce(c, time.Time{}) },
+		Save:        l.state.saveClaim,
+		Report:      func(err error) { l.problems.report(blockProblem, err) },
+		Log:         cfg.Log,
+	})
+}
+
+func (l *Linker) newSuspender() *suspender {
+	return &suspender{
+		self: l.cfg.Host, events: l.events, gossip: l.gossip, catalog: l.catalog, state: l.state,
+		names: l.newNameConflicts(), log: l.cfg.Log,
+		met: map[string]bool{}, silent: map[string]time.Time{},
+	}
+}
+
+func (l *Linker) newNameConflicts() nameConflicts {
+	return nameConflicts{self: l.cfg.Host, gossip: l.gossip, problems: l.problems}
+}
+
+func (l *Linker) newIdentifier() *identifier {
+	return &identifier{
+		host: l.cfg.Host, docker: l.docker, table: l.table, catalog: l.catalog,
+		blockKnown: l.addresses.Ready(), adopted: l.adopted, problems: l.problems, log: l.cfg.Log,
+		complained: map[string]bool{},
+	}
+}
+
+// assembleServers makes the parts that containers, the kernel and the framework see.
+func (l *Linker) assembleServers(ctx context.Context) ([]task, error) {
+	cfg := l.cfg
+	sockets, err := dnsSockets(ctx, cfg.DNSFiles)
+	if err != nil {
+		return nil, err
+	}
+	if sockets.Addr().Port() != dnsAddr.Port() {
+		cfg.Log.Warn("another program holds port 53: the kernel redirects the containers' queries", "addr", sockets.Addr())
+	}
+	zone := dns.Zone{Name: Zone, Pools: []netip.Prefix{cfg.Pool4}}
+	if cfg.Pool6.IsValid() {
+		zone.Pools = append(zone.Pools, cfg.Pool6)
+	}
+	server := dns.New(dns.Config{
+		Sockets: []*dns.Sockets{sockets}, Zone: zone, Viewer: viewer{l.table, l.block, l.effective},
+		Upstream: dns.NewForwarder(dns.ForwarderConfig{Own: []netip.Addr{overlay.Gateway4}}),
+	})
+	kernel := &converger{
+		plane: l.plane, effective: l.effective, table: l.table, problems: l.problems, adopted: l.adopted, matched: l.matched,
+		base: overlay.Config{
+			Pool4: cfg.Pool4, VNI: cfg.VNI, Port: cfg.VXLANPort, DNSPort: sockets.Addr().Port(), Blocked: blockedPorts(cfg),
+		},
+	}
+	listener, err := unixhttp.Listen(ctx, cfg.APISocket(), api.SocketMode)
+	if err != nil {
+		return nil, err
+	}
+	host := apiHost{
+		status: status{
+			version: cfg.Version, started: l.started, host: l.host, block: l.block, gossip: l.gossip, docker: l.docker,
+			matched: l.matched, problems: l.problems,
+			counters: counters{gossip: l.gossip, dns: server, plugin: l.plugin, addresses: l.addresses, plane: l.plane, log: cfg.Log},
+		},
+		resolver:      resolver{l.effective, zone},
+		containerLogs: containerLogs{l.docker},
+	}
+	apiServer := api.NewServer(api.Config{Catalog: l.catalog, Apps: appRecords{l.catalog}, Host: host, Log: cfg.Log})
+	return []task{
+		{"overlay", kernel.run},
+		{"dns", server.Run},
+		{"api", func(ctx context.Context) error { return apiServer.Serve(ctx, listener) }},
+	}, nil
+}

@@ -1,0 +1,58 @@
+package block
+
+import (
+	"cmp"
+	"net/netip"
+	"time"
+
+	"tombolo/linker/record"
+)
+
+// Bits4 and Bits6 are the prefix lengths of a host's blocks in the two pools.
+const (
+	Bits4 = 24
+	Bits6 = 80
+)
+
+// VIPRange is a part of the default IPv4 pool that no host may claim: each linker uses
+// it for service addresses that are valid on its own host only.
+var VIPRange = netip.MustParsePrefix("100.127.0.0/16")
+
+// Claim is a host's hold on a block of each pool.
+type Claim struct {
+	Block4  netip.Prefix // unset: the host has no block
+	Block6  netip.Prefix // the IPv6 block with Block4's number; unset: no IPv6
+	Claimed time.Time    // when the host first announced it; zero: not announced yet
+}
+
+// Within reports whether block is a part of pool.
+func Within(block, pool netip.Prefix) bool {
+	return block.IsValid() && pool.Bits() <= block.Bits() && pool.Contains(block.Addr())
+}
+
+// OlderClaim returns the host with the oldest claim that overlaps h's block, or nil if
+// h's own claim is the oldest. It ignores claims of blocks outside the pool.
+func OlderClaim(s *record.Snapshot, pool netip.Prefix, h *record.Host) *record.Host {
+	if first := oldestClaim(s, pool, h.Name, h.Block4); first != nil && older(first, h) {
+		return first
+	}
+	return nil
+}
+
+// oldestClaim returns the host, other than self, that was the first to claim block or a
+// part of it, or nil.
+func oldestClaim(s *record.Snapshot, pool netip.Prefix, self string, block netip.Prefix) *record.Host {
+	var first *record.Host
+	for _, h := range s.Hosts {
+		if h.Name != self && Within(h.Block4, pool) && h.Block4.Overlaps(block) && (first == nil || older(h, first)) {
+			first = h
+		}
+	}
+	return first
+}
+
+// older orders two claims by their time. Names decide between equal times, so that
+// every host comes to the same result.
+func older(a, b *record.Host) bool {
+	return cmp.Or(a.Claimed.Compare(b.Claimed), cmp.Compare(a.Name, b.Name)) < 0
+}

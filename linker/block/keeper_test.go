@@ -1,0 +1,347 @@
+package block
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tombolo/internal/wake"
+	"tombolo/linker/record"
+)
+
+// cluster fakes everything around the Keeper of host h1. A test may read and change the
+// fields below hosts while the Keeper waits.
+type cluster struct {
+	wake.Broadcast
+	mu    sync.Mutex
+	hosts map[string]*record.Host
+
+	searched         chan struct{}
+	answering, known int
+	nameTaken        bool
+
+	inUse   bool
+	used    []Claim
+	refused string
+	saved   Claim
+	problem error
+}
+
+func newCluster() *cluster {
+	return &cluster{hosts: map[string]*record.Host{}, searched: make(chan struct{})}
+}
+
+func (c *cluster) Snapshot() *record.Snapshot {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := &record.Snapshot{Hosts: map[string]*record.Host{}}
+	for name, h := range c.hosts {
+		s.Hosts[name] = h
+	}
+	return s
+}
+
+// put makes every host see h in the catalog; nil removes the host.
+func (c *cluster) put(name string, h *record.Host) {
+	c.mu.Lock()
+	c.hosts[name] = h
+	if h == nil {
+		delete(c.hosts, name)
+	}
+	c.mu.Unlock()
+	c.Notify()
+}
+
+func (c *cluster) announce(claim Claim) error {
+	c.put("h1", &record.Host{Name: "h1", Block4: claim.Block4, Block6: claim.Block6, Claimed: claim.Claimed})
+	return nil
+}
+
+func (c *cluster) Searched() <-chan struct{}     { return c.searched }
+func (c *cluster) Count() (answering, known int) { return c.answering, c.known }
+func (c *cluster) NameTaken() bool               { return c.nameTaken }
+func (c *cluster) InUse() bool                   { return c.inUse }
+func (c *cluster) Refuse(reason string)          { c.refused = reason }
+
+func (c *cluster) UseBlock(block4, block6 netip.Prefix) error {
+	c.used = append(c.used, Claim{Block4: block4, Block6: block6})
+	return nil
+}
+
+func (c *cluster) config() Config {
+	return Config{
+		Rules:       Rules{Host: "h1", Pool4: netip.MustParsePrefix("10.0.0.0/22"), Pool6: netip.MustParsePrefix("fd00:1:2::/48")},
+		JoinTimeout: 10 * time.Second, Settle: time.Second,
+		Catalog: c, Peers: c, Addresses: c,
+		Announce: c.announce,
+		Save:     func(claim Claim) { c.saved = claim },
+		Report:   func(err error) { c.problem = err },
+		Log:      slog.New(slog.DiscardHandler),
+	}
+}
+
+// run runs a Keeper in a bubble of its own time until test returns.
+func run(t *testing.T, c *cluster, cfg Config, test func(t *testing.T, k *Keeper)) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	k := New(cfg)
+	done := make(chan error, 1)
+	go func() { done <- k.Run(ctx) }()
+	synctest.Wait()
+	test(t, k)
+	cancel()
+	if err := <-done; err != nil {
+		t.Errorf("Run returned %v after its context had ended, want nil", err)
+	}
+}
+
+// inBubble is run with a cluster of its own whose hosts have all been dialled.
+func inBubble(t *testing.T, setUp func(c *cluster, cfg *Config), test func(t *testing.T, c *cluster, k *Keeper)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster()
+		cfg := c.config()
+		setUp(c, &cfg)
+		run(t, c, cfg, func(t *testing.T, k *Keeper) { test(t, c, k) })
+	})
+}
+
+// pass lets time pass until every goroutine waits again.
+func pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+func (c *cluster) mustHave(t *testing.T, k *Keeper) Claim {
+	t.Helper()
+	claim := k.Current()
+	if claim == nil {
+		t.Fatalf("the host has no block; its problem is: %v", c.problem)
+	}
+	if last := c.used[len(c.used)-1]; last.Block4 != claim.Block4 || c.hosts["h1"].Block4 != claim.Block4 {
+		t.Errorf("the current block is %s, but addresses come from %s and %s is announced", claim.Block4, last.Block4, c.hosts["h1"].Block4)
+	}
+	return *claim
+}
+
+// rivalOf is another host with a claim of the same block.
+func rivalOf(claim Claim, claimed time.Time) *record.Host {
+	return &record.Host{Name: "rival", Block4: claim.Block4, Claimed: claimed}
+}
+
+func TestAHostAloneClaimsABlock(t *testing.T) {
+	inBubble(t, func(c *cluster, _ *Config) {}, func(t *testing.T, c *cluster, k *Keeper) {
+		changes, stop := k.Watch()
+		defer stop()
+		<-changes // a new watcher is told to look
+		if k.Current() != nil {
+			t.Error("a block was claimed before any host was dialled")
+		}
+		close(c.searched)
+		synctest.Wait()
+		if c.hosts["h1"] == nil || k.Current() != nil {
+			t.Errorf("announced %+v and uses %v, want a claim that is announced and not used yet", c.hosts["h1"], k.Current())
+		}
+		pass(time.Second)
+		claim := c.mustHave(t, k)
+		<-changes
+		if c.saved != claim || !claim.Block6.IsValid() || c.problem != nil {
+			t.Errorf("claimed %v and saved %v (problem: %v)", claim, c.saved, c.problem)
+		}
+	})
+}
+
+func TestAHostThatCannotJoinWaitsForJoinTimeout(t *testing.T) {
+	inBubble(t, func(c *cluster, cfg *Config) { cfg.Joins = true; close(c.searched) }, func(t *testing.T, c *cluster, k *Keeper) {
+		pass(10*time.Second - time.Millisecond)
+		if c.hosts["h1"] != nil {
+			t.Error("a claim was announced before JoinTimeout")
+		}
+		pass(time.Second + time.Millisecond)
+		c.mustHave(t, k)
+	})
+}
+
+func TestNoClaimWithoutAMajority(t *testing.T) {
+	inBubble(t, func(c *cluster, _ *Config) { c.known = 2; close(c.searched) }, func(t *testing.T, c *cluster, k *Keeper) {
+		pass(time.Hour)
+		if c.hosts["h1"] != nil || c.problem == nil || !strings.Contains(c.problem.Error(), "only 1 of the 3 known hosts answer") {
+			t.Errorf("announced %+v with the problem %v, want no claim and a problem with both numbers", c.hosts["h1"], c.problem)
+		}
+		c.answering = 1
+		pass(pollPeers + time.Second)
+		c.mustHave(t, k)
+		if c.problem != nil {
+			t.Errorf("a problem that is over is still reported: %v", c.problem)
+		}
+	})
+}
+
+func TestNoClaimWhileTheNameIsTaken(t *testing.T) {
+	inBubble(t, func(c *cluster, _ *Config) { c.nameTaken = true; close(c.searched) }, func(t *testing.T, c *cluster, k *Keeper) {
+		pass(time.Hour)
+		if c.hosts["h1"] != nil {
+			t.Error("a claim was announced under the name of another machine")
+		}
+		c.nameTaken = false
+		pass(2 * time.Second)
+		c.mustHave(t, k)
+	})
+}
+
+func TestAContestedClaimIsGivenUpBeforeItSettles(t *testing.T) {
+	inBubble(t, func(c *cluster, _ *Config) { close(c.searched) }, func(t *testing.T, c *cluster, k *Keeper) {
+		pass(time.Second / 2)
+		first := c.hosts["h1"].Block4
+		c.put("rival", rivalOf(Claim{Block4: first}, time.Now().Add(-time.Hour)))
+		pass(time.Second)
+		if claim := c.mustHave(t, k); claim.Block4.Overlaps(first) || len(c.used) != 1 {
+			t.Errorf("uses %v after %s was contested, want one other block", c.used, first)
+		}
+	})
+}
+
+func TestAFullPoolIsReportedUntilABlockIsFree(t *testing.T) {
+	inBubble(t, func(c *cluster, _ *Config) {
+		c.hosts["big"] = hostWith("big", "10.0.0.0/22", day)
+		close(c.searched)
+	}, func(t *testing.T, c *cluster, k *Keeper) {
+		pass(time.Hour)
+		if !errors.Is(c.problem, errNoBlock) {
+			t.Errorf("the problem is %v, want errNoBlock", c.problem)
+		}
+		c.put("big", nil)
+		pass(time.Second)
+		c.mustHave(t, k)
+		if c.problem != nil {
+			t.Errorf("a problem that is over is still reported: %v", c.problem)
+		}
+	})
+}
+
+func TestAnOlderClaim(t *testing.T) {
+	settled := func(t *testing.T, c *cluster, k *Keeper) Claim {
+		close(c.searched)
+		pass(time.Second)
+		return c.mustHave(t, k)
+	}
+	t.Run("takes a block without addresses in use", func(t *testing.T) {
+		inBubble(t, func(*cluster, *Config) {}, func(t *testing.T, c *cluster, k *Keeper) {
+			lost := settled(t, c, k)
+			c.put("rival", rivalOf(lost, time.Now().Add(-time.Hour)))
+			synctest.Wait()
+			if !strings.Contains(c.refused, "belongs to host rival") {
+				t.Errorf("requests are refused with %q while the block is given up, want the reason", c.refused)
+			}
+			pass(time.Second)
+			if now := c.mustHave(t, k); now.Block4.Overlaps(lost.Block4) || c.saved != now || c.refused != "" {
+				t.Errorf("after %s was lost, the host uses %v, saved %v and refuses with %q", lost.Block4, now, c.saved, c.refused)
+			}
+		})
+	})
+	t.Run("quarantines a block with addresses in use", func(t *testing.T) {
+		inBubble(t, func(*cluster, *Config) {}, func(t *testing.T, c *cluster, k *Keeper) {
+			mine := settled(t, c, k)
+			c.inUse = true
+			c.put("rival", rivalOf(mine, time.Now().Add(-time.Hour)))
+			pass(time.Hour)
+			if c.mustHave(t, k) != mine || c.refused == "" || c.problem == nil {
+				t.Errorf("refuses with %q and reports %v, want the block kept, refused and reported", c.refused, c.problem)
+			}
+			c.put("rival", nil)
+			synctest.Wait()
+			if c.mustHave(t, k) != mine || c.refused != "" || c.problem != nil {
+				t.Errorf("the other claim is gone, but the host refuses with %q and reports %v", c.refused, c.problem)
+			}
+		})
+	})
+	t.Run("takes a quarantined block once its last address is released", func(t *testing.T) {
+		inBubble(t, func(*cluster, *Config) {}, func(t *testing.T, c *cluster, k *Keeper) {
+			mine := settled(t, c, k)
+			c.inUse = true
+			c.put("rival", rivalOf(mine, time.Now().Add(-time.Hour)))
+			pass(time.Minute)
+			c.inUse = false
+			pass(recheck + time.Second)
+			if now := c.mustHave(t, k); now.Block4.Overlaps(mine.Block4) {
+				t.Errorf("still uses %s", now.Block4)
+			}
+		})
+	})
+	t.Run("never takes a fixed block", func(t *testing.T) {
+		fixed := netip.MustParsePrefix("10.0.1.0/24")
+		inBubble(t, func(_ *cluster, cfg *Config) { cfg.Rules.Fixed = fixed }, func(t *testing.T, c *cluster, k *Keeper) {
+			pass(time.Second) // it waits for no peers
+			c.put("rival", rivalOf(c.mustHave(t, k), time.Now().Add(-time.Hour)))
+			pass(time.Hour)
+			if claim := c.mustHave(t, k); claim.Block4 != fixed || c.problem == nil {
+				t.Errorf("uses %s with the problem %v, want %s and a problem", claim.Block4, c.problem, fixed)
+			}
+		})
+	})
+}
+
+func TestAYoungerClaimChangesNothing(t *testing.T) {
+	inBubble(t, func(c *cluster, _ *Config) { close(c.searched) }, func(t *testing.T, c *cluster, k *Keeper) {
+		pass(time.Second)
+		mine := c.mustHave(t, k)
+		c.put("rival", rivalOf(mine, time.Now().Add(time.Hour)))
+		pass(time.Hour)
+		if c.mustHave(t, k) != mine || c.refused != "" || c.problem != nil {
+			t.Errorf("uses %v, refuses with %q and reports %v", k.Current(), c.refused, c.problem)
+		}
+	})
+}
+
+func TestBlockOfTheLastRun(t *testing.T) {
+	last := Claim{Block4: netip.MustParsePrefix("10.0.2.0/24"), Block6: netip.MustParsePrefix("fd00:1:2:0:2::/80"), Claimed: day}
+	otherPool6 := netip.MustParsePrefix("fd00:9:9::/48")
+	without6 := Claim{Block4: last.Block4, Claimed: day}
+	for _, tt := range []struct {
+		name   string
+		change func(*Config)
+		inUse  bool
+		want   Claim // zero: none is used at once
+	}{
+		{"is used at once", func(*Config) {}, false, last},
+		{"is dropped if the pool changed", func(c *Config) { c.Rules.Pool4 = netip.MustParsePrefix("10.9.0.0/16") }, false, Claim{}},
+		{"is dropped if the IPv6 pool changed", func(c *Config) { c.Rules.Pool6 = otherPool6 }, false, Claim{}},
+		{"is dropped if the operator chose another", func(c *Config) { c.Rules.Fixed = netip.MustParsePrefix("10.0.3.0/24") }, false, Claim{}},
+		{"is kept without IPv6 while addresses are in use", func(c *Config) { c.Rules.Pool6 = otherPool6 }, true, without6},
+		{"is kept while addresses are in use", func(c *Config) { c.Rules.Fixed = netip.MustParsePrefix("10.0.3.0/24") }, true, last},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inBubble(t, func(c *cluster, cfg *Config) {
+				cfg.Last, c.inUse, c.known = last, tt.inUse, 2 // nobody answers
+				tt.change(cfg)
+			}, func(t *testing.T, c *cluster, k *Keeper) {
+				var got Claim
+				if claim := k.Current(); claim != nil {
+					got = *claim
+				}
+				if got != tt.want {
+					t.Errorf("uses %v, want %v", got, tt.want)
+				}
+			})
+		})
+	}
+}
+
+func TestRunEndsIfTheHostCannotBeAnnounced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster()
+		close(c.searched)
+		cfg := c.config()
+		broken := errors.New("the record is too large")
+		cfg.Announce = func(Claim) error { return broken }
+		if err := New(cfg).Run(t.Context()); !errors.Is(err, broken) {
+			t.Errorf("Run returned %v, want the error of Announce", err)
+		}
+	})
+}

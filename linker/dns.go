@@ -1,0 +1,35 @@
+package linker
+
+import (
+	"context"
+	"net/netip"
+	"os"
+
+	"tombolo/dns"
+	"tombolo/overlay"
+)
+
+// dnsAddr is the address that containers send their queries to.
+var dnsAddr = netip.AddrPortFrom(overlay.Gateway4, 53)
+
+// ListenDNS opens the sockets on which a linker answers, for a supervisor that keeps
+// them open while the linker restarts: queries then wait instead of being refused. It
+// reuses the sockets of an earlier call if it can; kept are their files.
+func ListenDNS(ctx context.Context, kept []*os.File) ([]*os.File, error) {
+	sockets, err := dns.FromFiles(kept)
+	if err != nil {
+		if sockets, err = dns.Listen(ctx, dnsAddr); err != nil {
+			return nil, err
+		}
+	}
+	defer sockets.Close() // the files are duplicates
+	return sockets.Files()
+}
+
+// dnsSockets takes over the sockets of ListenDNS, or opens its own if there are none.
+func dnsSockets(ctx context.Context, files []*os.File) (*dns.Sockets, error) {
+	if len(files) > 0 {
+		return dns.FromFiles(files)
+	}
+	return dns.Listen(ctx, dnsAddr)
+}

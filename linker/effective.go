@@ -1,0 +1,105 @@
+package linker
+
+import (
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tombolo/linker/block"
+	"tombolo/linker/reach"
+	"tombolo/linker/record"
+	"tombolo/overlay"
+)
+
+// effectiveCatalog is the catalog as this host acts on it: without the endpoints of
+// hosts to which it sends no packets. Policy, DNS answers and published ports derive
+// from the same one. It is immutable, except that it computes views when they are
+// first asked for.
+type effectiveCatalog struct {
+	source *record.Snapshot // the whole catalog
+	claim  *block.Claim     // this host's block; nil: none yet
+
+	*record.Snapshot // without the endpoints of hosts that are left out
+	*reach.Relation
+	self     *record.Host
+	pool6    netip.Prefix // unset: this host's containers have no IPv6 addresses
+	peers    []overlay.Peer
+	excluded error // names the hosts that are left out because of their pools
+
+	mu    sync.Mutex
+	views map[string]*record.View // by endpoint ID
+}
+
+// effectiveCache derives the effective catalog, once for each change.
+type effectiveCache struct {
+	host         thisHost
+	block        *block.Keeper
+	pool4, pool6 netip.Prefix
+
+	last atomic.Pointer[effectiveCatalog]
+	mu   sync.Mutex // held while the next one is derived
+}
+
+// get returns the effective catalog as of now. While nothing changes, it returns the
+// same one.
+func (c *effectiveCache) get() *effectiveCatalog {
+	source, claim := c.host.catalog.Snapshot(), c.block.Current()
+	current := func() *effectiveCatalog {
+		if e := c.last.Load(); e != nil && e.source == source && e.claim == claim {
+			return e
+		}
+		return nil
+	}
+	if e := current(); e != nil {
+		return e
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e := current(); e != nil {
+		return e
+	}
+	next := c.derive(source, claim)
+	c.last.Store(next)
+	return next
+}
+
+func (c *effectiveCache) derive(source *record.Snapshot, claim *block.Claim) *effectiveCatalog {
+	e := &effectiveCatalog{source: source, claim: claim, views: map[string]*record.View{}}
+	var mine block.Claim
+	if claim != nil {
+		mine = *claim
+	}
+	e.self = c.host.record(mine, time.Time{})
+	if mine.Block6.IsValid() { // a block from before the configuration had this IPv6 pool has none
+		e.pool6 = c.pool6
+	}
+	e.peers, e.excluded = peers(source, e.self, c.pool4, e.pool6)
+	e.Snapshot = reachable(source, e.self, e.peers)
+	e.Relation = reach.Of(e.Snapshot)
+	return e
+}
+
+// hostAsker stands for the host itself among the askers; no endpoint has that ID.
+const hostAsker = ""
+
+// view returns what an endpoint of this host, or the host itself, may see. It computes a
+// view once. It returns nil for an endpoint without a record of this host.
+func (e *effectiveCatalog) view(asker string) *record.View {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if v := e.views[asker]; v != nil {
+		return v
+	}
+	var v record.View
+	switch ep := e.Endpoints[asker]; {
+	case asker == hostAsker:
+		v = e.HostView()
+	case ep == nil || ep.Host != e.self.Name:
+		return nil
+	default:
+		v = e.Names(asker)
+	}
+	e.views[asker] = &v
+	return &v
+}
