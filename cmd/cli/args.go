@@ -12,18 +12,19 @@ func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	return usageError{fmt.Errorf("%s takes no arguments, and got %q (see: %s --help)", words(cmd), strings.Join(args, " "), cmd.CommandPath())}
+	return usageError{fmt.Errorf("%s takes no arguments, but got %q (see: %s --help)", words(cmd), strings.Join(args, " "), cmd.CommandPath())}
 }
 
-// wholeApp refuses the services that docker compose would take.
+// wholeApp refuses the names of services, which docker compose would take.
 func wholeApp(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	return usageError{fmt.Errorf("%s is for a whole app, not for %q: -f names its file, -p the app itself", words(cmd), strings.Join(args, " "))}
+	return usageError{fmt.Errorf("%s acts on a whole app, not on %q alone: -f names the app's file, -p the app itself", words(cmd), strings.Join(args, " "))}
 }
 
-// takes wants at least n arguments, or with exact no more, that are called what.
+// takes requires at least n arguments or, if exact is set, n and no more. what describes
+// them in the error.
 func takes(n int, exact bool, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) == n || len(args) > n && !exact {
@@ -33,7 +34,27 @@ func takes(n int, exact bool, what string) cobra.PositionalArgs {
 	}
 }
 
-// words are the command's without the program's name, which stands before every
+// oneOf refuses a value of a flag that is not one of two words.
+func oneOf(flag, value, one, other string) error {
+	if value == one || value == other {
+		return nil
+	}
+	return usageError{fmt.Errorf("--%s %q is neither %s nor %s", flag, value, one, other)}
+}
+
+// unknownCommand refuses words that are not a command, and suggests one.
+func unknownCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	err := fmt.Errorf("unknown command %q (see: %s --help)", strings.TrimSpace(words(cmd)+" "+args[0]), cmd.CommandPath())
+	if s := cmd.SuggestionsFor(args[0]); len(s) > 0 {
+		err = fmt.Errorf("unknown command %q; did you mean %q?", args[0], s[0])
+	}
+	return usageError{err}
+}
+
+// words returns the command's path without the name of the program, which starts every
 // message anyway.
 func words(cmd *cobra.Command) string {
 	_, after, _ := strings.Cut(cmd.CommandPath(), " ")

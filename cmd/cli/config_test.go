@@ -13,6 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"tombolo/cmd/errortest"
 )
 
 // runConfig runs `tombolo config` below a root command wired as main does it.
@@ -21,7 +23,7 @@ func runConfig(t *testing.T, args ...string) (stdout, stderr string, err error) 
 	root := &cobra.Command{Use: "tombolo", SilenceErrors: true, SilenceUsage: true, TraverseChildren: true}
 	var project projectFlags
 	project.register(root.Flags())
-	root.AddCommand(acceptProjectFlags(&project, newConfigCommand(&project))...)
+	root.AddCommand(project.accept(newConfigCommand(&project))...)
 	var out, errs bytes.Buffer
 	root.SetOut(&out)
 	root.SetErr(&errs)
@@ -107,7 +109,7 @@ func TestConfigRefuses(t *testing.T) {
 
 func TestConfigWithoutAFile(t *testing.T) {
 	_, _, err := runConfig(t, "-f", "/nosuch.yaml", "config")
-	wantError(t, err, "there is no Compose file /nosuch.yaml")
+	errortest.Contains(t, err, "there is no Compose file /nosuch.yaml")
 }
 
 // The examples load without a warning.

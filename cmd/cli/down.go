@@ -8,6 +8,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tombolo/cmd/daemon"
+	"tombolo/cmd/output"
+	"tombolo/cmd/volumes"
 	"tombolo/framework/api"
 	"tombolo/framework/app"
 )
@@ -38,12 +41,12 @@ func (f *downFlags) run(cmd *cobra.Command, project *projectFlags) error {
 	ctx, out := cmd.Context(), cmd.OutOrStdout()
 	name, err := project.name(ctx)
 	if err != nil {
-		return nameless(err)
+		return err
 	}
 	client := f.client()
 	defer client.Close()
 	spec, err := client.Spec(ctx, name)
-	if absent(err) && f.target == defaultAPI {
+	if f.startable(err) {
 		spec, err = f.wake(cmd, client, name)
 	}
 	if errors.Is(err, api.ErrNotFound) {
@@ -53,9 +56,9 @@ func (f *downFlags) run(cmd *cobra.Command, project *projectFlags) error {
 	if err != nil {
 		return f.explain(err)
 	}
-	var volumes volumeRemoval
+	var removal volumes.Removal
 	if f.volumes {
-		if volumes, err = planVolumes(spec, f.target); err != nil {
+		if removal, err = volumes.Plan(spec, f.target); err != nil {
 			return err
 		}
 	}
@@ -65,19 +68,19 @@ func (f *downFlags) run(cmd *cobra.Command, project *projectFlags) error {
 	if err := f.wait(ctx, out, client, name); err != nil {
 		return err
 	}
-	return volumes.run(ctx, out)
+	return removal.Run(ctx, out)
 }
 
 // wake starts the daemon again where one that has ended left the app behind.
 func (f *downFlags) wake(cmd *cobra.Command, client *api.Client, name string) (app.App, error) {
-	asleep, err := leftBehind(name)
+	asleep, err := daemon.LeftBehind(name)
 	if err != nil {
 		return app.App{}, err
 	}
 	if !asleep {
 		return app.App{}, api.ErrNotFound
 	}
-	if err := startDaemon(cmd.Context(), cmd.ErrOrStderr()); err != nil {
+	if err := daemon.Start(cmd.Context(), cmd.ErrOrStderr()); err != nil {
 		return app.App{}, err
 	}
 	return client.Spec(cmd.Context(), name)
@@ -88,33 +91,28 @@ func (f *downFlags) volumesOfFile(cmd *cobra.Command, project *projectFlags) err
 	if !f.volumes {
 		return nil
 	}
-	spec, err := project.loadTo(cmd.Context(), cmd.ErrOrStderr())
+	spec, err := project.load(cmd.Context(), cmd.ErrOrStderr())
 	if err != nil {
 		return fmt.Errorf("--volumes: which they are is known from the app's file alone: %w", err)
 	}
-	volumes, err := planVolumes(*spec, f.target)
+	removal, err := volumes.Plan(*spec, f.target)
 	if err != nil {
 		return err
 	}
-	return volumes.run(cmd.Context(), cmd.OutOrStdout())
+	return removal.Run(cmd.Context(), cmd.OutOrStdout())
 }
 
 func (f *downFlags) wait(ctx context.Context, out io.Writer, client *api.Client, name string) error {
-	show := newProgress(out, name)
-	again := func(error) { show.note("the framework does not answer; looking for it") }
-	err := follow(ctx, client, name, again, func(s api.Status) error {
-		show.status(s)
+	show := output.NewProgress(out, name)
+	err := follow(ctx, client, name, func() { show.Note(lookingAgain) }, func(s api.Status) error {
+		show.Status(s)
 		if !s.Removing {
 			return fmt.Errorf("%s was brought up again meanwhile", name)
 		}
 		return nil
 	})
 	gone := err == nil || errors.Is(err, api.ErrNotFound)
-	if gone {
-		show.vanish()
-	} else {
-		show.end()
-	}
+	show.End(!gone)
 	switch {
 	case gone:
 		fmt.Fprintf(out, "%s is down\n", name)

@@ -10,30 +10,26 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
+	"tombolo/cmd/daemon"
+	"tombolo/cmd/privilege"
+	"tombolo/cmd/rundir"
+	"tombolo/cmd/secretfile"
 	"tombolo/framework/mesos"
-	linkerapi "tombolo/linker/api"
 )
 
 // noLinker is what --linker says where there is none.
 const noLinker = "none"
-
-// How a linker is waited for: one question, and from one to the next.
-const (
-	linkerAsk      = 5 * time.Second
-	linkerPause    = 250 * time.Millisecond
-	linkerPauseMax = 8 * time.Second
-)
 
 // frameworkFlags are the flags of `tombolo framework` as written.
 type frameworkFlags struct {
 	masters, linkers      []string
 	principal, secretFile string
 	role, user            string
-	runDir, stateDir      string
+	runDir                rundir.Dir
+	stateDir              string
 }
 
 func newFrameworkCommand(version string) *cobra.Command {
@@ -66,8 +62,8 @@ names. With --linker none it goes without, and containers get no names.`,
 	flags.StringVar(&f.principal, "principal", "", "who the framework is to masters that want to know (HTTP basic authentication)")
 	flags.StringVar(&f.secretFile, "secret-file", "", "file with the principal's secret, readable by its owner alone")
 	flags.StringSliceVar(&f.linkers, "linker", []string{defaultLinkerSocket}, "socket of a linker, may be repeated; HOST=SOCKET where it is not yet there to be asked its host's name; none: no names")
-	flags.StringVar(&f.runDir, "run-dir", defaultRunDir, "for the API's socket and the lock")
-	flags.StringVar(&f.stateDir, "state-dir", filepath.Join(defaultStateDir, "framework"), "for what a restart needs")
+	runDirFlag(flags, &f.runDir, "for the API's socket and the lock")
+	flags.StringVar(&f.stateDir, "state-dir", filepath.Join(daemon.DefaultStateDir, "framework"), "for what a restart needs")
 	return cmd
 }
 
@@ -99,7 +95,7 @@ func (f *frameworkFlags) credentials() (*mesos.Credentials, error) {
 	if f.principal == "" {
 		return nil, nil
 	}
-	secret, err := readSecret(f.secretFile)
+	secret, err := secretfile.Read(f.secretFile)
 	if err != nil {
 		return nil, fmt.Errorf("--secret-file: %w", err)
 	}
@@ -107,14 +103,14 @@ func (f *frameworkFlags) credentials() (*mesos.Credentials, error) {
 }
 
 func (f *frameworkFlags) run(cmd *cobra.Command, version string) error {
-	ctx, log := cmd.Context(), newLogger(cmd)
+	ctx, log := cmd.Context(), newLogger(cmd, slog.LevelInfo)
 	credentials, err := f.credentials()
 	if err != nil {
 		return usageError{err}
 	}
-	lock, err := lockDaemon(f.runDir, holder{Kind: kindFramework, StateDir: f.stateDir})
+	lock, err := f.runDir.Lock(rundir.Holder{Kind: rundir.Framework, StateDir: f.stateDir})
 	if errors.Is(err, fs.ErrPermission) {
-		return needRoot("the framework keeps its lock and its API's socket in " + f.runDir)
+		return privilege.NeedRoot("the framework keeps its lock and its API's socket in " + string(f.runDir))
 	}
 	if err != nil {
 		return err
@@ -127,9 +123,9 @@ func (f *frameworkFlags) run(cmd *cobra.Command, version string) error {
 	if err != nil {
 		return err
 	}
-	return runFramework(ctx, frameworkSetup{
+	return daemon.RunFramework(ctx, daemon.FrameworkConfig{
 		Masters: f.masters, Credentials: credentials, User: f.user, Role: f.role,
-		Database: filepath.Join(f.stateDir, "framework.db"), Socket: filepath.Join(f.runDir, "api.sock"),
+		Database: filepath.Join(f.stateDir, "framework.db"), Socket: f.runDir.API(),
 		Linkers: linkers, Log: log, Version: version,
 	})
 }
@@ -146,32 +142,11 @@ func (f *frameworkFlags) linkerNames(ctx context.Context, log *slog.Logger) (map
 		if !named {
 			socket = l
 			var err error
-			if host, err = linkerHost(ctx, socket, log); err != nil {
+			if host, err = daemon.LinkerHost(ctx, socket, log); err != nil {
 				return nil, err
 			}
 		}
 		names[host] = socket
 	}
 	return names, nil
-}
-
-// linkerHost asks a linker of which host it is until it answers: to go on without
-// would be to launch containers that have no names.
-func linkerHost(ctx context.Context, socket string, log *slog.Logger) (string, error) {
-	client := linkerapi.NewClient(socket)
-	defer client.Close()
-	for pause := linkerPause; ; pause = min(2*pause, linkerPauseMax) {
-		asked, cancel := context.WithTimeout(ctx, linkerAsk)
-		status, err := client.Status(asked)
-		cancel()
-		if err == nil {
-			return status.Host.Name, nil
-		}
-		log.Warn("the linker does not answer: waiting for it", "linker", socket, "err", err)
-		select {
-		case <-ctx.Done():
-			return "", ctx.Err()
-		case <-time.After(pause):
-		}
-	}
 }

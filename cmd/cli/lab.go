@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"os/exec"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tombolo/cmd/lab"
+	"tombolo/cmd/privilege"
 )
 
 func newLabCommand() *cobra.Command {
@@ -38,7 +40,7 @@ own Docker Engine, agent and linker, and one control daemon. While it is up,
 func loadLab() (*lab.Lab, error) {
 	l, err := lab.Load()
 	if errors.Is(err, fs.ErrPermission) {
-		return nil, needRoot("a lab is root's")
+		return nil, privilege.NeedRoot("a lab is root's")
 	}
 	return l, err
 }
@@ -50,7 +52,7 @@ func labUp() *cobra.Command {
 		Short: "Make the lab and wait until it is ready",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := needRoot("a lab makes network namespaces"); err != nil {
+			if err := privilege.NeedRoot("a lab makes network namespaces"); err != nil {
 				return err
 			}
 			if _, err := exec.LookPath("dockerd"); err != nil {
@@ -60,7 +62,7 @@ func labUp() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			cfg.Binary, cfg.Log = self, newLogger(cmd)
+			cfg.Binary, cfg.Log = self, newLogger(cmd, slog.LevelInfo)
 			if err := cfg.Validate(); err != nil {
 				return usageError{err}
 			}
@@ -96,7 +98,7 @@ func labDown() *cobra.Command {
 		Short: "Remove the lab, with its containers and volumes",
 		Args:  noArgs,
 		RunE: func(*cobra.Command, []string) error {
-			if err := needRoot("a lab is root's"); err != nil {
+			if err := privilege.NeedRoot("a lab is root's"); err != nil {
 				return err
 			}
 			return lab.Down()

@@ -1,25 +1,22 @@
 package cli
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"golang.org/x/sync/errgroup"
 
+	"tombolo/cmd/daemon"
+	"tombolo/cmd/privilege"
+	"tombolo/cmd/secretfile"
 	"tombolo/linker"
 	"tombolo/linker/supervise"
 )
-
-// heartbeat is how often a supervised linker proves that its plugin answers.
-const heartbeat = time.Second
 
 func newLinkerCommand(version string) *cobra.Command {
 	var raw linkerFlags
@@ -38,8 +35,6 @@ Every flag has an environment variable: --pool6 is TOMBOLO_POOL6.`,
 	return cmd
 }
 
-// runLinker is the supervisor in the process that the user started, and the linker
-// in that one's child.
 func runLinker(cmd *cobra.Command, raw *linkerFlags, version string) error {
 	if err := fromEnvironment(cmd.Flags(), os.LookupEnv); err != nil {
 		return usageError{err}
@@ -51,47 +46,20 @@ func runLinker(cmd *cobra.Command, raw *linkerFlags, version string) error {
 	if err != nil {
 		return usageError{err}
 	}
-	if err := needRoot("the linker makes network interfaces and routes"); err != nil {
+	if err := privilege.NeedRoot("the linker makes network interfaces and routes"); err != nil {
 		return err
 	}
-	cfg.Version = version
-	cfg.Log = raw.logger(cmd)
-	if !supervise.Supervised() {
-		return superviseLinker(cmd.Context(), cfg.Log)
+	level := slog.LevelInfo
+	if raw.debug {
+		level = slog.LevelDebug
 	}
-	cfg.DNSFiles = supervise.Files()
-	l, err := linker.New(cfg)
-	if err != nil {
-		return err
-	}
-	group, ctx := errgroup.WithContext(cmd.Context())
-	group.Go(func() error { return supervise.Beat(ctx, heartbeat, cfg.ProbePlugin) })
-	group.Go(func() error { return l.Run(ctx) })
-	return group.Wait()
-}
-
-func superviseLinker(ctx context.Context, log *slog.Logger) error {
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	dns, err := keepDNS(ctx)
-	if err != nil {
-		return err
-	}
-	err = supervise.Run(ctx, supervise.Config{Args: append([]string{self}, os.Args[1:]...), Files: dns, Log: log})
+	cfg.Version, cfg.Log = version, newLogger(cmd, level)
+	err = daemon.RunLinker(cmd.Context(), cfg)
 	var exit supervise.ExitError
 	if errors.As(err, &exit) {
-		return exitError(exit.Code) // the child has said why
+		return exitError(exit.Code) // the linker has printed why
 	}
 	return err
-}
-
-// keepDNS opens the sockets that a linker's supervisor keeps, so that look-ups wait
-// while the linker restarts; systemd, where it can, keeps them over the supervisor's
-// own end too.
-func keepDNS(ctx context.Context) ([]*os.File, error) {
-	return supervise.Kept("dns", func(kept []*os.File) ([]*os.File, error) { return linker.ListenDNS(ctx, kept) })
 }
 
 // linkerFlags are the flags as written.
@@ -142,7 +110,7 @@ func (f *linkerFlags) config() (linker.Config, error) {
 	}
 	if f.keyFile != "" {
 		var err error
-		if cfg.Keys, err = readGossipKeys(f.keyFile); err != nil {
+		if cfg.Keys, err = secretfile.GossipKeys(f.keyFile); err != nil {
 			errs = append(errs, fmt.Errorf("--gossip-key-file: %w", err))
 		}
 	}
@@ -160,26 +128,4 @@ func (f *linkerFlags) config() (linker.Config, error) {
 		*p.into = prefix
 	}
 	return cfg, errors.Join(errs...)
-}
-
-func (f *linkerFlags) logger(cmd *cobra.Command) *slog.Logger {
-	level := slog.LevelInfo
-	if f.debug {
-		level = slog.LevelDebug
-	}
-	return slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: level}))
-}
-
-// fromEnvironment fills in the flags that were not given from TOMBOLO_ variables.
-func fromEnvironment(flags *pflag.FlagSet, lookup func(string) (string, bool)) error {
-	var errs []error
-	flags.VisitAll(func(f *pflag.Flag) {
-		name := "TOMBOLO_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
-		if value, ok := lookup(name); ok && !f.Changed {
-			if err := flags.Set(f.Name, value); err != nil {
-				errs = append(errs, fmt.Errorf("%s: %w", name, err))
-			}
-		}
-	})
-	return errors.Join(errs...)
 }

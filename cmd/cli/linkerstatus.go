@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tombolo/cmd/privilege"
 	"tombolo/linker/api"
 )
 
@@ -25,8 +26,8 @@ code 1 when one does not answer or is not ready; the problems are printed. With
 Docker's that failed, garbage.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if format != "table" && format != "json" {
-				return usageError{fmt.Errorf("--format %q is neither table nor json", format)}
+			if err := oneOf("format", format, "table", "json"); err != nil {
+				return err
 			}
 			sockets, err := linkerSockets(socket)
 			if err != nil {
@@ -55,7 +56,7 @@ func linkerStatuses(ctx context.Context, sockets []string) ([]api.Status, error)
 		case errors.Is(err, os.ErrNotExist):
 			errs = append(errs, fmt.Errorf("no linker runs here: %w", err))
 		default:
-			errs = append(errs, forbidden(err, socket))
+			errs = append(errs, privilege.Explain(err, socket))
 		}
 	}
 	return all, errors.Join(errs...)

@@ -3,25 +3,21 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"hash/fnv"
-	"io"
-	"os"
 	"slices"
 	"strconv"
-	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
+	"tombolo/cmd/output"
 	"tombolo/framework/api"
-	"tombolo/framework/app"
 )
 
 // logsFlags are the flags of `tombolo logs`.
 type logsFlags struct {
 	apiFlags
-	follow, timestamps, noColour, noPrefix bool
-	tail                                   string
+	output.LogOptions
+	follow bool
+	tail   string
 }
 
 func newLogsCommand(project *projectFlags) *cobra.Command {
@@ -41,27 +37,21 @@ with what comes, of later instances too, until Ctrl-C.`,
 	completeProject(cmd)
 	flags.BoolVarP(&f.follow, "follow", "f", false, "go on with what comes, until Ctrl-C")
 	flags.StringVarP(&f.tail, "tail", "n", "all", "how many earlier lines of each instance, or all")
-	flags.BoolVarP(&f.timestamps, "timestamps", "t", false, "show when each line was printed")
-	flags.BoolVar(&f.noColour, "no-color", false, "no colours on a terminal")
-	flags.BoolVar(&f.noPrefix, "no-log-prefix", false, "do not name the instance before each line")
+	flags.BoolVarP(&f.Timestamps, "timestamps", "t", false, "show when each line was printed")
+	flags.BoolVar(&f.NoColour, "no-color", false, "no colours on a terminal")
+	flags.BoolVar(&f.NoPrefix, "no-log-prefix", false, "do not name the instance before each line")
 	return cmd
 }
 
 func (f *logsFlags) run(cmd *cobra.Command, project *projectFlags, services []string) error {
 	ctx := cmd.Context()
-	query := api.LogQuery{Follow: f.follow}
-	if f.tail != "all" {
-		n, err := strconv.Atoi(f.tail)
-		if err != nil || n < 0 {
-			return usageError{fmt.Errorf("--tail %q is neither a number nor all", f.tail)}
-		}
-		if query.Tail = n; n == 0 {
-			query.Tail = -1
-		}
+	query, err := f.query(services)
+	if err != nil {
+		return err
 	}
 	name, err := project.name(ctx)
 	if err != nil {
-		return nameless(err)
+		return err
 	}
 	client := f.client()
 	defer client.Close()
@@ -77,15 +67,12 @@ func (f *logsFlags) run(cmd *cobra.Command, project *projectFlags, services []st
 			return noSuchService(name, s)
 		}
 	}
-	if len(services) == 1 {
-		query.Service = services[0]
-	}
-	lines := f.printer(cmd.OutOrStdout(), spec.Services)
-	err = client.Logs(ctx, name, query, func(l api.LogLine) error {
-		if len(services) > 0 && !slices.Contains(services, l.Service) {
+	log := output.NewLog(cmd.OutOrStdout(), spec.Services, f.LogOptions)
+	err = client.Logs(ctx, name, query, func(line api.LogLine) error {
+		if len(services) > 0 && !slices.Contains(services, line.Service) {
 			return nil
 		}
-		return lines.print(l)
+		return log.Print(line)
 	})
 	if f.follow && ctx.Err() != nil && !errors.Is(err, api.ErrNotFound) {
 		return nil // Ctrl-C is how following ends
@@ -93,43 +80,22 @@ func (f *logsFlags) run(cmd *cobra.Command, project *projectFlags, services []st
 	return f.explain(err)
 }
 
-// logPrinter writes lines with the instance that they are of.
-type logPrinter struct {
-	out        io.Writer
-	width      int
-	colour     bool
-	prefix     bool
-	timestamps bool
-}
-
-func (f *logsFlags) printer(out io.Writer, services map[string]app.Service) *logPrinter {
-	p := &logPrinter{out: out, prefix: !f.noPrefix, timestamps: f.timestamps}
-	if file, ok := out.(*os.File); ok && !f.noColour && os.Getenv("NO_COLOR") == "" {
-		p.colour = term.IsTerminal(int(file.Fd()))
+// query asks for the lines of one service or, if several are wanted, of all: the API
+// cannot choose several.
+func (f *logsFlags) query(services []string) (api.LogQuery, error) {
+	query := api.LogQuery{Follow: f.follow}
+	if len(services) == 1 {
+		query.Service = services[0]
 	}
-	for name, s := range services {
-		p.width = max(p.width, len(name)+1+len(strconv.Itoa(max(s.Replicas, 1))))
+	if f.tail == "all" {
+		return query, nil
 	}
-	return p
-}
-
-// Colours of prefixes: not red, which means trouble, nor black or white.
-var colours = []string{"36", "33", "32", "35", "34", "96", "93", "92", "95", "94"}
-
-func (p *logPrinter) print(l api.LogLine) error {
-	head := ""
-	if p.prefix {
-		name := fmt.Sprintf("%s.%d", l.Service, l.Slot)
-		head = fmt.Sprintf("%-*s  | ", p.width, name)
-		if p.colour {
-			h := fnv.New32a()
-			h.Write([]byte(name))
-			head = "\x1b[" + colours[h.Sum32()%uint32(len(colours))] + "m" + head + "\x1b[0m"
-		}
+	n, err := strconv.Atoi(f.tail)
+	if err != nil || n < 0 {
+		return query, usageError{fmt.Errorf("--tail %q is neither a number nor all", f.tail)}
 	}
-	if p.timestamps && !l.Time.IsZero() {
-		head += l.Time.Format(time.RFC3339Nano) + " "
+	if query.Tail = n; n == 0 {
+		query.Tail = -1 // to the API, 0 means all
 	}
-	_, err := fmt.Fprintln(p.out, head+l.Line)
-	return err
+	return query, nil
 }

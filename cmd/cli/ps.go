@@ -1,19 +1,12 @@
 package cli
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
-	"math"
-	"strings"
-	"text/tabwriter"
 	"time"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
+	"tombolo/cmd/output"
 	"tombolo/framework/api"
 )
 
@@ -40,140 +33,38 @@ func newPsCommand(project *projectFlags) *cobra.Command {
 }
 
 func (f *psFlags) run(cmd *cobra.Command, project *projectFlags) error {
-	if f.format != "table" && f.format != "json" {
-		return usageError{fmt.Errorf("--format %q is neither table nor json", f.format)}
-	}
-	ctx := cmd.Context()
-	client := f.client()
-	defer client.Close()
-	var apps []api.Status
-	if f.all {
-		var err error
-		if apps, err = client.Apps(ctx); err != nil {
-			return f.explain(err)
-		}
-	} else {
-		name, err := project.name(ctx)
-		if err != nil {
-			return nameless(err)
-		}
-		one, err := client.App(ctx, name)
-		if errors.Is(err, api.ErrNotFound) {
-			return notUp(name)
-		}
-		if err != nil {
-			return f.explain(err)
-		}
-		apps = []api.Status{one}
-	}
-	if f.quiet {
-		return printContainers(cmd.OutOrStdout(), apps)
-	}
-	if f.format == "json" {
-		return printInstancesJSON(cmd.OutOrStdout(), apps)
-	}
-	return printInstances(cmd.OutOrStdout(), apps, time.Now())
-}
-
-func printContainers(out io.Writer, apps []api.Status) error {
-	var ids []string
-	for _, a := range apps {
-		for _, i := range a.Instances {
-			if i.Container != "" {
-				ids = append(ids, i.Container)
-			}
-		}
-	}
-	return printLines(out, ids)
-}
-
-func printInstancesJSON(out io.Writer, apps []api.Status) error {
-	all := []api.Instance{}
-	for _, a := range apps {
-		all = append(all, a.Instances...)
-	}
-	e := json.NewEncoder(out)
-	e.SetIndent("", "  ")
-	return e.Encode(all)
-}
-
-func printInstances(out io.Writer, apps []api.Status, now time.Time) error {
-	var table bytes.Buffer
-	w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
-	reasons := []string{"REASON"}
-	fmt.Fprintln(w, "APP\tSERVICE\tINSTANCE\tHOST\tADDRESS\tSTATE\tHEALTH\tAGE\tPORTS\t")
-	for _, a := range apps {
-		for _, i := range a.Instances {
-			fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t\n", i.App, i.Service, i.Slot,
-				dash(i.Host), dash(i.Address), i.State, dash(i.Health), age(i, now), dash(portList(i.Ports)))
-			reasons = append(reasons, oneLine(i.Reason))
-		}
-	}
-	if err := w.Flush(); err != nil {
+	if err := oneOf("format", f.format, "table", "json"); err != nil {
 		return err
 	}
-	width := math.MaxInt
-	if size := terminalSize(out); size != nil {
-		width, _ = size()
+	apps, err := f.apps(cmd, project)
+	if err != nil {
+		return err
 	}
-	rows := strings.Split(table.String(), "\n")
-	if utf8.RuneCountInString(rows[0])+len(reasons[0]) > width {
-		reasons[0] = "" // they stand below
+	out := cmd.OutOrStdout()
+	switch {
+	case f.quiet:
+		return output.Containers(out, apps)
+	case f.format == "json":
+		return output.InstancesJSON(out, apps)
 	}
-	for n, reason := range reasons {
-		if _, err := fmt.Fprintln(out, withReason(rows[n], reason, width)); err != nil {
-			return err
-		}
-	}
-	return nil
+	return output.Instances(out, apps, time.Now())
 }
 
-// withReason puts a reason behind its row, or where the row would be wider than the
-// terminal on lines of its own below.
-func withReason(row, reason string, width int) string {
-	if reason == "" || utf8.RuneCountInString(row)+utf8.RuneCountInString(reason) <= width {
-		return strings.TrimRight(row+reason, " ")
+// apps asks for the project's app or, with --all, for every app.
+func (f *psFlags) apps(cmd *cobra.Command, project *projectFlags) ([]api.Status, error) {
+	client := f.client()
+	defer client.Close()
+	if f.all {
+		apps, err := client.Apps(cmd.Context())
+		return apps, f.explain(err)
 	}
-	const indent = "    "
-	lines, line := []string{strings.TrimRight(row, " ")}, indent
-	for _, word := range strings.Fields(reason) {
-		if line != indent && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > width {
-			lines, line = append(lines, line), indent
-		}
-		if line != indent {
-			line += " "
-		}
-		line += word
+	name, err := project.name(cmd.Context())
+	if err != nil {
+		return nil, err
 	}
-	return strings.Join(append(lines, line), "\n")
-}
-
-func dash(s string) string {
-	if s == "" {
-		return "-"
+	app, err := client.App(cmd.Context(), name)
+	if errors.Is(err, api.ErrNotFound) {
+		return nil, notUp(name)
 	}
-	return s
-}
-
-// age is that of the container, or else of the state.
-func age(i api.Instance, now time.Time) string {
-	since := i.Started
-	if since.IsZero() {
-		since = i.Since
-	}
-	if since.IsZero() {
-		return "-"
-	}
-	switch d := now.Sub(since); {
-	case d < time.Second:
-		return "0s"
-	case d < 2*time.Minute:
-		return fmt.Sprintf("%ds", int(d.Seconds()))
-	case d < 2*time.Hour:
-		return fmt.Sprintf("%dm", int(d.Minutes()))
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%dh", int(d.Hours()))
-	default:
-		return fmt.Sprintf("%dd", int(d.Hours()/24))
-	}
+	return []api.Status{app}, f.explain(err)
 }

@@ -11,11 +11,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"tombolo/cmd/lab"
+	"tombolo/cmd/privilege"
+	"tombolo/cmd/rundir"
 	"tombolo/linker/api"
 )
 
-// defaultLinkerSocket is where a machine's own linker listens.
-const defaultLinkerSocket = "/run/tombolo/linker.sock"
+// defaultLinkerSocket is the socket of this machine's linker.
+var defaultLinkerSocket = rundir.Default.Linker()
 
 func newResolveCommand() *cobra.Command {
 	var from, socket string
@@ -99,7 +101,7 @@ func resolveAt(ctx context.Context, sockets []string, name, from string) (api.Re
 		if errors.Is(err, os.ErrNotExist) {
 			err = fmt.Errorf("no linker runs here: %w", err)
 		}
-		errs = append(errs, forbidden(err, socket))
+		errs = append(errs, privilege.Explain(err, socket))
 	}
 	for _, err := range errs {
 		if !errors.Is(err, api.ErrNotFound) {

@@ -1,4 +1,3 @@
-// Package cli is tombolo's command line.
 package cli
 
 import (
@@ -7,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -69,7 +67,7 @@ only if the file says so.`,
 	project.register(root.Flags())
 	completeProject(root)
 	root.SetFlagErrorFunc(flagFault)
-	root.AddCommand(acceptProjectFlags(&project,
+	root.AddCommand(project.accept(
 		newUpCommand(&project), newDownCommand(&project), newPsCommand(&project), newConfigCommand(&project),
 		newScaleCommand(&project),
 	)...)
@@ -77,26 +75,4 @@ only if the file says so.`,
 	root.AddCommand(newLogsCommand(&project), newDaemonCommand(version), newFrameworkCommand(version),
 		newLinkerCommand(version), newResolveCommand(), newLabCommand(), newVersionCommand(version))
 	return root
-}
-
-// acceptProjectFlags lets commands take the project flags behind their name too:
-// `tombolo up -f FILE` means `tombolo -f FILE up`.
-func acceptProjectFlags(project *projectFlags, cmds ...*cobra.Command) []*cobra.Command {
-	for _, cmd := range cmds {
-		project.register(cmd.Flags())
-		completeProject(cmd)
-	}
-	return cmds
-}
-
-// unknownCommand refuses words that are no command, with cobra's suggestions.
-func unknownCommand(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return nil
-	}
-	err := fmt.Errorf("unknown command %q (see: %s --help)", strings.TrimSpace(words(cmd)+" "+args[0]), cmd.CommandPath())
-	if s := cmd.SuggestionsFor(args[0]); len(s) > 0 {
-		err = fmt.Errorf("unknown command %q; did you mean %q?", args[0], s[0])
-	}
-	return usageError{err}
 }

@@ -38,7 +38,7 @@ func (f *upFlags) scale(cmd *cobra.Command, project *projectFlags, args []string
 	}
 	name, err := project.name(ctx)
 	if err != nil {
-		return nameless(err)
+		return err
 	}
 	client := f.client()
 	defer client.Close()

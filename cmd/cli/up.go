@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"tombolo/cmd/daemon"
+	"tombolo/cmd/images"
+	"tombolo/cmd/output"
+	"tombolo/cmd/rundir"
 	"tombolo/framework/api"
 	"tombolo/framework/app"
 )
@@ -66,7 +69,7 @@ func (f *upFlags) run(cmd *cobra.Command, project *projectFlags) error {
 	if err != nil {
 		return usageError{fmt.Errorf("--scale: %w", err)}
 	}
-	wanted, err := project.loadTo(ctx, cmd.ErrOrStderr())
+	wanted, err := project.load(ctx, cmd.ErrOrStderr())
 	if err != nil {
 		return err
 	}
@@ -76,8 +79,8 @@ func (f *upFlags) run(cmd *cobra.Command, project *projectFlags) error {
 	client := f.client()
 	defer client.Close()
 	info, err := client.Info(ctx)
-	if absent(err) && f.target == defaultAPI {
-		if err := startDaemon(ctx, cmd.ErrOrStderr()); err != nil {
+	if f.startable(err) {
+		if err := daemon.Start(ctx, cmd.ErrOrStderr()); err != nil {
 			return err
 		}
 		info, err = client.Info(ctx)
@@ -85,9 +88,13 @@ func (f *upFlags) run(cmd *cobra.Command, project *projectFlags) error {
 	if err != nil {
 		return f.explain(err)
 	}
-	h, herr := daemonAt(f.target)
-	builder := imageBuilder{out: cmd.ErrOrStderr(), registry: info.Registry, noBuild: f.noBuild, machine: herr == nil && h.Kind == kindMachine}
-	if err := builder.build(ctx, wanted); err != nil {
+	holder, herr := rundir.At(f.target).Holder()
+	stderr := cmd.ErrOrStderr()
+	builder := images.Builder{
+		Out: stderr, Terminal: output.TerminalSize(stderr) != nil, Registry: info.Registry,
+		Machine: herr == nil && holder.Kind == rundir.Machine, NoBuild: f.noBuild,
+	}
+	if err := builder.Prepare(ctx, wanted); err != nil {
 		return err
 	}
 	return f.put(cmd, client, wanted)
@@ -117,77 +124,42 @@ func (f *upFlags) wait(ctx context.Context, out io.Writer, client *api.Client, n
 		ctx, cancel = context.WithTimeoutCause(ctx, limit, fmt.Errorf("%s is not up after %v", name, limit))
 		defer cancel()
 	}
-	show := newProgress(out, name)
+	show := output.NewProgress(out, name)
 	var last api.Status
-	again := func(error) { show.note("the framework does not answer; looking for it") }
-	err := follow(ctx, client, name, again, func(s api.Status) error {
+	err := follow(ctx, client, name, func() { show.Note(lookingAgain) }, func(s api.Status) error {
 		last = s
-		show.status(s)
+		show.Status(s)
 		if s.Revision >= revision && (s.Up || s.Failed != "" || s.Removing) {
 			return errSettled
 		}
 		return nil
 	})
-	show.end()
+	show.End(true)
 	switch {
 	case err == nil || errors.Is(err, errSettled) && last.Removing:
 		return fmt.Errorf("%s was taken down meanwhile", name)
 	case errors.Is(err, errSettled) && last.Up:
-		printUp(ctx, out, client, last)
+		f.printUp(ctx, out, client, last)
 		return nil
 	case errors.Is(err, errSettled):
-		printFailures(out, last)
+		output.Failures(out, last)
 		return fmt.Errorf("%s cannot come up: %s\n(what is up stays up: mend the file and run up again, or end it all: tombolo -p %[1]s down)", name, last.Failed)
 	case errors.Is(context.Cause(ctx), context.Canceled):
 		fmt.Fprintf(out, "\n%s goes on coming up without you: tombolo -p %[1]s ps shows how, tombolo -p %[1]s down ends it\n", name)
 		return exitError(130)
 	case ctx.Err() != nil:
-		printFailures(out, last)
+		output.Failures(out, last)
 		return context.Cause(ctx)
 	}
 	return f.explain(err)
 }
 
-// printUp says what is up, and where it can be reached.
-func printUp(ctx context.Context, out io.Writer, client *api.Client, s api.Status) {
+// printUp says what is up and where its ports are. Without an answer from the API, hosts
+// go by their names.
+func (f *upFlags) printUp(ctx context.Context, out io.Writer, client *api.Client, s api.Status) {
 	info, err := client.Info(ctx)
 	if err != nil {
-		info.Hosts = nil // their names have to do
+		info = api.Info{}
 	}
-	plural := "s"
-	if len(s.Instances) == 1 {
-		plural = ""
-	}
-	fmt.Fprintf(out, "%s is up: %d instance%s\n", s.App, len(s.Instances), plural)
-	for _, line := range reachable(s, info.Hosts) {
-		fmt.Fprintf(out, "  %s\n", line)
-	}
-	for _, warning := range s.Warnings {
-		fmt.Fprintf(out, "warning: %s\n", warning)
-	}
-}
-
-// printFailures shows which instances are not up, those first that wait for nothing
-// else, and the end of what they said.
-func printFailures(out io.Writer, s api.Status) {
-	var ended, open []api.Instance
-	for _, i := range s.Instances {
-		switch {
-		case i.State == api.StateUp || i.State == api.StateDone:
-		case len(i.Log) > 0 || i.State == api.StateFailed || i.State == api.StateUnhealthy || i.State == api.StateLost:
-			ended = append(ended, i)
-		default:
-			open = append(open, i)
-		}
-	}
-	show := slices.Concat(ended, open)
-	if s.Failed != "" && len(ended) > 0 { // the others are not why
-		show = ended
-	}
-	for _, i := range show {
-		fmt.Fprintf(out, "%s\n", describe(i))
-		for _, line := range i.Log {
-			fmt.Fprintf(out, "    | %s\n", line)
-		}
-	}
+	output.Up(out, s, info.Hosts)
 }

@@ -6,27 +6,12 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+
+	"tombolo/cmd/clusterfile"
+	"tombolo/framework/api"
 )
 
-// clusterFile is what `tombolo daemon run --cluster` reads.
-type clusterFile struct {
-	Hosts    []clusterHost     `json:"hosts"`
-	Registry map[string]string `json:"registry"`
-	// PartitionTimeout is Go's notation; a lab waits less than a cluster.
-	PartitionTimeout string `json:"partition_timeout"`
-}
-
-type clusterHost struct {
-	Name     string `json:"name"`
-	Docker   string `json:"docker"`
-	Linker   string `json:"linker"`
-	Underlay string `json:"underlay"`
-	WorkDir  string `json:"work_dir"`
-	CPUs     int    `json:"cpus"`
-	MemBytes int64  `json:"mem_bytes"`
-}
-
-// writeClusterFile tells the control daemon about the hosts.
+// writeClusterFile writes the file that tells the control daemon about the hosts.
 func (l *Lab) writeClusterFile() (string, error) {
 	mem, err := memTotal()
 	if err != nil {
@@ -40,20 +25,17 @@ func (l *Lab) writeClusterFile() (string, error) {
 	return path, os.WriteFile(path, b, 0o600)
 }
 
-// cluster describes the hosts. Each has all the machine's processors, which they
-// share, and a part of its memory.
-func (l *Lab) cluster(mem int64) clusterFile {
-	c := clusterFile{
-		Registry: map[string]string{
-			"push": l.RegistryPush,
-			"pull": fmt.Sprintf("%s:%d", Gateway, RegistryPort),
-		},
-		PartitionTimeout: "10s",
+// cluster describes the hosts. Each offers all processors of the machine, which they
+// share, and an equal part of its memory.
+func (l *Lab) cluster(mem int64) clusterfile.Cluster {
+	c := clusterfile.Cluster{
+		Registry:         &api.Registry{Push: l.RegistryPush, Pull: fmt.Sprintf("%s:%d", Gateway, RegistryPort)},
+		PartitionTimeout: "10s", // a lab waits less than a cluster
 	}
 	for _, h := range l.Hosts {
-		c.Hosts = append(c.Hosts, clusterHost{
+		c.Hosts = append(c.Hosts, clusterfile.Host{
 			Name: h.Name, Docker: h.DockerHost(), Linker: h.LinkerSocket(), Underlay: h.Underlay.String(),
-			WorkDir: h.AgentDir(), CPUs: runtime.NumCPU(), MemBytes: mem / int64(len(l.Hosts)),
+			WorkDir: h.AgentDir(), CPUs: float64(runtime.NumCPU()), MemBytes: mem / int64(len(l.Hosts)),
 		})
 	}
 	return c

@@ -15,9 +15,6 @@ import (
 	"tombolo/linker"
 )
 
-// APISocket is the framework's API, for a lab as for a single machine.
-const APISocket = "/run/tombolo/api.sock"
-
 // upWait bounds how long a lab may take to be ready.
 const upWait = 90 * time.Second
 

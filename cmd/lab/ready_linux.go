@@ -6,11 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"path/filepath"
 	"time"
 
+	"tombolo/internal/unixhttp"
 	"tombolo/linker/api"
 )
 
@@ -82,15 +82,9 @@ func waitFor(ctx context.Context, p Process, check func() error) error {
 
 // get asks an HTTP server on a unix socket and decodes JSON into out, if any.
 func get(ctx context.Context, socket, path string, out any) error {
-	client := &http.Client{
-		Timeout: 2 * time.Second,
-		Transport: &http.Transport{
-			DisableKeepAlives: true,
-			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-				return (&net.Dialer{}).DialContext(ctx, "unix", socket)
-			},
-		},
-	}
+	transport := unixhttp.Transport(socket)
+	defer transport.CloseIdleConnections()
+	client := &http.Client{Timeout: 2 * time.Second, Transport: transport}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://unix"+path, nil)
 	if err != nil {
 		return err

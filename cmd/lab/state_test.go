@@ -11,6 +11,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"tombolo/cmd/clusterfile"
+	"tombolo/framework/api"
 )
 
 func TestHostsAreFoundByName(t *testing.T) {
@@ -70,14 +73,14 @@ func TestClusterFile(t *testing.T) {
 	l := plan(Config{Hosts: 2})
 	l.RegistryPush = registryPush
 	c := l.cluster(8 << 30)
-	want := clusterHost{
+	want := clusterfile.Host{
 		Name: "h2", Docker: "unix:///run/tombolo/lab/h2/docker.sock", Linker: "/run/tombolo/lab/h2/tombolo/linker.sock",
-		Underlay: "198.18.0.12", WorkDir: "/var/lib/tombolo-lab/h2/agent", CPUs: runtime.NumCPU(), MemBytes: 4 << 30,
+		Underlay: "198.18.0.12", WorkDir: "/var/lib/tombolo-lab/h2/agent", CPUs: float64(runtime.NumCPU()), MemBytes: 4 << 30,
 	}
 	if diff := cmp.Diff(want, c.Hosts[1]); diff != "" {
 		t.Errorf("h2 (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(map[string]string{"push": "127.0.0.1:7979", "pull": "198.18.0.1:5000"}, c.Registry); diff != "" {
+	if diff := cmp.Diff(&api.Registry{Push: "127.0.0.1:7979", Pull: "198.18.0.1:5000"}, c.Registry); diff != "" {
 		t.Errorf("registry (-want +got):\n%s", diff)
 	}
 	if mem, err := memTotal(); err != nil || mem < 64<<20 {

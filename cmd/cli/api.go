@@ -1,0 +1,106 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"tombolo/cmd/daemon"
+	"tombolo/cmd/privilege"
+	"tombolo/cmd/rundir"
+	"tombolo/framework/api"
+	"tombolo/internal/wake"
+)
+
+// How long follow looks for a stream that broke off, and how often. A framework that was
+// killed and restarted is back within that time.
+const (
+	followAgain = 30 * time.Second
+	followPause = 500 * time.Millisecond
+)
+
+// defaultAPI is the socket of this machine's framework.
+var defaultAPI = rundir.Default.API()
+
+// apiFlags say where the framework's API is.
+type apiFlags struct{ target string }
+
+func (f *apiFlags) register(flags *pflag.FlagSet) {
+	flags.StringVar(&f.target, "api", apiTarget(), "the framework's API: a socket or a URL (TOMBOLO_API)")
+}
+
+// apiTarget is the API that commands ask without --api.
+func apiTarget() string { return cmp.Or(os.Getenv("TOMBOLO_API"), defaultAPI) }
+
+func (f *apiFlags) client() *api.Client { return api.NewClient(f.target) }
+
+// startable reports whether err says that no framework runs on this machine, so that a
+// daemon could be started to answer.
+func (f *apiFlags) startable(err error) bool { return absent(err) && f.target == defaultAPI }
+
+// absent reports whether err says that no process listens on a socket.
+func absent(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED)
+}
+
+// explain turns an error of the API's client into one that says what to do.
+func (f *apiFlags) explain(err error) error {
+	if absent(err) {
+		return fmt.Errorf("no framework answers at %s%s", f.target, f.remedy())
+	}
+	return privilege.Explain(err, f.target)
+}
+
+// remedy says what to do if no framework answers.
+func (f *apiFlags) remedy() string {
+	if f.target != defaultAPI {
+		return ": does --api or TOMBOLO_API name the right address?"
+	}
+	if err := daemon.PartOfCluster(rundir.Default, daemon.DefaultStateDir); err != nil && !errors.Is(err, fs.ErrPermission) {
+		return ": " + err.Error()
+	}
+	return " (tombolo up starts one)"
+}
+
+// lookingAgain is what a command prints that waits for the framework to come back.
+const lookingAgain = "the framework does not answer; trying again"
+
+func notUp(name string) error { return fmt.Errorf("%s is not up (every app: tombolo ps -a)", name) }
+
+func noSuchService(app, service string) error {
+	return fmt.Errorf("%s has no service %q", app, service)
+}
+
+// follow is Client.Follow over streams that break off, because a daemon may restart.
+// It calls again once for each stream that breaks off.
+func follow(ctx context.Context, c *api.Client, name string, again func(), fn func(api.Status) error) error {
+	last, told := time.Now(), false
+	for {
+		var mine error
+		err := c.Follow(ctx, name, func(s api.Status) error {
+			last, told = time.Now(), false
+			mine = fn(s)
+			return mine
+		})
+		switch {
+		case err == nil, mine != nil, ctx.Err() != nil, errors.Is(err, api.ErrNotFound):
+			return cmp.Or(ctx.Err(), err)
+		case time.Since(last) > followAgain:
+			return err
+		}
+		if !told {
+			told = true
+			again()
+		}
+		if !wake.Sleep(ctx, followPause) {
+			return ctx.Err()
+		}
+	}
+}

@@ -1,0 +1,79 @@
+package cli
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"tombolo/cmd/output"
+	"tombolo/framework/app"
+	"tombolo/framework/compose"
+)
+
+// configFlags say what `tombolo config` prints.
+type configFlags struct {
+	services, images, volumes, quiet bool
+	format                           string
+}
+
+func newConfigCommand(project *projectFlags) *cobra.Command {
+	var f configFlags
+	cmd := &cobra.Command{
+		Use:   "config",
+		Short: "Check the Compose file and print it in canonical form",
+		Long: `Check the Compose file and print the app it describes as a Compose file in
+canonical form: merged, interpolated, in long form and with full names. What is
+printed can be given to tombolo again and means the same.`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := oneOf("format", f.format, "yaml", "json"); err != nil {
+				return err
+			}
+			a, err := project.load(cmd.Context(), cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			return f.print(cmd.OutOrStdout(), a)
+		},
+	}
+	flags := cmd.Flags()
+	flags.BoolVar(&f.services, "services", false, "print the services' names, one a line")
+	flags.BoolVar(&f.images, "images", false, "print the images' names, one a line")
+	flags.BoolVar(&f.volumes, "volumes", false, "print the volumes' names, one a line")
+	flags.BoolVarP(&f.quiet, "quiet", "q", false, "print nothing, only check")
+	flags.StringVar(&f.format, "format", "yaml", "yaml or json")
+	cmd.MarkFlagsMutuallyExclusive("services", "images", "volumes", "quiet")
+	return cmd
+}
+
+func (f *configFlags) print(out io.Writer, a *app.App) error {
+	switch {
+	case f.quiet:
+		return nil
+	case f.services:
+		return output.Lines(out, slices.Sorted(maps.Keys(a.Services)))
+	case f.volumes:
+		return output.Lines(out, slices.Sorted(maps.Keys(a.Volumes)))
+	case f.images:
+		var images []string
+		for _, s := range a.Services {
+			images = append(images, s.Image)
+		}
+		slices.Sort(images)
+		return output.Lines(out, slices.Compact(images))
+	}
+	write := compose.Canonical
+	if f.format == "json" {
+		write = compose.CanonicalJSON
+	}
+	text, err := write(a)
+	if err != nil {
+		return fmt.Errorf("print the app: %w", err)
+	}
+	_, err = fmt.Fprintf(out, "%s\n", bytes.TrimSuffix(text, []byte("\n")))
+	return err
+}

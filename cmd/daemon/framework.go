@@ -1,0 +1,117 @@
+package daemon
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"tombolo/framework"
+	"tombolo/framework/api"
+	"tombolo/framework/mesos"
+	"tombolo/framework/store"
+	"tombolo/internal/unixhttp"
+	"tombolo/internal/wake"
+	linkerapi "tombolo/linker/api"
+)
+
+// FrameworkConfig says what a framework schedules on, and where it keeps its state.
+type FrameworkConfig struct {
+	Masters     []string           // host:port or URL; any of them leads to the leader
+	MasterName  string             // shown by the API; "": the leader's address
+	HTTP        *http.Client       // reaches the masters; nil: over TCP
+	Credentials *mesos.Credentials // nil: the masters do not ask for authentication
+	User        string             // runs the executors on the agents; "": root
+	Role        string             // whose offers it gets; "": *
+	Database    string             // file of its apps and tasks
+	Socket      string             // of its API
+	Linkers     map[string]string  // host name -> socket of the host's linker; empty: containers get no names
+	Registry    *api.Registry      // nil: none
+	Version     string             // of this binary
+	Log         *slog.Logger
+}
+
+// RunFramework runs a framework and serves its API until ctx ends, and then returns
+// nil. Tasks keep running. The caller holds the lock of the socket's folder.
+func RunFramework(ctx context.Context, cfg FrameworkConfig) (err error) {
+	if err := os.MkdirAll(filepath.Dir(cfg.Database), 0o700); err != nil {
+		return fmt.Errorf("state folder: %w", err)
+	}
+	backend, err := store.OpenBolt(cfg.Database)
+	if err != nil {
+		return err
+	}
+	kept := store.New(backend)
+	defer func() { err = errors.Join(err, kept.Close()) }()
+	linkers := map[string]framework.Linker{}
+	for host, socket := range cfg.Linkers {
+		c := linkerapi.NewClient(socket)
+		defer c.Close()
+		linkers[host] = framework.Linker{Catalog: c, Recorder: c, Logs: c}
+	}
+	self := framework.Info(cmp.Or(cfg.User, "root"), cfg.Role, framework.DefaultFailover)
+	if cfg.Credentials != nil {
+		self.Principal = &cfg.Credentials.Principal
+	}
+	var f *framework.Framework
+	master := mesos.New(mesos.Config{
+		Masters: cfg.Masters, HTTP: cfg.HTTP, Credentials: cfg.Credentials, Framework: self, Log: cfg.Log,
+		Disconnected: func(err error) { f.Disconnected(err) }, // f is set by then: it runs the master
+	})
+	f = framework.New(framework.Config{
+		Master: master, Store: kept, Linkers: linkers, Resolver: resolver(linkers), Log: cfg.Log,
+		Info: api.Info{Version: cfg.Version, Master: cfg.MasterName, Registry: cfg.Registry},
+	})
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return f.Run(ctx) })
+	group.Go(func() error {
+		return serve(ctx, cfg.Socket, api.NewHandler(api.Config{Cluster: f, Logs: f, Log: cfg.Log}))
+	})
+	return group.Wait()
+}
+
+// LinkerHost asks a linker for the name of its host, until it answers or ctx ends. A
+// framework that did not wait would launch containers that have no names.
+func LinkerHost(ctx context.Context, socket string, log *slog.Logger) (string, error) {
+	client := linkerapi.NewClient(socket)
+	defer client.Close()
+	for pauses := wake.NewBackoff(250*time.Millisecond, 8*time.Second); ; {
+		asked, cancel := context.WithTimeout(ctx, 5*time.Second)
+		status, err := client.Status(asked)
+		cancel()
+		if err == nil {
+			return status.Host.Name, nil
+		}
+		log.Warn("the linker does not answer: waiting for it", "linker", socket, "err", err)
+		if !pauses.Wait(ctx) {
+			return "", ctx.Err()
+		}
+	}
+}
+
+// resolver is the resolv.conf that containers mount: the linkers' file, if there are
+// linkers to answer.
+func resolver(linkers map[string]framework.Linker) string {
+	if len(linkers) == 0 {
+		return ""
+	}
+	return framework.DefaultResolver
+}
+
+// serve answers HTTP on a socket that only root may use, until ctx ends. The caller
+// holds the lock of the folder, so a socket that is there already belongs to no process.
+func serve(ctx context.Context, socket string, handler http.Handler) error {
+	l, err := unixhttp.TakeOver(ctx, socket, 0o600)
+	if err != nil {
+		return err
+	}
+	defer os.Remove(socket)
+	return unixhttp.Serve(ctx, l, &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}, 2*time.Second)
+}

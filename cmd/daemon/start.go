@@ -1,0 +1,185 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"tombolo/cmd/docker"
+	"tombolo/cmd/lab"
+	"tombolo/cmd/privilege"
+	"tombolo/cmd/rundir"
+	"tombolo/framework/api"
+	"tombolo/framework/local/agent"
+	"tombolo/framework/store"
+)
+
+// startWait bounds how long a daemon may take to be ready. Its linker may have to wait
+// for others, on a slow machine.
+const startWait = time.Minute
+
+// maxLog is the size at which a daemon's log starts anew.
+const maxLog = 8 << 20
+
+// Start starts the daemon of this machine, detached, and waits until its API answers.
+// If a lab is up, it starts the lab's control daemon instead. It first checks what a new
+// machine may lack. It tells on stderr what it starts.
+func Start(ctx context.Context, stderr io.Writer) error {
+	if err := privilege.NeedRoot("up starts containers and makes network interfaces"); err != nil {
+		return err
+	}
+	if l, err := lab.Load(); !errors.Is(err, lab.ErrNone) {
+		return mendLab(ctx, stderr, l, err)
+	}
+	if err := PartOfCluster(rundir.Default, DefaultStateDir); err != nil {
+		return err
+	}
+	if err := checkDocker(ctx); err != nil {
+		return err
+	}
+	fmt.Fprintln(stderr, "starting tombolo daemon on this machine")
+	ended, err := startDetached()
+	if err != nil {
+		return fmt.Errorf("start the daemon: %w", err)
+	}
+	return awaitReady(ctx, ended)
+}
+
+// LeftBehind reports whether the state of a daemon that has ended contains the app. The
+// daemon was killed, or the machine restarted; the next daemon continues the app.
+func LeftBehind(app string) (bool, error) {
+	if l, err := lab.Load(); err == nil {
+		return slices.Contains(l.Missing(), lab.ControlDaemon), nil
+	}
+	if err := PartOfCluster(rundir.Default, DefaultStateDir); err != nil {
+		return false, privilege.Explain(err, DefaultStateDir)
+	}
+	file := database(DefaultStateDir)
+	if _, err := os.Stat(file); err != nil {
+		return false, ignoreMissing(err)
+	}
+	if err := privilege.NeedRoot("the daemon's state belongs to root"); err != nil {
+		return false, err
+	}
+	backend, err := store.OpenBolt(file)
+	if err != nil {
+		return false, err
+	}
+	kept := store.New(backend)
+	state, err := kept.Load()
+	if err := errors.Join(err, kept.Close()); err != nil {
+		return false, err
+	}
+	_, ok := state.Apps[app]
+	return ok, nil
+}
+
+// mendLab restarts the control daemon of a lab, which serves the API there. err is that
+// of loading the lab.
+func mendLab(ctx context.Context, stderr io.Writer, l *lab.Lab, err error) error {
+	if err == nil && l.Ready && slices.Contains(l.Missing(), lab.ControlDaemon) {
+		fmt.Fprintf(stderr, "starting the lab's %s again\n", strings.Join(l.Missing(), " and "))
+		return l.Mend(ctx)
+	}
+	return errors.Join(fmt.Errorf("a lab is up, but its control daemon does not answer at %s (make the lab anew: tombolo lab down, tombolo lab up)", rundir.Default.API()), err)
+}
+
+// checkDocker says how to get a Docker Engine where none answers.
+func checkDocker(ctx context.Context) error {
+	const install = "(Debian and Ubuntu: apt-get install docker.io)"
+	if _, err := exec.LookPath("docker"); err != nil {
+		return errors.New("there is no docker command: tombolo needs the Docker Engine " + install)
+	}
+	engine, err := agent.NewDocker(docker.Machine())
+	if err != nil {
+		return err
+	}
+	if c, ok := engine.(io.Closer); ok {
+		defer c.Close()
+	}
+	if _, err := engine.Machine(ctx); err != nil {
+		return fmt.Errorf("no Docker Engine answers at %s: install it %s or start it (systemctl start docker): %w", docker.Machine(), install, err)
+	}
+	return nil
+}
+
+// startDetached starts `tombolo daemon run` in a session of its own. The channel gets
+// the result when it ends.
+func startDetached() (<-chan error, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(DefaultStateDir, 0o755); err != nil {
+		return nil, err
+	}
+	log, err := openLog(logFile(DefaultStateDir))
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	cmd := exec.Command(self, "daemon", "run")
+	cmd.Dir = "/" // the user's folder may be unmounted while the daemon runs
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	ended := make(chan error, 1) // one slot: nobody may wait any more when the daemon ends
+	go func() { ended <- cmd.Wait() }()
+	return ended, nil
+}
+
+// logFile is the log of a daemon that Start started.
+func logFile(stateDir string) string { return filepath.Join(stateDir, "daemon.log") }
+
+// openLog appends to the log of earlier daemons, unless that has grown large.
+func openLog(path string) (*os.File, error) {
+	flags := os.O_CREATE | os.O_APPEND | os.O_WRONLY
+	if info, err := os.Stat(path); err == nil && info.Size() > maxLog {
+		flags |= os.O_TRUNC
+	}
+	return os.OpenFile(path, flags, 0o640)
+}
+
+func awaitReady(ctx context.Context, ended <-chan error) error {
+	client := api.NewClient(rundir.Default.API())
+	defer client.Close()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for late := time.After(startWait); ; {
+		if info, err := client.Info(ctx); err == nil && info.Connected {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-late:
+			return fmt.Errorf("the daemon is not ready after %v; %s", startWait, logEnd())
+		case err := <-ended:
+			if _, herr := rundir.Default.Holder(); herr != nil {
+				return fmt.Errorf("the daemon ended (%w); %s", err, logEnd())
+			}
+			ended = nil // another command's daemon was faster: wait for that one
+		case <-tick.C:
+		}
+	}
+}
+
+// logEnd quotes the last lines of the daemon's log.
+func logEnd() string {
+	data, err := os.ReadFile(logFile(DefaultStateDir))
+	if err != nil {
+		return "its log cannot be read: " + err.Error()
+	}
+	lines := strings.Split(strings.TrimRight(string(data), "\n"), "\n")
+	return fmt.Sprintf("its log (%s) ends with:\n%s", logFile(DefaultStateDir), strings.Join(lines[max(0, len(lines)-15):], "\n"))
+}

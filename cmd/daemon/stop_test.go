@@ -1,0 +1,40 @@
+package daemon
+
+import (
+	"context"
+	"os"
+	"testing"
+	"time"
+
+	"tombolo/cmd/errortest"
+	"tombolo/cmd/rundir"
+	"tombolo/framework/api"
+)
+
+// fakeCluster is a framework that shows one snapshot.
+type fakeCluster struct {
+	api.Cluster
+	snapshot api.Snapshot
+}
+
+func (f *fakeCluster) Snapshot() (*api.Snapshot, <-chan struct{}) { return &f.snapshot, nil }
+
+func TestDaemonThatIsNeededIsNotStopped(t *testing.T) {
+	run := rundir.Dir(t.TempDir())
+	f := &fakeCluster{}
+	serving, stop := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	go func() { served <- serve(serving, run.API(), api.NewHandler(api.Config{Cluster: f})) }()
+	t.Cleanup(func() {
+		stop()
+		<-served
+	})
+	for _, err := os.Stat(run.API()); err != nil; _, err = os.Stat(run.API()) {
+		time.Sleep(time.Millisecond)
+	}
+	if err := idle(t.Context(), run); err != nil {
+		t.Errorf("without apps, the daemon cannot be stopped: %v", err)
+	}
+	f.snapshot.Apps = map[string]api.Status{"shop": {App: "shop"}}
+	errortest.Contains(t, idle(t.Context(), run), "needed by shop")
+}

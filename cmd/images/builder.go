@@ -1,0 +1,168 @@
+package images
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/distribution/reference"
+
+	"tombolo/cmd/docker"
+	"tombolo/framework/api"
+	"tombolo/framework/app"
+)
+
+// Builder prepares the images of an app.
+type Builder struct {
+	Out      io.Writer     // gets one line for each build and push
+	Terminal bool          // Out is a terminal: docker build shows its progress there
+	Registry *api.Registry // of the cluster; nil: it has none
+	Machine  bool          // the cluster is this machine, so that built images need no registry
+	NoBuild  bool          // take the images that are here
+}
+
+// Prepare builds and pushes images and writes their exact names into the services of a,
+// whose Build it clears. A service whose image it need not touch stays as it is.
+func (b *Builder) Prepare(ctx context.Context, a *app.App) error {
+	done := map[string]string{} // image -> exact name: two services may share an image
+	for _, name := range slices.Sorted(maps.Keys(a.Services)) {
+		s := a.Services[name]
+		if s.Build == nil && !b.onlyHere(ctx, s) {
+			continue
+		}
+		if b.Registry == nil && !b.Machine {
+			if !b.NoBuild {
+				return fmt.Errorf("service %s has build:, and this cluster has no registry from which its hosts could pull the image: "+
+					"push the image to a registry that they reach, name it by image:, and add --no-build", name)
+			}
+			s.Build = nil
+			a.Services[name] = s
+			continue
+		}
+		exact, ok := done[s.Image]
+		if !ok {
+			var err error
+			if exact, err = b.image(ctx, a.Name, s); err != nil {
+				return fmt.Errorf("service %s: %w", name, err)
+			}
+			done[s.Image] = exact
+		}
+		s.Image, s.Build = exact, nil
+		a.Services[name] = s
+	}
+	return nil
+}
+
+// onlyHere reports whether the hosts would look for an image in vain that this
+// machine's Engine has. An image whose name has a registry is pulled from there.
+func (b *Builder) onlyHere(ctx context.Context, s app.Service) bool {
+	if b.Registry == nil || s.PullPolicy == "always" {
+		return false
+	}
+	ref, err := reference.ParseNormalizedNamed(s.Image)
+	if err != nil || reference.Domain(ref) != defaultDomain || strings.HasPrefix(s.Image, defaultDomain+"/") {
+		return false
+	}
+	_, err = imageID(ctx, s.Image)
+	return err == nil
+}
+
+// defaultDomain is the registry of image names that have none.
+const defaultDomain = "docker.io"
+
+// image builds and pushes the image of s as far as needed and returns its exact name.
+func (b *Builder) image(ctx context.Context, appName string, s app.Service) (string, error) {
+	if s.Build != nil && !b.NoBuild {
+		fmt.Fprintf(b.Out, "building %s\n", s.Image)
+		if err := b.build(ctx, s.Image, s.Build); err != nil {
+			return "", fmt.Errorf("build: %w", err)
+		}
+	}
+	if b.Registry != nil {
+		return b.push(ctx, appName, s)
+	}
+	id, err := imageID(ctx, s.Image)
+	if err != nil {
+		return "", fmt.Errorf("image %s is not on this machine: %w", s.Image, err)
+	}
+	return strings.TrimSpace(id), nil
+}
+
+// build runs docker build. Off a terminal, docker's output matters only if it fails.
+func (b *Builder) build(ctx context.Context, image string, build *app.Build) error {
+	args := buildArgs(image, build)
+	if !b.Terminal {
+		_, err := docker.RunWith(ctx, docker.Machine(), build.Inline, args...)
+		return err
+	}
+	cmd := docker.Command(ctx, docker.Machine(), args...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(build.Inline), b.Out, b.Out
+	if err := cmd.Run(); err != nil {
+		return cmp.Or(ctx.Err(), fmt.Errorf("docker build: %w", err))
+	}
+	return nil
+}
+
+// digest matches the last line that docker push prints.
+var digest = regexp.MustCompile(`digest: (sha256:[0-9a-f]{64})`)
+
+// push pushes the image to the registry and returns its name as the hosts pull it.
+func (b *Builder) push(ctx context.Context, appName string, s app.Service) (string, error) {
+	repository := appName + "/" + s.Name
+	target := b.Registry.Push + "/" + repository + ":latest"
+	if _, err := docker.Run(ctx, docker.Machine(), "tag", s.Image, target); err != nil {
+		return "", fmt.Errorf("image %s is not on this machine: %w", s.Image, err)
+	}
+	fmt.Fprintf(b.Out, "pushing %s\n", s.Image)
+	printed, err := docker.Run(ctx, docker.Machine(), "push", target)
+	if err != nil {
+		return "", fmt.Errorf("push: %w", err)
+	}
+	m := digest.FindStringSubmatch(printed)
+	if m == nil {
+		return "", fmt.Errorf("push %s: docker printed no digest", target)
+	}
+	return b.Registry.Pull + "/" + repository + "@" + m[1], nil
+}
+
+func imageID(ctx context.Context, image string) (string, error) {
+	return docker.Run(ctx, docker.Machine(), "image", "inspect", "--format", "{{.Id}}", image)
+}
+
+// buildArgs returns the arguments of docker build. The classic builder knows them too.
+func buildArgs(image string, b *app.Build) []string {
+	args := []string{"build", "-t", image}
+	switch {
+	case b.Inline != "":
+		args = append(args, "-f", "-")
+	case b.Dockerfile != "" && filepath.IsAbs(b.Dockerfile):
+		args = append(args, "-f", b.Dockerfile)
+	case b.Dockerfile != "":
+		args = append(args, "-f", filepath.Join(b.Context, b.Dockerfile))
+	}
+	if b.Target != "" {
+		args = append(args, "--target", b.Target)
+	}
+	if b.NoCache {
+		args = append(args, "--no-cache")
+	}
+	if b.Network != "" {
+		args = append(args, "--network", b.Network)
+	}
+	for _, key := range slices.Sorted(maps.Keys(b.Args)) {
+		args = append(args, "--build-arg", key+"="+b.Args[key])
+	}
+	for _, key := range slices.Sorted(maps.Keys(b.Labels)) {
+		args = append(args, "--label", key+"="+b.Labels[key])
+	}
+	for _, f := range b.Flags {
+		args = append(args, "--"+f.Name+"="+f.Value)
+	}
+	return append(args, b.Context)
+}

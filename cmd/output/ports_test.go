@@ -1,0 +1,28 @@
+package output
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tombolo/framework/api"
+	"tombolo/framework/app"
+)
+
+func TestPorts(t *testing.T) {
+	web := []app.Port{{Host: 8080, Target: 80, Proto: "tcp"}, {HostIP: "::1", Host: 49153, Target: 53, Proto: "udp"}}
+	if got, want := portList(web), "8080->80/tcp, [::1]:49153->53/udp"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	s := api.Status{Instances: []api.Instance{
+		{Service: "web", Slot: 1, Host: "h1", Ports: web},
+		{Service: "web", Slot: 2, Host: "h1", Ports: web[:1]}, // shares the port
+		{Service: "web", Slot: 3, Host: "h2", Ports: web[:1]},
+		{Service: "api", Slot: 1, Host: "h2", Ports: []app.Port{{Host: 32768, Target: 8000, Proto: "tcp"}}},
+		{Service: "db", Slot: 1, Host: "h1"},
+	}}
+	want := []string{"api 8000/tcp: h2:32768", "web 53/udp: [::1]:49153", "web 80/tcp: 198.18.0.11:8080 h2:8080"}
+	if diff := cmp.Diff(want, published(s.Instances, []api.Host{{Name: "h1", Underlay: "198.18.0.11"}, {Name: "h2"}})); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}

@@ -1,0 +1,56 @@
+package output
+
+import (
+	"fmt"
+	"io"
+
+	"tombolo/framework/api"
+)
+
+// Progress shows how an app comes up or goes.
+type Progress interface {
+	Status(api.Status) // shows the newest status
+	Note(text string)  // prints a line beside it
+	End(keep bool)     // ends; a table on a terminal stays only if keep is set
+}
+
+// NewProgress returns a Progress of the app: on a terminal a table that redraws itself
+// until End, elsewhere one line for each change.
+func NewProgress(out io.Writer, app string) Progress {
+	if size := TerminalSize(out); size != nil {
+		t := newTable(out, app, size)
+		go t.animate()
+		return t
+	}
+	return &changes{out: out, app: app, printed: map[string]string{}}
+}
+
+// changes is a Progress that prints a line whenever an instance changes.
+type changes struct {
+	out     io.Writer
+	app     string
+	printed map[string]string // instance -> its last line
+}
+
+func (c *changes) Status(s api.Status) {
+	gone := map[string]bool{}
+	for name := range c.printed {
+		gone[name] = true
+	}
+	for _, i := range s.Instances {
+		name := instanceName(i)
+		delete(gone, name)
+		if line := Describe(i); c.printed[name] != line {
+			c.printed[name] = line
+			fmt.Fprintf(c.out, "%s %s\n", c.app, line)
+		}
+	}
+	for name := range gone {
+		delete(c.printed, name)
+		fmt.Fprintf(c.out, "%s %s gone\n", c.app, name)
+	}
+}
+
+func (c *changes) Note(text string) { fmt.Fprintln(c.out, text) }
+
+func (c *changes) End(bool) {}
