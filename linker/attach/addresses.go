@@ -5,11 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"time"
 )
 
-// UseBlock says which block is this host's; see ipam.Allocator.Use. Endpoints keep
-// their addresses, whatever became of the allocator's file, but not an IPv6 address
-// that the block does not have any more: no host has a route to it.
+// UseBlock sets this host's block; see ipam.Allocator.Use. Endpoints keep their IPv4
+// addresses even if the allocator's file was lost. They lose an IPv6 address that is no
+// longer in the block, because no host has a route to it.
 func (t *Table) UseBlock(block4, block6 netip.Prefix) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -30,7 +31,7 @@ func (t *Table) UseBlock(block4, block6 netip.Prefix) error {
 	return err
 }
 
-// InUse reports whether a container has, or is being given, an address.
+// InUse reports whether a container has an address or is being given one.
 func (t *Table) InUse() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -42,26 +43,27 @@ func (t *Table) Reserve(ctx context.Context, want netip.Addr) (netip.Addr, error
 	return t.cfg.Addresses.Request(ctx, want)
 }
 
-// Release gives an address back. One that an endpoint still has stays held until
-// that is gone: Docker releases it even when it could not remove the endpoint.
+// Release gives an address back. An address that an endpoint has stays held until the
+// endpoint is deleted, because Docker releases it even if it could not remove the
+// endpoint.
 func (t *Table) Release(addr netip.Addr) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.owner(addr) != nil {
+	if _, used := t.EndpointAt(addr); used {
 		return nil
 	}
 	return t.cfg.Addresses.Release(addr)
 }
 
-// EndpointAt is the ID of the endpoint that has an address. It is asked for every DNS
-// query, and takes no lock.
+// EndpointAt returns the ID of the endpoint that has an address. It takes no lock,
+// because it is called for every DNS query.
 func (t *Table) EndpointAt(addr netip.Addr) (id string, ok bool) {
-	id, ok = (*t.holders.Load())[addr]
+	id, ok = (*t.byAddr.Load())[addr]
 	return id, ok
 }
 
-// indexHolders follows a change. t.mu is held, or nobody has t yet.
-func (t *Table) indexHolders() {
+// indexAddresses rebuilds the index of EndpointAt. t.mu is held, or t is being made.
+func (t *Table) indexAddresses() {
 	next := make(map[netip.Addr]string, 2*len(t.doc.Endpoints))
 	for id, ep := range t.doc.Endpoints {
 		for _, addr := range []netip.Addr{ep.Addr4, ep.Addr6} {
@@ -70,42 +72,28 @@ func (t *Table) indexHolders() {
 			}
 		}
 	}
-	t.holders.Store(&next)
+	t.byAddr.Store(&next)
 }
 
-// checkAddr says what is wrong with an endpoint's address. t.mu is held.
+// checkAddr returns an error if ep may not have its address. t.mu is held.
 func (t *Table) checkAddr(ep *Endpoint) error {
 	if _, ok := t.cfg.Addresses.Held()[ep.Addr4]; !ok {
 		return fmt.Errorf("address %s was not given by this linker: the network needs --ipam-driver tombolo", ep.Addr4)
 	}
-	if other := t.owner(ep.Addr4); other != nil && other.ID != ep.ID {
-		return fmt.Errorf("address %s is endpoint %s's", ep.Addr4, Short(other.ID))
+	if other, used := t.EndpointAt(ep.Addr4); used && other != ep.ID {
+		return fmt.Errorf("address %s is endpoint %s's", ep.Addr4, Short(other))
 	}
 	return nil
 }
 
-// owner is the endpoint that has an IPv4 address, or nil. t.mu is held.
-func (t *Table) owner(addr netip.Addr) *Endpoint {
-	for _, ep := range t.doc.Endpoints {
-		if ep.Addr4 == addr {
-			return ep
-		}
-	}
-	return nil
-}
-
-// collectAddresses releases those that no endpoint holds: Docker reserves an
-// address, and may crash before it makes the endpoint.
-func (t *Table) collectAddresses() {
-	used := map[netip.Addr]bool{}
-	for _, ep := range t.Snapshot() {
-		used[ep.Addr4] = true
-	}
+// releaseUnused releases the addresses that no endpoint has had for Grace. Docker
+// reserves an address first, and may crash before it makes the endpoint.
+func (t *Table) releaseUnused() {
 	for addr, since := range t.cfg.Addresses.Held() {
-		if used[addr] || t.now().Sub(since) < Grace {
+		if _, used := t.EndpointAt(addr); used || time.Since(since) < Grace {
 			continue
 		}
-		if err := t.Release(addr); err != nil { // unless an endpoint has just taken it
+		if err := t.Release(addr); err != nil {
 			t.cfg.Log.Warn("cannot release an address", "addr", addr, "err", err)
 		}
 	}

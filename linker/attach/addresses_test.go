@@ -11,8 +11,7 @@ import (
 	"tombolo/linker/attach"
 )
 
-// The table alone is enough to know which addresses are in use.
-func TestAddressesFileLost(t *testing.T) {
+func TestAddressesInUseAreKnownWithoutTheAllocatorsFile(t *testing.T) {
 	for name, lose := range map[string]func(path string) error{
 		"removed": os.Remove,
 		"broken":  func(path string) error { return os.WriteFile(path, []byte("{"), 0o600) },
@@ -29,35 +28,34 @@ func TestAddressesFileLost(t *testing.T) {
 			again := open(t, b.dir)
 			got, err := again.Reserve(t.Context(), netip.Addr{})
 			if err != nil || got == ep.Addr4 {
-				t.Errorf("the next is given %s, %v; %s has it", got, err, attach.Short(epA))
+				t.Errorf("Reserve returned %s, error %v; want an address other than that of endpoint %s", got, err, attach.Short(epA))
 			}
 		})
 	}
 }
 
-// With another IPv6 pool, what the old one's containers have leads nowhere.
-func TestBlockLosesItsIPv6(t *testing.T) {
+func TestEndpointsLoseTheirIPv6AddressWithTheIPv6Block(t *testing.T) {
 	b := open(t, t.TempDir())
 	if b.InUse() {
-		t.Error("an empty table is in use")
+		t.Error("InUse is true for an empty table")
 	}
 	ep, err := b.make(t, epA)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !b.Snapshot()[0].Addr6.IsValid() || !b.InUse() {
-		t.Fatalf("%+v", b.Snapshot()[0])
+		t.Fatalf("the endpoint is %+v, in use: %v; want an IPv6 address, and the table in use", b.Snapshot()[0], b.InUse())
 	}
 	if err := b.UseBlock(netip.MustParsePrefix("100.64.7.0/24"), netip.Prefix{}); err != nil {
 		t.Fatal(err)
 	}
 	if got := b.Snapshot()[0]; got.Addr6.IsValid() || got.Addr4 != ep.Addr4 {
-		t.Errorf("%s, %s", got.Addr4, got.Addr6)
+		t.Errorf("without an IPv6 block the endpoint has %s and %s, want only %s", got.Addr4, got.Addr6, ep.Addr4)
 	}
 }
 
-// A listing of Docker's may be older than the deletion of what it lists.
-func TestDeletedIsNotAdopted(t *testing.T) {
+// Docker's list of endpoints may be older than the deletion of one of them.
+func TestDeletedEndpointIsNotAdoptedWithinGrace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := open(t, t.TempDir())
 		ep, err := b.make(t, epA)
@@ -70,14 +68,14 @@ func TestDeletedIsNotAdopted(t *testing.T) {
 		}
 		b.Reconcile(t.Context(), "net", old)
 		if got := b.Snapshot(); len(got) > 0 {
-			t.Errorf("resurrected: %+v", got)
+			t.Errorf("an endpoint was adopted right after it was deleted: %+v", got)
 		}
 		time.Sleep(attach.Grace)
-		for range 2 { // if it is still there, it is there
+		for range 2 { // the first call forgets the deletion, the second adopts
 			b.Reconcile(t.Context(), "net", old)
 		}
 		if got := ids(b.Snapshot()); len(got) != 1 {
-			t.Errorf("never adopted: %v", got)
+			t.Errorf("after Grace the table has the endpoints %v, want the one that Docker still lists", got)
 		}
 	})
 }

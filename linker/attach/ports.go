@@ -7,17 +7,36 @@ import (
 	"tombolo/linker/record"
 )
 
-// Host ports that are chosen for containers which ask for any lie here: IANA's
-// dynamic range.
+// Containers that ask for any host port get one of IANA's dynamic range.
 const (
 	firstDynamic = 49152
 	lastDynamic  = 65535
 )
 
-// claimPorts resolves ports without a number and refuses those that are taken.
-// t.mu is held; nothing is written.
-func (t *Table) claimPorts(id string, want []record.PublishedPort) ([]record.PublishedPort, error) {
-	own := t.doc.Endpoints[id]
+// hostPorts decides which ports of the host an endpoint may publish. It changes nothing.
+type hostPorts struct {
+	endpoints      map[string]*Endpoint // the table's
+	sockets        Sockets
+	describe       func(id string) string
+	withoutService func(id string) bool
+}
+
+func newHostPorts(endpoints map[string]*Endpoint, cfg Config) hostPorts {
+	h := hostPorts{endpoints: endpoints, sockets: cfg.Sockets, describe: cfg.Describe, withoutService: cfg.WithoutService}
+	if h.describe == nil {
+		h.describe = func(string) string { return "" }
+	}
+	if h.withoutService == nil {
+		h.withoutService = func(string) bool { return false }
+	}
+	return h
+}
+
+// claim returns want with a free port in place of each that is left open, or an error
+// that names the holder of a port that is taken. A port that the endpoint already has
+// stays its own.
+func (h hostPorts) claim(id string, want []record.PublishedPort) ([]record.PublishedPort, error) {
+	own := h.endpoints[id]
 	var out []record.PublishedPort
 	for _, p := range want {
 		if own != nil {
@@ -26,7 +45,7 @@ func (t *Table) claimPorts(id string, want []record.PublishedPort) ([]record.Pub
 				continue
 			}
 		}
-		got, err := t.claimPort(id, p, out)
+		got, err := h.claimOne(id, p, out)
 		if err != nil {
 			return nil, err
 		}
@@ -35,57 +54,52 @@ func (t *Table) claimPorts(id string, want []record.PublishedPort) ([]record.Pub
 	return out, nil
 }
 
-func (t *Table) claimPort(id string, p record.PublishedPort, taken []record.PublishedPort) (record.PublishedPort, error) {
+// claimOne treats taken as ports that the endpoint has.
+func (h hostPorts) claimOne(id string, p record.PublishedPort, taken []record.PublishedPort) (record.PublishedPort, error) {
 	first, last := p.HostPort, p.Last
 	if first == 0 {
 		first, last = firstDynamic, lastDynamic
 	}
 	if last == 0 {
-		if who := t.holder(id, p, taken); who != "" {
-			return p, fmt.Errorf("port %d/%s of this host is taken by %s", p.HostPort, p.Proto, who)
+		if holder := h.holder(id, p, taken); holder != "" {
+			return p, fmt.Errorf("port %d/%s of this host is taken by %s", p.HostPort, p.Proto, holder)
 		}
 		return p, nil
 	}
 	p.Last = 0
 	for n := int(first); n <= int(last); n++ {
 		p.HostPort = uint16(n)
-		if !t.published(p) && t.holder(id, p, taken) == "" {
+		if !h.published(p) && h.holder(id, p, taken) == "" {
 			return p, nil
 		}
 	}
 	return p, fmt.Errorf("no port of this host from %d to %d is free for %d/%s", first, last, p.Port, p.Proto)
 }
 
-// holder says who holds p's host port: another endpoint, the same one for another
-// port, or a process of the host. An endpoint that publishes the very same holds
-// it from nobody: the two may be replicas of one service, which share it.
-func (t *Table) holder(id string, p record.PublishedPort, taken []record.PublishedPort) string {
-	for other, ep := range t.doc.Endpoints {
-		held := func(o record.PublishedPort) bool { return overlaps(o, p) && (o != p || t.private(other)) }
-		if other != id && slices.ContainsFunc(ep.Published, held) {
-			if t.cfg.Describe != nil {
-				if who := t.cfg.Describe(other); who != "" {
-					return who
-				}
-			}
-			return fmt.Sprintf("endpoint %s (%s)", Short(other), ep.Addr4)
+// holder describes the holder of p's host port: another endpoint, the same endpoint for
+// another port, or a process of the host. It returns "" if the port is free. An endpoint
+// that publishes exactly p does not count, because the two may be replicas of one
+// service, which share the port.
+func (h hostPorts) holder(id string, p record.PublishedPort, taken []record.PublishedPort) string {
+	for other, ep := range h.endpoints {
+		holds := func(o record.PublishedPort) bool { return overlaps(o, p) && (o != p || h.withoutService(other)) }
+		if other == id || !slices.ContainsFunc(ep.Published, holds) {
+			continue
 		}
+		if name := h.describe(other); name != "" {
+			return name
+		}
+		return fmt.Sprintf("endpoint %s (%s)", Short(other), ep.Addr4)
 	}
 	if slices.ContainsFunc(taken, func(o record.PublishedPort) bool { return overlaps(o, p) }) {
-		return "the same container's other port"
+		return "another port of the same container"
 	}
-	return t.cfg.Sockets.Holder(p)
-}
-
-// private reports whether an endpoint is known to be no service's, so that nobody
-// can be its replica.
-func (t *Table) private(id string) bool {
-	return t.cfg.WithoutService != nil && t.cfg.WithoutService(id)
+	return h.sockets.Holder(p)
 }
 
 // published reports whether any endpoint publishes exactly p.
-func (t *Table) published(p record.PublishedPort) bool {
-	for _, ep := range t.doc.Endpoints {
+func (h hostPorts) published(p record.PublishedPort) bool {
+	for _, ep := range h.endpoints {
 		if slices.Contains(ep.Published, p) {
 			return true
 		}
@@ -93,7 +107,7 @@ func (t *Table) published(p record.PublishedPort) bool {
 	return false
 }
 
-// satisfies reports whether have is what a repeated call asks for by want.
+// satisfies reports whether have is a possible result of a call that asked for want.
 func satisfies(have, want record.PublishedPort) bool {
 	if want.HostPort == 0 || want.HostPort <= have.HostPort && have.HostPort <= want.Last {
 		want.HostPort, want.Last = have.HostPort, 0
@@ -101,13 +115,13 @@ func satisfies(have, want record.PublishedPort) bool {
 	return have == want
 }
 
-// overlaps reports whether two publications claim one port of one address.
+// overlaps reports whether a and b claim the same port of the same address.
 func overlaps(a, b record.PublishedPort) bool {
 	return a.HostPort == b.HostPort && a.Proto == b.Proto &&
 		(!a.HostIP.IsValid() || !b.HostIP.IsValid() || a.HostIP == b.HostIP)
 }
 
-// mergePorts adds to have those of more that it does not already satisfy.
+// mergePorts adds to have the ports of more that it does not satisfy.
 func mergePorts(have, more []record.PublishedPort) []record.PublishedPort {
 	out := slices.Clone(have)
 	for _, p := range more {

@@ -9,8 +9,8 @@ import (
 	"tombolo/linker/record"
 )
 
-// Grace is how long Docker must not have known an endpoint before it is collected:
-// one that is being made appears in Docker's own tables last.
+// Grace is how long Docker must not have known an endpoint before it is removed. An
+// endpoint that is being made appears in Docker's own tables last.
 const Grace = 30 * time.Second
 
 // DockerEndpoint is an endpoint that Docker knows.
@@ -21,46 +21,52 @@ type DockerEndpoint struct {
 	Published []record.PublishedPort
 }
 
-// Reconcile makes the table match what Docker says now: endpoints that it alone
-// knows are adopted, those that it has not known for Grace are collected with
-// their interfaces and addresses. It is called again from time to time, as
-// Docker's calls to remove an endpoint are lost when it crashes.
-func (t *Table) Reconcile(ctx context.Context, network string, live []DockerEndpoint) {
+// absences notes which endpoints Docker does not know.
+type absences struct {
+	missing map[string]time.Time // since when Docker has not known an endpoint of the table
+	deleted map[string]time.Time // when an endpoint was deleted; forgotten after Grace
+}
+
+// Reconcile makes the table match what Docker has now. It adopts endpoints that only
+// Docker knows, and deletes those that Docker has not known for Grace, with their
+// interfaces and addresses. Call it from time to time: when Docker crashes, its calls to
+// remove endpoints are lost.
+func (t *Table) Reconcile(ctx context.Context, network string, endpoints []DockerEndpoint) {
 	known := map[string]bool{}
-	for _, l := range live {
-		known[l.ID] = true
-		if err := t.adopt(l); err != nil {
-			t.cfg.Log.Warn("cannot adopt an endpoint", "endpoint", Short(l.ID), "err", err)
+	for _, ep := range endpoints {
+		known[ep.ID] = true
+		if err := t.adopt(ep); err != nil {
+			t.cfg.Log.Warn("cannot adopt an endpoint", "endpoint", Short(ep.ID), "err", err)
 		}
 	}
 	t.setNetwork(network)
 	for _, id := range t.overdue(known) {
 		if err := t.Delete(ctx, id); err != nil {
-			t.cfg.Log.Warn("cannot collect an endpoint", "endpoint", Short(id), "err", err)
+			t.cfg.Log.Warn("cannot delete an endpoint that Docker no longer knows", "endpoint", Short(id), "err", err)
 			continue
 		}
-		t.cfg.Log.Info("collected an endpoint that Docker no longer knows", "endpoint", Short(id))
+		t.cfg.Log.Info("deleted an endpoint that Docker no longer knows", "endpoint", Short(id))
 	}
-	t.collectAddresses()
+	t.releaseUnused()
 }
 
-// adopt enters an endpoint that Docker alone knows. One that was deleted within Grace
-// is known from before: what Docker says of it was asked for earlier.
-func (t *Table) adopt(l DockerEndpoint) error {
+// adopt enters an endpoint that only Docker knows. It ignores an endpoint that was
+// deleted within Grace, because d may be older than the deletion.
+func (t *Table) adopt(d DockerEndpoint) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	_, gone := t.gone[l.ID]
-	if ep := t.doc.Endpoints[l.ID]; ep != nil || gone || !l.Addr4.IsValid() {
+	_, deleted := t.absent.deleted[d.ID]
+	if t.doc.Endpoints[d.ID] != nil || deleted || !d.Addr4.IsValid() {
 		return nil
 	}
-	if err := t.cfg.Addresses.Adopt(l.Addr4); err != nil {
+	if err := t.cfg.Addresses.Adopt(d.Addr4); err != nil {
 		return err
 	}
-	t.doc.Endpoints[l.ID] = &Endpoint{
-		ID: l.ID, Addr4: l.Addr4, Addr6: t.cfg.Addresses.Sibling(l.Addr4), MAC: l.MAC,
-		Joined: true, Published: l.Published, Created: t.now(),
+	t.doc.Endpoints[d.ID] = &Endpoint{
+		ID: d.ID, Addr4: d.Addr4, Addr6: t.cfg.Addresses.Sibling(d.Addr4), MAC: d.MAC,
+		Joined: true, Published: d.Published, Created: time.Now(),
 	}
-	t.cfg.Log.Info("adopted an endpoint", "endpoint", Short(l.ID), "addr", l.Addr4)
+	t.cfg.Log.Info("adopted an endpoint", "endpoint", Short(d.ID), "addr", d.Addr4)
 	return t.changed()
 }
 
@@ -72,30 +78,31 @@ func (t *Table) setNetwork(id string) {
 	}
 	t.doc.Network = id
 	if err := t.changed(); err != nil {
-		t.cfg.Log.Warn("cannot keep the network's ID", "err", err)
+		t.cfg.Log.Warn("cannot store the network's ID", "err", err)
 	}
 }
 
-// overdue notes which endpoints Docker does not know, and lists those for which
-// that has been so for Grace.
+// overdue returns the endpoints that Docker has not known for Grace.
 func (t *Table) overdue(known map[string]bool) []string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	return t.absent.overdue(time.Now(), known, t.doc.Endpoints)
+}
+
+// overdue notes which of endpoints are not known now, and returns the IDs of those that
+// have not been known for Grace.
+func (a absences) overdue(now time.Time, known map[string]bool, endpoints map[string]*Endpoint) []string {
+	maps.DeleteFunc(a.deleted, func(_ string, at time.Time) bool { return now.Sub(at) >= Grace })
+	maps.DeleteFunc(a.missing, func(id string, _ time.Time) bool { return known[id] || endpoints[id] == nil })
 	var out []string
-	maps.DeleteFunc(t.gone, func(_ string, at time.Time) bool { return t.now().Sub(at) >= Grace })
-	for id := range t.missing {
-		if known[id] || t.doc.Endpoints[id] == nil {
-			delete(t.missing, id)
-		}
-	}
-	for id := range t.doc.Endpoints {
+	for id := range endpoints {
 		if known[id] {
 			continue
 		}
-		if t.missing[id].IsZero() {
-			t.missing[id] = t.now()
+		if a.missing[id].IsZero() {
+			a.missing[id] = now
 		}
-		if t.now().Sub(t.missing[id]) >= Grace {
+		if now.Sub(a.missing[id]) >= Grace {
 			out = append(out, id)
 		}
 	}

@@ -14,9 +14,9 @@ import (
 	"tombolo/linker/record"
 )
 
-// HostSockets reads the kernel's tables of sockets (proc(5), /proc/net/tcp). It
-// opens none itself: a probe that binds could take a port from somebody. What listens
-// on Gateway4 is in nobody's way: no published port is reached there.
+// HostSockets reads the kernel's tables of sockets (proc(5), /proc/net/tcp). It opens no
+// socket itself, because a bind could take a port from a process that is about to use
+// it. It ignores sockets on Gateway4, since no published port is reached there.
 type HostSockets struct{}
 
 // socket is a line of /proc/net/{tcp,udp}{,6} that blocks a bind to its port.
@@ -26,12 +26,12 @@ type socket struct {
 	inode string
 }
 
-// Holder names the process that has p's host port, or is "".
+// Holder names the process that has p's host port. It returns "" if the port is free.
 func (HostSockets) Holder(p record.PublishedPort) string {
 	for _, table := range []string{p.Proto, p.Proto + "6"} {
 		f, err := os.Open(filepath.Join("/proc/self/net", table))
 		if err != nil {
-			continue // no table for sctp, none for IPv6 where it is off
+			continue // there is no table for sctp, and none for IPv6 if that is off
 		}
 		scan := bufio.NewScanner(f)
 		for scan.Scan() {
@@ -50,7 +50,7 @@ func (s socket) blocks(p record.PublishedPort) bool {
 	return s.port == p.HostPort && s.addr != Gateway4 && (s.addr.IsUnspecified() || !p.HostIP.IsValid() || s.addr == p.HostIP)
 }
 
-// parseSocket reads one line; ok is false for the heading and for sockets that
+// parseSocket parses one line. It returns ok=false for the heading and for sockets that
 // have a peer.
 func parseSocket(proto, line string) (_ socket, ok bool) {
 	listening := map[string]string{"tcp": "0A", "udp": "07"}[proto]
@@ -64,14 +64,14 @@ func parseSocket(proto, line string) (_ socket, ok bool) {
 	if !ok || err != nil || perr != nil || len(raw)%4 != 0 {
 		return socket{}, false
 	}
-	for word := range slices.Chunk(raw, 4) { // each word is in the byte order of the machine, little-endian
+	for word := range slices.Chunk(raw, 4) { // each word is in the machine's byte order, little-endian
 		slices.Reverse(word)
 	}
 	addr, ok := netip.AddrFromSlice(raw)
 	return socket{addr: addr.Unmap(), port: uint16(n), inode: f[9]}, ok
 }
 
-// processOf names who has the socket open.
+// processOf names a process that has the socket open.
 func processOf(inode string) string {
 	links, _ := filepath.Glob("/proc/[0-9]*/fd/*") // the pattern is well formed
 	for _, link := range links {

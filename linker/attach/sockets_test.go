@@ -40,18 +40,18 @@ func TestHolderFindsThisProcess(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			got := HostSockets{}.Holder(tt.p)
 			if tt.held != strings.Contains(got, me) || tt.held != (got != "") {
-				t.Errorf("holder = %q, want one: %v", got, tt.held)
+				t.Errorf("Holder returned %q, want this process: %v", got, tt.held)
 			}
 		})
 	}
 }
 
-// The linker's own DNS is in nobody's way, as what everybody's address has is.
-func TestGatewaySocketsBlockNothing(t *testing.T) {
+// The linker's own DNS listens on the gateway's address.
+func TestSocketsOnTheGatewayBlockNoPort(t *testing.T) {
 	for addr, want := range map[string]bool{"169.254.1.1": false, "0.0.0.0": true, "198.18.0.11": true} {
 		s := socket{addr: netip.MustParseAddr(addr), port: 53}
 		if got := s.blocks(record.PublishedPort{HostPort: 53, Port: 53, Proto: "udp"}); got != want {
-			t.Errorf("a socket on %s blocks 53: %v", addr, got)
+			t.Errorf("a socket on %s blocks port 53: %v, want %v", addr, got, want)
 		}
 	}
 }
@@ -61,7 +61,7 @@ func FuzzParseSocket(f *testing.F) {
 	f.Add("udp", "   0: 00000000000000000000000000000000:0035 0:0 07 0:0 0:0 0 0 0 9 1")
 	f.Fuzz(func(t *testing.T, proto, line string) {
 		if s, ok := parseSocket(proto, line); ok && !s.addr.IsValid() {
-			t.Errorf("accepted %q without an address", line)
+			t.Errorf("parseSocket accepted %q, which has no address", line)
 		}
 	})
 }

@@ -19,79 +19,91 @@ import (
 	"tombolo/overlay"
 )
 
+// Types of other packages that a driver of a Table needs, so that the plugin imports
+// this package alone.
+type (
+	// Interface is a container's pair of devices.
+	Interface = overlay.Interface
+	// PublishedPort is a port of the host that leads to a port of an endpoint.
+	PublishedPort = record.PublishedPort
+)
+
+// Gateway4 is the next hop of every container, a link-local address of the host.
+var Gateway4 = overlay.Gateway4
+
 // Interfaces makes and removes containers' interfaces: overlay.Overlay.
 type Interfaces interface {
 	Attach(ctx context.Context, ep overlay.Endpoint) (overlay.Interface, error)
 	Detach(ctx context.Context, id string) error
 }
 
-// Sockets tells which process of the host listens on a port: HostSockets.
+// Sockets finds the process of the host that listens on a port: HostSockets.
 type Sockets interface {
-	// Holder describes who holds p's host port, or is "".
+	// Holder describes the process that holds p's host port. It returns "" if the port
+	// is free.
 	Holder(p record.PublishedPort) string
 }
 
-// Endpoint is a container's place on the overlay as Docker asked for it. What the
-// container is, only Docker's events tell.
+// Endpoint is a container's place on the overlay, as Docker asked for it. Only Docker's
+// events tell which container it belongs to.
 type Endpoint struct {
-	ID        string                 `json:"id"` // libnetwork's
+	ID        string                 `json:"id"` // libnetwork's endpoint ID
 	Addr4     netip.Addr             `json:"addr4"`
-	Addr6     netip.Addr             `json:"addr6,omitzero"` // ours to give, by Addr4's number
+	Addr6     netip.Addr             `json:"addr6,omitzero"` // has the same number in the block as Addr4; unset without IPv6
 	MAC       string                 `json:"mac,omitempty"`
-	Joined    bool                   `json:"joined,omitempty"`  // its interface exists
-	Sandbox   string                 `json:"sandbox,omitempty"` // path of the network namespace that Docker moves it into
+	Joined    bool                   `json:"joined,omitempty"`  // the interface exists
+	Sandbox   string                 `json:"sandbox,omitempty"` // path of the network namespace into which Docker moves the interface
 	Published []record.PublishedPort `json:"published,omitempty"`
 	Created   time.Time              `json:"created"`
 }
 
-// Config is what a Table is made of.
+// Config has the files and parts that a Table works with.
 type Config struct {
-	File       string // where the table is kept
+	File       string // the table's file
 	Addresses  *ipam.Allocator
 	Interfaces Interfaces
 	Sockets    Sockets
-	// Describe names the container of an endpoint for error messages, or is "".
+	// Describe names the container of an endpoint for error messages. It returns "" if
+	// that is not known. Nil: no container is known.
 	Describe func(id string) string
-	// WithoutService reports whether an endpoint is known to belong to no service, so that
-	// no other may be its replica and share its ports. Nil: none is.
+	// WithoutService reports whether an endpoint is known to belong to no service. No
+	// other endpoint can then be its replica and share its ports. Nil: none is known.
 	WithoutService func(id string) bool
 	Log            *slog.Logger
 }
 
-// Table holds this host's endpoints. Its methods may be called at the same time.
+// Table holds this host's endpoints. Its methods are safe for concurrent use.
 type Table struct {
-	cfg   Config
-	now   func() time.Time
-	fresh bool
-
-	holders atomic.Pointer[map[netip.Addr]string] // address -> endpoint's ID; replaced with every change
+	cfg     Config
+	fresh   bool
 	changes wake.Broadcast
+	locks   endpointLocks
+	byAddr  atomic.Pointer[map[netip.Addr]string] // address -> endpoint ID; replaced at every change
 
-	mu      sync.Mutex
-	doc     document
-	busy    map[string]*turn     // by endpoint ID, while an operation is under way
-	missing map[string]time.Time // since when Docker does not know an endpoint
-	gone    map[string]time.Time // when an endpoint was deleted, for Grace
+	mu     sync.Mutex
+	doc    document
+	ports  hostPorts
+	absent absences
 }
 
+// document is the content of the table's file.
 type document struct {
-	Network   string               `json:"network,omitempty"` // libnetwork's ID of the one network
+	Network   string               `json:"network,omitempty"` // libnetwork's ID of the one network; "" without one
 	Endpoints map[string]*Endpoint `json:"endpoints"`
 }
 
-// Open reads the table that an earlier run left. A broken file is moved aside and
-// logged: Reconcile adopts what Docker still runs.
+// Open reads the table that an earlier run left. It moves a broken file aside and logs
+// that; Reconcile then adopts the endpoints that Docker still has.
 func Open(cfg Config) (*Table, error) {
 	t := &Table{
-		cfg: cfg, now: time.Now,
-		busy:    map[string]*turn{},
-		missing: map[string]time.Time{},
-		gone:    map[string]time.Time{},
+		cfg:    cfg,
+		locks:  endpointLocks{locks: map[string]*endpointLock{}},
+		absent: absences{missing: map[string]time.Time{}, deleted: map[string]time.Time{}},
 	}
 	err := state.Load(cfg.File, &t.doc)
 	switch {
 	case errors.Is(err, state.ErrBroken):
-		cfg.Log.Warn("endpoints start anew", "err", err)
+		cfg.Log.Warn("the table of endpoints starts empty", "err", err)
 		t.doc = document{}
 	case err != nil:
 		return nil, err
@@ -100,28 +112,29 @@ func Open(cfg Config) (*Table, error) {
 		t.fresh = true
 		t.doc.Endpoints = map[string]*Endpoint{}
 	}
-	t.indexHolders()
+	t.ports = newHostPorts(t.doc.Endpoints, cfg)
+	t.indexAddresses()
 	return t, nil
 }
 
-// Fresh reports whether there was no table of an earlier run: before the first
-// Reconcile, endpoints that it does not have may exist all the same.
+// Fresh reports whether there was no table of an earlier run. Until the first Reconcile,
+// Docker may then have endpoints that the table lacks.
 func (t *Table) Fresh() bool { return t.fresh }
 
-// Create enters an endpoint into the table and reserves its published ports: a
-// HostPort of 0 becomes a free one. A port that is taken is an error that names
-// the port and who holds it. Endpoints may publish the very same: which of them are
-// replicas of one service is known later. An address that was not handed out to it
-// is an error: it would make it pass for another container.
+// Create enters an endpoint into the table and reserves its published ports: a HostPort
+// of 0 becomes a free port. A port that is taken is an error that names the port and its
+// holder. Two endpoints may publish exactly the same, because only later it is known
+// whether they are replicas of one service. An address that was not handed out for this
+// endpoint is an error, because the endpoint could then pass for another container.
 func (t *Table) Create(ctx context.Context, ep Endpoint) error {
-	return t.alone(ctx, ep.ID, func() error {
+	return t.locks.with(ctx, ep.ID, func() error {
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		ports, err := t.claimPorts(ep.ID, ep.Published)
+		ports, err := t.ports.claim(ep.ID, ep.Published)
 		if err := errors.Join(t.checkAddr(&ep), err); err != nil {
 			return err
 		}
-		ep.Addr6, ep.Published, ep.Created = t.cfg.Addresses.Sibling(ep.Addr4), ports, t.now()
+		ep.Addr6, ep.Published, ep.Created = t.cfg.Addresses.Sibling(ep.Addr4), ports, time.Now()
 		if old := t.doc.Endpoints[ep.ID]; old != nil {
 			ep.Joined, ep.Sandbox, ep.Created = old.Joined, old.Sandbox, old.Created
 		}
@@ -131,17 +144,17 @@ func (t *Table) Create(ctx context.Context, ep Endpoint) error {
 }
 
 // Join makes the endpoint's interface, which Docker then moves into the network
-// namespace at sandbox. Done again, it gives the same one.
+// namespace at sandbox. A repeated call returns the same interface.
 func (t *Table) Join(ctx context.Context, id, sandbox string) (overlay.Interface, error) {
 	var iface overlay.Interface
-	err := t.alone(ctx, id, func() error {
+	err := t.locks.with(ctx, id, func() error {
 		ep, ok := t.endpoint(id)
 		if !ok {
 			return unknown(id)
 		}
 		var err error
 		ep.Sandbox = sandbox
-		if iface, err = t.cfg.Interfaces.Attach(ctx, ep.wanted()); err != nil {
+		if iface, err = t.cfg.Interfaces.Attach(ctx, ep.unidentified()); err != nil {
 			return fmt.Errorf("attach endpoint %s: %w", Short(id), err)
 		}
 		return t.update(id, func(ep *Endpoint) { ep.Joined, ep.Sandbox = true, sandbox })
@@ -149,16 +162,16 @@ func (t *Table) Join(ctx context.Context, id, sandbox string) (overlay.Interface
 	return iface, err
 }
 
-// Publish reserves ports of the host for an endpoint, besides those it has.
+// Publish reserves ports of the host for an endpoint, besides those that it has.
 func (t *Table) Publish(ctx context.Context, id string, ports []record.PublishedPort) error {
-	return t.alone(ctx, id, func() error {
+	return t.locks.with(ctx, id, func() error {
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		ep := t.doc.Endpoints[id]
 		if ep == nil {
 			return unknown(id)
 		}
-		got, err := t.claimPorts(id, mergePorts(ep.Published, ports))
+		got, err := t.ports.claim(id, mergePorts(ep.Published, ports))
 		if err != nil || slices.Equal(got, ep.Published) {
 			return err
 		}
@@ -167,24 +180,23 @@ func (t *Table) Publish(ctx context.Context, id string, ports []record.Published
 	})
 }
 
-// Unpublish gives an endpoint's ports of the host back.
+// Unpublish releases all host ports of an endpoint. An unknown endpoint is no error.
 func (t *Table) Unpublish(ctx context.Context, id string) error {
-	return t.alone(ctx, id, func() error {
+	return t.locks.with(ctx, id, func() error {
 		return ignoreUnknown(t.update(id, func(ep *Endpoint) { ep.Published = nil }))
 	})
 }
 
 // Leave removes the endpoint's interface. An unknown endpoint is no error.
 func (t *Table) Leave(ctx context.Context, id string) error {
-	return t.alone(ctx, id, func() error { return t.leave(ctx, id) })
+	return t.locks.with(ctx, id, func() error { return t.leave(ctx, id) })
 }
 
-// Delete removes the endpoint, and its interface if it is still there. An unknown
+// Delete removes the endpoint, and its interface if that still exists. An unknown
 // endpoint is no error.
 func (t *Table) Delete(ctx context.Context, id string) error {
-	return t.alone(ctx, id, func() error {
-		// After a Leave there is nothing to remove.
-		if ep, ok := t.endpoint(id); !ok || ep.Joined {
+	return t.locks.with(ctx, id, func() error {
+		if ep, ok := t.endpoint(id); !ok || ep.Joined { // Leave has removed the interface of any other
 			if err := t.leave(ctx, id); err != nil {
 				return err
 			}
@@ -195,12 +207,12 @@ func (t *Table) Delete(ctx context.Context, id string) error {
 			return nil
 		}
 		delete(t.doc.Endpoints, id)
-		t.gone[id] = t.now()
+		t.absent.deleted[id] = time.Now()
 		return t.changed()
 	})
 }
 
-// Snapshot lists the endpoints by ID.
+// Snapshot returns the endpoints, sorted by ID.
 func (t *Table) Snapshot() []Endpoint {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -215,7 +227,7 @@ func (t *Table) Snapshot() []Endpoint {
 // Watch tells of changes to the table, as wake.Broadcast.Watch does.
 func (t *Table) Watch() (changes <-chan struct{}, cancel func()) { return t.changes.Watch() }
 
-// Short is the form of an ID that people read.
+// Short shortens an ID for messages.
 func Short(id string) string { return id[:min(12, len(id))] }
 
 func (t *Table) leave(ctx context.Context, id string) error {
@@ -234,7 +246,7 @@ func (t *Table) endpoint(id string) (_ Endpoint, ok bool) {
 	return Endpoint{}, false
 }
 
-// update changes one endpoint and tells whoever watches.
+// update changes one endpoint.
 func (t *Table) update(id string, change func(*Endpoint)) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -248,46 +260,14 @@ func (t *Table) update(id string, change func(*Endpoint)) error {
 
 // changed writes the table and wakes the watchers. t.mu is held.
 func (t *Table) changed() error {
-	t.indexHolders()
+	t.indexAddresses()
 	t.changes.Notify()
 	return state.Save(t.cfg.File, t.doc, false)
 }
 
-// turn lets one operation on an endpoint run at a time.
-type turn struct {
-	token chan struct{} // holds the one token of who is at work
-	users int           // at work and waiting
-}
-
-// alone runs f while no other operation on the endpoint runs: Docker's next call
-// may come while one that it gave up is still under way.
-func (t *Table) alone(ctx context.Context, id string, f func() error) error {
-	t.mu.Lock()
-	my := t.busy[id]
-	if my == nil {
-		my = &turn{token: make(chan struct{}, 1)}
-		t.busy[id] = my
-	}
-	my.users++
-	t.mu.Unlock()
-	defer func() {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		if my.users--; my.users == 0 {
-			delete(t.busy, id)
-		}
-	}()
-	select {
-	case my.token <- struct{}{}:
-	case <-ctx.Done():
-		return fmt.Errorf("endpoint %s is busy: %w", Short(id), ctx.Err())
-	}
-	defer func() { <-my.token }()
-	return f()
-}
-
-// wanted is the interface's as long as nobody knows whose it is: without egress.
-func (ep *Endpoint) wanted() overlay.Endpoint {
+// unidentified returns the overlay endpoint of a container that is not identified yet.
+// It has no egress; otherwise an `internal` container could briefly reach the outside.
+func (ep *Endpoint) unidentified() overlay.Endpoint {
 	return overlay.Endpoint{ID: ep.ID, Addr4: ep.Addr4, Addr6: ep.Addr6, Sandbox: ep.Sandbox, Internal: true}
 }
 

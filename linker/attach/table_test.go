@@ -19,7 +19,7 @@ import (
 	"tombolo/linker/record"
 )
 
-// bench is a table over fakes, and the files to open it again.
+// bench is a table over fakes. Its files in dir let a test open it again.
 type bench struct {
 	*attach.Table
 	dir    string
@@ -56,6 +56,7 @@ var (
 	epC = strings.Repeat("c", 64)
 )
 
+// make reserves an address for an endpoint, creates the endpoint and joins it.
 func (b *bench) make(t *testing.T, id string, ports ...record.PublishedPort) (attach.Endpoint, error) {
 	t.Helper()
 	addr, err := b.Reserve(t.Context(), netip.Addr{})
@@ -70,7 +71,7 @@ func (b *bench) make(t *testing.T, id string, ports ...record.PublishedPort) (at
 	return ep, err
 }
 
-func TestLifeDoneTwice(t *testing.T) {
+func TestEveryStepMayBeRepeated(t *testing.T) {
 	b := open(t, t.TempDir())
 	for range 2 {
 		if _, err := b.make(t, epA); err != nil {
@@ -78,7 +79,7 @@ func TestLifeDoneTwice(t *testing.T) {
 		}
 	}
 	if got := b.ifaces.Attached(); !cmp.Equal(got, []string{epA}) {
-		t.Errorf("attached %v", got)
+		t.Errorf("the endpoints with an interface are %v, want %s", got, epA)
 	}
 	for range 2 {
 		if err := errors.Join(b.Unpublish(t.Context(), epA), b.Leave(t.Context(), epA), b.Delete(t.Context(), epA)); err != nil {
@@ -86,11 +87,11 @@ func TestLifeDoneTwice(t *testing.T) {
 		}
 	}
 	if got := b.ifaces.Attached(); len(got)+len(b.Snapshot()) != 0 {
-		t.Errorf("left over: %v, %v", got, b.Snapshot())
+		t.Errorf("after Delete there are still the interfaces %v and the endpoints %v", got, b.Snapshot())
 	}
 }
 
-func TestAddressesOfOthers(t *testing.T) {
+func TestEndpointGetsNoAddressOfAnother(t *testing.T) {
 	b := open(t, t.TempDir())
 	ep, err := b.make(t, epA)
 	if err != nil {
@@ -99,34 +100,34 @@ func TestAddressesOfOthers(t *testing.T) {
 	for addr, want := range map[string]string{ep.Addr4.String(): "endpoint aaaaaaaaaaaa's", "100.64.7.99": "not given", "100.64.8.2": "not given"} {
 		err := b.Create(t.Context(), attach.Endpoint{ID: epB, Addr4: netip.MustParseAddr(addr)})
 		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v, want %q", addr, err, want)
+			t.Errorf("Create with the address %s returned %v, want an error that says %q", addr, err, want)
 		}
 	}
 	if err := b.Release(ep.Addr4); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := b.Reserve(t.Context(), ep.Addr4); err == nil {
-		t.Error("an address was given while an endpoint has it")
+		t.Error("Reserve handed out an address that an endpoint has")
 	}
 	if err := errors.Join(b.Delete(t.Context(), epA), b.Release(ep.Addr4)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := b.Reserve(t.Context(), ep.Addr4); err != nil {
-		t.Error(err)
+		t.Errorf("the address of a deleted endpoint cannot be reserved: %v", err)
 	}
 }
 
-func TestJoinFails(t *testing.T) {
+func TestJoinReportsErrors(t *testing.T) {
 	b := open(t, t.TempDir())
 	b.ifaces.Err = errors.New("no veth")
 	if _, err := b.make(t, epA); err == nil || !strings.Contains(err.Error(), "attach endpoint aaaaaaaaaaaa: no veth") {
-		t.Errorf("error = %v", err)
+		t.Errorf("Join returned %v, want an error that names the endpoint", err)
 	}
 	if b.Snapshot()[0].Joined {
-		t.Error("joined without an interface")
+		t.Error("the endpoint is marked as joined, but has no interface")
 	}
 	if _, err := b.Join(t.Context(), epB, ""); err == nil {
-		t.Error("joined an unknown endpoint")
+		t.Error("Join accepted an unknown endpoint")
 	}
 }
 
@@ -140,14 +141,14 @@ func TestPublishedPorts(t *testing.T) {
 	}{
 		{"free", record.PublishedPort{HostPort: 81, Port: 80, Proto: "tcp"}, 81, ""},
 		{"other protocol", record.PublishedPort{HostPort: 8080, Port: 80, Proto: "udp"}, 8080, ""},
-		{"a replica's", record.PublishedPort{HostPort: 8080, Port: 80, Proto: "tcp"}, 8080, ""},
-		{"another container's", record.PublishedPort{HostPort: 8080, Port: 81, Proto: "tcp"}, 0, "port 8080/tcp of this host is taken by container web"},
-		{"another container's, one address", record.PublishedPort{HostIP: local, HostPort: 8080, Port: 80, Proto: "tcp"}, 0, "taken by container web"},
-		{"a process's", record.PublishedPort{HostPort: 22, Port: 80, Proto: "tcp"}, 0, "taken by sshd (pid 7)"},
+		{"one that a replica has", record.PublishedPort{HostPort: 8080, Port: 80, Proto: "tcp"}, 8080, ""},
+		{"one that another container has", record.PublishedPort{HostPort: 8080, Port: 81, Proto: "tcp"}, 0, "port 8080/tcp of this host is taken by container web"},
+		{"one that another container has on every address", record.PublishedPort{HostIP: local, HostPort: 8080, Port: 80, Proto: "tcp"}, 0, "taken by container web"},
+		{"one on which a process listens", record.PublishedPort{HostPort: 22, Port: 80, Proto: "tcp"}, 0, "taken by sshd (pid 7)"},
 		{"any", record.PublishedPort{Port: 80, Proto: "tcp"}, 49153, ""},
 		{"any of a range", record.PublishedPort{HostPort: 8079, Last: 8082, Port: 80, Proto: "tcp"}, 8079, ""},
 		{"the free one of a range", record.PublishedPort{HostPort: 8080, Last: 8081, Port: 80, Proto: "tcp"}, 8081, ""},
-		{"none of a range", record.PublishedPort{HostPort: 22, Last: 22, Port: 80, Proto: "tcp"}, 0, "no port of this host from 22 to 22 is free for 80/tcp"},
+		{"a range without a free one", record.PublishedPort{HostPort: 22, Last: 22, Port: 80, Proto: "tcp"}, 0, "no port of this host from 22 to 22 is free for 80/tcp"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			b := open(t, t.TempDir())
@@ -157,32 +158,32 @@ func TestPublishedPorts(t *testing.T) {
 			_, err := b.make(t, epA, tt.want)
 			if tt.err != "" {
 				if err == nil || !strings.Contains(err.Error(), tt.err) {
-					t.Errorf("error = %v, want %q", err, tt.err)
+					t.Errorf("Create returned %v, want an error that says %q", err, tt.err)
 				}
 				return
 			}
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := b.Publish(t.Context(), epA, []record.PublishedPort{tt.want}); err != nil { // Docker says it twice
+			if err := b.Publish(t.Context(), epA, []record.PublishedPort{tt.want}); err != nil { // Docker repeats the port here
 				t.Fatal(err)
 			}
 			tt.want.HostPort, tt.want.Last = tt.got, 0
 			if diff := cmp.Diff([]record.PublishedPort{tt.want}, b.Snapshot()[0].Published, cmpopts.EquateComparable(netip.Addr{})); diff != "" {
-				t.Error(diff)
+				t.Errorf("published ports (-want +got):\n%s", diff)
 			}
 		})
 	}
 }
 
-func TestPortsThatAreNotShared(t *testing.T) {
+func TestPortsAreSharedOnlyByPossibleReplicas(t *testing.T) {
 	b := open(t, t.TempDir())
 	port := record.PublishedPort{HostPort: 8080, Port: 80, Proto: "tcp"}
 	if _, err := b.make(t, epC, port); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := b.make(t, epA, port); err == nil || !strings.Contains(err.Error(), "taken by endpoint cccccccccccc") {
-		t.Errorf("a container of no service shares its port: %v", err)
+		t.Errorf("Create returned %v, want an error: a container without a service does not share its port", err)
 	}
 	wish := record.PublishedPort{Port: 80, Proto: "tcp"}
 	for _, id := range []string{epA, epB} {
@@ -192,7 +193,7 @@ func TestPortsThatAreNotShared(t *testing.T) {
 	}
 	eps := b.Snapshot()
 	if eps[0].Published[0] == eps[1].Published[0] {
-		t.Errorf("both got port %d, and asked for any", eps[0].Published[0].HostPort)
+		t.Errorf("two endpoints that asked for any port both got %d", eps[0].Published[0].HostPort)
 	}
 }
 
@@ -206,14 +207,14 @@ func TestRestartKeepsEverything(t *testing.T) {
 	}
 	again := open(t, b.dir)
 	if diff := cmp.Diff(b.Snapshot(), again.Snapshot(), cmpopts.EquateComparable(netip.Addr{})); diff != "" {
-		t.Error(diff)
+		t.Errorf("endpoints after a restart (-before +after):\n%s", diff)
 	}
 	if again.Network() != "net1" {
-		t.Errorf("network = %q", again.Network())
+		t.Errorf("after a restart the network is %q, want net1", again.Network())
 	}
 }
 
-func TestOneNetwork(t *testing.T) {
+func TestASecondNetworkIsRefused(t *testing.T) {
 	b := open(t, t.TempDir())
 	for _, id := range []string{"net1", "net1"} {
 		if err := b.CreateNetwork(id); err != nil {
@@ -221,14 +222,14 @@ func TestOneNetwork(t *testing.T) {
 		}
 	}
 	if err := b.CreateNetwork("net2"); err == nil || !strings.Contains(err.Error(), "already has a network") {
-		t.Errorf("second network: %v", err)
+		t.Errorf("CreateNetwork of a second network returned %v, want an error", err)
 	}
 	if err := errors.Join(b.DeleteNetwork("net2"), b.DeleteNetwork("net1"), b.CreateNetwork("net2")); err != nil {
-		t.Error(err)
+		t.Errorf("another network cannot take the place of a deleted one: %v", err)
 	}
 }
 
-func TestReconcile(t *testing.T) {
+func TestReconcileAdoptsAndDeletes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := open(t, t.TempDir())
 		gone, err := b.make(t, epA)
@@ -238,32 +239,32 @@ func TestReconcile(t *testing.T) {
 		if _, err := b.make(t, epB); err != nil {
 			t.Fatal(err)
 		}
-		truth := []attach.DockerEndpoint{
+		docker := []attach.DockerEndpoint{
 			{ID: epB},
 			{ID: epC, Addr4: netip.MustParseAddr("100.64.7.77"), MAC: "02:42", Published: []record.PublishedPort{{HostPort: 99, Port: 80, Proto: "tcp"}}},
 		}
-		b.Reconcile(t.Context(), "net", truth)
+		b.Reconcile(t.Context(), "net", docker)
 		if got := ids(b.Snapshot()); !cmp.Equal(got, []string{epA, epB, epC}) {
-			t.Fatalf("at once: %v; nothing may be collected within Grace", got)
+			t.Fatalf("right after the first Reconcile the endpoints are %v; want all three, as nothing may be deleted within Grace", got)
 		}
 		if _, err := b.Reserve(t.Context(), netip.MustParseAddr("100.64.7.77")); err == nil {
-			t.Error("an adopted address was given again")
+			t.Error("Reserve handed out the address of an adopted endpoint")
 		}
 		time.Sleep(attach.Grace)
-		b.Reconcile(t.Context(), "net", truth)
+		b.Reconcile(t.Context(), "net", docker)
 		if got := ids(b.Snapshot()); !cmp.Equal(got, []string{epB, epC}) {
-			t.Errorf("after Grace: %v", got)
+			t.Errorf("after Grace the endpoints are %v, want those that Docker knows", got)
 		}
 		if got := b.ifaces.Attached(); !cmp.Equal(got, []string{epB}) {
-			t.Errorf("interfaces: %v", got)
+			t.Errorf("after Grace the endpoints with an interface are %v, want only %s", got, epB)
 		}
 		if _, err := b.Reserve(t.Context(), gone.Addr4); err != nil {
-			t.Errorf("the collected endpoint's address is still held: %v", err)
+			t.Errorf("the address of the deleted endpoint is still held: %v", err)
 		}
 	})
 }
 
-func TestWatchCoalesces(t *testing.T) {
+func TestChangesCountAsOneForTheWatcher(t *testing.T) {
 	b := open(t, t.TempDir())
 	changes, stop := b.Watch()
 	defer stop()
@@ -273,7 +274,7 @@ func TestWatchCoalesces(t *testing.T) {
 	<-changes
 	select {
 	case <-changes:
-		t.Error("two tokens for changes that nobody had received")
+		t.Error("the watcher was told twice of changes that it had not received yet")
 	default:
 	}
 }

@@ -1,4 +1,4 @@
-// Package attachtest has in-memory twins of what an attach.Table works on.
+// Package attachtest has in-memory fakes of the parts that an attach.Table works with.
 package attachtest
 
 import (
@@ -13,17 +13,17 @@ import (
 
 // Interfaces keeps interfaces in memory. It implements attach.Interfaces.
 type Interfaces struct {
-	// Block, if set, is waited for by every Attach, whatever its context says: an
-	// Attach that is stuck.
+	// Block, if set, makes every Attach wait until it is closed, also after the end of
+	// its context: an Attach that is stuck.
 	Block chan struct{}
-	// Err is what Attach answers.
+	// Err, if set, is returned by every Attach.
 	Err error
 
 	mu       sync.Mutex
 	attached map[string]overlay.Endpoint
 }
 
-// Attach remembers the endpoint.
+// Attach stores the endpoint.
 func (f *Interfaces) Attach(_ context.Context, ep overlay.Endpoint) (overlay.Interface, error) {
 	if f.Block != nil {
 		<-f.Block
@@ -48,7 +48,7 @@ func (f *Interfaces) Detach(_ context.Context, id string) error {
 	return nil
 }
 
-// Attached lists the IDs of the endpoints that have an interface.
+// Attached returns the IDs of the endpoints that have an interface, sorted.
 func (f *Interfaces) Attached() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -60,7 +60,8 @@ func (f *Interfaces) Attached() []string {
 	return out
 }
 
-// Sockets maps "port/proto" to who listens there. It implements attach.Sockets.
+// Sockets maps "port/proto" to the process that listens there. It implements
+// attach.Sockets.
 type Sockets map[string]string
 
 // Holder looks the port up.
