@@ -1,15 +1,15 @@
 // Package local is the contract between the two halves of the embedded cluster: the
-// messages that a master and its agents send each other. Both are actors: each has
-// one goroutine that owns its state.
+// messages that a master and its agents send each other.
 //
-//	         Registration, TaskUpdate, Departure
-//	agent ────────────────────────────────────────▶ master
-//	      ◀────────────────────────────────────────
-//	Registered, Launch, Kill, Shutdown, Acknowledge
+//	          Registration, TaskUpdate, Departure
+//	agent ──────────────────────────────────────────▶ master
+//	      ◀──────────────────────────────────────────
+//	      Registered, Launch, Kill, Shutdown, Acknowledge
 //
-// Sending never blocks and never fails; messages of one sender arrive in order.
-// Messages are values: neither side changes one after it was sent.
+// Sending never blocks and never fails, and the messages of one sender arrive in
+// order. Messages are values: neither side changes one after it was sent.
 //
-// The master is framework/local/master, the agent framework/local/agent;
-// framework/local/cluster runs both in one process.
+// Each half has one goroutine that owns its state. The master is
+// framework/local/master, the agent framework/local/agent, and framework/local/cluster
+// runs both in one process. This package imports none of them.
 package local

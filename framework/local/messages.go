@@ -11,35 +11,35 @@ import (
 // it down or its framework is gone (recorded: docker stop -t 3).
 const ShutdownGrace = 3 * time.Second
 
-// ToMaster is what an agent sends: Registration, TaskUpdate or Departure.
+// ToMaster is a message from an agent: Registration, TaskUpdate or Departure.
 type ToMaster interface{ toMaster() }
 
-// ToAgent is what a master sends: Registered, Launch, Kill, Shutdown or
+// ToAgent is a message from the master: Registered, Launch, Kill, Shutdown or
 // Acknowledge.
 type ToAgent interface{ toAgent() }
 
-// Master is what an agent sees of the master.
+// Master is a master as its agents see it.
 type Master interface {
-	// Send queues m. from is the agent's own port: where the master answers. A
-	// message from a port that has not registered last for its agent is dropped.
+	// Send queues m. The master answers to from, the sender. Except for a
+	// Registration, it drops a message whose sender is not registered.
 	Send(from Agent, m ToMaster)
 }
 
-// Agent is what the master sees of an agent. Implementations are pointers:
-// ports are compared.
+// Agent is an agent as its master sees it. Implementations are pointers, because the
+// master compares them.
 type Agent interface {
 	Send(m ToAgent)
 }
 
-// Registration announces an agent, for the first time or again. The master
-// answers with Registered; until then the agent is sent nothing.
+// Registration announces an agent, for the first time or again. The master answers
+// with Registered and sends the agent nothing before that.
 type Registration struct {
-	// Info holds hostname, port, attributes, the total resources (unreserved, no
-	// allocation_info), and the ID that the agent has kept from an earlier
-	// Registered, nil before the first.
+	// Info holds the hostname, port, attributes and total resources (unreserved,
+	// without allocation_info), and the agent ID of the latest Registered, which is
+	// nil before the first one.
 	Info mesos.AgentInfo
-	// Tasks are all that the agent knows: those that run and those that ended
-	// with an update not yet acknowledged.
+	// Tasks are all tasks that the agent knows: those that run, and those that have
+	// ended but whose updates are not all acknowledged.
 	Tasks []Task
 }
 
@@ -48,41 +48,41 @@ type Task struct {
 	Framework mesos.FrameworkInfo // as in Launch, with its ID
 	Task      mesos.TaskInfo      // as in Launch
 	State     mesos.TaskState     // the newest
-	// Latest is the newest update without its Data, acknowledged or not; its task id
-	// is empty before the first. It is what a restarted master answers RECONCILE with.
+	// Latest is the newest update without its Data, acknowledged or not. Its task ID
+	// is empty before the first update. A restarted master answers RECONCILE with it.
 	Latest mesos.TaskStatus
-	// Pending are the updates not acknowledged, oldest first. The master takes
-	// over their delivery; the agent need not send them as TaskUpdate again.
+	// Pending are the updates that are not acknowledged, oldest first. The master
+	// takes over their delivery; the agent does not send them as TaskUpdate again.
 	Pending []mesos.TaskStatus
 }
 
-// TaskUpdate reports a change of a task. The agent sends it once and keeps it
-// (checkpointed) until an Acknowledge with its UUID comes or the task's framework
-// is shut down; the master does the retries and the ordering.
+// TaskUpdate reports a change of a task. The agent sends it once, and keeps it on
+// disk until an Acknowledge with its UUID comes or the task's framework is shut down.
+// The master orders and repeats updates.
 type TaskUpdate struct {
 	FrameworkID mesos.FrameworkID
-	// Status is complete: task id, state, source, reason, message, agent id,
-	// executor id (docker executors: the task id), container status, data,
-	// timestamp and a UUID of 16 random bytes.
+	// Status is complete: task ID, state, source, reason, message, agent ID,
+	// executor ID (of a Docker executor: the task ID), container status, data,
+	// timestamp, and a UUID of 16 random bytes.
 	Status mesos.TaskStatus
 }
 
-// Departure ends the agent's connection: its Engine or its host is out of reach,
-// or the agent stops. Offers are rescinded at once. An agent that returns sends a
-// Registration.
+// Departure ends the agent's connection, because the agent stops or cannot reach its
+// Engine. The master rescinds the agent's offers at once. An agent that comes back
+// sends a Registration.
 type Departure struct {
-	// Final means that the agent is stopping for good with its tasks ended: they
-	// are lost at once instead of after AgentTimeout.
+	// Final means that the agent has ended its tasks and does not come back: the
+	// master declares them lost at once instead of after its agent timeout.
 	Final bool
 }
 
-// Registered tells the agent who it is. It stores the ID before it acts on any
-// later message. A changed ID (the master had marked the old one as gone) means
-// that all tasks known so far must be killed and forgotten.
+// Registered tells the agent its ID. The agent stores the ID before it handles any
+// later message. If the ID differs from the one that the agent sent, the master has
+// given up the old one, and the agent kills and forgets all its tasks.
 type Registered struct {
 	AgentID mesos.AgentID
-	// Unknown lists tasks of the Registration whose framework is gone: kill them,
-	// no update is awaited.
+	// Unknown lists tasks that the agent kills without sending updates, for example
+	// because their framework is gone.
 	Unknown []TaskRef
 }
 
@@ -92,30 +92,29 @@ type TaskRef struct {
 	TaskID      mesos.TaskID
 }
 
-// Launch starts a task. The master has checked it: it names a Docker container,
-// its id is not in use on this agent, and its resources fit. Whatever goes wrong
-// from here is a TaskUpdate.
+// Launch starts a task. The master has checked that it names a Docker container, that
+// its ID is not in use on this agent, and that its resources fit. The agent reports
+// everything that goes wrong later as a TaskUpdate.
 type Launch struct {
 	Framework mesos.FrameworkInfo // with its ID
 	Task      mesos.TaskInfo      // resources with allocation_info
 }
 
-// Kill ends one task; Policy, if any, overrides the task's own. The agent answers
-// with updates (TASK_KILLING where the framework has that capability, and a
-// terminal one). For a task it does not know it sends nothing: the master answers
-// by itself.
+// Kill ends one task. The agent answers with TaskUpdates: TASK_KILLING if the
+// framework has that capability, then a terminal state. It ignores a Kill for a task
+// that it does not know.
 type Kill struct {
 	TaskRef
-	Policy *mesos.KillPolicy
+	Policy *mesos.KillPolicy // nil: the task's own
 }
 
-// Shutdown ends all tasks of a framework that is gone; no update is awaited.
+// Shutdown ends all tasks of a framework that is gone. The agent sends no updates.
 type Shutdown struct {
 	FrameworkID mesos.FrameworkID
 }
 
-// Acknowledge says that the scheduler has the update with this UUID: the agent
-// forgets it, and the task with it when it was the terminal one.
+// Acknowledge says that the scheduler has the update with this UUID. The agent forgets
+// the update, and with a terminal update the task.
 type Acknowledge struct {
 	TaskRef
 	UUID []byte
@@ -141,7 +140,7 @@ func IsTerminal(s mesos.TaskState) bool {
 	return false
 }
 
-// HasCapability reports whether a framework declared the capability c.
+// HasCapability reports whether a framework has the capability c.
 func HasCapability(f mesos.FrameworkInfo, c mesos.FrameworkInfo_Capability_Type) bool {
 	return slices.ContainsFunc(f.Capabilities, func(have mesos.FrameworkInfo_Capability) bool { return have.Type == c })
 }

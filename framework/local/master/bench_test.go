@@ -30,11 +30,11 @@ func BenchmarkMaster(b *testing.B) {
 		agents := make([]*silentAgent, 1000)
 		for i := range agents {
 			agents[i] = &silentAgent{host: fmt.Sprint("h", i)}
-			m.fromAgent(agents[i], local.Registration{Info: newScriptedAgent(m, agents[i].host).info})
+			m.membership.receive(agents[i], local.Registration{Info: newScriptedAgent(m, agents[i].host).info})
 		}
 		s := newStream(false)
-		m.subscribe(s, &scheduler.Call_Subscribe{FrameworkInfo: &tester})
-		f := m.sortedFrameworks()[0]
+		m.subscriptions.subscribe(s, &scheduler.Call_Subscribe{FrameworkInfo: &tester})
+		f := m.registry.sortedFrameworks()[0]
 		launched := 0
 		for _, record := range s.events.Take() {
 			launched += launchOn(b, m, f, record)
@@ -42,10 +42,10 @@ func BenchmarkMaster(b *testing.B) {
 		for _, t := range f.tasks {
 			id := uuid.New()
 			status := lib.TaskStatus{TaskID: t.info.TaskID, State: lib.TASK_RUNNING.Enum(), UUID: id[:]}
-			m.update(t.agent, local.TaskUpdate{FrameworkID: lib.FrameworkID{Value: f.id}, Status: status})
-			m.acknowledge(f, &scheduler.Call_Acknowledge{AgentID: t.agent.agentID(), TaskID: t.info.TaskID, UUID: id[:]})
+			m.tasks.update(t.agent, local.TaskUpdate{FrameworkID: lib.FrameworkID{Value: f.id}, Status: status})
+			m.tasks.acknowledge(f, &scheduler.Call_Acknowledge{AgentID: t.agent.agentID(), TaskID: t.info.TaskID, UUID: id[:]})
 		}
-		m.runBatch()
+		m.offers.runBatch()
 		if launched != 10_000 {
 			b.Fatalf("%d tasks launched", launched)
 		}
@@ -66,7 +66,7 @@ func launchOn(b *testing.B, m *Master, f *framework, record []byte) int {
 			t.Resources = []lib.Resource{scalarResource("cpus", 0.1), scalarResource("mem", 64)}
 			tasks = append(tasks, t)
 		}
-		m.accept(f, &scheduler.Call_Accept{OfferIDs: []lib.OfferID{o.ID}, Operations: []lib.Offer_Operation{calls.OpLaunch(tasks...)}})
+		m.launcher.accept(f, &scheduler.Call_Accept{OfferIDs: []lib.OfferID{o.ID}, Operations: []lib.Offer_Operation{calls.OpLaunch(tasks...)}})
 		n += len(tasks)
 	}
 	return n

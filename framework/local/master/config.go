@@ -1,42 +1,40 @@
 package master
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
-// Config describes a master. The zero values of durations mean the defaults.
+// Config describes a master.
 type Config struct {
-	// Dir keeps the master's state: framework and agent identities. It must be
-	// private to one running cluster.
+	// Dir keeps the IDs of frameworks and agents. Only one running master may use
+	// it. Empty: they are forgotten when the master stops.
 	Dir string
-	// MasterAddr is the host:port at which others reach Handler; it is what
-	// offers and SUBSCRIBED name as the master's address. Empty: 127.0.0.1:5050.
+	// MasterAddr is the host:port at which others reach Handler. SUBSCRIBED and
+	// /redirect name it. Empty: 127.0.0.1:5050.
 	MasterAddr string
-	// heartbeatInterval is the pause between HEARTBEAT events (15 s).
-	heartbeatInterval time.Duration
-	// AgentTimeout is how long an agent may be disconnected before its tasks are
-	// declared lost or unreachable (75 s).
+	// AgentTimeout is how long an agent may be disconnected before the master
+	// declares its tasks lost or unreachable. Zero: 75 s.
 	AgentTimeout time.Duration
-	// allocationInterval is how long resources that came back wait for others to
-	// go out in one OFFERS event (100 ms; a real master's is 1 s).
-	allocationInterval time.Duration
-	// offerTimeout is how long a framework may sit on an offer (0: for ever).
-	offerTimeout time.Duration
-	// Credentials are principal -> secret for HTTP basic authentication; empty:
-	// everybody may come, so let nobody else reach Handler.
+	// Credentials are the secrets of HTTP basic authentication by principal. Empty:
+	// the master serves everybody, so let nobody else reach Handler.
 	Credentials map[string]string
+
+	// The rest is for tests.
+
+	// heartbeatInterval is the pause between HEARTBEAT events. Zero: 15 s.
+	heartbeatInterval time.Duration
+	// allocationInterval is how long returned resources wait for others, so that
+	// they go out in one OFFERS event. Zero: 100 ms; Apache Mesos has 1 s.
+	allocationInterval time.Duration
+	// offerTimeout is how long a framework may hold an offer. Zero: for ever.
+	offerTimeout time.Duration
 }
 
 func (c Config) withDefaults() Config {
-	if c.MasterAddr == "" {
-		c.MasterAddr = defaultMasterAddr
-	}
-	if c.heartbeatInterval == 0 {
-		c.heartbeatInterval = defaultHeartbeat
-	}
-	if c.AgentTimeout == 0 {
-		c.AgentTimeout = defaultAgentTimeout
-	}
-	if c.allocationInterval == 0 {
-		c.allocationInterval = defaultAllocation
-	}
+	c.MasterAddr = cmp.Or(c.MasterAddr, "127.0.0.1:5050")
+	c.AgentTimeout = cmp.Or(c.AgentTimeout, 75*time.Second)
+	c.heartbeatInterval = cmp.Or(c.heartbeatInterval, 15*time.Second)
+	c.allocationInterval = cmp.Or(c.allocationInterval, 100*time.Millisecond)
 	return c
 }

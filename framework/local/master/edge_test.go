@@ -194,8 +194,8 @@ func FuzzCall(f *testing.F) {
 	info := tester
 	info.ID = &lib.FrameworkID{Value: "f"}
 	s := newStream(false)
-	if _, err := ask(ctx, m, func() bool {
-		m.subscribe(s, &scheduler.Call_Subscribe{FrameworkInfo: &info})
+	if _, err := ask(ctx, m.loop, func() bool {
+		m.subscriptions.subscribe(s, &scheduler.Call_Subscribe{FrameworkInfo: &info})
 		return true
 	}); err != nil {
 		f.Fatal(err)

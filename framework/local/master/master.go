@@ -2,56 +2,35 @@ package master
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/google/uuid"
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
+	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
 
 	"tombolo/framework/local"
-	"tombolo/internal/wake"
 )
 
-// Version is what the master says it is: the API that it speaks.
+// Version is the Mesos version that the master reports.
 const Version = "1.12.0"
 
-const (
-	defaultHeartbeat    = 15 * time.Second
-	defaultAgentTimeout = 75 * time.Second
-	defaultMasterAddr   = "127.0.0.1:5050"
-	defaultAllocation   = 100 * time.Millisecond
-)
-
-// Master answers schedulers and directs agents. Run's goroutine owns every field
-// below inbox; HTTP handlers and agents send it functions to run.
-//
-//	HTTP handler ──do──▶ ┌────────┐ ──local.ToAgent──▶ agent
-//	             ◀─event─│ master │ ◀──local.ToMaster── agent
-//	  (stream)           └────────┘ ◀──timers
+// Master serves schedulers and directs agents. It composes the parts that package
+// master lists; all of them run on its loop.
 type Master struct {
-	config  Config
-	log     *slog.Logger
-	info    mesos.MasterInfo
-	mux     *http.ServeMux
-	inbox   *wake.Queue[func()]
-	stopped chan struct{} // closed when Run has ended
-
-	timers     timers
-	frameworks map[string]*framework
-	removed    map[string]bool // ids of frameworks that are gone
-	agents     map[string]*agent
-	ports      map[local.Agent]*agent
-	gone       map[string]bool // ids of agents that left for good; true: by an operator's word
-	offers     map[string]*offer
-	dirty      map[*agent]bool // have resources to offer in the next batch
-	batch      *timer
-	nextOffer  int
-	nextName   int // of frameworks and agents
+	info          mesos.MasterInfo
+	loop          *loop
+	registry      *registry
+	subscriptions *subscriptions
+	membership    *membership
+	offers        *allocator
+	tasks         *taskBook
+	launcher      launcher
+	reconciler    reconciler
+	handler       http.Handler
 }
 
 // New reads what an earlier master left in config.Dir. It starts nothing.
@@ -61,26 +40,40 @@ func New(config Config, log *slog.Logger) (*Master, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Master{
-		config:     config,
-		log:        log,
-		info:       info,
-		inbox:      wake.NewQueue[func()](),
-		stopped:    make(chan struct{}),
-		frameworks: map[string]*framework{},
-		removed:    map[string]bool{},
-		agents:     map[string]*agent{},
-		ports:      map[local.Agent]*agent{},
-		gone:       map[string]bool{},
-		offers:     map[string]*offer{},
-		dirty:      map[*agent]bool{},
+	r, err := openRegistry(config.Dir, info.ID, log)
+	if err != nil {
+		return nil, err
 	}
-	m.mux = m.routes()
-	return m, m.restore()
+	l := newLoop()
+	offers := newAllocator(config, l, r)
+	tasks := &taskBook{log: log, loop: l, offers: offers}
+	m := &Master{
+		info: info, loop: l, registry: r, offers: offers, tasks: tasks,
+		launcher:   launcher{log: log, offers: offers, tasks: tasks},
+		reconciler: reconciler{registry: r},
+		subscriptions: &subscriptions{
+			master: info, heartbeatInterval: config.heartbeatInterval, log: log,
+			loop: l, registry: r, tasks: tasks, offers: offers,
+		},
+	}
+	m.membership = &membership{
+		agentTimeout: config.AgentTimeout, log: log,
+		loop: l, registry: r, tasks: tasks, offers: offers, subscriptions: m.subscriptions,
+	}
+	m.handler = (&server{
+		address: config.MasterAddr, credentials: config.Credentials, loop: l, subscriptions: m.subscriptions, calls: m,
+	}).routes()
+	for _, f := range r.frameworks {
+		m.subscriptions.awaitFailover(f, max(f.failoverTimeout(), config.AgentTimeout))
+	}
+	for _, a := range r.agents {
+		m.membership.awaitReturn(a)
+	}
+	return m, nil
 }
 
-// masterInfo describes a master with a new id: like a real one's, it is another
-// after every start, so that ids made of it never repeat.
+// masterInfo describes a master with a new ID. As in Apache Mesos the ID differs after
+// every start, so that IDs made from it never repeat.
 func masterInfo(addr string) (mesos.MasterInfo, error) {
 	host, portText, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -90,14 +83,13 @@ func masterInfo(addr string) (mesos.MasterInfo, error) {
 	if err != nil {
 		return mesos.MasterInfo{}, fmt.Errorf("master address: %w", err)
 	}
-	n, number := int32(port), uint32(port)
 	info := mesos.MasterInfo{
 		ID:       uuid.NewString(),
-		Port:     &number,
+		Port:     new(uint32(port)),
 		PID:      new("master@" + addr),
-		Hostname: new(host),
+		Hostname: &host,
 		Version:  new(Version),
-		Address:  &mesos.Address{Hostname: new(host), IP: new(host), Port: n},
+		Address:  &mesos.Address{Hostname: &host, IP: &host, Port: int32(port)},
 		Capabilities: []mesos.MasterInfo_Capability{
 			{Type: mesos.MasterInfo_Capability_AGENT_UPDATE},
 			{Type: mesos.MasterInfo_Capability_AGENT_DRAINING},
@@ -109,54 +101,54 @@ func masterInfo(addr string) (mesos.MasterInfo, error) {
 	return info, nil
 }
 
-// Run owns the master's state until ctx ends.
+// Handler serves the scheduler API at /api/v1/scheduler, the operator API at /api/v1,
+// and /health, /version, /state and /redirect. It answers while Run runs.
+func (m *Master) Handler() http.Handler { return m.handler }
+
+// Run directs agents and answers schedulers until ctx ends. It then ends all streams
+// and returns nil.
 func (m *Master) Run(ctx context.Context) error {
-	defer close(m.stopped)
-	for {
-		timer := m.timers.next()
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			m.endStreams()
-			return nil
-		case <-timer.C:
-			m.timers.fire(time.Now())
-		case <-m.inbox.Ready():
-			timer.Stop()
-			for _, f := range m.inbox.Take() {
-				f()
-			}
-		}
-	}
+	m.loop.run(ctx)
+	m.subscriptions.endStreams()
+	return nil
 }
 
-// Send takes a message from an agent.
+// Send queues a message from an agent: Master is a local.Master.
 func (m *Master) Send(from local.Agent, message local.ToMaster) {
-	m.inbox.Put(func() { m.fromAgent(from, message) })
+	m.loop.post(func() { m.membership.receive(from, message) })
 }
 
-var errStopped = errors.New("the master has stopped")
-
-// ask runs f on the master's goroutine and waits for what it returns. With an
-// error f may still run, later.
-func ask[T any](ctx context.Context, m *Master, f func() T) (T, error) {
-	result := make(chan T, 1) // nobody may be waiting any more
-	m.inbox.Put(func() { result <- f() })
-	var none T
-	select {
-	case r := <-result:
-		return r, nil
-	case <-ctx.Done():
-		return none, ctx.Err()
-	case <-m.stopped:
-		return none, errStopped
+// call handles one call of a subscribed framework. It ignores the calls that have no
+// use here: inverse offers (there is no maintenance), operations (there are no
+// reservations), messages (there are no custom executors), and requests, which Apache
+// Mesos ignores too.
+func (m *Master) call(c *scheduler.Call, principal, streamID string) answer {
+	f := m.registry.frameworks[c.FrameworkID.GetValue()]
+	if refusal := checkSender(f, principal, streamID); refusal != nil {
+		return *refusal
 	}
-}
-
-func (m *Master) endStreams() {
-	for _, f := range m.frameworks {
-		if f.stream != nil {
-			f.stream.end()
-		}
+	switch c.Type {
+	case scheduler.Call_TEARDOWN:
+		m.subscriptions.remove(f, "torn down")
+	case scheduler.Call_ACCEPT:
+		m.launcher.accept(f, c.Accept)
+	case scheduler.Call_DECLINE:
+		m.offers.decline(f, c.Decline)
+	case scheduler.Call_REVIVE:
+		f.revive(c.Revive.GetRoles())
+		m.offers.allocateAll()
+	case scheduler.Call_SUPPRESS:
+		f.suppress(c.Suppress.GetRoles())
+	case scheduler.Call_KILL:
+		m.reconciler.kill(f, c.Kill)
+	case scheduler.Call_SHUTDOWN:
+		m.reconciler.shutdownExecutor(f, c.Shutdown)
+	case scheduler.Call_ACKNOWLEDGE:
+		m.tasks.acknowledge(f, c.Acknowledge)
+	case scheduler.Call_RECONCILE:
+		m.reconciler.reconcile(f, c.Reconcile)
+	case scheduler.Call_UPDATE_FRAMEWORK:
+		return m.subscriptions.update(f, c.UpdateFramework)
 	}
+	return accepted
 }

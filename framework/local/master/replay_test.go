@@ -77,7 +77,7 @@ func (r *replay) start() {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	m.batch = &timer{index: -1} // never fires: see allocations
+	m.offers.batch = &timer{} // a batch that never comes: see allocations
 	r.master, r.server = m, mesostest.Serve(m.Handler())
 	ctx, cancel := context.WithCancel(context.Background())
 	r.cancel = cancel
@@ -189,7 +189,7 @@ func (r *replay) allocations(e *mesostest.Exchange) []sceneStep {
 	for i, event := range recordedEvents(r.t, e) {
 		if event.Offers != nil && i < len(e.Times) {
 			steps = append(steps, sceneStep{e.Times[i], func(r *replay) {
-				r.master.inbox.Put(r.master.allocateAll)
+				r.master.loop.post(r.master.offers.allocateAll)
 				synctest.Wait()
 			}})
 		}
@@ -348,9 +348,9 @@ func (r *replay) recordedOffers() map[string]lib.Offer {
 // one with the same resources, or the newest.
 func (r *replay) outstanding(recorded lib.Offer) string {
 	synctest.Wait()
-	found, err := ask(context.Background(), r.master, func() string {
+	found, err := ask(context.Background(), r.master.loop, func() string {
 		best := ""
-		for _, o := range r.master.offersWhere(func(o *offer) bool { return o.framework.id == r.ids[recorded.FrameworkID.Value] }) {
+		for _, o := range r.master.offers.where(func(o *offer) bool { return o.framework.id == r.ids[recorded.FrameworkID.Value] }) {
 			if r.ids.stands(o.id) {
 				continue
 			}

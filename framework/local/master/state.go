@@ -9,23 +9,41 @@ import (
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 )
 
-func (m *Master) serveHealth(w http.ResponseWriter, r *http.Request) {
-	if _, err := ask(r.Context(), m, func() bool { return true }); err != nil {
+// serveHealth answers 200 while the loop runs.
+func (s *server) serveHealth(w http.ResponseWriter, r *http.Request) {
+	if _, err := ask(r.Context(), s.loop, func() bool { return true }); err != nil {
 		w.WriteHeader(http.StatusServiceUnavailable)
 	}
 }
 
-func (m *Master) serveVersion(w http.ResponseWriter, _ *http.Request) {
+func (s *server) serveVersion(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, map[string]string{"version": Version})
 }
 
-// serveRedirect points at the leader: this master.
-func (m *Master) serveRedirect(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Location", "//"+m.config.MasterAddr)
+// serveRedirect redirects to the leading master.
+func (s *server) serveRedirect(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Location", "//"+s.address)
 	w.WriteHeader(http.StatusTemporaryRedirect)
 }
 
-// clusterState is /state: the part of a real master's that humans look at.
+func (s *server) serveState(w http.ResponseWriter, r *http.Request) {
+	if _, ok := s.authenticate(w, r, "mesos-master-readonly"); !ok {
+		return
+	}
+	state, err := ask(r.Context(), s.loop, s.calls.state)
+	if err != nil {
+		reply(w, unavailable(err))
+		return
+	}
+	writeJSON(w, state)
+}
+
+func writeJSON(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", jsonType)
+	_ = json.NewEncoder(w).Encode(v) // an error means that the client has left
+}
+
+// clusterState is /state: the part of Apache Mesos' /state that people look at.
 type clusterState struct {
 	Version    string           `json:"version"`
 	ID         string           `json:"id"`
@@ -58,29 +76,16 @@ type taskState struct {
 	Resources string `json:"resources"`
 }
 
-func (m *Master) serveState(w http.ResponseWriter, r *http.Request) {
-	if _, ok := m.authenticate(r); !ok {
-		unauthorized(w, "mesos-master-readonly")
-		return
-	}
-	state, err := ask(r.Context(), m, m.state)
-	if err != nil {
-		reply(w, answer{status: http.StatusServiceUnavailable, text: err.Error()})
-		return
-	}
-	writeJSON(w, state)
-}
-
 func (m *Master) state() clusterState {
 	s := clusterState{Version: Version, ID: m.info.ID, Leader: m.info.GetPID()}
-	for _, a := range m.agents {
+	for _, a := range m.registry.agents {
 		s.Agents = append(s.Agents, agentState{
-			ID: a.id, Hostname: a.info.Hostname, Active: a.port != nil && !a.inactive,
-			Resources: describe(a.info.Resources), Unused: describe(m.free(a)),
+			ID: a.id, Hostname: a.info.Hostname, Active: a.conn != nil && !a.inactive,
+			Resources: describe(a.info.Resources), Unused: describe(m.offers.free(a)),
 		})
 	}
 	slices.SortFunc(s.Agents, func(x, y agentState) int { return cmp.Compare(x.Hostname, y.Hostname) })
-	for _, f := range m.sortedFrameworks() {
+	for _, f := range m.registry.sortedFrameworks() {
 		s.Frameworks = append(s.Frameworks, f.state())
 	}
 	return s
@@ -96,11 +101,4 @@ func (f *framework) state() frameworkState {
 	}
 	slices.SortFunc(s.Tasks, func(x, y taskState) int { return cmp.Compare(x.ID, y.ID) })
 	return s
-}
-
-func writeJSON(w http.ResponseWriter, v any) {
-	w.Header().Set("Content-Type", jsonType)
-	if err := json.NewEncoder(w).Encode(v); err != nil {
-		return // the asker is gone
-	}
 }

@@ -12,22 +12,22 @@ import (
 	"tombolo/internal/wake"
 )
 
-// maxQueued is how many events a scheduler may leave unread before it is taken
-// for dead: minutes of a busy cluster, a few megabytes.
+// maxQueued is how many events a scheduler may leave unread before the master takes it
+// for dead. They are minutes of a busy cluster and a few megabytes.
 const maxQueued = 10_000
 
-// writeTimeout is how long a scheduler may leave its connection full.
+// writeTimeout is how long a write to a scheduler may block before the master takes it
+// for dead.
 const writeTimeout = 30 * time.Second
 
-// stream is one subscription: the master puts events in, an HTTP handler writes
-// them out.
+// stream is one subscription: the loop queues events, and an HTTP handler writes them.
 type stream struct {
 	id       string
 	protobuf bool
-	events   *wake.Queue[[]byte]
+	events   *wake.Queue[[]byte] // encoded records
 
 	once  sync.Once
-	ended chan struct{} // closed: write what is queued, then end the response
+	ended chan struct{} // closed by end
 }
 
 func newStream(protobuf bool) *stream {
@@ -37,10 +37,10 @@ func newStream(protobuf bool) *stream {
 	}
 }
 
-// send queues an event; a reader that is too far behind is cut off.
+// send queues an event. It ends the stream of a scheduler that is too far behind.
 func (s *stream) send(event *scheduler.Event) {
 	body, err := s.encode(event)
-	if err != nil { // an event of ours that cannot be written is a programmer's error
+	if err != nil { // a programmer's error: every event that the master makes can be encoded
 		panic(err)
 	}
 	if s.events.Put(wire.AppendRecord(nil, body)) > maxQueued {
@@ -55,11 +55,11 @@ func (s *stream) encode(event *scheduler.Event) ([]byte, error) {
 	return wire.Marshal(event)
 }
 
-// end ends the response after what is queued.
+// end makes serve write the queued events and return.
 func (s *stream) end() { s.once.Do(func() { close(s.ended) }) }
 
-// serve writes events until the stream ends or the scheduler is gone. The
-// connection stays open after the end, as a real master leaves it.
+// serve writes events until the stream ends or the scheduler disconnects. As in Apache
+// Mesos the connection stays open after the end.
 func (s *stream) serve(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Mesos-Stream-Id", s.id)
 	w.Header().Set("Content-Type", jsonType)
@@ -67,7 +67,6 @@ func (s *stream) serve(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", protobufType)
 	}
 	w.WriteHeader(http.StatusOK)
-	connection := http.NewResponseController(w)
 	for ended := false; !ended; {
 		select {
 		case <-r.Context().Done():
@@ -76,19 +75,25 @@ func (s *stream) serve(w http.ResponseWriter, r *http.Request) {
 			ended = true
 		case <-s.events.Ready():
 		}
-		if connection.SetWriteDeadline(time.Now().Add(writeTimeout)) != nil {
-			return
-		}
-		for _, record := range s.events.Take() {
-			if _, err := w.Write(record); err != nil {
-				return
-			}
-		}
-		if connection.Flush() != nil {
-			return
-		}
-		if connection.SetWriteDeadline(time.Time{}) != nil {
+		if s.write(w) != nil {
 			return
 		}
 	}
+}
+
+// write writes the queued events and flushes, so that the headers go out at once too.
+func (s *stream) write(w http.ResponseWriter) error {
+	connection := http.NewResponseController(w)
+	if err := connection.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+		return err
+	}
+	for _, record := range s.events.Take() {
+		if _, err := w.Write(record); err != nil {
+			return err
+		}
+	}
+	if err := connection.Flush(); err != nil {
+		return err
+	}
+	return connection.SetWriteDeadline(time.Time{})
 }

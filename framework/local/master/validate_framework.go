@@ -2,6 +2,7 @@ package master
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -10,7 +11,43 @@ import (
 	"tombolo/framework/local"
 )
 
-// rolesFault says what is wrong with a framework's roles.
+// The functions named ...Fault return why something is invalid, in the words of Apache
+// Mesos and in its order of checks. They return "" if it is valid.
+
+func frameworkFault(info mesos.FrameworkInfo, suppressed []string) string {
+	if fault := rolesFault(info); fault != "" {
+		return fault
+	}
+	if id := info.GetID().GetValue(); id != "" {
+		if fault := idFault(id); fault != "" {
+			return fault
+		}
+	}
+	if s := info.GetFailoverTimeout(); math.IsNaN(s) || s > math.MaxInt64/1e9 {
+		return fmt.Sprintf("The framework failover_timeout (%g) is invalid", s)
+	}
+	roles := rolesOf(info)
+	others := slices.DeleteFunc(slices.Clone(suppressed), func(r string) bool { return slices.Contains(roles, r) })
+	if len(others) > 0 {
+		return fmt.Sprintf("Suppressed roles %s are not contained in the set of roles", braces(others))
+	}
+	return ""
+}
+
+// changeFault is about an UPDATE_FRAMEWORK that changes old.
+func changeFault(old, changed mesos.FrameworkInfo) string {
+	const unsupported = "Updating 'FrameworkInfo.%s' is unsupported; attempted to update from '%v' to '%v'"
+	switch {
+	case old.User != changed.User:
+		return fmt.Sprintf(unsupported, "user", old.User, changed.User)
+	case old.GetPrincipal() != changed.GetPrincipal():
+		return fmt.Sprintf(unsupported, "principal", old.GetPrincipal(), changed.GetPrincipal())
+	case old.GetCheckpoint() != changed.GetCheckpoint():
+		return fmt.Sprintf(unsupported, "checkpoint", old.GetCheckpoint(), changed.GetCheckpoint())
+	}
+	return ""
+}
+
 func rolesFault(info mesos.FrameworkInfo) string {
 	multi := local.HasCapability(info, mesos.FrameworkInfo_Capability_MULTI_ROLE)
 	switch {
@@ -61,7 +98,7 @@ func roleFault(role string) string {
 	return ""
 }
 
-// idFault says what is wrong with an id of a framework or a task.
+// idFault is about the ID of a framework or a task.
 func idFault(id string) string {
 	const maxID = 255
 	switch {
@@ -71,11 +108,8 @@ func idFault(id string) string {
 		return fmt.Sprintf("ID must not be greater than %d characters", maxID)
 	case id == "." || id == "..":
 		return fmt.Sprintf("'%s' is disallowed", id)
-	}
-	for _, r := range id {
-		if r < ' ' || r == 0x7f || r == '/' || r == '\\' {
-			return fmt.Sprintf("'%s' contains invalid characters", id)
-		}
+	case strings.ContainsFunc(id, func(r rune) bool { return r < ' ' || r == 0x7f || r == '/' || r == '\\' }):
+		return fmt.Sprintf("'%s' contains invalid characters", id)
 	}
 	return ""
 }

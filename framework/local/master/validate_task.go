@@ -9,7 +9,7 @@ import (
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 )
 
-// taskFault says, in a real master's words and order, why a task is invalid.
+// taskFault is about a task that is launched with an offer.
 func taskFault(info mesos.TaskInfo, o *offer) string {
 	checks := []func(mesos.TaskInfo, *offer) string{
 		taskIDFault, agentFault, killPolicyFault, healthFault,

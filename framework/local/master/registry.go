@@ -1,0 +1,168 @@
+package master
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+
+	mesos "github.com/mesos/mesos-go/api/v1/lib"
+
+	"tombolo/framework/local"
+	"tombolo/framework/mesos/wire"
+	"tombolo/internal/state"
+)
+
+// maxRemembered bounds how many IDs of each kind that never come back the file keeps.
+const maxRemembered = 1000
+
+// registry knows which frameworks and agents exist, and which IDs never come back. It
+// stores them for the next master.
+type registry struct {
+	path     string // of the file; empty: nothing is stored
+	masterID string // begins every new ID
+	log      *slog.Logger
+
+	frameworks map[string]*framework // by ID
+	removed    map[string]bool       // IDs of frameworks
+	agents     map[string]*agent     // by ID
+	connected  map[local.Agent]*agent
+	departed   map[string]bool // IDs of agents that unregistered
+	gone       map[string]bool // IDs of agents that an operator marked gone
+	nextID     int             // of a framework or an agent
+}
+
+// savedState is the file. It has no tasks: the agents report theirs when they register
+// again.
+type savedState struct {
+	Frameworks []savedFramework `json:"frameworks"`
+	Removed    []string         `json:"removed_frameworks,omitempty"`
+	Agents     []savedAgent     `json:"agents"`
+	Departed   []string         `json:"departed_agents,omitempty"`
+	Gone       []string         `json:"gone_agents,omitempty"`
+}
+
+// savedFramework is a FrameworkInfo with its ID, in the JSON of Mesos.
+type savedFramework struct{ info mesos.FrameworkInfo }
+
+func (f savedFramework) MarshalJSON() ([]byte, error) { return wire.Marshal(&f.info) }
+
+func (f *savedFramework) UnmarshalJSON(data []byte) error { return wire.Unmarshal(data, &f.info) }
+
+type savedAgent struct {
+	ID       string `json:"id"`
+	Hostname string `json:"hostname"`
+	Inactive bool   `json:"inactive,omitempty"`
+}
+
+// openRegistry reads what an earlier master stored in dir. All its frameworks and
+// agents start as disconnected. With an empty dir the registry stores nothing.
+func openRegistry(dir, masterID string, log *slog.Logger) (*registry, error) {
+	r := &registry{
+		masterID: masterID, log: log,
+		frameworks: map[string]*framework{}, agents: map[string]*agent{}, connected: map[local.Agent]*agent{},
+		removed: map[string]bool{}, departed: map[string]bool{}, gone: map[string]bool{},
+	}
+	if dir == "" {
+		return r, nil
+	}
+	r.path = filepath.Join(dir, "master.json")
+	var saved savedState
+	switch err := state.Load(r.path, &saved); {
+	case errors.Is(err, state.ErrBroken):
+		log.Error("the master's state is lost: frameworks and agents are new to it", "err", err)
+		return r, nil
+	case err != nil:
+		return nil, err
+	}
+	r.removed, r.departed, r.gone = set(saved.Removed), set(saved.Departed), set(saved.Gone)
+	for _, f := range saved.Frameworks {
+		r.addFramework(f.info)
+	}
+	for _, s := range saved.Agents {
+		a := r.addAgent(s.ID)
+		a.info.Hostname, a.inactive = s.Hostname, s.Inactive
+	}
+	return r, nil
+}
+
+// save stores the registry. It logs an error and goes on, because only the next master
+// would notice.
+func (r *registry) save() {
+	if r.path == "" {
+		return
+	}
+	saved := savedState{Removed: remembered(r.removed), Departed: remembered(r.departed), Gone: remembered(r.gone)}
+	for _, f := range r.sortedFrameworks() {
+		saved.Frameworks = append(saved.Frameworks, savedFramework{f.info})
+	}
+	for _, id := range slices.Sorted(maps.Keys(r.agents)) {
+		a := r.agents[id]
+		saved.Agents = append(saved.Agents, savedAgent{ID: id, Hostname: a.info.Hostname, Inactive: a.inactive})
+	}
+	err := os.MkdirAll(filepath.Dir(r.path), 0o700)
+	if err == nil {
+		err = state.Save(r.path, saved, true)
+	}
+	if err != nil {
+		r.log.Error("the master's state is not stored", "err", err)
+	}
+}
+
+func remembered(ids map[string]bool) []string {
+	sorted := slices.Sorted(maps.Keys(ids))
+	return sorted[max(0, len(sorted)-maxRemembered):]
+}
+
+// addFramework adds a framework, under a new ID if info has none.
+func (r *registry) addFramework(info mesos.FrameworkInfo) *framework {
+	id := info.GetID().GetValue()
+	if id == "" {
+		id = fmt.Sprintf("%s-%04d", r.masterID, r.nextID)
+		r.nextID++
+	}
+	f := &framework{id: id, info: info, tasks: map[string]*task{}, filters: map[*agent][]filter{}}
+	f.info.ID = &mesos.FrameworkID{Value: id}
+	r.frameworks[id] = f
+	return f
+}
+
+// addAgent adds an agent, under a new ID if id is empty or never comes back.
+func (r *registry) addAgent(id string) *agent {
+	if id == "" || r.isGone(id) {
+		id = fmt.Sprintf("%s-S%d", r.masterID, r.nextID)
+		r.nextID++
+	}
+	a := &agent{id: id, tasks: map[local.TaskRef]*task{}, lost: map[string]map[string]*task{}}
+	r.agents[id] = a
+	return a
+}
+
+// isGone reports whether an agent ID never comes back.
+func (r *registry) isGone(agentID string) bool { return r.departed[agentID] || r.gone[agentID] }
+
+func (r *registry) sortedFrameworks() []*framework {
+	return slices.SortedFunc(maps.Values(r.frameworks), func(x, y *framework) int { return cmp.Compare(x.id, y.id) })
+}
+
+// recovering reports whether agents of the last master may still come back.
+func (r *registry) recovering() bool {
+	for _, a := range r.agents {
+		if !a.registered && a.unreachable == nil {
+			return true
+		}
+	}
+	return false
+}
+
+func set(items []string) map[string]bool {
+	s := map[string]bool{}
+	for _, i := range items {
+		s[i] = true
+	}
+	return s
+}
