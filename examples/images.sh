@@ -1,12 +1,12 @@
 #!/bin/sh
-# Builds the images of the examples on this machine's Docker (DOCKER_HOST), from
-# Debian or Ubuntu packages, without a registry:
+# Builds the images of the examples with this machine's Docker (DOCKER_HOST), from Debian
+# or Ubuntu packages. It needs no image registry. The images are:
 #
 #   tombolo-example/postgres:debian   tombolo-example/redis:debian
 #
-# The root file systems are kept in /var/cache/tombolo (TOMBOLO_CACHE): the first
-# run takes about two minutes, later ones a second. Root and debootstrap are needed
-# for the first run only. MIRROR and SUITE choose other packages.
+# The root file systems are kept in /var/cache/tombolo (TOMBOLO_CACHE). The first run takes
+# about two minutes and needs root and debootstrap; later runs take a second and need
+# neither. MIRROR and SUITE select another package mirror and another release.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -18,7 +18,7 @@ case ${ID:-debian} in
 ubuntu) components=main,universe ;;
 *) components=main ;;
 esac
-# The mirror that this machine itself installs from.
+# By default, the package mirror that this machine itself uses.
 mirror=${MIRROR:-$(apt-get indextargets --format '$(REPO_URI) $(RELEASE)' | awk -v suite="$suite" '$2 == suite { print $1; exit }')}
 
 say() { printf 'images: %s\n' "$*" >&2; }
@@ -34,7 +34,7 @@ cleanup() {
 trap cleanup EXIT
 trap 'exit 130' INT TERM
 
-# lock keeps two runs apart, and clears away what a killed one left.
+# lock waits until no other run builds, and removes the remains of a killed run.
 lock() {
 	[ -z "${locked:-}" ] || return 0
 	mkdir -p "$cache"
@@ -44,26 +44,27 @@ lock() {
 	locked=1
 }
 
-# rootfs NAME PACKAGES...: the path of a tarball of a minimal system with them.
-# Only a whole tarball gets its name, so that an interrupted run leaves none.
+# rootfs NAME PACKAGES...: prints the path of a tarball of a minimal system with these
+# packages, and makes the tarball if it is missing. The file gets its final name when it is
+# complete, so an interrupted run leaves no broken tarball.
 rootfs() {
 	name=$1
 	shift
 	tar=$cache/rootfs-$name-$suite-$arch.tar
 	if [ ! -s "$tar" ]; then
-		[ "$(id -u)" = 0 ] || die "root is needed to build $name from packages (try with sudo)"
-		command -v debootstrap >/dev/null || die "debootstrap is missing: apt-get install debootstrap"
+		[ "$(id -u)" = 0 ] || die "building $name from packages must run as root (try sudo)"
+		command -v debootstrap >/dev/null || die "debootstrap is not installed; run: apt-get install debootstrap"
 		work=$(mktemp -d "$cache/build.XXXXXX")
 		if [ "$name" = base ]; then
 			say "building a minimal $suite"
 			debootstrap --variant=minbase --components="$components" "$suite" "$work" "$mirror" >"$cache/$name.log" 2>&1 ||
-				die "debootstrap did not succeed, see $cache/$name.log"
+				die "debootstrap ended with an error; see $cache/$name.log"
 			prepare
 		else
 			say "installing $* into a minimal $suite"
 			base_tar=$(rootfs base) || exit 1
 			tar -C "$work" -xf "$base_tar"
-			install "$@" >"$cache/$name.log" 2>&1 || die "apt-get did not succeed, see $cache/$name.log"
+			install "$@" >"$cache/$name.log" 2>&1 || die "apt-get ended with an error; see $cache/$name.log"
 		fi
 		slim
 		tar -C "$work" --numeric-owner --one-file-system --exclude=./dev/* -cf "$tar.new" .
@@ -74,7 +75,7 @@ rootfs() {
 	echo "$tar"
 }
 
-# prepare keeps services from starting in the chroot, and documentation out of it.
+# prepare prevents services from starting in the chroot and leaves out documentation.
 prepare() {
 	printf '#!/bin/sh\nexit 101\n' >"$work/usr/sbin/policy-rc.d"
 	chmod +x "$work/usr/sbin/policy-rc.d"
@@ -83,7 +84,7 @@ prepare() {
 	echo 'create_main_cluster = false' >"$work/etc/postgresql-common/createcluster.conf"
 }
 
-# install installs packages into the chroot, through the same proxy as the machine.
+# install installs packages into the chroot, through the HTTP proxy of this machine's apt.
 install() {
 	cp /etc/resolv.conf "$work/etc/resolv.conf"
 	apt-config dump Acquire::http::Proxy >"$work/etc/apt/apt.conf.d/proxy"
@@ -96,8 +97,8 @@ in_chroot() {
 	DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot "$work" "$@"
 }
 
-# slim removes what only building needed, and LLVM: PostgreSQL uses it to compile
-# queries just in time, which the example switches off.
+# slim removes caches, documentation and LLVM. PostgreSQL needs LLVM only to compile
+# queries just in time, and the example switches that off.
 slim() {
 	rm -rf "$work"/var/cache/apt/* "$work"/var/lib/apt/lists/* "$work"/var/log/* "$work"/tmp/* \
 		"$work"/usr/share/doc/* "$work"/usr/share/man/* "$work"/usr/share/locale/* \
@@ -106,8 +107,8 @@ slim() {
 
 have() { docker image inspect "$1" >/dev/null 2>&1; }
 
-# image NAME PACKAGES...: tombolo-example/NAME:debian, from the packages and the
-# Dockerfile in images/NAME.
+# image NAME PACKAGES...: builds tombolo-example/NAME:debian from these packages and the
+# Dockerfile in images/NAME, unless the image is up to date.
 image() {
 	name=$1
 	shift
@@ -126,11 +127,11 @@ image() {
 	say "importing $name"
 	docker import "$tar" "$base" >/dev/null
 	DOCKER_BUILDKIT=0 docker build -q --label "tombolo.example=$sum" -t "tombolo-example/$name:debian" "$here/images/$name" 2>/dev/null >/dev/null ||
-		die "docker build of $here/images/$name did not succeed"
+		die "docker build of $here/images/$name ended with an error; run it by hand to see why"
 }
 
-[ -n "$mirror" ] || die "no package mirror for $suite in this machine's apt sources: set MIRROR"
-docker version >/dev/null 2>&1 || die "Docker does not answer at ${DOCKER_HOST:-its usual socket}"
+[ -n "$mirror" ] || die "this machine's apt sources name no mirror for $suite; set MIRROR to the URL of one"
+docker version >/dev/null 2>&1 || die "Docker does not answer at ${DOCKER_HOST:-its usual socket}; start it with: make setup"
 image redis redis-server
 image postgres postgresql
 say "ready: tombolo-example/redis:debian tombolo-example/postgres:debian"

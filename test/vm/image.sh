@@ -1,9 +1,9 @@
 #!/bin/sh
-# Builds the disk of a virtual machine from Debian packages: what a fresh server
-# has (systemd, its own kernel, AppArmor, cgroup v2) and what packaging/setup.sh
-# would install, since the machines reach no mirror. Prints the folder that holds
-# disk.img, vmlinuz, initrd and the key for root. Kept in /var/cache/tombolo
-# (TOMBOLO_CACHE): the first run takes about two minutes.
+# Builds the disk of a virtual machine from Debian packages. It holds the parts of a fresh
+# server (systemd, its own kernel, AppArmor, cgroup v2) and the packages that
+# packaging/setup.sh would install, because the machines cannot reach a package mirror.
+# Prints the folder with disk.img, vmlinuz, initrd and root's SSH key. The folder is kept
+# in /var/cache/tombolo (TOMBOLO_CACHE); the first run takes about two minutes.
 set -eu
 
 suite=${SUITE:-bookworm}
@@ -12,7 +12,7 @@ packages=$packages,docker.io,nftables,iptables,iproute2,procps,curl,ca-certifica
 out=${TOMBOLO_CACHE:-/var/cache/tombolo}/vm-$suite
 say() { printf 'image: %s\n' "$*" >&2; }
 
-[ "$(id -u)" = 0 ] || { say "root is needed (try with sudo)"; exit 1; }
+[ "$(id -u)" = 0 ] || { say "this script must run as root (try sudo)"; exit 1; }
 missing=""
 need() { command -v "$1" >/dev/null 2>&1 || missing="$missing $2"; }
 need debootstrap debootstrap
@@ -39,15 +39,15 @@ root=$(mktemp -d "$out/root.XXXXXX")
 trap 'rm -rf --one-file-system "$root"' EXIT
 trap 'exit 130' INT TERM
 mirror=${MIRROR:-$(apt-get indextargets --format '$(REPO_URI) $(RELEASE)' | awk -v suite="$suite" '$2 == suite { print $1; exit }')}
-say "building a machine of Debian $suite"
+say "building a disk with Debian $suite"
 debootstrap --variant=minbase --include="$packages" "$suite" "$root" "$mirror" >"$out/log" 2>&1 ||
-	{ say "debootstrap did not succeed, see $out/log"; exit 1; }
+	{ say "debootstrap ended with an error; see $out/log"; exit 1; }
 
 rm -f "$out/key" "$out/key.pub"
 ssh-keygen -q -t ed25519 -N '' -f "$out/key"
 install -D -m 0600 "$out/key.pub" "$root/root/.ssh/authorized_keys"
 echo '/dev/vda / ext4 defaults 0 1' >"$root/etc/fstab"
-: >"$root/etc/hostname" # the kernel's command line has it, and the address
+: >"$root/etc/hostname" # the kernel's command line gives each machine its name and address
 chroot "$root" systemctl enable systemd-networkd systemd-network-generator ssh >/dev/null 2>&1
 
 cp "$root"/boot/vmlinuz-* "$out/vmlinuz"

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Starts PostgreSQL on the cluster in /data, which the first start makes:
-# POSTGRES_USER owns POSTGRES_DB and comes in with POSTGRES_PASSWORD.
-# Stop it with SIGINT: PostgreSQL ends its clients' sessions and shuts down. SIGTERM
-# waits until they leave by themselves.
+# Starts PostgreSQL with the database cluster in /data. The first start creates it, with
+# the database POSTGRES_DB, its owner POSTGRES_USER and the password POSTGRES_PASSWORD.
+# Stop it with SIGINT: PostgreSQL then ends the sessions of its clients and shuts down.
+# With SIGTERM it would wait until the clients disconnect.
 set -eu
 
 for bin in /usr/lib/postgresql/*/bin; do :; done
@@ -14,7 +14,7 @@ first_start() {
 	db=${POSTGRES_DB:-$user}
 	: "${POSTGRES_PASSWORD:?must be set for the first start}"
 	new=/data/new
-	rm -rf "$new" # a first start that was cut short
+	rm -rf "$new" # left by a first start that was interrupted
 	secret=$(mktemp)
 	printf '%s' "$POSTGRES_PASSWORD" >"$secret"
 	initdb -D "$new" -U "$user" --pwfile="$secret" --locale=C.UTF-8 --encoding=UTF8 \
@@ -24,7 +24,7 @@ first_start() {
 	if [ "$db" != postgres ]; then
 		printf 'CREATE DATABASE "%s";\n' "$db" | postgres --single -D "$new" postgres >/dev/null
 	fi
-	mv "$new" "$main" # all or nothing
+	mv "$new" "$main" # the rename makes the first start complete
 	sync
 }
 
