@@ -119,6 +119,39 @@ func TestEveryDecisionIsInTheIndex(t *testing.T) {
 	}
 }
 
+// The first column of the tables of the page quotes messages: a reader searches for
+// them, so they have to be those that the code prints.
+func TestTroubleshootingQuotesMessagesOfTheCode(t *testing.T) {
+	const name = "docs/troubleshooting.md"
+	var code strings.Builder
+	walk(t, ".go", func(file, text string) {
+		if !strings.HasSuffix(file, "_test.go") && !strings.HasPrefix(file, "test/") {
+			code.WriteString(text)
+		}
+	})
+	broken := regexp.MustCompile(`" \+\s*"`) // a literal that goes on in the next line
+	printed := broken.ReplaceAllString(code.String(), "")
+	quotes := 0
+	for line := range strings.Lines(read(t, name)) {
+		row, ok := strings.CutPrefix(line, "| ")
+		if !ok {
+			continue
+		}
+		symptom, _, _ := strings.Cut(row, " | ")
+		for _, m := range inlineCode.FindAllStringSubmatch(symptom, -1) {
+			quotes++
+			for _, part := range strings.Split(m[1], "…") {
+				if !strings.Contains(printed, strings.TrimSpace(part)) {
+					t.Errorf("%s quotes the message %q, but no Go file has %q", name, m[1], strings.TrimSpace(part))
+				}
+			}
+		}
+	}
+	if quotes < 20 {
+		t.Errorf("%s quotes %d messages: is the form of its tables another now?", name, quotes)
+	}
+}
+
 // Each subject has a page. Two of them are generated, and have tests of their own that
 // compare them with the code.
 func TestEveryPageIsThereAndLinked(t *testing.T) {
@@ -132,6 +165,8 @@ func TestEveryPageIsThereAndLinked(t *testing.T) {
 	}
 	for _, name := range []string{
 		"README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md",
+		"docs/how-it-works.md", "docs/compose.md", "docs/commands.md", "docs/names-and-dns.md",
+		"docs/networking-and-policy.md", "docs/cluster-on-mesos.md", "docs/troubleshooting.md",
 	} {
 		if _, ok := pages[name]; !ok {
 			t.Errorf("%s is missing", name)
