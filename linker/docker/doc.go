@@ -1,8 +1,10 @@
-// Package docker watches an Engine: which containers it runs, what they are, how
-// healthy, and which endpoint of our network each of them has.
+// Package docker watches a Docker Engine: which containers it runs, their labels and
+// health, and the endpoint of each on our network.
 //
-// It is eyes only, but for one network that it makes where it is missing. It never
-// runs in a plugin call (Docker holds locks and waits there), never inspects a
-// container before its start event (which blocks until the process runs), and
-// imports nothing of ours.
+// It changes nothing in the Engine, except that it creates our network if that is
+// missing. It never runs in a plugin call, because Docker holds locks while it waits for
+// the plugin. It never inspects a container before its start event, because the Engine
+// answers only when the process runs. It knows nothing of the other parts of the linker.
+//
+// Start with Engine; session is one connection to the Engine.
 package docker

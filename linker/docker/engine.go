@@ -14,68 +14,68 @@ import (
 	"tombolo/internal/wake"
 )
 
-// Reconnects wait from minWait on, twice as long each time, up to maxWait.
+// The pauses between two connections double from minWait to maxWait.
 const (
 	minWait = 100 * time.Millisecond
 	maxWait = 5 * time.Second
 )
 
-// resyncEvery is how often everything is listed anew: the Engine drops events when
-// a reader is slow.
+// resyncEvery is the time between two full listings. They are needed because the Engine
+// drops events when a reader is slow.
 const resyncEvery = 30 * time.Second
 
-// Network is the network whose endpoints are watched.
+// Network describes the network whose endpoints are watched.
 type Network struct {
 	Name   string
-	Driver string // of the network and of its addresses
+	Driver string // the network driver and the IPAM driver
 	Subnet netip.Prefix
 }
 
-// Config is what an Engine is made of.
+// Config says which Engine is watched.
 type Config struct {
-	Host    string // unix:///var/run/docker.sock, tcp://...
+	Host    string // the Engine's address: unix:///var/run/docker.sock, tcp://...
 	Network Network
-	// NetworkGone, if set, is called before the network is made because no network
-	// has its driver: whoever still knows one may forget it.
+	// NetworkGone is called when no network of the Engine uses the driver, before the
+	// network is created. Its callee forgets the ID of an earlier network. Nil: not called.
 	NetworkGone func()
 	Log         *slog.Logger
 }
 
-// Container is what the Engine says of a container. It is not changed once it is
-// in a Snapshot.
+// Container is a container as the Engine describes it. It does not change once it is in
+// a Snapshot.
 type Container struct {
 	ID         string
 	Name       string // without the leading slash
-	Hostname   string // known once it runs
+	Hostname   string // "" until the container runs
 	Labels     map[string]string
-	EndpointID string // on our network; "" while it has none
-	Running    bool   // started, neither dead nor paused
+	EndpointID string // on our network; "" without one
+	Running    bool   // started, and neither dead nor paused
 	Health     string // "none", "starting", "healthy" or "unhealthy"
 	Started    time.Time
-	Published  []Port // that were asked for; known once it runs
+	Published  []Port // with a host port that was asked for; empty until the container runs
 }
 
-// Port is a port of the host that leads to one of a container.
+// Port is a port of the host that leads to a port of a container.
 type Port struct {
-	HostIP   netip.Addr // unset: every address
+	HostIP   netip.Addr // unset: every address of the host
 	HostPort uint16
 	Port     uint16
 	Proto    string
 }
 
-// Endpoint is what the Engine says of an endpoint of our network.
+// Endpoint is an endpoint of our network as the Engine describes it.
 type Endpoint struct {
 	ID        string
-	Container string // "" while it belongs to none
+	Container string // "" while it belongs to no container
 	Addr4     netip.Addr
 	MAC       string
 }
 
-// Snapshot is an immutable picture of the Engine.
+// Snapshot is an immutable description of the Engine's state.
 type Snapshot struct {
-	Err        error                 // why the Engine cannot be reached; the rest is then the last known
-	Syncs      int                   // how many times everything has been listed
-	NetworkID  string                // "" while it is missing
+	Err        error                 // why the Engine cannot be reached; the other fields are then the last known
+	Syncs      int                   // number of full listings so far
+	NetworkID  string                // "" while the network is missing
 	Endpoints  map[string]Endpoint   // by ID, as of the last full listing
 	Containers map[string]*Container // by ID
 }
@@ -90,8 +90,8 @@ type Engine struct {
 	snap *Snapshot
 }
 
-// New makes a watcher that connects once Run is called. It fails on a Host that is
-// no address.
+// New returns an Engine that connects once Run is called. It returns an error if
+// cfg.Host is not an address.
 func New(cfg Config) (*Engine, error) {
 	api, err := client.New(client.WithHost(cfg.Host))
 	if err != nil {
@@ -103,7 +103,8 @@ func New(cfg Config) (*Engine, error) {
 	}, nil
 }
 
-// Run watches until ctx ends, reconnecting as often as it takes.
+// Run watches the Engine until ctx ends, and connects again whenever the connection
+// breaks. It always returns nil.
 func (e *Engine) Run(ctx context.Context) error {
 	defer e.api.Close()
 	retry := wake.NewBackoff(minWait, maxWait)
@@ -129,7 +130,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	}
 }
 
-// Snapshot is the Engine as last seen.
+// Snapshot returns the latest state of the Engine.
 func (e *Engine) Snapshot() *Snapshot {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -18,11 +18,11 @@ import (
 	"tombolo/linker/docker/dockertest"
 )
 
-// watched is a watcher that runs, on a fake Engine.
+// watched is an Engine under test that watches a fake one.
 type watched struct {
 	*docker.Engine
 	fake *dockertest.Engine
-	gone int
+	gone int // calls of NetworkGone
 }
 
 func newWatched(t *testing.T) *watched {
@@ -41,7 +41,7 @@ func newWatched(t *testing.T) *watched {
 	return w
 }
 
-// run starts the watcher and stops both when the test ends.
+// run starts watching. When the test ends, it stops the watcher and the fake.
 func (w *watched) run(t *testing.T) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -50,14 +50,14 @@ func (w *watched) run(t *testing.T) {
 	t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {
-			t.Errorf("Run = %v", err)
+			t.Errorf("Run returned %v after its context had ended, want nil", err)
 		}
 		w.fake.Stop()
 		goleak.VerifyNone(t)
 	})
 }
 
-// until waits for a snapshot that satisfies ok.
+// until waits until ok is true of the snapshot, which it returns.
 func (w *watched) until(t *testing.T, what string, ok func(*docker.Snapshot) bool) *docker.Snapshot {
 	t.Helper()
 	changes, stop := w.Watch()
@@ -70,7 +70,7 @@ func (w *watched) until(t *testing.T, what string, ok func(*docker.Snapshot) boo
 		select {
 		case <-changes:
 		case <-late:
-			t.Fatalf("never: %s; last: %+v", what, w.Snapshot())
+			t.Fatalf("the snapshot never showed %q; the last one is %+v", what, w.Snapshot())
 		}
 	}
 }
@@ -84,62 +84,62 @@ var web = dockertest.Container{
 	State: "running", Started: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 }
 
-func TestFirstListing(t *testing.T) {
+func TestFirstListingFindsContainersAndCreatesTheNetwork(t *testing.T) {
 	w := newWatched(t)
 	if err := w.fake.Start(); err != nil {
 		t.Fatal(err)
 	}
-	sick := web
-	sick.ID, sick.Name, sick.EndpointID, sick.Health = "c2", "sick", "", "unhealthy"
+	unhealthy := web
+	unhealthy.ID, unhealthy.Name, unhealthy.EndpointID, unhealthy.Health = "c2", "unhealthy", "", "unhealthy"
 	dead := web
 	dead.ID, dead.Name, dead.EndpointID, dead.State = "c3", "dead", "", "exited"
 	w.fake.Put(web)
-	w.fake.Put(sick)
+	w.fake.Put(unhealthy)
 	w.fake.Put(dead)
 	w.run(t)
 	got := w.until(t, "first listing", synced)
 	ports := []docker.Port{{HostPort: 8080, Port: 80, Proto: "tcp"}}
 	want := map[string]*docker.Container{
 		"c1": {ID: "c1", Name: "web", Hostname: "webhost", Labels: web.Labels, EndpointID: "ep1", Running: true, Health: "none", Started: web.Started, Published: ports},
-		"c2": {ID: "c2", Name: "sick", Hostname: "webhost", Labels: web.Labels, Running: true, Health: "unhealthy", Started: web.Started, Published: ports},
+		"c2": {ID: "c2", Name: "unhealthy", Hostname: "webhost", Labels: web.Labels, Running: true, Health: "unhealthy", Started: web.Started, Published: ports},
 		"c3": {ID: "c3", Name: "dead", Labels: web.Labels, Health: "none", Started: time.Unix(0, 0)},
 	}
 	if diff := cmp.Diff(want, got.Containers, cmpopts.EquateComparable(netip.Addr{})); diff != "" {
-		t.Error(diff)
+		t.Errorf("containers (-want +got):\n%s", diff)
 	}
 	ends := map[string]docker.Endpoint{"ep1": {ID: "ep1", Container: "c1", Addr4: netip.MustParseAddr("100.64.7.2"), MAC: web.MAC}}
 	if diff := cmp.Diff(ends, got.Endpoints, cmpopts.EquateComparable(netip.Addr{})); diff != "" {
-		t.Error(diff)
+		t.Errorf("endpoints (-want +got):\n%s", diff)
 	}
 	if w.fake.Networks() != 1 || w.gone != 1 || got.NetworkID != "net1" {
-		t.Errorf("networks made %d, gone %d, ID %q; want the missing one made once", w.fake.Networks(), w.gone, got.NetworkID)
+		t.Errorf("%d networks were created, NetworkGone was called %d times, the network's ID is %q; want 1, 1 and net1", w.fake.Networks(), w.gone, got.NetworkID)
 	}
 }
 
-func TestLifeByEvents(t *testing.T) {
+func TestEventsChangeTheSnapshot(t *testing.T) {
 	w := newWatched(t)
 	if err := w.fake.Start(); err != nil {
 		t.Fatal(err)
 	}
 	w.run(t)
 	w.until(t, "first listing", synced)
-	ill := web
-	ill.Health = "starting"
-	w.fake.Run(ill)
+	c := web
+	c.Health = "starting"
+	w.fake.Run(c)
 	w.until(t, "started, known by its endpoint", func(s *docker.Snapshot) bool {
 		c := s.Containers["c1"]
 		return c != nil && c.Running && c.EndpointID == "ep1" && c.Hostname == "webhost" && c.Health == "starting" && c.Labels["tombolo.app"] == "shop"
 	})
-	ill.Health, ill.State = "healthy", "running"
-	w.fake.Put(ill)
+	c.Health, c.State = "healthy", "running"
+	w.fake.Put(c)
 	w.fake.Event("container", "health_status: healthy", "c1")
 	w.until(t, "healthy", func(s *docker.Snapshot) bool { return s.Containers["c1"].Health == "healthy" })
 	w.fake.Event("container", "pause", "c1")
 	w.until(t, "paused", func(s *docker.Snapshot) bool { return !s.Containers["c1"].Running })
 	w.fake.Event("container", "unpause", "c1")
 	w.until(t, "running again", func(s *docker.Snapshot) bool { return s.Containers["c1"].Running })
-	ill.State = "exited"
-	w.fake.Put(ill)
+	c.State = "exited"
+	w.fake.Put(c)
 	w.fake.Event("container", "die", "c1")
 	w.until(t, "dead", func(s *docker.Snapshot) bool { return !s.Containers["c1"].Running })
 	w.fake.Event("network", "disconnect", "c1")
@@ -148,8 +148,8 @@ func TestLifeByEvents(t *testing.T) {
 	w.until(t, "gone", func(s *docker.Snapshot) bool { return s.Containers["c1"] == nil })
 }
 
-// A busy Engine fails or forgets to tell; nobody waits for the next full listing.
-func TestLookUpsAreMadeAgain(t *testing.T) {
+// A busy Engine fails to answer or drops events. Neither waits for the next full listing.
+func TestFailedRequestsAreRepeated(t *testing.T) {
 	w := newWatched(t)
 	if err := w.fake.Start(); err != nil {
 		t.Fatal(err)
@@ -163,7 +163,7 @@ func TestLookUpsAreMadeAgain(t *testing.T) {
 	w.fake.Fail(3)
 	w.fake.Run(web)
 	if s := w.until(t, "known after failures", known); s.Syncs != first {
-		t.Error("only the next full listing told")
+		t.Error("the container was found by the next full listing only")
 	}
 	w.fake.Event("network", "disconnect", "c1")
 	w.until(t, "disconnected", func(s *docker.Snapshot) bool { return !known(s) })
@@ -171,10 +171,10 @@ func TestLookUpsAreMadeAgain(t *testing.T) {
 	w.until(t, "known without a connect event", known)
 }
 
-func TestEngineStopsAndReturns(t *testing.T) {
+func TestEngineThatStopsIsFoundAgain(t *testing.T) {
 	w := newWatched(t)
 	w.run(t)
-	w.until(t, "no Docker", func(s *docker.Snapshot) bool { return s.Err != nil && strings.Contains(s.Err.Error(), "docker.sock") })
+	w.until(t, "no connection", func(s *docker.Snapshot) bool { return s.Err != nil && strings.Contains(s.Err.Error(), "docker.sock") })
 	if err := w.fake.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -183,19 +183,19 @@ func TestEngineStopsAndReturns(t *testing.T) {
 	w.fake.Stop()
 	down := w.until(t, "disconnected", func(s *docker.Snapshot) bool { return s.Err != nil })
 	if down.Containers["c1"] == nil || !down.Containers["c1"].Running {
-		t.Error("what was known is forgotten while the Engine is away")
+		t.Error("the container was forgotten while the Engine was stopped")
 	}
-	w.fake.Remove("c1") // nobody hears of it
+	w.fake.Remove("c1") // without an event
 	if err := w.fake.Start(); err != nil {
 		t.Fatal(err)
 	}
 	back := w.until(t, "connected again", func(s *docker.Snapshot) bool { return s.Err == nil && s.Syncs > first.Syncs })
 	if len(back.Containers) != 0 {
-		t.Errorf("containers = %v, want none", back.Containers)
+		t.Errorf("after the Engine came back the containers are %v, want none", back.Containers)
 	}
 }
 
-func TestLogs(t *testing.T) {
+func TestLogsAreCutIntoLines(t *testing.T) {
 	frame := func(stream byte, text string) string {
 		head := []byte{stream, 0, 0, 0, 0, 0, 0, 0}
 		binary.BigEndian.PutUint32(head[4:], uint32(len(text)))
@@ -210,7 +210,7 @@ func TestLogs(t *testing.T) {
 	}{
 		{"two streams", frame(1, stamp+"out\n") + frame(2, stamp+"err 1\n"), false,
 			[]docker.Line{{"stdout", at, "out"}, {"stderr", at, "err 1"}}},
-		{"a line in two frames, the last without end", frame(1, stamp+"ou") + frame(1, "t\n"+stamp+"last"), false,
+		{"a line in two frames, and a last line without a newline", frame(1, stamp+"ou") + frame(1, "t\n"+stamp+"last"), false,
 			[]docker.Line{{"stdout", at, "out"}, {"stdout", at, "last"}}},
 		{"terminal", stamp + "out\r\n", true, []docker.Line{{"stdout", at, "out"}}},
 		{"no time", frame(1, "plain text\n"), false, []docker.Line{{"stdout", time.Time{}, "plain text"}}},
@@ -230,7 +230,7 @@ func TestLogs(t *testing.T) {
 			var got []docker.Line
 			err := w.Logs(t.Context(), "c1", docker.LogOptions{Tail: -1}, func(l docker.Line) error { got = append(got, l); return nil })
 			if diff := cmp.Diff(tt.want, got); err != nil || diff != "" {
-				t.Errorf("%v\n%s", err, diff)
+				t.Errorf("Logs returned %v; lines (-want +got):\n%s", err, diff)
 			}
 		})
 	}

@@ -6,25 +6,31 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/moby/moby/api/pkg/stdcopy"
 	"github.com/moby/moby/client"
 )
 
-// maxLine is where a line of a container's output is cut.
+// maxLine is the length at which a line of a container's output is cut.
 const maxLine = 64 << 10
 
 // Line is one line of a container's output.
 type Line struct {
-	Stream string // "stdout" or "stderr"; a container with a terminal has the first alone
-	Time   time.Time
-	Text   string // without its end
+	Stream string    // "stdout" or "stderr"; a container with a terminal has only "stdout"
+	Time   time.Time // zero if the Engine gave none
+	Text   string    // without the end of the line
 }
 
-// Logs hands a container's output to emit, line by line: its last tail lines (all
-// of them when tail is negative), and with follow whatever comes until it ends. It
-// returns emit's error when that has one.
+// LogOptions select a part of a container's output.
+type LogOptions struct {
+	Follow bool // continue with new lines until the container ends
+	Tail   int  // number of lines from the end; negative: all
+}
+
+// Logs calls emit for each line of a container's output. It stops at the first error of
+// emit and returns that.
 func (e *Engine) Logs(ctx context.Context, container string, opts LogOptions, emit func(Line) error) error {
 	info, err := e.api.ContainerInspect(ctx, container, client.ContainerInspectOptions{})
 	if err != nil {
@@ -58,13 +64,7 @@ func (e *Engine) Logs(ctx context.Context, container string, opts LogOptions, em
 	return err
 }
 
-// LogOptions says which part of the output Logs gives.
-type LogOptions struct {
-	Follow bool
-	Tail   int
-}
-
-// lineWriter cuts a stream into lines that begin with a time.
+// lineWriter cuts a stream into lines, which begin with a time.
 type lineWriter struct {
 	stream string
 	emit   func(Line) error
@@ -97,9 +97,9 @@ func (w *lineWriter) flush() error {
 
 func (w *lineWriter) send(raw []byte) error {
 	l := Line{Stream: w.stream, Text: string(bytes.TrimSuffix(raw, []byte("\r")))}
-	if stamp, text, ok := bytes.Cut(raw, []byte(" ")); ok {
-		if at, err := time.Parse(time.RFC3339Nano, string(stamp)); err == nil {
-			l.Time, l.Text = at, string(bytes.TrimSuffix(text, []byte("\r")))
+	if stamp, text, ok := strings.Cut(l.Text, " "); ok {
+		if at, err := time.Parse(time.RFC3339Nano, stamp); err == nil {
+			l.Time, l.Text = at, text
 		}
 	}
 	return w.emit(l)

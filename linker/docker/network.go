@@ -3,7 +3,6 @@ package docker
 import (
 	"context"
 	"fmt"
-	"net/netip"
 	"strings"
 
 	"github.com/containerd/errdefs"
@@ -11,8 +10,8 @@ import (
 	"github.com/moby/moby/client"
 )
 
-// ensureNetwork makes our network where it is missing, and gives its ID. It is one
-// of IPv4: the linker itself gives containers IPv6.
+// ensureNetwork returns the ID of our network, which it creates if it is missing. The
+// network has no IPv6, because the linker itself gives containers IPv6 addresses.
 func (e *Engine) ensureNetwork(ctx context.Context) (string, error) {
 	want := e.cfg.Network
 	have, err := e.api.NetworkList(ctx, client.NetworkListOptions{})
@@ -29,7 +28,7 @@ func (e *Engine) ensureNetwork(ctx context.Context) (string, error) {
 		}
 	}
 	if other != "" {
-		return "", fmt.Errorf("network %q already uses the driver %s, which serves one network a host: remove it, or use its name", other, want.Driver)
+		return "", fmt.Errorf("network %q already uses the driver %s, which serves one network a host: remove that network, or use its name", other, want.Driver)
 	}
 	if e.cfg.NetworkGone != nil {
 		e.cfg.NetworkGone()
@@ -50,23 +49,23 @@ func (e *Engine) createNetwork(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("create network %q: %w", want.Name, err)
 	}
-	e.cfg.Log.Info("made the Docker network", "network", want.Name, "id", made.ID)
+	e.cfg.Log.Info("created the Docker network", "network", want.Name, "id", made.ID)
 	return made.ID, nil
 }
 
-// check refuses a network that somebody made otherwise than we would have.
+// check returns an error if an existing network differs from the one that we would create.
 func (want Network) check(n network.Network) error {
 	if n.Driver != want.Driver || n.IPAM.Driver != want.Driver {
-		return fmt.Errorf("the Docker network %q exists with driver %s and addresses of %s, not of %s: remove it (docker network rm %s)",
+		return fmt.Errorf("the Docker network %q exists with the driver %s and the IPAM driver %s instead of %s: remove it (docker network rm %s)",
 			n.Name, n.Driver, n.IPAM.Driver, want.Driver, n.Name)
 	}
 	if len(n.IPAM.Config) != 1 || n.IPAM.Config[0].Subnet != want.Subnet {
-		return fmt.Errorf("the Docker network %q exists with other subnets than %s: remove it (docker network rm %s)", n.Name, want.Subnet, n.Name)
+		return fmt.Errorf("the Docker network %q exists with another subnet than %s: remove it (docker network rm %s)", n.Name, want.Subnet, n.Name)
 	}
 	return nil
 }
 
-// inspectNetwork lists our network's endpoints by ID.
+// inspectNetwork returns the endpoints of our network, by ID.
 func (e *Engine) inspectNetwork(ctx context.Context) (map[string]Endpoint, error) {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
@@ -75,17 +74,12 @@ func (e *Engine) inspectNetwork(ctx context.Context) (map[string]Endpoint, error
 		return nil, fmt.Errorf("inspect network: %w", err)
 	}
 	out := map[string]Endpoint{}
-	for holder, n := range r.Network.Containers {
-		ep := Endpoint{
-			ID: n.EndpointID, Container: holder,
-			Addr4: addrOf(n.IPv4Address), MAC: n.MacAddress.String(),
-		}
-		if strings.HasPrefix(holder, "ep-") { // the Engine's key for an endpoint outside any container
+	for container, n := range r.Network.Containers {
+		ep := Endpoint{ID: n.EndpointID, Container: container, Addr4: n.IPv4Address.Addr(), MAC: n.MacAddress.String()}
+		if strings.HasPrefix(container, "ep-") { // the Engine's key for an endpoint without a container
 			ep.Container = ""
 		}
 		out[ep.ID] = ep
 	}
 	return out, nil
 }
-
-func addrOf(p netip.Prefix) netip.Addr { return p.Addr() }

@@ -14,20 +14,19 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// inspectTimeout bounds one container's inspect: one that hangs in the Engine must
-// not hold the others back.
+// inspectTimeout bounds the inspection of one container. One that hangs in the Engine
+// must not delay the others.
 const inspectTimeout = 2 * time.Second
 
-// listTimeout bounds everything else that is asked: an Engine that hangs is one
-// that cannot be reached.
+// listTimeout bounds all other requests. An Engine that takes longer counts as
+// unreachable.
 const listTimeout = 20 * time.Second
 
-// inspectAtOnce is how many containers are inspected at the same time when a
-// connection begins.
+// inspectAtOnce bounds the inspections under way at the same time during a full listing.
 const inspectAtOnce = 8
 
-// resync lists everything. It runs on the event loop: what happens meanwhile waits
-// in the stream, and is applied on top.
+// resync lists everything. It runs on the event loop, so events that come meanwhile wait
+// in the stream and are applied afterwards.
 func (s *session) resync(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
@@ -35,8 +34,9 @@ func (s *session) resync(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// Containers before endpoints: one that starts between the two lists is in the
-	// events that follow, an endpoint without its container would be nobody's.
+	// Containers come before endpoints. A container that starts between the two requests
+	// is in the events that follow; an endpoint that is made between them would lack its
+	// container if it came first.
 	list, err := s.api.ContainerList(ctx, client.ContainerListOptions{All: true})
 	if err != nil {
 		return fmt.Errorf("list containers: %w", err)
@@ -47,23 +47,23 @@ func (s *session) resync(ctx context.Context) error {
 	}
 	s.state.Err, s.state.NetworkID, s.state.Endpoints = nil, id, endpoints
 	s.state.Syncs++
-	s.merge(ctx, list.Items)
-	s.show()
+	s.setContainers(ctx, list.Items)
+	s.publishState()
 	return nil
 }
 
-// merge replaces the containers by those listed. Only those that were not seen
-// running before are inspected.
-func (s *session) merge(ctx context.Context, list []container.Summary) {
+// setContainers replaces all containers by those of list. It inspects only running ones
+// that were not known to run.
+func (s *session) setContainers(ctx context.Context, list []container.Summary) {
 	byContainer := map[string]string{}
 	for _, ep := range s.state.Endpoints {
 		byContainer[ep.Container] = ep.ID
 	}
 	next := make(map[string]*Container, len(list))
-	var look errgroup.Group
-	look.SetLimit(inspectAtOnce)
+	var inspections errgroup.Group
+	inspections.SetLimit(inspectAtOnce)
 	for _, item := range list {
-		c := summarize(item)
+		c := fromSummary(item)
 		c.EndpointID = byContainer[c.ID]
 		next[c.ID] = c
 		if old := s.state.Containers[c.ID]; old != nil && old.Running && old.Hostname != "" {
@@ -73,7 +73,7 @@ func (s *session) merge(ctx context.Context, list []container.Summary) {
 		if !c.Running {
 			continue
 		}
-		look.Go(func() error {
+		inspections.Go(func() error {
 			got, err := s.inspectContainer(ctx, c.ID)
 			if err != nil {
 				s.cfg.Log.Warn("cannot inspect a container", "container", c.ID, "err", err)
@@ -84,16 +84,16 @@ func (s *session) merge(ctx context.Context, list []container.Summary) {
 			return nil
 		})
 	}
-	_ = look.Wait() // its functions return no error
+	_ = inspections.Wait() // no inspection returns an error
 	s.state.Containers = next
-	for id := range s.changed {
+	for id := range s.events {
 		if next[id] == nil {
-			delete(s.changed, id)
+			delete(s.events, id)
 		}
 	}
 }
 
-func summarize(item container.Summary) *Container {
+func fromSummary(item container.Summary) *Container {
 	c := &Container{
 		ID: item.ID, Labels: item.Labels, Running: item.State == container.StateRunning,
 		Health: "none", Started: time.Unix(item.Created, 0),
@@ -107,8 +107,8 @@ func summarize(item container.Summary) *Container {
 	return c
 }
 
-// healthOf reads the list's status line, "Up 5 minutes (healthy)": Engines before
-// 28 say it nowhere else.
+// healthOf parses the status line of a list, such as "Up 5 minutes (healthy)". Engines
+// before 28 list the health of a container nowhere else.
 func healthOf(status string) string {
 	switch {
 	case strings.HasSuffix(status, "(healthy)"):
@@ -121,7 +121,7 @@ func healthOf(status string) string {
 	return "none"
 }
 
-// inspectContainer is for containers whose process runs.
+// inspectContainer inspects a container whose process runs.
 func (e *Engine) inspectContainer(ctx context.Context, id string) (*Container, error) {
 	ctx, cancel := context.WithTimeout(ctx, inspectTimeout)
 	defer cancel()
@@ -143,7 +143,7 @@ func (e *Engine) inspectContainer(ctx context.Context, id string) (*Container, e
 	}
 	if st := r.Container.State; st != nil {
 		c.Running = st.Running && !st.Paused
-		c.Started, _ = time.Parse(time.RFC3339Nano, st.StartedAt) // zero when the Engine says nothing
+		c.Started, _ = time.Parse(time.RFC3339Nano, st.StartedAt) // zero if the Engine gives no time
 		if st.Health != nil && c.Running {
 			c.Health = string(st.Health.Status)
 		}
@@ -151,8 +151,8 @@ func (e *Engine) inspectContainer(ctx context.Context, id string) (*Container, e
 	return c, nil
 }
 
-// published reads a container's configuration. A port that was left to be chosen is
-// not in it.
+// published returns the ports of a container's configuration that name a host port. A
+// port for which Docker chooses one is not among them.
 func published(bindings network.PortMap) []Port {
 	var out []Port
 	for port, list := range bindings {

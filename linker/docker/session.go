@@ -17,38 +17,38 @@ import (
 	"tombolo/internal/wake"
 )
 
-// session is one connection to the event stream. Its goroutine owns state; look-ups
-// run beside it and hand back what they found.
+// session is one connection to the Engine's event stream. Its event loop owns state.
+// Requests to the Engine run beside the loop and return a function that the loop runs.
 type session struct {
 	*Engine
 	state   *Snapshot
-	changed map[string]int // container -> its events so far: a look-up begun before one of them is done again
-	found   chan func()    // look-ups' results, applied by the owner; unbuffered
+	events  map[string]int // container -> number of its events; a request is repeated if one came meanwhile
+	results chan func()    // unbuffered: a result that comes after the end of the session is dropped
 	work    *errgroup.Group
 
-	// Containers whose endpoint is looked for: one look-up serves all that wait.
-	waiting map[string]bool
-	looking bool
+	awaiting map[string]bool // containers whose endpoint is to be found
+	finding  bool            // a request for endpoints is under way; the next one serves all that wait then
 }
 
-// lookAgain spaces the attempts of a look-up that the Engine did not answer.
-const lookAgain = 200 * time.Millisecond
+// retryPause is the time between two attempts of a request that the Engine did not answer.
+const retryPause = 200 * time.Millisecond
 
-// watched are the events that matter; a health check alone causes three others.
-var watched = []string{"create", "start", "die", "destroy", "rename", "pause", "unpause", "health_status", "connect", "disconnect"}
+// watchedEvents excludes events that tell nothing new. A health check alone causes three
+// of those.
+var watchedEvents = []string{"create", "start", "die", "destroy", "rename", "pause", "unpause", "health_status", "connect", "disconnect"}
 
-// session subscribes first and lists afterwards, so that nothing falls between.
+// session subscribes to events before it lists everything, so that no change is missed.
 func (e *Engine) session(ctx context.Context) error {
 	work, ctx := errgroup.WithContext(ctx)
 	s := &session{
-		Engine: e, state: e.Snapshot().clone(), changed: map[string]int{},
-		found: make(chan func()), work: work, waiting: map[string]bool{},
+		Engine: e, state: e.Snapshot().clone(), events: map[string]int{},
+		results: make(chan func()), work: work, awaiting: map[string]bool{},
 	}
 	work.Go(func() error {
 		if _, err := e.api.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true}); err != nil {
 			return err
 		}
-		filters := client.Filters{}.Add("type", "container", "network").Add("event", watched...)
+		filters := client.Filters{}.Add("type", "container", "network").Add("event", watchedEvents...)
 		stream := e.api.Events(ctx, client.EventsListOptions{Filters: filters})
 		if err := s.resync(ctx); err != nil {
 			return err
@@ -69,8 +69,9 @@ func (s *session) loop(ctx context.Context, stream client.EventsResult) error {
 			return fmt.Errorf("events: %w", err)
 		case m := <-stream.Messages:
 			s.handle(ctx, m)
-		case apply := <-s.found:
+		case apply := <-s.results:
 			apply()
+			s.publishState()
 		case <-tick.C:
 			if err := s.resync(ctx); err != nil {
 				return err
@@ -85,7 +86,7 @@ func (s *session) handle(ctx context.Context, m events.Message) {
 		return
 	}
 	c := s.edit(m.Actor.ID)
-	s.changed[c.ID]++
+	s.events[c.ID]++
 	if c.Name == "" {
 		c.Name, c.Labels = nameAndLabels(m.Actor.Attributes)
 	}
@@ -104,9 +105,9 @@ func (s *session) handle(ctx context.Context, m events.Message) {
 		c.Health = detail
 	case "destroy":
 		delete(s.state.Containers, c.ID)
-		delete(s.changed, c.ID)
+		delete(s.events, c.ID)
 	}
-	s.show()
+	s.publishState()
 }
 
 func (s *session) handleNetwork(ctx context.Context, m events.Message) {
@@ -117,28 +118,29 @@ func (s *session) handleNetwork(ctx context.Context, m events.Message) {
 	switch m.Action {
 	case events.ActionConnect:
 		s.edit(id)
-		s.changed[id]++
-		s.waiting[id] = true
+		s.events[id]++
+		s.awaiting[id] = true
 		s.findEndpoints(ctx)
 	case events.ActionDisconnect:
 		s.edit(id).EndpointID = ""
-		s.changed[id]++
+		s.events[id]++
 	case events.ActionDestroy:
 		s.state.NetworkID = ""
-		s.beside(ctx, func() func() {
+		s.request(ctx, func() func() {
 			id, err := s.ensureNetwork(ctx)
 			return func() {
 				s.state.NetworkID = id
 				if err != nil {
-					s.cfg.Log.Warn("the network was removed and cannot be made again", "err", err)
+					s.cfg.Log.Warn("the Docker network was removed and cannot be created again", "err", err)
 				}
 			}
 		})
 	}
-	s.show()
+	s.publishState()
 }
 
-// edit gives the container's next state to change: those in snapshots stay.
+// edit returns a copy of the container that takes its place in the next snapshot. The
+// containers of earlier snapshots stay as they are.
 func (s *session) edit(id string) *Container {
 	c := &Container{ID: id, Health: "none"}
 	if old := s.state.Containers[id]; old != nil {
@@ -148,71 +150,66 @@ func (s *session) edit(id string) *Container {
 	return c
 }
 
-// show publishes the state as it is now. Containers in it are not changed any more.
-func (s *session) show() { s.publish(s.state.clone()) }
+// publishState publishes a snapshot of the present state.
+func (s *session) publishState() { s.publish(s.state.clone()) }
 
-// beside runs a look-up off the event loop, and its result on it.
-func (s *session) beside(ctx context.Context, look func() func()) {
+// request runs ask beside the event loop, and the function that it returns on the loop.
+func (s *session) request(ctx context.Context, ask func() (apply func())) {
 	s.work.Go(func() error {
-		apply := look()
+		apply := ask()
 		select {
-		case s.found <- func() { apply(); s.show() }:
+		case s.results <- apply:
 		case <-ctx.Done():
 		}
 		return nil
 	})
 }
 
-// later runs f on the event loop, soon.
-func (s *session) later(ctx context.Context, f func()) {
-	s.beside(ctx, func() func() {
-		wake.Sleep(ctx, lookAgain) // beside drops f when ctx has ended
+// retry runs f on the event loop after retryPause.
+func (s *session) retry(ctx context.Context, f func()) {
+	s.request(ctx, func() func() {
+		wake.Sleep(ctx, retryPause) // if ctx ends, request drops f
 		return f
 	})
 }
 
-// findEndpoints asks the network for the endpoints of the containers that wait. At
-// this moment a container's own inspect would block until its process runs.
+// findEndpoints asks the network for the endpoints of the containers in awaiting. They
+// cannot be inspected yet, because the Engine would answer only when their process runs.
 func (s *session) findEndpoints(ctx context.Context) {
-	if s.looking {
+	if s.finding || len(s.awaiting) == 0 {
 		return
 	}
-	s.looking = true
-	asked := slices.Collect(maps.Keys(s.waiting))
-	clear(s.waiting)
-	s.beside(ctx, func() func() {
+	s.finding = true
+	asked := slices.Collect(maps.Keys(s.awaiting))
+	clear(s.awaiting)
+	s.request(ctx, func() func() {
 		endpoints, err := s.inspectNetwork(ctx)
 		return func() {
 			if err != nil {
-				s.cfg.Log.Warn("cannot look endpoints up", "err", err)
+				s.cfg.Log.Warn("cannot list the endpoints of the Docker network", "err", err)
 				for _, id := range asked {
-					s.waiting[id] = true
+					s.awaiting[id] = true
 				}
-				s.later(ctx, func() { s.looking = false; s.findAgain(ctx) })
+				s.retry(ctx, func() { s.finding = false; s.findEndpoints(ctx) })
 				return
 			}
-			s.looking = false
+			s.finding = false
 			for _, ep := range endpoints {
 				if slices.Contains(asked, ep.Container) && s.state.Containers[ep.Container] != nil {
 					s.edit(ep.Container).EndpointID = ep.ID
 				}
 			}
-			s.findAgain(ctx)
+			s.findEndpoints(ctx)
 		}
 	})
 }
 
-func (s *session) findAgain(ctx context.Context) {
-	if len(s.waiting) > 0 {
-		s.findEndpoints(ctx)
-	}
-}
-
-// inspect completes what the start event says. The container counts as running
-// from its answer on, as only that tells whether there is a health check to wait for.
+// inspect completes the description of a container that has started. The container
+// counts as running only after this, because the start event does not tell whether there
+// is a health check to wait for.
 func (s *session) inspect(ctx context.Context, id string) {
-	seen := s.changed[id]
-	s.beside(ctx, func() func() {
+	seen := s.events[id]
+	s.request(ctx, func() func() {
 		got, err := s.inspectContainer(ctx, id)
 		return func() {
 			now := s.state.Containers[id]
@@ -220,9 +217,9 @@ func (s *session) inspect(ctx context.Context, id string) {
 			case now == nil, errdefs.IsNotFound(err):
 			case err != nil:
 				s.cfg.Log.Warn("cannot inspect a container", "container", id, "err", err)
-				s.later(ctx, func() { s.inspect(ctx, id) })
-			case s.changed[id] != seen:
-				s.inspect(ctx, id) // something happened meanwhile: what was found may be old
+				s.retry(ctx, func() { s.inspect(ctx, id) })
+			case s.events[id] != seen:
+				s.inspect(ctx, id) // the answer may be older than the latest event
 			default:
 				got.EndpointID = cmp.Or(now.EndpointID, got.EndpointID)
 				*s.edit(id) = *got
@@ -231,6 +228,7 @@ func (s *session) inspect(ctx context.Context, id string) {
 	})
 }
 
+// nameAndLabels splits the attributes of a container's event.
 func nameAndLabels(attributes map[string]string) (string, map[string]string) {
 	labels := maps.Clone(attributes)
 	delete(labels, "name")

@@ -1,6 +1,5 @@
-// Package dockertest is a Docker Engine without containers: it speaks the part of
-// the Engine's API that linker/docker reads, over a unix socket, and holds what it
-// is told to.
+// Package dockertest is a fake Docker Engine. Over a unix socket it serves the part of
+// the Engine's API that linker/docker uses; tests set the containers that it lists.
 package dockertest
 
 import (
@@ -14,18 +13,18 @@ import (
 	"time"
 )
 
-// Container is one of the Engine's containers.
+// Container is a container of the fake.
 type Container struct {
 	ID, Name, Hostname string
 	Labels             map[string]string
 	EndpointID         string
 	Addr4, MAC         string
 	State              string // "created", "running", "paused" or "exited"
-	Health             string // "" without a health check
+	Health             string // "": no health check
 	Started            time.Time
-	Output             string // what its logs hold, as the Engine multiplexes it
+	Output             string // its logs, in the Engine's multiplexed format unless TTY is set
 	TTY                bool
-	Ports              map[string]string // "80/tcp" -> host port
+	Ports              map[string]string // "80/tcp" -> host port; "": Docker chooses one
 }
 
 // Engine is the fake. Its methods are safe for concurrent use.
@@ -36,22 +35,22 @@ type Engine struct {
 	server     *http.Server
 	containers map[string]*Container
 	network    map[string]any // as created; nil while there is none
-	made       int
-	failing    int
+	made       int            // networks created so far
+	failing    int            // requests that fail yet
 	streams    map[chan []byte]bool
 }
 
-// New makes an Engine that listens on the unix socket at path once Start is called.
+// New returns an Engine that listens on the unix socket at path once Start is called.
 func New(path string) *Engine {
 	return &Engine{socket: path, containers: map[string]*Container{}, streams: map[chan []byte]bool{}}
 }
 
-// Host is the Engine's address for clients.
+// Host returns the Engine's address for clients.
 func (e *Engine) Host() string { return "unix://" + e.socket }
 
-// Start listens, again after Stop. What the Engine holds stays.
+// Start listens, also after Stop. The containers and the network stay.
 func (e *Engine) Start() error {
-	os.Remove(e.socket) // of the run before
+	os.Remove(e.socket) // a socket of an earlier Start
 	l, err := net.Listen("unix", e.socket)
 	if err != nil {
 		return err
@@ -63,7 +62,7 @@ func (e *Engine) Start() error {
 	return nil
 }
 
-// Stop hangs up on everybody.
+// Stop closes the socket and all connections.
 func (e *Engine) Stop() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -74,21 +73,21 @@ func (e *Engine) Stop() {
 	}
 }
 
-// Put sets a container without an event, as one that came while nobody listened.
+// Put adds or replaces a container without an event, as if the event had been lost.
 func (e *Engine) Put(c Container) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.containers[c.ID] = &c
 }
 
-// Remove takes a container away without an event.
+// Remove removes a container without an event.
 func (e *Engine) Remove(id string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	delete(e.containers, id)
 }
 
-// Run goes through what `docker run` makes an Engine say: create, network connect,
+// Run adds a container and sends the events of `docker run`: create, network connect,
 // start.
 func (e *Engine) Run(c Container) {
 	connected := c.EndpointID
@@ -103,15 +102,14 @@ func (e *Engine) Run(c Container) {
 	e.Event("container", "start", c.ID)
 }
 
-// Fail has the next n look-ups, of a container or of the network, answered with an
-// error.
+// Fail makes the next n inspections of a container or of the network fail.
 func (e *Engine) Fail(n int) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.failing = n
 }
 
-// fails answers with an error if it is to. e.mu is held.
+// fails answers with an error, and returns true, if Fail asked for that. e.mu is held.
 func (e *Engine) fails(w http.ResponseWriter) bool {
 	if e.failing == 0 {
 		return false
@@ -121,14 +119,14 @@ func (e *Engine) fails(w http.ResponseWriter) bool {
 	return true
 }
 
-// Networks is how many times a network was made.
+// Networks returns the number of networks created so far.
 func (e *Engine) Networks() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.made
 }
 
-// Event tells whoever listens of a container; kind is "container" or "network".
+// Event sends an event of a container to all listeners; kind is "container" or "network".
 func (e *Engine) Event(kind, action, id string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -177,7 +175,7 @@ func (e *Engine) routes() http.Handler {
 }
 
 func (e *Engine) events(w http.ResponseWriter, r *http.Request) {
-	c := make(chan []byte, 100) // more than any test lets wait
+	c := make(chan []byte, 100) // more than any test leaves unread
 	e.mu.Lock()
 	e.streams[c] = true
 	e.mu.Unlock()
@@ -286,7 +284,7 @@ func (e *Engine) logs(w http.ResponseWriter, r *http.Request) {
 func encode(v any) []byte {
 	raw, err := json.Marshal(v)
 	if err != nil {
-		panic(err) // maps and strings always marshal
+		panic(err) // maps and strings can always be encoded
 	}
 	return append(raw, '\n')
 }
