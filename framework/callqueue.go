@@ -2,7 +2,6 @@ package framework
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"time"
 
@@ -65,7 +64,7 @@ func (q *callQueue) perform(ctx context.Context, call *scheduler.Call) {
 			tasks = launchedBy(call.Accept)
 			call = calls.Decline(call.Accept.OfferIDs...).With(calls.RefuseSeconds(0))
 		}
-		if permanent(err) || !retry.Wait(ctx) {
+		if mesosclient.Permanent(err) || !retry.Wait(ctx) {
 			break
 		}
 	}
@@ -78,19 +77,6 @@ func (q *callQueue) attempt(ctx context.Context, call *scheduler.Call) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	return q.master.Call(ctx, call)
-}
-
-// permanent reports whether the same call cannot succeed in this subscription.
-func permanent(err error) bool {
-	for _, kind := range []error{
-		mesosclient.ErrDisconnected, mesosclient.ErrNotSubscribed, mesosclient.ErrUnknownFramework,
-		mesosclient.ErrStreamID, mesosclient.ErrNotLeader, mesosclient.ErrInvalid, mesosclient.ErrUnauthorized,
-	} {
-		if errors.Is(err, kind) {
-			return true
-		}
-	}
-	return false
 }
 
 func launchedBy(a *scheduler.Call_Accept) (ids []string) {

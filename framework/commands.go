@@ -55,20 +55,18 @@ func (f *Framework) Snapshot() (*api.Snapshot, <-chan struct{}) { return f.board
 // command runs fn on the framework's goroutine and returns its results once the changes
 // that it made are stored.
 func (f *Framework) command(ctx context.Context, fn func() (uint64, error)) (uint64, error) {
-	type result struct {
-		revision uint64
-		err      error
-	}
-	done := make(chan result, 1) // one slot: the caller may no longer wait
+	var revision uint64
+	var err error
+	stored := make(chan struct{})
 	f.queue.Put(func() {
-		revision, err := fn()
-		f.out.then(func() { done <- result{revision, err} })
+		revision, err = fn()
+		f.out.then(func() { close(stored) })
 	})
 	select {
 	case <-ctx.Done():
 		return 0, fmt.Errorf("%w: %w", api.ErrUnavailable, ctx.Err())
-	case r := <-done:
-		return r.revision, r.err
+	case <-stored:
+		return revision, err
 	}
 }
 

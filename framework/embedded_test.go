@@ -71,7 +71,7 @@ func (e *embedded) framework(t *testing.T, path string) *bed {
 	client := mesosclient.New(mesosclient.Config{
 		Masters:      []string{e.url},
 		Framework:    framework.Info("root", "", time.Hour),
-		Backoff:      mesosclient.Backoff{Min: 10 * time.Millisecond},
+		RetryMin:     10 * time.Millisecond,
 		Disconnected: func(err error) { f.Disconnected(err) },
 	})
 	f = framework.New(framework.Config{Master: client, Store: store.New(backend), Log: testLog()})

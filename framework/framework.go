@@ -12,9 +12,8 @@ import (
 
 	mesosclient "tombolo/framework/mesos"
 	"tombolo/framework/offers"
-	"tombolo/linker/record"
-
 	"tombolo/internal/wake"
+	"tombolo/linker/record"
 )
 
 // Framework schedules apps. All fields but queue and board belong to the goroutine of
@@ -147,7 +146,7 @@ func (f *Framework) loop(ctx context.Context) error {
 // decide brings the model up to date and says what follows from it.
 func (f *Framework) decide(now time.Time) {
 	f.out.wake = time.Time{}
-	f.out.wakeAt(f.model.observe(f.linkers, now))
+	f.model.observe(f.linkers, now, f.out.wakeAt)
 	f.updater.dropReplaced(now)
 	tasks := f.model.tasksByApp()
 	for _, name := range f.planner.plan(tasks, now) {
@@ -274,7 +273,7 @@ func (f *Framework) catalogChanged(c *linkerConn, cameUp bool) {
 	if cameUp {
 		f.out.then(func() {
 			for _, rec := range f.records.all() {
-				c.put(rec)
+				c.outgoing.Put(rec)
 			}
 		})
 	}

@@ -6,13 +6,12 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
-	"sync"
+	"sync/atomic"
 	"time"
 
+	"tombolo/internal/wake"
 	linker "tombolo/linker/api"
 	"tombolo/linker/record"
-
-	"tombolo/internal/wake"
 )
 
 // Linker is the API of the linker of one host. *linker/api.Client is all three.
@@ -66,27 +65,12 @@ type linkerConn struct {
 	snapshot  *record.Snapshot            // the last catalog; nil: none yet
 	endpoints map[string]*record.Endpoint // of snapshot, by task ID
 
-	undelivered wake.Signal // there are records in outgoing
-
-	mu       sync.Mutex
-	latest   *record.Snapshot         // not taken by the framework yet
-	outgoing map[string]record.Record // by app
+	latest   atomic.Pointer[record.Snapshot] // not taken by the framework yet
+	outgoing *wake.Queue[record.Record]
 }
 
 func newLinkerConn(name string, l Linker, events linkerEvents, log *slog.Logger) *linkerConn {
-	return &linkerConn{
-		name: name, Linker: l, events: events, log: log,
-		undelivered: wake.NewSignal(), outgoing: map[string]record.Record{},
-	}
-}
-
-// put sends a record to the linker. It replaces one of the same app that was not
-// delivered yet.
-func (c *linkerConn) put(rec record.Record) {
-	c.mu.Lock()
-	c.outgoing[rec.Name] = rec
-	c.mu.Unlock()
-	c.undelivered.Notify()
+	return &linkerConn{name: name, Linker: l, events: events, log: log, outgoing: wake.NewQueue[record.Record]()}
 }
 
 // watch brings in the catalogs until ctx ends.
@@ -108,11 +92,7 @@ func (c *linkerConn) watch(ctx context.Context) {
 
 // bring leaves a catalog for the framework, which takes only the newest.
 func (c *linkerConn) bring(s *record.Snapshot) {
-	c.mu.Lock()
-	waiting := c.latest != nil
-	c.latest = s
-	c.mu.Unlock()
-	if !waiting {
+	if c.latest.Swap(s) == nil {
 		c.events.queue.Put(c.take)
 	}
 }
@@ -126,12 +106,7 @@ func (c *linkerConn) lost(err error) {
 
 // take makes the newest catalog the one that the framework sees.
 func (c *linkerConn) take() {
-	c.mu.Lock()
-	c.snapshot, c.latest = c.latest, nil
-	c.mu.Unlock()
-	if c.snapshot == nil {
-		return
-	}
+	c.snapshot = c.latest.Swap(nil)
 	c.endpoints = map[string]*record.Endpoint{}
 	for _, e := range c.snapshot.Endpoints {
 		if e.Task != "" {
@@ -146,24 +121,24 @@ func (c *linkerConn) take() {
 	c.events.catalog(c, cameUp)
 }
 
-// deliver sends the outgoing records until ctx ends.
+// deliver sends the outgoing records until ctx ends, of each app only the newest.
 func (c *linkerConn) deliver(ctx context.Context) {
+	waiting := map[string]record.Record{}
 	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-c.undelivered:
-		}
-		c.mu.Lock()
-		batch := c.outgoing
-		c.outgoing = map[string]record.Record{}
-		c.mu.Unlock()
-		for _, name := range slices.Sorted(maps.Keys(batch)) {
-			if c.send(ctx, batch[name]) {
-				continue
+		if len(waiting) == 0 {
+			select {
+			case <-ctx.Done():
+				return
+			case <-c.outgoing.Ready():
 			}
-			c.putBack(batch[name])
-			if !wake.Sleep(ctx, linkerRetry) {
+		}
+		for _, rec := range c.outgoing.Take() {
+			waiting[rec.Name] = rec
+		}
+		for _, name := range slices.Sorted(maps.Keys(waiting)) {
+			if c.send(ctx, waiting[name]) {
+				delete(waiting, name)
+			} else if !wake.Sleep(ctx, linkerRetry) {
 				return
 			}
 		}
@@ -187,14 +162,4 @@ func (c *linkerConn) send(ctx context.Context, rec record.Record) bool {
 		c.log.Debug("app record not delivered", "app", rec.Name, "host", c.name, "err", err)
 	}
 	return err == nil
-}
-
-// putBack keeps a record for the next attempt, unless there is a newer one.
-func (c *linkerConn) putBack(rec record.Record) {
-	c.mu.Lock()
-	if _, newer := c.outgoing[rec.Name]; !newer {
-		c.outgoing[rec.Name] = rec
-	}
-	c.mu.Unlock()
-	c.undelivered.Notify()
 }

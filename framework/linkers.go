@@ -30,7 +30,7 @@ func (l linkers) up() (list []*linkerConn) {
 func (l linkers) put(rec record.Record) {
 	up := l.up()
 	for _, c := range up[:min(len(up), recipients)] {
-		c.put(rec)
+		c.outgoing.Put(rec)
 	}
 }
 

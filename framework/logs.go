@@ -10,9 +10,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tombolo/framework/api"
-	linker "tombolo/linker/api"
-
 	"tombolo/internal/wake"
+	linker "tombolo/linker/api"
 )
 
 // Logs implements api.Logs. It reads the output of instances from the linkers of their

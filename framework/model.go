@@ -324,19 +324,16 @@ func (m *model) agentLost(agent string) (names []string) {
 	return names
 }
 
-// observe joins the tasks with what the linkers know of them. It returns when it must
-// be called again at the latest; zero: when something changes.
-func (m *model) observe(l linkers, now time.Time) (wake time.Time) {
+// observe joins the tasks with what the linkers know of them. It asks to be called again
+// when the state of a task changes by itself.
+func (m *model) observe(l linkers, now time.Time, wakeAt func(time.Time)) {
 	up := l.up()
 	for _, t := range m.tasks {
-		t.observe(up, now)
 		d := m.apps[t.App]
 		onOverlay := d == nil || d.Wanted.Services[t.Service].NetworkMode == ""
-		if again := t.judge(onOverlay && len(l) > 0, now); !again.IsZero() && (wake.IsZero() || again.Before(wake)) {
-			wake = again
-		}
+		t.observe(up, now)
+		wakeAt(t.judge(onOverlay && len(l) > 0, now))
 	}
-	return wake
 }
 
 // tasksByApp returns the tasks of each app, ordered by ID.

@@ -118,12 +118,8 @@ func slotAfter(slot store.Slot, t *task, e end, restart app.Restart) store.Slot 
 	return slot
 }
 
-// phaseOf translates an update of t, which may be nil.
-func phaseOf(status mesos.TaskStatus, t *task) deploy.Phase {
-	known := deploy.Phase("")
-	if t != nil {
-		known = t.phase()
-	}
+// phaseOf translates an update of a task that was in phase known; "": an unknown task.
+func phaseOf(status mesos.TaskStatus, known deploy.Phase) deploy.Phase {
 	switch status.GetState() {
 	case mesos.TASK_STAGING, mesos.TASK_STARTING:
 		if known == deploy.Running {

@@ -12,9 +12,8 @@ import (
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler/calls"
 
 	"tombolo/framework/deploy"
-	linker "tombolo/linker/api"
-
 	"tombolo/internal/wake"
+	linker "tombolo/linker/api"
 )
 
 const (
@@ -43,7 +42,7 @@ func (u *updater) update(status mesos.TaskStatus, now time.Time) {
 		t.ending.acks = append(t.ending.acks, status)
 		return
 	}
-	phase := phaseOf(status, t)
+	phase := phaseOf(status, t.phase())
 	u.log.Debug("update", "task", t.ID, "state", status.GetState().String(), "phase", phase, "message", status.GetMessage())
 	if id := status.GetContainerStatus().GetContainerID(); id != nil {
 		t.Container = "mesos-" + id.Value
@@ -72,7 +71,7 @@ func (u *updater) update(status mesos.TaskStatus, now time.Time) {
 // killUnknown answers an update of a task that the framework does not know: it kills
 // the task if it may still run.
 func (u *updater) killUnknown(status mesos.TaskStatus) {
-	if phaseOf(status, nil).Live() && status.GetState() != mesos.TASK_KILLING {
+	if phaseOf(status, "").Live() && status.GetState() != mesos.TASK_KILLING {
 		u.log.Warn("killing a task that the framework does not know", "task", status.TaskID.Value)
 		u.out.call(calls.Kill(status.TaskID.Value, status.GetAgentID().GetValue()))
 	}

@@ -9,10 +9,10 @@ import (
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
 )
 
-// Call sends one call of the present subscription; it fills in the framework id.
-// A nil error means that the master took it, not that it did anything: calls
-// about unknown offers, tasks or roles are taken too. An error that voids the
-// subscription makes Run subscribe anew.
+// Call makes one call in the present subscription. It fills in the framework ID. A nil
+// error means that the master has taken the call, not that it had an effect: the master
+// also takes calls about offers, tasks and roles that it does not know. An error that
+// voids the subscription makes Run subscribe again.
 func (c *Client) Call(ctx context.Context, call *scheduler.Call) error {
 	s := c.current()
 	if s == nil {

@@ -15,8 +15,8 @@ import (
 	"tombolo/framework/mesos/wire"
 )
 
-// TestCallBodies compares the framework's calls with recorded ones that a real master
-// took: mesos-go makes them, and our encoding writes them.
+// TestCallBodies compares the framework's calls, which mesos-go makes and package wire
+// encodes, with recorded ones that a real master has taken.
 func TestCallBodies(t *testing.T) {
 	refuse, offer := calls.RefuseSeconds(500*time.Millisecond), lib.OfferID{Value: "O1"}
 	for _, c := range []struct {
@@ -53,7 +53,7 @@ func TestCallBodies(t *testing.T) {
 				}
 			})
 			if diff := cmp.Diff(canonical(t, c.want), canonical(t, string(got))); diff != "" {
-				t.Error(diff)
+				t.Errorf("body of the call (-want +got):\n%s", diff)
 			}
 		})
 	}

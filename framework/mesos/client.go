@@ -1,8 +1,8 @@
 package mesos
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -11,42 +11,46 @@ import (
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
+
+	"tombolo/internal/wake"
 )
 
-// Config describes a client.
+// Config is what a Client needs.
 type Config struct {
-	// Masters are tried in turn: host:port, or a URL whose path may be left out.
+	// Masters are tried in turn. Each is host:port or a URL; a URL without a path gets
+	// that of the scheduler API.
 	Masters []string
-	// Framework is what is subscribed. An ID means: take over, or come back.
+	// Framework describes the framework. With an ID it comes back, or takes over from
+	// another scheduler with the same ID.
 	Framework mesos.FrameworkInfo
-	// Credentials for HTTP basic authentication; none when nil.
+	// Credentials are for HTTP basic authentication; nil sends none.
 	Credentials *Credentials
-	// HTTP carries everything. It must have no Timeout, which would cut the
-	// subscription, and its redirect policy is replaced. http.DefaultTransport
-	// when nil.
+	// HTTP makes all requests; nil means http.DefaultTransport. It must have no Timeout,
+	// which would cut the subscription. Its redirect policy is replaced.
 	HTTP *http.Client
-	// CallTimeout bounds one call, and the time that a master may take to answer
-	// SUBSCRIBE (10 s when zero).
+	// CallTimeout limits one call, and the time until a master answers SUBSCRIBE; 0: 10 s.
 	CallTimeout time.Duration
-	Backoff     Backoff
-	// Disconnected is called by Run, between events, when a subscription is lost:
-	// offers are void from here. It may be nil.
+	// The pause before the next attempt to subscribe doubles from RetryMin (0: 200 ms) to
+	// RetryMax (0: 15 s).
+	RetryMin, RetryMax time.Duration
+	// Disconnected is called by Run, between events, when a subscription is lost; its
+	// offers are void from then on. It may be nil.
 	Disconnected func(error)
-	Log          *slog.Logger // none when nil
+	Log          *slog.Logger // nil: no log
 }
 
 // Credentials are a principal and its secret.
 type Credentials struct{ Principal, Secret string }
 
-// Client is one framework's connection to its masters. Calls may come from any
-// goroutine while Run runs.
+// Client is one framework's connection to its masters. Any goroutine may make calls
+// while Run runs.
 type Client struct {
 	config Config
 	http   http.Client
 
 	mu        sync.Mutex
 	framework mesos.FrameworkInfo
-	session   *session // nil while disconnected
+	session   *session // nil: not subscribed
 }
 
 // session is one subscription.
@@ -56,15 +60,12 @@ type session struct {
 	cancel   context.CancelCauseFunc
 }
 
-// New returns a client; it connects when Run is called.
+// New returns a client that connects when Run is called.
 func New(config Config) *Client {
-	if config.CallTimeout == 0 {
-		config.CallTimeout = 10 * time.Second
-	}
-	if config.Log == nil {
-		config.Log = slog.New(slog.DiscardHandler)
-	}
-	config.Backoff = config.Backoff.withDefaults()
+	config.CallTimeout = cmp.Or(config.CallTimeout, 10*time.Second)
+	config.RetryMin = cmp.Or(config.RetryMin, 200*time.Millisecond)
+	config.RetryMax = cmp.Or(config.RetryMax, 15*time.Second)
+	config.Log = cmp.Or(config.Log, slog.New(slog.DiscardHandler))
 	c := &Client{config: config, framework: config.Framework}
 	if config.HTTP != nil {
 		c.http = *config.HTTP
@@ -73,18 +74,15 @@ func New(config Config) *Client {
 	return c
 }
 
-// FrameworkID returns the framework's id, "" before the first SUBSCRIBED.
+// FrameworkID returns the framework's ID; "": it has none before the first SUBSCRIBED.
 func (c *Client) FrameworkID() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.framework.ID == nil {
-		return ""
-	}
-	return c.framework.ID.Value
+	return c.framework.ID.GetValue()
 }
 
-// SetFrameworkID makes the next Run subscribe under id; "" asks for a new one.
-// It must not be called while Run runs.
+// SetFrameworkID makes the next Run subscribe under id; "" asks for a new one. It must
+// not be called while Run runs.
 func (c *Client) SetFrameworkID(id string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -94,44 +92,32 @@ func (c *Client) SetFrameworkID(id string) {
 	}
 }
 
-// Run keeps the framework subscribed and calls handle with every event, one at a
-// time; SUBSCRIBED says that a (new) subscription stands. It returns nil when ctx
-// ends, and otherwise only what trying again cannot cure: ErrRemoved,
-// ErrFailedOver, ErrRefused or ErrUnauthorized. Cancelling ctx does not tear the
-// framework down.
+// Run keeps the framework subscribed and calls handle with every event, one at a time.
+// SUBSCRIBED is the first event of each subscription. Run returns nil when ctx ends; the
+// master then keeps the framework and its tasks until the failover timeout. Otherwise it
+// returns an error that another attempt cannot cure: ErrRemoved, ErrFailedOver,
+// ErrRefused, ErrUnauthorized or ErrInvalid.
 func (c *Client) Run(ctx context.Context, handle func(scheduler.Event)) error {
 	target := newTargets(c.config.Masters)
-	for failures := 0; ; {
+	for retry := wake.NewBackoff(c.config.RetryMin, c.config.RetryMax); ; {
 		subscribed, err := c.subscribe(ctx, target, handle)
 		switch {
 		case ctx.Err() != nil:
 			return nil
-		case fatal(err):
+		case isAny(err, ErrRemoved, ErrFailedOver, ErrRefused, ErrUnauthorized, ErrInvalid):
 			return fmt.Errorf("subscription ended: %w", err)
 		case subscribed:
-			failures = 0
+			retry.Reset()
 		}
 		if target.follow(err) {
 			continue
 		}
-		failures++
 		target.next()
-		pause := c.config.Backoff.pause(failures)
-		c.config.Log.Warn("subscription lost, trying again", "err", err, "pause", pause)
-		if !sleep(ctx, pause) {
+		c.config.Log.Warn("not subscribed to a master, trying again after a pause", "err", err)
+		if !retry.Wait(ctx) {
 			return nil
 		}
 	}
-}
-
-// fatal says whether an error of a subscription ends Run.
-func fatal(err error) bool {
-	for _, target := range []error{ErrRemoved, ErrFailedOver, ErrRefused, ErrUnauthorized, ErrInvalid} {
-		if errors.Is(err, target) {
-			return true
-		}
-	}
-	return false
 }
 
 func (c *Client) current() *session {

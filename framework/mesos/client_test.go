@@ -26,12 +26,11 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// script is a master whose answers are written down.
+// script is a master that answers each call with a function of the test.
 type script struct {
 	mu    sync.Mutex
-	calls []string // "HOST TYPE" of what came
-	// answer replies to a call; the stream of a subscription stays open until its
-	// context ends.
+	calls []string // "HOST TYPE" of each call so far
+	// answer answers a call. That of a subscription returns when the stream is to end.
 	answer func(w http.ResponseWriter, r *http.Request, call *scheduler.Call)
 }
 
@@ -57,7 +56,7 @@ func (s *script) seen() []string {
 	return slices.Clone(s.calls)
 }
 
-// subscribed writes the head of a subscription and its first event.
+// subscribed writes the response headers of a subscription and its first event.
 func subscribed(w http.ResponseWriter, id string) {
 	w.Header().Set("Mesos-Stream-Id", "stream-1")
 	write(w, &scheduler.Event{Type: scheduler.Event_SUBSCRIBED, Subscribed: &scheduler.Event_Subscribed{
@@ -76,7 +75,7 @@ func write(w http.ResponseWriter, event *scheduler.Event) {
 
 func ptr[T any](v T) *T { return &v }
 
-// bed runs a client against a script in fake time.
+// bed is a client that runs against a script in fake time.
 type bed struct {
 	t      *testing.T
 	script *script
@@ -122,14 +121,14 @@ func (b *bed) expect(want ...string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if diff := cmp.Diff(want, b.heard); diff != "" {
-		b.t.Errorf("heard (-want +got):\n%s", diff)
+		b.t.Errorf("events that the client has passed on (-want +got):\n%s", diff)
 	}
 }
 
 func TestReconnectsAfterSilence(t *testing.T) {
 	run(t, mesos.Config{}, func(w http.ResponseWriter, r *http.Request, c *scheduler.Call) {
 		if got := c.FrameworkID.GetValue() + c.Subscribe.FrameworkInfo.ID.GetValue(); got != "" && got != "f1f1" {
-			t.Errorf("subscribed with %q", got)
+			t.Errorf("subscribed with the framework IDs %q, want none or f1 in both places", got)
 		}
 		subscribed(w, "f1")
 		<-r.Context().Done()
@@ -140,7 +139,7 @@ func TestReconnectsAfterSilence(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		b.expect("SUBSCRIBED", "DISCONNECTED", "SUBSCRIBED")
 		if got := b.client.FrameworkID(); got != "f1" {
-			b.t.Errorf("framework id %q", got)
+			b.t.Errorf("the framework ID is %q, want that of SUBSCRIBED, f1", got)
 		}
 	})
 }
@@ -154,7 +153,7 @@ func TestFollowsTheLeader(t *testing.T) {
 			return
 		}
 		if r.URL.Path != "/master/api/v1/scheduler" {
-			t.Errorf("path %s", r.URL.Path)
+			t.Errorf("the leader was asked at path %s, want the one that the redirect names", r.URL.Path)
 		}
 		if c.Type == scheduler.Call_REVIVE {
 			w.WriteHeader(http.StatusAccepted)
@@ -169,13 +168,13 @@ func TestFollowsTheLeader(t *testing.T) {
 		}
 		want := []string{"m1:5051 SUBSCRIBE", "m2:5052 SUBSCRIBE", "m2:5052 REVIVE"}
 		if diff := cmp.Diff(want, b.script.seen()); diff != "" {
-			b.t.Error(diff)
+			b.t.Errorf("calls (-want +got):\n%s", diff)
 		}
 	})
 }
 
-// TestTriesEveryMaster: a dead leader, a standby that points at it, a third that
-// is not ready and then leads.
+// TestTriesEveryMaster has a leader that is dead, a standby that still points at it, and
+// a third master that is not ready first and then leads.
 func TestTriesEveryMaster(t *testing.T) {
 	tries := 0
 	run(t, mesos.Config{Masters: []string{"m1:1", "http://m2:2", "m3:3"}}, func(w http.ResponseWriter, r *http.Request, _ *scheduler.Call) {
@@ -199,6 +198,27 @@ func TestTriesEveryMaster(t *testing.T) {
 	})
 }
 
+func TestPausesBetweenSubscriptionsGrow(t *testing.T) {
+	var attempts []time.Time
+	config := mesos.Config{RetryMin: time.Second, RetryMax: 4 * time.Second}
+	run(t, config, func(w http.ResponseWriter, _ *http.Request, _ *scheduler.Call) {
+		attempts = append(attempts, time.Now())
+		if len(attempts) == 5 {
+			subscribed(w, "f1") // and ends at once
+			return
+		}
+		http.Error(w, "No leader elected", http.StatusServiceUnavailable)
+	}, func(*bed) {
+		time.Sleep(30 * time.Second)
+		for i, want := range []time.Duration{1, 2, 4, 4, 1, 2} { // the first again after a subscription
+			want *= time.Second
+			if pause := attempts[i+1].Sub(attempts[i]); pause < want/2 || pause > want*3/2 {
+				t.Errorf("pause %d took %v, want about %v", i+1, pause, want)
+			}
+		}
+	})
+}
+
 func TestErrorsEndRun(t *testing.T) {
 	for _, c := range []struct {
 		message string
@@ -213,19 +233,19 @@ func TestErrorsEndRun(t *testing.T) {
 				write(w, &scheduler.Event{Type: scheduler.Event_ERROR, Error: &scheduler.Event_Error{Message: c.message}})
 			}, func(b *bed) {
 				if err := <-b.ended; !errors.Is(err, c.want) {
-					t.Errorf("got %v", err)
+					t.Errorf("Run returned %v, want %v", err, c.want)
 				}
 			})
 		})
 	}
 }
 
-func TestCallErrors(t *testing.T) {
+func TestErrorsOfCalls(t *testing.T) {
 	for _, c := range []struct {
 		status int
 		body   string
 		want   error
-		again  bool // the subscription is void
+		again  bool // the error voids the subscription
 	}{
 		{202, "", nil, false},
 		{400, "Framework cannot be found", mesos.ErrUnknownFramework, true},
@@ -245,18 +265,18 @@ func TestCallErrors(t *testing.T) {
 					return
 				}
 				if got := r.Header.Get("Mesos-Stream-Id") + call.FrameworkID.GetValue(); got != "stream-1f1" {
-					t.Errorf("sent %s", got)
+					t.Errorf("the call has stream and framework IDs %q, want those of the subscription", got)
 				}
 				w.WriteHeader(c.status)
 				io.WriteString(w, c.body)
 			}, func(b *bed) {
 				err := b.client.Call(context.Background(), calls.Decline(lib.OfferID{Value: "o"}).With(calls.RefuseSeconds(time.Second)))
 				if !errors.Is(err, c.want) {
-					t.Errorf("got %v, want %v", err, c.want)
+					t.Errorf("Call returned %v, want %v", err, c.want)
 				}
 				var status *mesos.StatusError
 				if c.want != nil && (!errors.As(err, &status) || status.Message != c.body) {
-					t.Errorf("got %v", err)
+					t.Errorf("Call returned %v, want a StatusError with the master's message", err)
 				}
 				time.Sleep(time.Second)
 				want := []string{"SUBSCRIBED"}
@@ -269,15 +289,15 @@ func TestCallErrors(t *testing.T) {
 	}
 }
 
-func TestCallsBeforeAndWithoutSubscription(t *testing.T) {
+func TestCallsFailWithoutASubscription(t *testing.T) {
 	c := mesos.New(mesos.Config{Masters: []string{"m1:1"}})
 	if err := c.Call(t.Context(), calls.Revive()); !errors.Is(err, mesos.ErrDisconnected) {
-		t.Errorf("got %v", err)
+		t.Errorf("Call returned %v, want %v", err, mesos.ErrDisconnected)
 	}
 }
 
-// TestRecordedStreams feeds every recorded subscription to a client: it must pass
-// on every event, and end as its last event says.
+// TestRecordedStreams feeds every recorded subscription to a client. The client must pass
+// on every event and, after an ERROR, end.
 func TestRecordedStreams(t *testing.T) {
 	for _, r := range mesostest.Recordings(t) {
 		for i := range r.Exchanges {
@@ -315,7 +335,7 @@ func playStream(t *testing.T, e *mesostest.Exchange) {
 	}, func(b *bed) {
 		if fatal {
 			if err := <-b.ended; err == nil {
-				t.Error("an ERROR did not end Run")
+				t.Error("Run returned nil after an ERROR event, want an error")
 			}
 			if len(want) > 0 {
 				want = append(want, "DISCONNECTED")

@@ -1,5 +1,6 @@
-// Package mesos is the scheduler's side of the Mesos v1 scheduler HTTP API: one
-// subscription, kept alive across masters, and the calls that go with it.
+// Package mesos is a client of the Mesos v1 scheduler HTTP API
+// (http://mesos.apache.org/documentation/latest/scheduler-http-api/). It keeps one
+// subscription alive, whichever master leads, and makes the calls that belong to it.
 //
 //	    ┌────────── back off, next master ◀───────────┐
 //	    ▼                                             │
@@ -7,6 +8,6 @@
 //	    │                           │
 //	    └── ERROR: removed, failed over, refused ──▶ Run returns
 //
-// It never decides anything: offers, updates and errors go to its user as they
-// came, and it keeps no task.
+// It decides nothing about offers and tasks and keeps none: events and errors go to its
+// user as they came. Start reading at Client.
 package mesos

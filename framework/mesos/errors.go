@@ -4,38 +4,57 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 )
 
-// What a call or Run fails with, for errors.Is.
+// The errors of Call, for errors.Is.
 var (
-	// ErrDisconnected: there is no subscription now; try again after SUBSCRIBED.
+	// ErrDisconnected: the client has no subscription now. Try again after SUBSCRIBED.
 	ErrDisconnected = errors.New("not subscribed to a master")
-	// ErrNotSubscribed: the master knows the framework and thinks it disconnected.
+	// ErrNotSubscribed: the master knows the framework and considers it disconnected.
 	ErrNotSubscribed = errors.New("framework is not subscribed")
-	// ErrUnknownFramework: the master does not know the framework, or removed it.
+	// ErrUnknownFramework: the master does not know the framework, or has removed it.
 	ErrUnknownFramework = errors.New("framework is unknown to the master")
-	// ErrStreamID: another subscription has taken over.
+	// ErrStreamID: another subscription of the framework has replaced this one.
 	ErrStreamID = errors.New("subscription was replaced")
-	// ErrNotLeader: the master does not lead.
+	// ErrNotLeader: the master is not the leading one.
 	ErrNotLeader = errors.New("master does not lead")
-	// ErrUnavailable: no leader, or a master that is not ready.
+	// ErrUnavailable: no master leads, or the master is not ready.
 	ErrUnavailable = errors.New("master is not ready")
-	// ErrUnauthorized: credentials are missing or wrong.
+	// ErrUnauthorized: the credentials are missing or wrong. It ends Run, too.
 	ErrUnauthorized = errors.New("credentials refused")
-	// ErrInvalid: the master could not accept the call as it is.
+	// ErrInvalid: the master does not accept the call as it is. It ends Run, too.
 	ErrInvalid = errors.New("call refused")
+)
 
-	// ErrRemoved ends Run: the framework was torn down or its failover timeout
-	// passed. Its id is void; its tasks are killed.
+// The errors that end Run, for errors.Is.
+var (
+	// ErrRemoved: the framework was torn down, or its failover timeout passed. Its ID is
+	// void and its tasks are killed.
 	ErrRemoved = errors.New("framework has been removed")
-	// ErrFailedOver ends Run: another scheduler subscribed with the same id.
+	// ErrFailedOver: another scheduler has subscribed with the same ID.
 	ErrFailedOver = errors.New("framework failed over to another scheduler")
-	// ErrRefused ends Run: the master refuses the framework's description.
+	// ErrRefused: the master refuses the description of the framework.
 	ErrRefused = errors.New("framework refused")
 )
 
-// StatusError is a response that is no success.
+// Permanent reports whether a call that failed with err cannot succeed in the same
+// subscription.
+func Permanent(err error) bool {
+	return sessionLost(err) || isAny(err, ErrDisconnected, ErrInvalid, ErrUnauthorized)
+}
+
+// sessionLost reports whether a call's error means that the subscription is void.
+func sessionLost(err error) bool {
+	return isAny(err, ErrNotSubscribed, ErrUnknownFramework, ErrStreamID, ErrNotLeader)
+}
+
+func isAny(err error, targets ...error) bool {
+	return slices.ContainsFunc(targets, func(target error) bool { return errors.Is(err, target) })
+}
+
+// StatusError is a response of the master that reports no success.
 type StatusError struct {
 	Status  int
 	Message string // the body
@@ -45,7 +64,7 @@ func (e *StatusError) Error() string {
 	return fmt.Sprintf("master answered %d: %s", e.Status, e.Message)
 }
 
-// Unwrap returns the Err… that the status and the text mean, for errors.Is.
+// Unwrap returns the error of this package that the status and the message mean.
 func (e *StatusError) Unwrap() error {
 	switch e.Status {
 	case http.StatusTemporaryRedirect:
@@ -75,7 +94,7 @@ func badRequest(message string) error {
 	return ErrInvalid
 }
 
-// eventError is what an ERROR event means.
+// eventError returns the error that an ERROR event means.
 func eventError(message string) error {
 	switch message {
 	case "Framework has been removed":
@@ -84,10 +103,4 @@ func eventError(message string) error {
 		return ErrFailedOver
 	}
 	return fmt.Errorf("%w: %s", ErrRefused, message)
-}
-
-// sessionLost says whether a call's error means that the subscription is void.
-func sessionLost(err error) bool {
-	return errors.Is(err, ErrNotSubscribed) || errors.Is(err, ErrUnknownFramework) ||
-		errors.Is(err, ErrStreamID) || errors.Is(err, ErrNotLeader)
 }

@@ -17,17 +17,15 @@ import (
 )
 
 const (
-	streamIDHeader = "Mesos-Stream-Id"
-	// missedHeartbeats is how many heartbeat intervals may pass in silence.
-	missedHeartbeats = 5
-	// maxErrorBody is how much of an error's text is kept.
-	maxErrorBody = 4096
+	streamIDHeader   = "Mesos-Stream-Id"
+	missedHeartbeats = 5    // a subscription ends after so many heartbeat intervals without an event
+	maxErrorBody     = 4096 // bytes of an error response that are read
 )
 
 var errSilence = errors.New("no heartbeat from the master")
 
-// subscribe holds one subscription, from the request until it ends, and reports
-// whether SUBSCRIBED came. The error is never nil.
+// subscribe makes one subscription and reads it until it ends. It reports whether
+// SUBSCRIBED came. The error is never nil.
 func (c *Client) subscribe(ctx context.Context, t *targets, handle func(scheduler.Event)) (bool, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -70,7 +68,7 @@ func (c *Client) subscribeCall() *scheduler.Call {
 	}
 }
 
-// because prefers why the context ended to what that made fail.
+// because returns the cause for which ctx ended, or err while it has not.
 func because(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
@@ -83,8 +81,8 @@ type stream struct {
 	client     *Client
 	session    *session
 	records    *wire.Reader
-	silence    *time.Timer // ends the subscription
-	limit      time.Duration
+	silence    *time.Timer   // ends the subscription when it fires
+	limit      time.Duration // without an event, until it fires
 	handle     func(scheduler.Event)
 	subscribed bool
 }
@@ -93,16 +91,16 @@ func (s *stream) read() error {
 	for {
 		s.silence.Reset(s.limit)
 		record, err := s.records.Next()
-		s.silence.Stop() // however long handle takes is not the master's silence
+		s.silence.Stop() // the time that handle takes does not count
 		if errors.Is(err, io.EOF) {
-			return errors.New("master ended the subscription")
+			return errors.New("the master ended the subscription")
 		}
 		if err != nil {
 			return fmt.Errorf("read event: %w", err)
 		}
 		var event scheduler.Event
 		if err := wire.Unmarshal(record, &event); err != nil {
-			s.client.config.Log.Warn("event left out", "err", err)
+			s.client.config.Log.Warn("event of the master ignored: it cannot be decoded", "err", err)
 			continue
 		}
 		if err := s.take(event); err != nil {
@@ -137,7 +135,7 @@ func (s *stream) begin(e *scheduler.Event_Subscribed) {
 	c.config.Log.Info("subscribed", "framework", e.FrameworkID.GetValue(), "master", s.session.url)
 }
 
-// post sends a call and returns the response of a success; the caller closes its
+// post sends a call and returns a response that reports success. The caller closes its
 // body.
 func (c *Client) post(ctx context.Context, url, streamID string, call *scheduler.Call) (*http.Response, error) {
 	body, err := wire.Marshal(call)

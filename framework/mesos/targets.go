@@ -8,17 +8,17 @@ import (
 
 const schedulerPath = "/api/v1/scheduler"
 
-// maxRedirects is how many redirects are followed without a pause: a standby
-// points at the leader, and a dead leader's standby points at the dead.
+// maxRedirects is how many redirects are followed without a pause. A standby points at
+// the leader, but it goes on to point at a leader that has died.
 const maxRedirects = 3
 
-// targets is where to subscribe: the configured masters in turn, or where one of
-// them pointed.
+// targets are the URLs at which the client tries to subscribe: those of the configured
+// masters in turn, or the one to which a master redirects.
 type targets struct {
 	masters   []string
-	at        int
-	redirect  string
-	redirects int
+	at        int    // index of the present one
+	redirect  string // "": none
+	redirects int    // in a row
 }
 
 func newTargets(masters []string) *targets {
@@ -29,7 +29,7 @@ func newTargets(masters []string) *targets {
 	return t
 }
 
-// schedulerURL completes host:port, or a URL without a path.
+// schedulerURL completes host:port or a URL without a path.
 func schedulerURL(master string) string {
 	if !strings.Contains(master, "://") {
 		master = "http://" + master
@@ -49,7 +49,7 @@ func (t *targets) url() string {
 	return t.masters[t.at]
 }
 
-// follow takes up a redirect and reports whether to go there at once.
+// follow notes the redirect that err may be. It reports whether to try there at once.
 func (t *targets) follow(err error) bool {
 	var r *redirectError
 	if !errors.As(err, &r) || t.redirects >= maxRedirects {
@@ -60,13 +60,13 @@ func (t *targets) follow(err error) bool {
 	return true
 }
 
-// next gives up on the present target.
+// next turns to the next configured master.
 func (t *targets) next() {
 	t.redirects, t.redirect = 0, ""
 	t.at = (t.at + 1) % len(t.masters)
 }
 
-// redirectError is a 307: Location is another master's scheduler endpoint.
+// redirectError is a 307 response. Its location is the scheduler API of another master.
 type redirectError struct {
 	location string
 	status   *StatusError
@@ -75,8 +75,8 @@ type redirectError struct {
 func (e *redirectError) Error() string { return "redirected to " + e.location }
 func (e *redirectError) Unwrap() error { return e.status }
 
-// locate resolves a Location, which Mesos writes without a scheme, against the
-// URL that answered with it.
+// locate resolves a Location header, which Mesos writes without a scheme, against the URL
+// that was asked.
 func locate(from, location string) (string, error) {
 	base, err := url.Parse(from)
 	if err != nil {
