@@ -1,6 +1,6 @@
-// Package ipam hands out the addresses of this host's block, IPv4 and IPv6 in
-// step, and remembers across restarts which are held.
+// Package ipam hands out the addresses of this host's block, IPv4 and IPv6 together, and
+// remembers across restarts which ones are held.
 //
-// It never talks to other hosts: which block is this host's is decided by the
-// linker. It imports linker/state alone.
+// It never talks to other hosts and does not choose the block: linker/block does. Start
+// reading at Allocator.
 package ipam

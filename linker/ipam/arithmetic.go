@@ -5,11 +5,11 @@ import (
 	"net/netip"
 )
 
-// hostIndex is the position in every block of its host's own overlay address;
-// index 0 is left alone, as software exists that refuses an address ending in .0.
+// hostIndex is the number of the host's own overlay address in its block. Number 0 stays
+// unused, because some software refuses addresses that end in .0.
 const hostIndex = 1
 
-// HostAddr is the address in block that is the host's own. It is the zero Addr
+// HostAddr returns the address of the host itself in its block. It returns the zero Addr
 // for the zero Prefix.
 func HostAddr(block netip.Prefix) netip.Addr {
 	if !block.IsValid() {
@@ -18,8 +18,8 @@ func HostAddr(block netip.Prefix) netip.Addr {
 	return at(block, hostIndex)
 }
 
-// Nth is the n-th block of bits length in pool; ok is false past the pool's end.
-// Blocks of an IPv4 and an IPv6 pool with one number belong to one host.
+// Nth returns block number n of the given prefix length in pool; ok is false if the pool
+// has no such block. A host's blocks in the IPv4 and the IPv6 pool have the same number.
 func Nth(pool netip.Prefix, bits int, n uint32) (_ netip.Prefix, ok bool) {
 	if !pool.IsValid() || bits < pool.Bits() || bits > pool.Addr().BitLen() {
 		return netip.Prefix{}, false
@@ -40,15 +40,15 @@ func Nth(pool netip.Prefix, bits int, n uint32) (_ netip.Prefix, ok bool) {
 	return netip.PrefixFrom(unmap(netip.AddrFrom16(b), pool), bits), true
 }
 
-// at is the address with number i in block.
+// at returns the address with number i in block.
 func at(block netip.Prefix, i uint32) netip.Addr {
 	b := block.Masked().Addr().As16()
 	binary.BigEndian.PutUint32(b[12:], binary.BigEndian.Uint32(b[12:])|i)
 	return unmap(netip.AddrFrom16(b), block)
 }
 
-// index is the number of addr in block; ok is false outside block and where the
-// number needs more than 32 bits.
+// index returns the number of addr in block; ok is false if addr is outside of block, or
+// if its number needs more than 32 bits.
 func index(block netip.Prefix, addr netip.Addr) (_ uint32, ok bool) {
 	if !block.IsValid() || !block.Contains(addr) {
 		return 0, false
