@@ -27,13 +27,13 @@ func RunLinker(ctx context.Context, cfg linker.Config) error {
 	if !supervise.Supervised() {
 		return superviseLinker(ctx, os.Args[1:], cfg.Log)
 	}
-	cfg.DNSFiles = supervise.Files()
+	cfg.DNSFiles = supervise.InheritedFiles()
 	l, err := linker.New(cfg)
 	if err != nil {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return supervise.Beat(ctx, heartbeat, cfg.ProbePlugin) })
+	group.Go(func() error { return supervise.SendHeartbeats(ctx, heartbeat, cfg.ProbePlugin) })
 	group.Go(func() error { return l.Run(ctx) })
 	return group.Wait()
 }
@@ -46,7 +46,7 @@ func superviseLinker(ctx context.Context, args []string, log *slog.Logger) error
 	if err != nil {
 		return err
 	}
-	dns, err := supervise.Kept("dns", func(kept []*os.File) ([]*os.File, error) { return linker.ListenDNS(ctx, kept) })
+	dns, err := supervise.KeepFiles("dns", func(kept []*os.File) ([]*os.File, error) { return linker.ListenDNS(ctx, kept) })
 	if err != nil {
 		return err
 	}

@@ -6,56 +6,55 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"tombolo/internal/wake"
 )
 
 // Supervised reports whether this process is the child of a Run.
-func Supervised() bool { return os.Getenv(beatEnv) != "" }
+func Supervised() bool { return os.Getenv(childEnv) != "" }
 
-// Files are those of the parent's Config, in a child's first call; later ones give
-// files that share their descriptors, which the first caller may have closed.
-func Files() []*os.File {
-	n, err := strconv.Atoi(os.Getenv(beatEnv))
+// InheritedFiles returns the Files of the parent's Config to its child. It may be called
+// once: files of a second call would share their descriptors with the first.
+func InheritedFiles() []*os.File {
+	n, err := strconv.Atoi(os.Getenv(childEnv))
 	if err != nil {
 		return nil
 	}
 	var files []*os.File
 	for i := range n {
-		fd := beatFD + 1 + i
-		syscall.CloseOnExec(fd) // not for the child's own children
+		fd := heartbeatFD + 1 + i
+		syscall.CloseOnExec(fd) // the child's own children do not get it
 		files = append(files, os.NewFile(uintptr(fd), "inherited"))
 	}
 	return files
 }
 
-// eager spaces the checks until one passes. Only from the first heartbeat on does
-// the parent expect the next one soon: a child that gets stuck between its first
-// answer and that heartbeat would be left alone for as long as a slow start is.
-const eager = 50 * time.Millisecond
+// firstCheckEvery is the pause between the checks until one passes. It is short because
+// the parent watches the child from its first heartbeat on: a child that got stuck
+// before that would have the whole StartTimeout.
+const firstCheckEvery = 50 * time.Millisecond
 
-// Beat sends a heartbeat when check first passes, and then every interval that it
-// passes, until ctx ends. In a process that is nobody's child it only waits.
-func Beat(ctx context.Context, interval time.Duration, check func(context.Context) error) error {
+// SendHeartbeats sends a heartbeat to the parent when check first passes, and after each
+// interval in which check passes, until ctx ends. A process without a parent only waits.
+func SendHeartbeats(ctx context.Context, interval time.Duration, check func(context.Context) error) error {
 	if !Supervised() {
 		<-ctx.Done()
 		return nil
 	}
-	syscall.CloseOnExec(beatFD)
-	pipe := os.NewFile(beatFD, "heartbeat")
+	syscall.CloseOnExec(heartbeatFD)
+	pipe := os.NewFile(heartbeatFD, "heartbeat")
 	defer pipe.Close()
-	pace := min(eager, interval)
+	pause := min(firstCheckEvery, interval)
 	for {
-		within, cancel := context.WithTimeout(ctx, interval)
-		err := check(within)
+		checking, cancel := context.WithTimeout(ctx, interval)
+		err := check(checking)
 		cancel()
 		if err == nil {
-			// A parent that is gone is no reason to end: the kernel does that.
-			_, _ = pipe.Write([]byte{1})
-			pace = interval
+			_, _ = pipe.Write([]byte{1}) // it fails if the parent is gone, and then the kernel kills this process
+			pause = interval
 		}
-		select {
-		case <-ctx.Done():
+		if !wake.Sleep(ctx, pause) {
 			return nil
-		case <-time.After(pace):
 		}
 	}
 }

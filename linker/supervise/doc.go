@@ -1,11 +1,13 @@
-// Package supervise keeps a process answering: a small parent starts the real one
-// as its child, and kills and restarts it when its heartbeats stop. A plugin that
-// is alive but stuck hangs Docker for ever; a dead one does not.
+// Package supervise keeps a process answering. A small parent starts the real program as
+// its child, and kills and restarts it when the child's heartbeats stop. Docker waits for
+// ever for a plugin that is alive but stuck; it copes with one that is dead.
 //
-// In a unit of systemd's with Type=notify the parent says READY=1 with the child's
-// heartbeats, and WATCHDOG=1 as long as it can see to the child itself, so that systemd
-// ends a parent which is stuck. NotifyAccess=main is enough: the child is silent.
+// The parent does nothing else, so that nothing can make it stuck. If it dies, the kernel
+// kills the child: there are never two children.
 //
-// The parent does nothing else, so that it has nothing to get stuck in. When it
-// dies, the kernel kills the child: there are never two.
+// In a systemd unit with Type=notify, the parent sends READY=1 when the child sends
+// heartbeats, and WATCHDOG=1 while the parent itself runs, so that systemd ends a parent
+// that is stuck. NotifyAccess=main is enough, because the child sends nothing.
+//
+// Start reading at Run, for the parent, and at SendHeartbeats, for the child.
 package supervise

@@ -1,6 +1,7 @@
 package supervise
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,50 +11,54 @@ import (
 	"runtime"
 	"syscall"
 	"time"
+
+	"tombolo/internal/wake"
 )
 
-// beatFD is the child's end of the pipe that carries heartbeats; beatEnv tells it
-// that there is one, and how many files follow it.
+// heartbeatFD is the child's end of the pipe that carries heartbeats. childEnv is set in
+// the child; its value is the number of files that follow the pipe.
 const (
-	beatFD  = 3
-	beatEnv = "TOMBOLO_SUPERVISED"
+	heartbeatFD = 3
+	childEnv    = "TOMBOLO_SUPERVISED"
 )
 
-// Config says what to keep running. Zero times take the defaults.
+// Config describes the child.
 type Config struct {
-	Args     []string      // the program and its arguments
-	Files    []*os.File    // stay open over the child's restarts; the child has them by Files
-	Start    time.Duration // until the first heartbeat; default 30 s
-	Patience time.Duration // between two heartbeats; default 5 s
-	Grace    time.Duration // between SIGTERM and SIGKILL when Run ends; default 10 s
-	Log      *slog.Logger
+	Args             []string      // the program and its arguments
+	Files            []*os.File    // stay open while the child restarts; it gets them by InheritedFiles
+	StartTimeout     time.Duration // until the first heartbeat; default 30 s
+	HeartbeatTimeout time.Duration // between two heartbeats; default 5 s
+	StopTimeout      time.Duration // between SIGTERM and SIGKILL when Run ends; default 10 s
+	Log              *slog.Logger
 }
 
-// Restarts are spaced by minWait at first and maxWait at last, as long as the
-// child does not live for longer than that.
+// The pause before a restart doubles from shortestPause to longestPause, as long as the
+// child does not live for longer than longestPause.
 const (
-	minWait = 100 * time.Millisecond
-	maxWait = 5 * time.Second
+	shortestPause = 100 * time.Millisecond
+	longestPause  = 5 * time.Second
 )
 
-// ExitError is how the child ended of its own will, and not well: starting it
-// again would not help.
+// ExitError says that the child ended by itself because it cannot work. Starting it again
+// would not help.
 type ExitError struct{ Code int }
 
 // Error implements error.
 func (e ExitError) Error() string { return fmt.Sprintf("exit code %d", e.Code) }
 
-// Run keeps the child running until ctx ends, and then ends it. The child is given
-// SIGTERM and some time first. Run returns ExitError when the child said by exit
-// code 1 that it cannot work; whatever else ends it has it started again.
+// Run keeps the child running until ctx ends. It then sends SIGTERM, waits for
+// StopTimeout at most, and kills the child if it still runs. Run returns ExitError if the
+// child exits with code 1; it restarts a child that ends in any other way.
 func Run(ctx context.Context, cfg Config) error {
 	// Pdeathsig watches the thread that started the child, not the process.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	cfg = cfg.withDefaults()
-	wait := minWait
+	cfg.StartTimeout = cmp.Or(cfg.StartTimeout, 30*time.Second)
+	cfg.HeartbeatTimeout = cmp.Or(cfg.HeartbeatTimeout, 5*time.Second)
+	cfg.StopTimeout = cmp.Or(cfg.StopTimeout, 10*time.Second)
+	pauses := wake.NewBackoff(shortestPause, longestPause)
 	for {
-		began := time.Now()
+		start := time.Now()
 		err := runOnce(ctx, cfg)
 		var exit *exec.ExitError
 		switch {
@@ -62,29 +67,17 @@ func Run(ctx context.Context, cfg Config) error {
 		case errors.As(err, &exit) && exit.ExitCode() == 1:
 			return ExitError{Code: 1}
 		}
-		if time.Since(began) > maxWait {
-			wait = minWait
+		if time.Since(start) > longestPause {
+			pauses.Reset()
 		}
-		cfg.Log.Error("restarting", "ended", fmt.Sprint(err), "after", time.Since(began), "wait", wait)
-		select {
-		case <-ctx.Done():
+		cfg.Log.Error("restarting the child", "reason", fmt.Sprint(err), "lived", time.Since(start))
+		if !pauses.Wait(ctx) {
 			return nil
-		case <-time.After(wait):
 		}
-		wait = min(2*wait, maxWait)
 	}
 }
 
-func (c Config) withDefaults() Config {
-	for field, value := range map[*time.Duration]time.Duration{&c.Start: 30 * time.Second, &c.Patience: 5 * time.Second, &c.Grace: 10 * time.Second} {
-		if *field == 0 {
-			*field = value
-		}
-	}
-	return c
-}
-
-// runOnce runs the child until it ends, stops beating, or ctx ends.
+// runOnce runs the child until it ends, its heartbeats stop, or ctx ends.
 func runOnce(ctx context.Context, cfg Config) error {
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -93,69 +86,59 @@ func runOnce(ctx context.Context, cfg Config) error {
 	defer r.Close()
 	cmd := exec.Command(cfg.Args[0], cfg.Args[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d", beatEnv, len(cfg.Files)))
-	cmd.ExtraFiles = append([]*os.File{w}, cfg.Files...) // from beatFD on
+	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d", childEnv, len(cfg.Files)))
+	cmd.ExtraFiles = append([]*os.File{w}, cfg.Files...) // from heartbeatFD on
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	err = cmd.Start()
 	w.Close()
 	if err != nil {
 		return err
 	}
-	ended := make(chan error, 1)
+	ended := make(chan error, 1) // one slot: Wait returns once, and nobody may receive
 	go func() { ended <- cmd.Wait() }()
-	beats := make(chan struct{}, 1) // one beat stands for several
-	go listen(r, beats)
-	patience := time.NewTimer(cfg.Start)
-	defer patience.Stop()
+	heartbeats := wake.NewSignal()
+	go readHeartbeats(r, heartbeats)
+	timeout := time.NewTimer(cfg.StartTimeout)
+	defer timeout.Stop()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
 		select {
 		case err := <-ended:
 			return err
-		case _, ok := <-beats:
-			if !ok {
-				beats = nil // the child is ending
-				continue
-			}
-			notify("READY=1")
-			patience.Reset(cfg.Patience)
+		case <-heartbeats:
+			notify("READY=1", nil)
+			timeout.Reset(cfg.HeartbeatTimeout)
 		case <-tick.C:
-			notify("WATCHDOG=1") // of the parent itself: the child is its own concern
-		case <-patience.C:
-			cfg.Log.Error("no heartbeat: killing", "pid", cmd.Process.Pid)
-			_ = cmd.Process.Kill() // fails only when it has just ended
-			return errors.Join(errors.New("it stopped answering"), <-ended)
+			notify("WATCHDOG=1", nil) // about the parent: it watches the child itself
+		case <-timeout.C:
+			cfg.Log.Error("killing the child: it sends no heartbeat", "pid", cmd.Process.Pid)
+			_ = cmd.Process.Kill() // fails only if the child has just ended
+			return errors.Join(errors.New("the child stopped answering"), <-ended)
 		case <-ctx.Done():
-			notify("STOPPING=1")
-			return end(cmd, ended, cfg.Grace)
+			notify("STOPPING=1", nil)
+			return stop(cmd, ended, cfg.StopTimeout)
 		}
 	}
 }
 
-// listen turns bytes into beats until the pipe closes.
-func listen(r *os.File, beats chan<- struct{}) {
-	defer close(beats)
+// readHeartbeats notifies for each heartbeat until the pipe closes.
+func readHeartbeats(r *os.File, heartbeats wake.Signal) {
 	var b [16]byte
 	for {
 		if _, err := r.Read(b[:]); err != nil {
 			return
 		}
-		select {
-		case beats <- struct{}{}:
-		default:
-		}
+		heartbeats.Notify()
 	}
 }
 
-func end(cmd *exec.Cmd, ended <-chan error, grace time.Duration) error {
-	_ = cmd.Process.Signal(syscall.SIGTERM) // fails only when it has just ended
-	late := time.NewTimer(grace)
-	defer late.Stop()
+func stop(cmd *exec.Cmd, ended <-chan error, timeout time.Duration) error {
+	_ = cmd.Process.Signal(syscall.SIGTERM) // fails only if the child has just ended
 	select {
 	case err := <-ended:
 		return err
-	case <-late.C:
+	case <-time.After(timeout):
 		_ = cmd.Process.Kill()
 		return <-ended
 	}

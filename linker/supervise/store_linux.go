@@ -9,14 +9,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// firstStored is the descriptor from which systemd's own begin (sd_listen_fds(3)).
+// firstStored is the first of the descriptors that systemd passes (sd_listen_fds(3)).
 const firstStored = 3
 
-// Kept has systemd, where it started this process and its unit has a
-// FileDescriptorStoreMax=, keep files over this process' own death: what open gives,
-// which is handed those that were kept of an earlier run, or none. It is called
-// once, before anything else may open files or start processes.
-func Kept(name string, open func(kept []*os.File) ([]*os.File, error)) ([]*os.File, error) {
+// KeepFiles asks systemd to keep files open after this process has ended. It calls open
+// with the files that systemd kept under name for an earlier run, if any; open returns
+// the files to keep now. Without systemd, or without FileDescriptorStoreMax= in the unit,
+// nothing is kept and the files work all the same. It must be called once, before
+// anything else opens files or starts processes.
+func KeepFiles(name string, open func(kept []*os.File) ([]*os.File, error)) ([]*os.File, error) {
 	files, err := open(stored(name))
 	if err != nil {
 		return nil, err
@@ -25,16 +26,16 @@ func Kept(name string, open func(kept []*os.File) ([]*os.File, error)) ([]*os.Fi
 	for _, f := range files {
 		fds = append(fds, int(f.Fd()))
 	}
-	tell("FDSTORE=1\nFDNAME="+name, unix.UnixRights(fds...)) // what it has already, it does not keep twice
+	notify("FDSTORE=1\nFDNAME="+name, unix.UnixRights(fds...)) // systemd does not keep a file twice
 	return files, nil
 }
 
-// stored are the files that systemd passes to this process under a name.
+// stored returns the files that systemd passes to this process under name.
 func stored(name string) []*os.File {
 	pid, count := os.Getenv("LISTEN_PID"), os.Getenv("LISTEN_FDS")
 	names := strings.Split(os.Getenv("LISTEN_FDNAMES"), ":")
 	for _, v := range []string{"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"} {
-		os.Unsetenv(v) // not for the child
+		os.Unsetenv(v) // the child must not see them
 	}
 	n, err := strconv.Atoi(count)
 	if err != nil || pid != strconv.Itoa(os.Getpid()) {

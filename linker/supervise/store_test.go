@@ -17,9 +17,9 @@ import (
 	"tombolo/linker/supervise"
 )
 
-// successor is a later run of a parent: it prints what came while there was none.
+// successor is a later run of a parent: it prints the query that came while there was no parent.
 func successor() int {
-	_, err := supervise.Kept("questions", func(kept []*os.File) ([]*os.File, error) {
+	_, err := supervise.KeepFiles("queries", func(kept []*os.File) ([]*os.File, error) {
 		if len(kept) != 1 {
 			return nil, fmt.Errorf("%d files were kept", len(kept))
 		}
@@ -39,8 +39,8 @@ func successor() int {
 	return 0
 }
 
-// Questions that come while not even the parent lives wait for the next one, as long
-// as systemd keeps the socket.
+// A query that comes while even the parent is gone waits for the next parent, because
+// systemd keeps the socket.
 func TestSystemdKeepsFiles(t *testing.T) {
 	manager, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(t.TempDir(), "notify"), Net: "unixgram"})
 	if err != nil {
@@ -52,9 +52,9 @@ func TestSystemdKeepsFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	files, err := supervise.Kept("questions", func(kept []*os.File) ([]*os.File, error) {
+	files, err := supervise.KeepFiles("queries", func(kept []*os.File) ([]*os.File, error) {
 		if len(kept) > 0 {
-			t.Errorf("%v was kept", kept)
+			t.Errorf("the first run got %v, want no files: none were kept", kept)
 		}
 		f, err := server.(*net.UDPConn).File()
 		return []*os.File{f}, err
@@ -65,7 +65,7 @@ func TestSystemdKeepsFiles(t *testing.T) {
 	kept := receive(t, manager)
 	defer kept.Close()
 	addr := server.LocalAddr().String()
-	if err := errors.Join(server.Close(), files[0].Close()); err != nil { // as the kernel does when a process ends
+	if err := errors.Join(server.Close(), files[0].Close()); err != nil { // as the kernel closes them when a process ends
 		t.Fatal(err)
 	}
 	client, err := net.Dial("udp", addr)
@@ -84,32 +84,31 @@ func TestSystemdKeepsFiles(t *testing.T) {
 	}
 	defer other.Close()
 	next := exec.Command("sh", "-c", `export LISTEN_PID=$$; exec "$0"`, os.Args[0])
-	next.Env = append(os.Environ(), roleEnv+"=successor", "LISTEN_FDS=2", "LISTEN_FDNAMES=another:questions")
+	next.Env = append(os.Environ(), roleEnv+"=successor", "LISTEN_FDS=2", "LISTEN_FDNAMES=another:queries")
 	next.ExtraFiles = []*os.File{other, kept}
 	out, err := next.CombinedOutput()
 	if err != nil || !strings.HasPrefix(string(out), "where is db?") {
-		t.Errorf("the successor says %q, %v", out, err)
+		t.Errorf("the successor printed %q (%v), want the query", out, err)
 	}
-	receive(t, manager).Close() // and has it kept again
+	receive(t, manager).Close() // the successor has the socket kept again
 }
 
-// Files that systemd passes to another process are not this one's.
-func TestFilesOfAnotherProcess(t *testing.T) {
+func TestFilesForAnotherProcessAreIgnored(t *testing.T) {
 	t.Setenv("LISTEN_PID", "1")
 	t.Setenv("LISTEN_FDS", "1")
-	t.Setenv("LISTEN_FDNAMES", "questions")
-	_, err := supervise.Kept("questions", func(kept []*os.File) ([]*os.File, error) {
+	t.Setenv("LISTEN_FDNAMES", "queries")
+	_, err := supervise.KeepFiles("queries", func(kept []*os.File) ([]*os.File, error) {
 		if len(kept) > 0 {
-			t.Errorf("%v was kept", kept)
+			t.Errorf("got %v, want no files: they are for another process", kept)
 		}
 		return nil, io.EOF
 	})
 	if !errors.Is(err, io.EOF) {
-		t.Errorf("Kept = %v", err)
+		t.Errorf("KeepFiles returned %v, want the error of open", err)
 	}
 }
 
-// receive is systemd's side of a file that it is to keep.
+// receive acts as systemd: it receives a file to keep.
 func receive(t *testing.T, manager *net.UnixConn) *os.File {
 	t.Helper()
 	if err := manager.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
@@ -117,16 +116,16 @@ func receive(t *testing.T, manager *net.UnixConn) *os.File {
 	}
 	b, oob := make([]byte, 100), make([]byte, unix.CmsgSpace(4))
 	n, oobn, _, _, err := manager.ReadMsgUnix(b, oob)
-	if err != nil || string(b[:n]) != "FDSTORE=1\nFDNAME=questions" {
-		t.Fatalf("heard %q, %v", b[:n], err)
+	if err != nil || string(b[:n]) != "FDSTORE=1\nFDNAME=queries" {
+		t.Fatalf("systemd received %q (%v), want a file to keep", b[:n], err)
 	}
 	messages, err := unix.ParseSocketControlMessage(oob[:oobn])
 	if err != nil || len(messages) != 1 {
-		t.Fatalf("rights: %v, %v", messages, err)
+		t.Fatalf("systemd received the control messages %v (%v), want one", messages, err)
 	}
 	fds, err := unix.ParseUnixRights(&messages[0])
 	if err != nil || len(fds) != 1 {
-		t.Fatalf("rights: %v, %v", fds, err)
+		t.Fatalf("systemd received the descriptors %v (%v), want one", fds, err)
 	}
 	return os.NewFile(uintptr(fds[0]), "kept")
 }

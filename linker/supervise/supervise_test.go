@@ -20,8 +20,8 @@ import (
 	"tombolo/linker/supervise"
 )
 
-// The test binary is its own child: roleEnv says what it does then, and fileEnv
-// where it writes its process ID, one line for each life.
+// The test binary starts itself as the child: roleEnv says what the child does, and
+// fileEnv names the file to which each child appends its process ID.
 const (
 	roleEnv = "SUPERVISE_TEST_ROLE"
 	fileEnv = "SUPERVISE_TEST_FILE"
@@ -53,19 +53,19 @@ func child(role string) int {
 	case role == "crash" && lives == 1:
 		return 2
 	case role == "mute" && lives == 1:
-		_ = supervise.Beat(ctx, 20*time.Millisecond, func(context.Context) error { return errors.New("stuck") })
+		_ = supervise.SendHeartbeats(ctx, 20*time.Millisecond, func(context.Context) error { return errors.New("stuck") })
 		return 0
-	case role == "late": // it answers when it is asked for the second time
-		asked := 0
-		_ = supervise.Beat(ctx, time.Hour, func(context.Context) error {
-			if asked++; asked == 1 {
+	case role == "late": // its second check is the first that passes
+		checks := 0
+		_ = supervise.SendHeartbeats(ctx, time.Hour, func(context.Context) error {
+			if checks++; checks == 1 {
 				return errors.New("not yet")
 			}
 			return nil
 		})
 		return 0
 	}
-	_ = supervise.Beat(ctx, 20*time.Millisecond, func(context.Context) error { return nil })
+	_ = supervise.SendHeartbeats(ctx, 20*time.Millisecond, func(context.Context) error { return nil })
 	return 0
 }
 
@@ -77,7 +77,7 @@ func read(file string) string {
 	return string(raw)
 }
 
-// pids waits until the child has had n lives and gives their process IDs.
+// pids waits until n children have been started and returns the process IDs.
 func pids(t *testing.T, file string, n int) []int {
 	t.Helper()
 	deadline := time.Now().Add(20 * time.Second)
@@ -96,11 +96,11 @@ func pids(t *testing.T, file string, n int) []int {
 		}
 		time.Sleep(5 * time.Millisecond) // another process writes the file
 	}
-	t.Fatalf("no %d lives: %q", n, read(file))
+	t.Fatalf("want %d children started, got the process IDs %q", n, read(file))
 	return nil
 }
 
-// start runs a child in a role; stop ends it and gives what Run returned.
+// start runs a child in a role; stop ends it and returns the error of Run.
 func start(t *testing.T, role string) (file string, stop func() error) {
 	t.Helper()
 	file = filepath.Join(t.TempDir(), "pids")
@@ -110,7 +110,7 @@ func start(t *testing.T, role string) (file string, stop func() error) {
 	done := make(chan error, 1)
 	go func() {
 		done <- supervise.Run(ctx, supervise.Config{
-			Args: []string{os.Args[0]}, Start: 3 * time.Second, Patience: 500 * time.Millisecond,
+			Args: []string{os.Args[0]}, StartTimeout: 3 * time.Second, HeartbeatTimeout: 500 * time.Millisecond,
 			Log: slog.New(slog.DiscardHandler),
 		})
 	}()
@@ -130,41 +130,41 @@ func TestStoppedChildIsReplaced(t *testing.T) {
 	}
 	second := pids(t, file, 2)[1]
 	if err := syscall.Kill(first, 0); !errors.Is(err, syscall.ESRCH) {
-		t.Errorf("the stopped child %d is still there: %v", first, err)
+		t.Errorf("the stopped child %d still exists (%v), want it killed", first, err)
 	}
 	if err := stop(); err != nil {
-		t.Errorf("Run = %v", err)
+		t.Errorf("Run returned %v, want nil", err)
 	}
 	if err := syscall.Kill(second, 0); !errors.Is(err, syscall.ESRCH) {
-		t.Errorf("the child %d outlived Run: %v", second, err)
+		t.Errorf("the child %d still exists after Run (%v)", second, err)
 	}
 }
 
-func TestChildIsStartedAgain(t *testing.T) {
+func TestChildIsRestarted(t *testing.T) {
 	for _, role := range []string{"crash", "mute"} {
 		t.Run(role, func(t *testing.T) {
 			file, stop := start(t, role)
 			pids(t, file, 2)
 			if err := stop(); err != nil {
-				t.Errorf("Run = %v", err)
+				t.Errorf("Run returned %v, want nil", err)
 			}
 		})
 	}
 }
 
-// A child is watched from its first answer on, and not one interval later.
+// The first heartbeat follows the first check that passes, not one interval later.
 func TestFirstHeartbeatDoesNotWait(t *testing.T) {
-	heard := systemd(t)
+	next := systemd(t)
 	_, stop := start(t, "late")
-	for heard() != "READY=1" { // the parent speaks for itself meanwhile
+	for next() != "READY=1" { // the parent sends WATCHDOG=1 meanwhile
 	}
 	if err := stop(); err != nil {
 		t.Error(err)
 	}
 }
 
-// systemd listens in systemd's place and gives what is heard next.
-func systemd(t *testing.T) (heard func() string) {
+// systemd receives in place of systemd; next returns the next message.
+func systemd(t *testing.T) (next func() string) {
 	t.Helper()
 	manager, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(t.TempDir(), "notify"), Net: "unixgram"})
 	if err != nil {
@@ -185,58 +185,58 @@ func systemd(t *testing.T) (heard func() string) {
 	}
 }
 
-func TestSystemdIsTold(t *testing.T) {
-	heard := systemd(t)
+func TestSystemdIsNotified(t *testing.T) {
+	next := systemd(t)
 	_, stop := start(t, "work")
 	for _, want := range []string{"READY=1", "WATCHDOG=1", "READY=1"} {
-		for heard() != want {
+		for next() != want {
 		}
 	}
 	if err := stop(); err != nil {
 		t.Error(err)
 	}
-	for heard() != "STOPPING=1" { // heartbeats that came before
+	for next() != "STOPPING=1" { // skips earlier messages
 	}
 }
 
-// A child that is mute is no reason for systemd to end its parent, which sees to it,
-// and none to call the unit ready: that comes with the child's successor.
-func TestSystemdHearsOfTheParent(t *testing.T) {
-	heard := systemd(t)
+// While the child sends no heartbeat, systemd must neither end the parent, which will
+// replace the child, nor take the unit for ready.
+func TestSystemdWatchesTheParent(t *testing.T) {
+	next := systemd(t)
 	_, stop := start(t, "mute")
-	if got := heard(); got != "WATCHDOG=1" {
-		t.Errorf("heard %q", got)
+	if got := next(); got != "WATCHDOG=1" {
+		t.Errorf("the first message is %q, want WATCHDOG=1", got)
 	}
-	for heard() != "READY=1" {
+	for next() != "READY=1" {
 	}
 	if err := stop(); err != nil {
 		t.Error(err)
 	}
 }
 
-// reason is why a child in the role "refuse" cannot work.
+// reason is printed by a child in the role "refuse", which cannot work.
 const reason = "linker: overlay: kernel has no vxlan support"
 
-func TestRefusalEndsRun(t *testing.T) {
+func TestExitCode1EndsRun(t *testing.T) {
 	t.Setenv(roleEnv, "refuse")
 	t.Setenv(fileEnv, filepath.Join(t.TempDir(), "pids"))
-	said, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
+	stderrFile, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer said.Close()
+	defer stderrFile.Close()
 	stderr := os.Stderr
-	os.Stderr = said
+	os.Stderr = stderrFile
 	err = supervise.Run(t.Context(), supervise.Config{Args: []string{os.Args[0]}, Log: slog.New(slog.DiscardHandler)})
 	os.Stderr = stderr
 	if exit := (supervise.ExitError{}); !errors.As(err, &exit) || exit.Code != 1 {
-		t.Errorf("Run = %v, want ExitError with code 1", err)
+		t.Errorf("Run returned %v, want ExitError with code 1", err)
 	}
-	if got := read(said.Name()); got != reason+"\n" {
-		t.Errorf("the child's words are %q", got)
+	if got := read(stderrFile.Name()); got != reason+"\n" {
+		t.Errorf("the child printed %q, want its reason", got)
 	}
 	if lives := strings.Count(read(os.Getenv(fileEnv)), "\n"); lives != 1 {
-		t.Errorf("it was started %d times", lives)
+		t.Errorf("the child was started %d times, want once", lives)
 	}
 	goleak.VerifyNone(t)
 }
