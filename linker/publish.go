@@ -1,6 +1,7 @@
 package linker
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -12,96 +13,90 @@ import (
 	"tombolo/overlay"
 )
 
-// share is who publishes one and the same port of this host.
-type share struct {
-	port    record.PublishedPort
-	all     []attach.Endpoint // the oldest first
-	service *record.Endpoint  // a replica of the service that has the port; nil: not known yet
+// publication is a port of this host and the endpoints that publish it.
+type publication struct {
+	port      record.PublishedPort
+	endpoints []attach.Endpoint // the oldest first
+	holder    *record.Endpoint  // the oldest identified one, whose service has the port; nil: none is identified yet
 }
 
-// publications are the ports of this host and where they lead. Endpoints that share
-// one count only as replicas of the service that took it first; the error names the
-// others. Of the replicas those that answer have it, while there are any.
-func publications(eps []attach.Endpoint, s *record.Snapshot, relation *reach.Relation) ([]overlay.Publish, error) {
+// publications returns where each published port of this host leads: to those replicas
+// of the service that has the port which should take new connections. The error names
+// endpoints of other services that publish the same port. While no endpoint of a port
+// is identified, the oldest has it.
+func publications(endpoints []attach.Endpoint, s *record.Snapshot, relation *reach.Relation) ([]overlay.Publish, error) {
 	var out []overlay.Publish
 	var errs []error
-	for _, sh := range shares(eps, s) {
-		var replicas []attach.Endpoint
-		for _, ep := range sh.all {
-			known := s.Endpoints[ep.ID]
-			switch {
-			case sh.service == nil && ep.ID == sh.all[0].ID, sh.service != nil && replica(known, sh.service):
-				replicas = append(replicas, ep)
-			case sh.service != nil && known != nil:
-				errs = append(errs, fmt.Errorf("port %d/%s of this host is taken by %s: it does not lead to %s",
-					sh.port.HostPort, sh.port.Proto, title(sh.service), title(known)))
+	for _, p := range byPort(endpoints, s) {
+		replicas := p.endpoints[:1]
+		if p.holder != nil {
+			replicas = nil
+			for _, ep := range p.endpoints {
+				switch known := s.Endpoints[ep.ID]; {
+				case known == nil:
+				case known.ID == p.holder.ID || sameService(known, p.holder):
+					replicas = append(replicas, ep)
+				default:
+					errs = append(errs, fmt.Errorf("port %d/%s of this host is taken by %s: it does not lead to %s",
+						p.port.HostPort, p.port.Proto, title(p.holder), title(known)))
+				}
 			}
 		}
 		for _, ep := range targets(replicas, s, relation) {
-			out = appendPublish(out, ep, sh.port)
+			out = appendPublish(out, ep, p.port)
 		}
 	}
 	return out, errors.Join(errs...)
 }
 
-// shares groups the endpoints by the ports that they publish.
-func shares(eps []attach.Endpoint, s *record.Snapshot) []*share {
-	eps = slices.Clone(eps)
-	slices.SortFunc(eps, func(a, b attach.Endpoint) int {
-		if c := a.Created.Compare(b.Created); c != 0 {
-			return c
-		}
-		return strings.Compare(a.ID, b.ID)
+// byPort groups the endpoints by the ports that they publish.
+func byPort(endpoints []attach.Endpoint, s *record.Snapshot) []*publication {
+	oldestFirst := slices.SortedFunc(slices.Values(endpoints), func(a, b attach.Endpoint) int {
+		return cmp.Or(a.Created.Compare(b.Created), strings.Compare(a.ID, b.ID))
 	})
-	var out []*share
-	index := map[record.PublishedPort]*share{}
-	for _, ep := range eps {
+	var out []*publication
+	index := map[record.PublishedPort]*publication{}
+	for _, ep := range oldestFirst {
 		if !ep.Joined {
 			continue
 		}
-		for _, p := range ep.Published {
-			sh := index[p]
-			if sh == nil {
-				sh = &share{port: p}
-				index[p] = sh
-				out = append(out, sh)
+		for _, port := range ep.Published {
+			p := index[port]
+			if p == nil {
+				p = &publication{port: port}
+				index[port] = p
+				out = append(out, p)
 			}
-			sh.all = append(sh.all, ep)
-			if sh.service == nil {
-				sh.service = s.Endpoints[ep.ID]
+			p.endpoints = append(p.endpoints, ep)
+			if p.holder == nil {
+				p.holder = s.Endpoints[ep.ID]
 			}
 		}
 	}
 	return out
 }
 
-// replica reports whether a is the same endpoint as b, or of the same service.
-func replica(a, b *record.Endpoint) bool {
-	return a != nil && (a.ID == b.ID || a.App != "" && a.App == b.App && a.Service == b.Service)
+func sameService(a, b *record.Endpoint) bool {
+	return a.App != "" && a.App == b.App && a.Service == b.Service
 }
 
-// targets are the endpoints that take new connections: those that answer to names,
-// else the healthy, else the running, else all.
-func targets(eps []attach.Endpoint, s *record.Snapshot, relation *reach.Relation) []attach.Endpoint {
+// targets returns the replicas that take new connections: those that names lead to; if
+// there are none the healthy ones, else the running ones, else all.
+func targets(replicas []attach.Endpoint, s *record.Snapshot, relation *reach.Relation) []attach.Endpoint {
 	for _, fit := range []func(id string) bool{
 		relation.Answers,
 		func(id string) bool { return s.Endpoints[id] != nil && s.Endpoints[id].Answering() },
 		func(id string) bool { return s.Endpoints[id] != nil && s.Endpoints[id].Running },
 	} {
-		var some []attach.Endpoint
-		for _, ep := range eps {
-			if fit(ep.ID) {
-				some = append(some, ep)
-			}
-		}
+		some := slices.DeleteFunc(slices.Clone(replicas), func(ep attach.Endpoint) bool { return !fit(ep.ID) })
 		if len(some) > 0 {
 			return some
 		}
 	}
-	return eps
+	return replicas
 }
 
-// appendPublish leads a port to an endpoint, in each family that both have.
+// appendPublish makes a port lead to an endpoint, in each family that both have.
 func appendPublish(out []overlay.Publish, ep attach.Endpoint, p record.PublishedPort) []overlay.Publish {
 	to := ep.Addr4
 	if p.HostIP.Is6() {
