@@ -74,6 +74,21 @@ func TestEveryMentionedTestExists(t *testing.T) {
 	})
 }
 
+// The map names every package that is part of the program.
+func TestEveryPackageIsOnTheMap(t *testing.T) {
+	text := read(t, "ARCHITECTURE.md")
+	walk(t, ".go", func(name, _ string) {
+		dir := path.Dir(name)
+		first, _, _ := strings.Cut(dir, "/")
+		if strings.HasSuffix(dir, "test") || first == "test" || first == "examples" { // fakes and tests
+			return
+		}
+		if word := regexp.MustCompile(`\b` + regexp.QuoteMeta(path.Base(dir)) + `\b`); !word.MatchString(text) {
+			t.Errorf("ARCHITECTURE.md does not mention the package %s", dir)
+		}
+	})
+}
+
 func TestEveryDirectDependencyHasALine(t *testing.T) {
 	const name = "docs/decisions/dependencies.md"
 	var listed, required []string
