@@ -8,16 +8,16 @@ import (
 	"github.com/miekg/dns"
 )
 
-// Bounds of what is kept of upstream's answers.
+// Bounds of the cache of upstream's answers.
 const (
 	cacheBytes  = 16 << 20
-	cacheRecord = 200 // what an entry costs besides its packed length
+	cacheRecord = 200 // estimated bytes of an entry besides its packed message
 	maxPositive = time.Hour
 	maxNegative = 5 * time.Minute
 	failureTTL  = time.Second // RFC 9520 section 3.2
 )
 
-// cacheKey tells apart the questions that upstream may answer differently.
+// cacheKey has the parts of a query that upstream's answer depends on.
 type cacheKey struct {
 	name   string // lower case
 	qtype  uint16
@@ -32,19 +32,19 @@ func keyOf(q *dns.Msg) cacheKey {
 	}
 }
 
-// cache keeps replies until their TTL ends, the least used go first when it is full.
+// cache keeps replies until their TTL ends. When it is full, it drops the least recently used.
 type cache struct {
 	limit int
 
 	mu      sync.Mutex
 	bytes   int
 	entries map[cacheKey]*list.Element
-	recent  *list.List // of *cached, the last used in front
+	recent  *list.List // of *cached, the most recently used first
 }
 
 type cached struct {
 	key     cacheKey
-	msg     *dns.Msg // nobody changes it
+	msg     *dns.Msg // never changed
 	stored  time.Time
 	expires time.Time
 	size    int
@@ -54,7 +54,7 @@ func newCache(limit int) *cache {
 	return &cache{limit: limit, entries: make(map[cacheKey]*list.Element), recent: list.New()}
 }
 
-// get returns a live entry, or nil.
+// get returns an entry that has not expired, or nil.
 func (c *cache) get(key cacheKey, now time.Time) *cached {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -70,7 +70,7 @@ func (c *cache) get(key cacheKey, now time.Time) *cached {
 	return nil
 }
 
-// put keeps m for as long as its records allow.
+// put keeps m for its lifetime.
 func (c *cache) put(key cacheKey, m *dns.Msg, now time.Time) {
 	life := lifetime(m)
 	if life <= 0 {
@@ -95,8 +95,8 @@ func (c *cache) remove(e *list.Element) {
 	c.bytes -= entry.size
 }
 
-// lifetime is how long a reply may be kept: the least TTL of its records, for
-// negative ones what the SOA says (RFC 2308 section 5), and no time without one.
+// lifetime returns how long a reply may be kept: the smallest TTL of its records. For a negative
+// reply the SOA limits it (RFC 2308 section 5), and without an SOA it is zero.
 func lifetime(m *dns.Msg) time.Duration {
 	switch {
 	case m.Rcode == dns.RcodeServerFailure:
@@ -109,7 +109,7 @@ func lifetime(m *dns.Msg) time.Duration {
 	return 0
 }
 
-// answersQuestion tells an answer from a CNAME that leads to nothing.
+// answersQuestion returns false for an answer of only CNAMEs, which lead to no record.
 func answersQuestion(m *dns.Msg) bool {
 	for _, rr := range m.Answer {
 		if rr.Header().Rrtype == m.Question[0].Qtype {
@@ -138,7 +138,7 @@ func negativeTTL(m *dns.Msg) time.Duration {
 	return 0
 }
 
-// replyTo makes a reply to q of the entry, its TTLs lessened by its age.
+// replyTo returns the entry as a reply to q, with the TTLs reduced by the entry's age.
 func (e *cached) replyTo(q *dns.Msg, now time.Time) *dns.Msg {
 	return replyWith(q, e.msg, uint32(now.Sub(e.stored)/time.Second))
 }
@@ -152,7 +152,7 @@ func replyWith(q, m *dns.Msg, age uint32) *dns.Msg {
 	return r
 }
 
-// wantsAD: RFC 6840 section 5.8.
+// wantsAD reports whether the asker understands the AD bit (RFC 6840 section 5.8).
 func wantsAD(q *dns.Msg) bool {
 	opt := q.IsEdns0()
 	return q.AuthenticatedData || opt != nil && opt.Do()

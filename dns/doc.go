@@ -1,33 +1,45 @@
-// Package dns answers the containers' questions: names of the zone and reverse
-// names of the pool from the asker's view, everything else from the host's own
-// resolvers through a bounded cache.
+// Package dns is the DNS server of one host's containers. It answers names of the zone and
+// reverse names of the pool from the view of the container that asks. It forwards other
+// questions to the host's own name servers, with a bounded cache.
 //
-//	          one socket per core, batches          one goroutine per miss, bounded per asker
-//	packet -> parse -> view of the asker -> memo -> reply
-//	                        |                 `--> Zone.Answer (pure) -> packed, kept while the view lives
-//	                        |                        `--> not ours: Forwarder cache -> upstream
-//	                        |--> not known yet: once it is, or SERVFAIL after a second
-//	                        `--> nobody: REFUSED
+// # How it works
 //
-// What it decides, and where a resolver would do otherwise:
+// Every container's queries arrive at one address of the host. The source address, which the
+// overlay makes impossible to forge, tells which container asks, and a Viewer tells what that
+// container may see:
 //
-//   - A name is looked up in the view first, under the zone's suffix or, if it is one
-//     of the view's short names, bare. A bare single-label name outside the view,
-//     everything under the zone, and the pool's reverse names are never sent upstream:
-//     what apps are called stays here. Other bare names are the Internet's, also where
-//     the view has them under the zone: an app called dev hides no web.dev.
-//   - A known name without an answer of the wanted type is NOERROR with the zone's
-//     SOA; a name outside the view is NXDOMAIN. Views, not names, are the secret, so
-//     both look the same whether another app has such a name or not.
-//   - Answers live one second (DefaultTTL), also negative ones: long enough to spare
-//     a caching client a flood, short enough that a dead instance is forgotten at once.
-//   - Addresses are shuffled in every reply; the case of the question is echoed.
-//   - Forwarded queries and connections are bounded per asker, and while the server
-//     cannot keep up, an asker that has had more than its share is not answered.
-//   - Queries of class other than IN and zone transfers are REFUSED; ANY, meta types
-//     and opcodes other than QUERY are NOTIMP (RFC 8482 allows it).
+//	packet -> parse -> the asker's view -> memo -> reply
+//	                        |               |
+//	                        |               `-> not in the memo: Zone.Answer (pure), packed and
+//	                        |                   kept as long as the asker has the same view
+//	                        |                        `-> not in the zone: Forwarder (cache, upstream)
+//	                        |-> view not known yet: wait at most a second, then SERVFAIL
+//	                        `-> unknown address: REFUSED
 //
-// It never learns of apps, hosts or policy: a Viewer says what an address may see.
-// It trusts source addresses; the overlay's anti-spoofing makes them trustworthy.
-// Of ours it imports linker/record and internal/wake.
+// Each UDP socket has one goroutine, which reads packets in batches. Each connection has one,
+// and so has each query that waits for a view or for a name server; an asker may have only so
+// many of them.
+//
+// # What it answers
+//
+//   - It looks up a name in the view, with the zone's suffix, or without it if the name is one
+//     of the view's short names. It never forwards a single label, a name in the zone, or a
+//     reverse name of the pool: the names of apps stay on the host. Other names without the
+//     suffix belong to the Internet, even if the view has them in the zone: an app called dev
+//     must not hide web.dev.
+//   - A name of the view without a record of the wanted type is NOERROR with the zone's SOA. A
+//     name outside of the view is NXDOMAIN, whether or not another app has it.
+//   - Answers, also negative ones, live one second (DefaultTTL). That is long enough for a
+//     client's cache to help, and short enough to forget a dead instance.
+//   - Addresses are shuffled in every reply. The question is repeated in the asker's spelling.
+//   - While the server cannot keep up, it ignores an asker that has had more than its share.
+//   - A class other than IN and zone transfers are REFUSED. ANY, meta types and opcodes other
+//     than QUERY are NOTIMP (RFC 8482 allows that for ANY).
+//
+// # What it never does
+//
+// It knows nothing of apps, hosts or policy. It does not check source addresses. Of ours it
+// imports linker/record and internal/wake.
+//
+// Start reading at Server, then Zone.Answer; Forwarder is independent of both.
 package dns

@@ -2,25 +2,24 @@ package dns
 
 import "net/netip"
 
-// fairSlack is what an asker gets answered beyond its share of a backlog.
+// fairSlack is the number of answers that an asker gets beyond its share during a backlog.
 const fairSlack = 8 * batchSize
 
-// fair shares out a worker's answers while it cannot keep up. As long as batches
-// are full, packets are waiting in the socket, and what does not fit there any more
-// is lost whoever sent it; so an asker that has had more than the average is not
-// answered until the backlog is gone. Silence costs little: the backlog goes fast,
-// and the others' questions are in it.
+// fair distributes the answers of a worker that cannot keep up. Full batches mean that a backlog
+// of packets waits in the socket. When the socket is full, the packets of all askers are lost. So
+// an asker that has had more than its share of answers is ignored until the backlog is gone. To
+// ignore a packet is cheap, so the worker soon reaches the packets of the others.
 //
-// One goroutine owns it.
+// One goroutine uses it.
 type fair struct {
-	behind   bool
-	answered map[netip.Addr]int // since there has been a backlog
-	total    int
+	behind   bool               // there is a backlog
+	answered map[netip.Addr]int // during this backlog
+	total    int                // the sum of answered
 }
 
 func newFair() *fair { return &fair{answered: make(map[netip.Addr]int)} }
 
-// batch tells how many packets were waiting.
+// batch records that the worker has read n packets at once.
 func (f *fair) batch(n int) {
 	if n == batchSize {
 		f.behind = true
@@ -30,7 +29,7 @@ func (f *fair) batch(n int) {
 	}
 }
 
-// allow reports whether asker is answered now.
+// allow reports whether to answer the asker now, and counts the answer.
 func (f *fair) allow(asker netip.Addr) bool {
 	if !f.behind {
 		return true

@@ -5,37 +5,29 @@ import (
 	"testing"
 )
 
-func TestFair(t *testing.T) {
+func TestABacklogIsSharedFairly(t *testing.T) {
 	flooder, victim := netip.MustParseAddr("100.64.1.2"), netip.MustParseAddr("100.64.1.3")
 	f := newFair()
-	answered := func(asker netip.Addr, n int) (yes int) {
-		for range n {
+	check := func(when string, asker netip.Addr, asked, want int) {
+		t.Helper()
+		answered := 0
+		for range asked {
 			if f.allow(asker) {
-				yes++
+				answered++
 			}
 		}
-		return yes
+		if answered != want {
+			t.Errorf("%s, %d of %d queries were answered, want %d", when, answered, asked, want)
+		}
 	}
 	f.batch(batchSize - 1)
-	if got := answered(flooder, 10_000); got != 10_000 {
-		t.Errorf("no backlog: %d of 10000", got)
-	}
+	check("without a backlog", flooder, 10_000, 10_000)
 	f.batch(batchSize)
-	if got := answered(flooder, 10_000); got != 10_000 {
-		t.Errorf("alone: %d of 10000", got)
-	}
-	if got := answered(victim, 50); got != 50 {
-		t.Errorf("victim: %d of 50", got)
-	}
+	check("with a backlog of one asker", flooder, 10_000, 10_000)
+	check("of another asker with few queries", victim, 50, 50)
 	f.batch(batchSize)
-	if got := answered(flooder, 10_000); got != 0 {
-		t.Errorf("beyond its share: %d answers", got)
-	}
-	if got := answered(victim, 50); got != 50 {
-		t.Errorf("victim later: %d of 50", got)
-	}
+	check("of an asker beyond its share", flooder, 10_000, 0)
+	check("of another asker with few queries, later", victim, 50, 50)
 	f.batch(3)
-	if got := answered(flooder, 100); got != 100 {
-		t.Errorf("backlog gone: %d of 100", got)
-	}
+	check("when the backlog is gone", flooder, 100, 100)
 }

@@ -14,37 +14,37 @@ import (
 )
 
 const (
-	// tryTimeout and forwardTimeout stay below the 5 s after which the C library
-	// asks again, so that an asker gets SERVFAIL and not silence.
+	// The C library asks again after 5 s. Both time-outs are below that, so that the asker gets
+	// SERVFAIL rather than no reply.
 	tryTimeout     = 1500 * time.Millisecond
 	forwardTimeout = 4500 * time.Millisecond
 	forwardRounds  = 2
 )
 
-// Exchanger asks one server one question. Network asks over UDP and TCP.
+// Exchanger asks a name server a question. Network is the one that uses the network.
 type Exchanger interface {
 	Exchange(ctx context.Context, q *dns.Msg, server netip.AddrPort) (*dns.Msg, error)
 }
 
-// ForwarderConfig says whom a Forwarder asks.
+// ForwarderConfig tells which name servers a Forwarder asks. The zero value means those of
+// /etc/resolv.conf.
 type ForwarderConfig struct {
 	ResolvConf string           // read again when it changes; "" means /etc/resolv.conf
-	Servers    []netip.AddrPort // asked in place of those in ResolvConf
-	Own        []netip.Addr     // addresses of this server, never asked
+	Servers    []netip.AddrPort // instead of those in ResolvConf; none means ResolvConf
+	Own        []netip.Addr     // addresses of this DNS server, which are never asked
 	Exchanger  Exchanger        // nil means Network
 }
 
-// Forwarder is the Upstream that asks the host's name servers and keeps what they
-// say. Make one with NewForwarder.
+// Forwarder is an Upstream that asks the host's name servers and caches their answers.
 type Forwarder struct {
 	cfg    ForwarderConfig
 	conf   *resolvConf
 	cache  *cache
 	flight singleflight.Group
-	first  atomic.Uint32 // the server that answered last is asked first
+	first  atomic.Uint32 // index of the server to ask first: the one that answered last
 }
 
-// NewForwarder makes a Forwarder. It reads no file and asks nobody yet.
+// NewForwarder returns a Forwarder. It reads no file yet.
 func NewForwarder(cfg ForwarderConfig) *Forwarder {
 	if cfg.ResolvConf == "" {
 		cfg.ResolvConf = "/etc/resolv.conf"
@@ -67,8 +67,8 @@ func (f *Forwarder) Cached(q *dns.Msg) *dns.Msg {
 	return r
 }
 
-// Forward implements Upstream. Askers of the same question share one look-up, which
-// also ends a loop: a question that comes back to us waits for itself, once.
+// Forward implements Upstream. Askers of the same question share one look-up. That also ends
+// loops: a query that a name server sends back to us waits for itself and times out once.
 func (f *Forwarder) Forward(ctx context.Context, q *dns.Msg) *dns.Msg {
 	key := keyOf(q)
 	shared, _, _ := f.flight.Do(fmt.Sprint(key), func() (any, error) {
@@ -82,7 +82,7 @@ func (f *Forwarder) Forward(ctx context.Context, q *dns.Msg) *dns.Msg {
 	return replyWith(q, shared.(*dns.Msg), 0)
 }
 
-// ask goes round the servers until one has a usable answer.
+// ask tries the servers in turn until one gives a usable answer.
 func (f *Forwarder) ask(ctx context.Context, key cacheKey) (*dns.Msg, error) {
 	ctx, cancel := context.WithTimeout(ctx, forwardTimeout)
 	defer cancel()
@@ -94,7 +94,7 @@ func (f *Forwarder) ask(ctx context.Context, key cacheKey) (*dns.Msg, error) {
 	var errs []error
 	for i := range forwardRounds * len(servers) {
 		at := (first + i) % len(servers)
-		plain := i >= len(servers) && !key.do // some servers fail on any OPT record
+		plain := i >= len(servers) && !key.do // some servers fail on every OPT record
 		m, err := f.try(ctx, newQuery(key, plain), servers[at])
 		if err == nil {
 			f.first.Store(uint32(at))
@@ -133,7 +133,7 @@ func (f *Forwarder) try(ctx context.Context, q *dns.Msg, server netip.AddrPort) 
 	return m, nil
 }
 
-// newQuery is our own query for key, plain without an OPT record.
+// newQuery returns a query for key. A plain one has no OPT record.
 func newQuery(key cacheKey, plain bool) *dns.Msg {
 	q := new(dns.Msg)
 	q.SetQuestion(key.name, key.qtype)
@@ -144,7 +144,7 @@ func newQuery(key cacheKey, plain bool) *dns.Msg {
 	return q
 }
 
-// withoutMeta drops what concerns only the two ends of one exchange.
+// withoutMeta drops the records that concern a single exchange and not the answer.
 func withoutMeta(rrs []dns.RR) []dns.RR {
 	var kept []dns.RR
 	for _, rr := range rrs {
@@ -155,8 +155,8 @@ func withoutMeta(rrs []dns.RR) []dns.RR {
 	return kept
 }
 
-// shuffleAddresses shuffles an answer that is nothing but addresses: the order of
-// a CNAME chain matters to some clients.
+// shuffleAddresses shuffles the answer if it has only addresses. Some clients depend on the order
+// of a chain of CNAMEs.
 func shuffleAddresses(r *dns.Msg) {
 	for _, rr := range r.Answer {
 		if t := rr.Header().Rrtype; t != dns.TypeA && t != dns.TypeAAAA {
@@ -166,8 +166,8 @@ func shuffleAddresses(r *dns.Msg) {
 	shuffle(r.Answer)
 }
 
-// Network is the Exchanger that really asks: UDP from a fresh random port, then TCP
-// when the answer did not fit.
+// Network is an Exchanger that asks over UDP, each time from a new random port, and then over TCP
+// if the answer was truncated.
 type Network struct{}
 
 // Exchange implements Exchanger.

@@ -24,7 +24,7 @@ func forwarder(up *dnstest.Upstream) *Forwarder {
 	return NewForwarder(ForwarderConfig{Servers: someServer, Exchanger: up})
 }
 
-// lookup asks as the server does.
+// lookup asks the cache first and then upstream, as the server does.
 func lookup(t *testing.T, f *Forwarder, q *dns.Msg) *dns.Msg {
 	if m := f.Cached(q); m != nil {
 		return m
@@ -32,7 +32,7 @@ func lookup(t *testing.T, f *Forwarder, q *dns.Msg) *dns.Msg {
 	return f.Forward(t.Context(), q)
 }
 
-func TestForwarderCaches(t *testing.T) {
+func TestForwarderKeepsRepliesForTheirLifetime(t *testing.T) {
 	soa := "example. 300 IN SOA ns.example. root.example. 1 2 3 4 60"
 	negative := func(rcode int, ns ...string) func(*dns.Msg) *dns.Msg {
 		return func(q *dns.Msg) *dns.Msg {
@@ -49,18 +49,18 @@ func TestForwarderCaches(t *testing.T) {
 		name  string
 		reply func(*dns.Msg) *dns.Msg
 		after time.Duration
-		asked int // in all, when asked again then
+		asked int // queries to upstream in total, when the same question comes again after that time
 	}{
-		{"least TTL, before", a, 19 * time.Second, 1},
-		{"least TTL, after", a, 20 * time.Second, 2},
-		{"TTL 0", dnstest.Records("a.example. 0 IN A 192.0.2.1"), 0, 2},
-		{"a week is an hour", dnstest.Records("a.example. 604800 IN A 192.0.2.1"), time.Hour, 2},
-		{"NXDOMAIN for as long as the SOA says", negative(dns.RcodeNameError, soa), 59 * time.Second, 1},
-		{"NXDOMAIN, after", negative(dns.RcodeNameError, soa), 60 * time.Second, 2},
-		{"NODATA for as long as the SOA says", negative(dns.RcodeSuccess, soa), 59 * time.Second, 1},
-		{"negative without SOA", negative(dns.RcodeNameError), 0, 2},
-		{"failure", negative(dns.RcodeServerFailure), 0, 2}, // both rounds of the first look-up
-		{"failure, after", negative(dns.RcodeServerFailure), time.Second, 4},
+		{"before the smallest TTL ends", a, 19 * time.Second, 1},
+		{"after the smallest TTL ends", a, 20 * time.Second, 2},
+		{"a TTL of 0 is not kept", dnstest.Records("a.example. 0 IN A 192.0.2.1"), 0, 2},
+		{"a TTL of a week is kept for an hour", dnstest.Records("a.example. 604800 IN A 192.0.2.1"), time.Hour, 2},
+		{"NXDOMAIN is kept as long as the SOA says", negative(dns.RcodeNameError, soa), 59 * time.Second, 1},
+		{"NXDOMAIN after that", negative(dns.RcodeNameError, soa), 60 * time.Second, 2},
+		{"NODATA is kept as long as the SOA says", negative(dns.RcodeSuccess, soa), 59 * time.Second, 1},
+		{"a negative reply without SOA is not kept", negative(dns.RcodeNameError), 0, 2},
+		{"a failure is kept for a second", negative(dns.RcodeServerFailure), 0, 2}, // both rounds of the first look-up
+		{"a failure after a second", negative(dns.RcodeServerFailure), time.Second, 4},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -72,17 +72,17 @@ func TestForwarderCaches(t *testing.T) {
 				time.Sleep(c.after)
 				second := lookup(t, f, q)
 				if first.Rcode != second.Rcode || len(first.Answer) != len(second.Answer) || second.Id != q.Id || second.Question[0].Name != "A.example." {
-					t.Errorf("first:\n%v\nsecond:\n%v", first, second)
+					t.Errorf("the second reply differs from the first in more than its ID and order.\nfirst:\n%v\nsecond:\n%v", first, second)
 				}
 				if got := len(up.Asked()); got != c.asked {
-					t.Errorf("asked upstream %d times, want %d", got, c.asked)
+					t.Errorf("upstream was asked %d times, want %d", got, c.asked)
 				}
 			})
 		})
 	}
 }
 
-func TestForwarderAgesTTL(t *testing.T) {
+func TestForwarderReducesTheTTLOfCachedReplies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := forwarder(&dnstest.Upstream{Reply: dnstest.Records("a.example. 30 IN A 192.0.2.1")})
 		q := dnstest.Case{Ask: "a.example", Type: dns.TypeA}.Query()
@@ -93,8 +93,8 @@ func TestForwarderAgesTTL(t *testing.T) {
 	})
 }
 
-// TestForwarderTellsQuestionsApart: DNSSEC bits change what upstream answers.
-func TestForwarderTellsQuestionsApart(t *testing.T) {
+// Upstream may answer differently for another type and for other DNSSEC bits.
+func TestForwarderAsksForEachKindOfQuery(t *testing.T) {
 	up := &dnstest.Upstream{Reply: dnstest.Records("a.example. 30 IN A 192.0.2.1", "a.example. 30 IN AAAA 2001:db8::1")}
 	f := forwarder(up)
 	for range 2 {
@@ -105,16 +105,16 @@ func TestForwarderTellsQuestionsApart(t *testing.T) {
 			q := dnstest.Case{Ask: "a.example", Type: dns.TypeA}.Query()
 			change(q)
 			if m := lookup(t, f, q); len(m.Answer) != 1 || m.CheckingDisabled != q.CheckingDisabled {
-				t.Errorf("answer:\n%v", m)
+				t.Errorf("got the reply\n%v\nwant one answer, and the CD bit of the query (%t)", m, q.CheckingDisabled)
 			}
 		}
 	}
 	if got := len(up.Asked()); got != 4 {
-		t.Errorf("asked %d times, want 4", got)
+		t.Errorf("upstream was asked %d times, want 4: once for each kind of query", got)
 	}
 }
 
-func TestForwarderSharesLookups(t *testing.T) {
+func TestForwarderAsksOnceForTheSameQuestion(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hold := make(chan struct{})
 		up := &dnstest.Upstream{Reply: func(q *dns.Msg) *dns.Msg {
@@ -130,29 +130,28 @@ func TestForwarderSharesLookups(t *testing.T) {
 		close(hold)
 		askers.Wait()
 		if got := len(up.Asked()); got != 1 {
-			t.Errorf("asked %d times, want once", got)
+			t.Errorf("upstream was asked %d times, want once for all askers", got)
 		}
 	})
 }
 
-// TestForwarderFailsOver: a server that is silent, wrong or refusing is left for
-// the next, which is then asked first.
-func TestForwarderFailsOver(t *testing.T) {
+// If a name server is silent, wrong or refuses, the next one is asked, and from then on first.
+func TestForwarderAsksTheNextServer(t *testing.T) {
 	good := dnstest.Records("a.example. 30 IN A 192.0.2.1", "b.example. 30 IN A 192.0.2.1")
 	bad := map[string]func(q *dns.Msg) *dns.Msg{
-		"silent":  func(*dns.Msg) *dns.Msg { return nil },
-		"refuses": func(q *dns.Msg) *dns.Msg { return new(dns.Msg).SetRcode(q, dns.RcodeRefused) },
-		"other id": func(q *dns.Msg) *dns.Msg {
+		"does not answer": func(*dns.Msg) *dns.Msg { return nil },
+		"refuses":         func(q *dns.Msg) *dns.Msg { return new(dns.Msg).SetRcode(q, dns.RcodeRefused) },
+		"answers with another ID": func(q *dns.Msg) *dns.Msg {
 			m := good(q)
 			m.Id++
 			return m
 		},
-		"other question": func(q *dns.Msg) *dns.Msg {
+		"answers another question": func(q *dns.Msg) *dns.Msg {
 			m := good(q)
 			m.Question[0].Name = "evil.example."
 			return m
 		},
-		"no response": func(q *dns.Msg) *dns.Msg { return q.Copy() },
+		"sends the query back": func(q *dns.Msg) *dns.Msg { return q.Copy() },
 	}
 	for name, reply := range bad {
 		t.Run(name, func(t *testing.T) {
@@ -162,7 +161,7 @@ func TestForwarderFailsOver(t *testing.T) {
 				f := NewForwarder(ForwarderConfig{Servers: servers, Exchanger: pair})
 				for _, ask := range []string{"a.example", "b.example"} {
 					if m := lookup(t, f, dnstest.Case{Ask: ask, Type: dns.TypeA}.Query()); len(m.Answer) != 1 {
-						t.Errorf("%s:\n%v", ask, m)
+						t.Errorf("look-up of %s, want one answer:\n%v", ask, m)
 					}
 				}
 				if got := len(pair.ups[0].Asked()); got != 1 {
@@ -187,14 +186,14 @@ func (s *twoServers) Exchange(ctx context.Context, q *dns.Msg, server netip.Addr
 	return nil, fmt.Errorf("no server %s", server)
 }
 
-// TestForwarderGivesUpInTime: before the C library asks again, 5 s after.
+// The C library asks again after 5 s.
 func TestForwarderGivesUpInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := forwarder(&dnstest.Upstream{Reply: func(*dns.Msg) *dns.Msg { return nil }})
 		began := time.Now()
 		m := f.Forward(t.Context(), dnstest.Case{Ask: "a.example", Type: dns.TypeA}.Query())
 		if took := time.Since(began); m.Rcode != dns.RcodeServerFailure || took > 4900*time.Millisecond {
-			t.Errorf("%s after %s", dns.RcodeToString[m.Rcode], took)
+			t.Errorf("got %s after %s, want SERVFAIL before 5s", dns.RcodeToString[m.Rcode], took)
 		}
 	})
 }
@@ -202,34 +201,34 @@ func TestForwarderGivesUpInTime(t *testing.T) {
 func TestForwarderWithoutServers(t *testing.T) {
 	f := NewForwarder(ForwarderConfig{ResolvConf: filepath.Join(t.TempDir(), "none")})
 	if m := f.Forward(t.Context(), dnstest.Case{Ask: "a.example", Type: dns.TypeA}.Query()); m.Rcode != dns.RcodeServerFailure {
-		t.Errorf("got\n%v", m)
+		t.Errorf("got\n%v\nwant SERVFAIL", m)
 	}
 }
 
-// TestForwarderLongAnswer asks a real server on loopback whose answer needs TCP.
-func TestForwarderLongAnswer(t *testing.T) {
+// The name server is a real one on 127.0.0.1.
+func TestForwarderAsksOverTCPForALongAnswer(t *testing.T) {
 	s := start(t, dnstest.Views{localhost: manyView(200)}, &dnstest.Upstream{})
 	f := NewForwarder(ForwarderConfig{Servers: []netip.AddrPort{s.cfg.Sockets[0].Addr()}})
 	m := f.Forward(t.Context(), dnstest.Case{Ask: "many.tombolo.internal", Type: dns.TypeA}.Query())
 	if len(m.Answer) != 200 || m.Truncated {
-		t.Errorf("%d answers, truncated %v, %s", len(m.Answer), m.Truncated, dns.RcodeToString[m.Rcode])
+		t.Errorf("got %d answers (truncated: %t, %s), want 200", len(m.Answer), m.Truncated, dns.RcodeToString[m.Rcode])
 	}
 }
 
-func TestCacheBound(t *testing.T) {
+func TestCacheStaysWithinItsBound(t *testing.T) {
 	c := newCache(10_000)
 	now := time.Now()
 	for i := range 1000 {
 		name := fmt.Sprintf("%d.example.", i)
 		m := dnstest.Records(name + " 300 IN A 192.0.2.1")(dnstest.Case{Ask: name, Type: dns.TypeA}.Query())
 		c.put(keyOf(m), m, now)
-		c.get(cacheKey{name: "0.example.", qtype: dns.TypeA}, now) // in use all the time
+		c.get(cacheKey{name: "0.example.", qtype: dns.TypeA}, now) // keeps the entry recently used
 	}
 	if c.bytes > 10_000 || len(c.entries) != c.recent.Len() || len(c.entries) < 10 {
-		t.Errorf("%d bytes in %d entries (%d in the list)", c.bytes, len(c.entries), c.recent.Len())
+		t.Errorf("the cache has %d bytes in %d entries and %d list elements, want at most 10000 bytes, at least 10 entries, and as many elements", c.bytes, len(c.entries), c.recent.Len())
 	}
 	if c.get(cacheKey{name: "0.example.", qtype: dns.TypeA}, now) == nil {
-		t.Error("the entry that is asked for all the time is gone")
+		t.Error("the cache dropped the entry that was used most recently")
 	}
 }
 
@@ -253,7 +252,7 @@ nameserver 127.0.0.53 trailing
 		netip.MustParseAddrPort("[fe80::1%eth0]:53"), netip.MustParseAddrPort("127.0.0.53:53"),
 	}
 	if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.AddrPort{})); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
+		t.Errorf("name servers (-want +got):\n%s", diff)
 	}
 }
 
@@ -283,7 +282,7 @@ func TestResolvConfFollowsChanges(t *testing.T) {
 		after time.Duration
 		want  string
 	}{
-		{"", 0, "true"}, // no file: an error, and looked for again at once
+		{"", 0, "true"}, // no file: an error, and the next call looks again at once
 		{"192.0.2.1", 0, "192.0.2.1"},
 		{"192.0.2.2", resolvCheck / 2, "192.0.2.1"},
 		{"", resolvCheck, "192.0.2.2"},
@@ -294,14 +293,14 @@ func TestResolvConfFollowsChanges(t *testing.T) {
 			write(s.write)
 		}
 		if got := at(s.after); got != s.want {
-			t.Errorf("step %d: %s, want %s", i, got, s.want)
+			t.Errorf("step %d: the first name server is %s, want %s", i, got, s.want)
 		}
 	}
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
 	if got := at(4 * resolvCheck); got != "192.0.2.3" {
-		t.Errorf("file gone: %s, want the last known", got)
+		t.Errorf("after the file was removed, the first name server is %s, want the last known, 192.0.2.3", got)
 	}
 }
 
@@ -309,7 +308,7 @@ func FuzzParseResolvConf(f *testing.F) {
 	f.Add([]byte("nameserver 192.0.2.1\n"))
 	f.Fuzz(func(t *testing.T, content []byte) {
 		if got := parseResolvConf(content, nil); len(got) > maxServers {
-			t.Errorf("%d servers", len(got))
+			t.Errorf("got %d name servers, want at most %d", len(got), maxServers)
 		}
 	})
 }

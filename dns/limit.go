@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// limit counts what is under way, in all and per asker, so that one container
-// cannot take what the others need.
+// limit bounds the number of things under way for each asker and in total, so that one container
+// cannot use up what the others need.
 type limit struct {
 	total, each int
 
@@ -19,8 +19,9 @@ func newLimit(total, each int) *limit {
 	return &limit{total: total, each: each, held: make(map[netip.Addr]int)}
 }
 
-// take claims a place for asker; give it back with done.
-func (l *limit) take(asker netip.Addr) bool {
+// acquire counts one more for asker, or returns false if that exceeds a limit. Call release
+// after it has returned true.
+func (l *limit) acquire(asker netip.Addr) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.all >= l.total || l.held[asker] >= l.each {
@@ -31,7 +32,7 @@ func (l *limit) take(asker netip.Addr) bool {
 	return true
 }
 
-func (l *limit) done(asker netip.Addr) {
+func (l *limit) release(asker netip.Addr) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.all--

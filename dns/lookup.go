@@ -9,15 +9,15 @@ import (
 	"tombolo/linker/record"
 )
 
-// Lookup is Answer for people: what a name under the zone, written in full or
-// relative to it, leads to, _port._proto.name included; for an address, whose it is.
-// A name that exists may have no targets now.
+// Lookup returns the targets of a name of the zone, as a person may write it: in full, relative to
+// the zone, as _port._proto.name, or as an address. full is the name that was looked up. A name
+// that exists may have no targets.
 func (z Zone) Lookup(view *record.View, name string) (full string, targets []record.Target, exists bool) {
 	full, addr := z.full(name)
 	for _, qtype := range []uint16{dns.TypeA, dns.TypeAAAA, dns.TypeSRV, dns.TypePTR} {
 		m := z.Answer(view, new(dns.Msg).SetQuestion(dns.Fqdn(full), qtype))
 		if m == nil {
-			return full, nil, false // an address of somewhere else
+			return full, nil, false // an address outside of the pools
 		}
 		exists = exists || m.Rcode == dns.RcodeSuccess
 		for _, rr := range append(m.Answer, m.Extra...) {
@@ -34,7 +34,7 @@ func (z Zone) Lookup(view *record.View, name string) (full string, targets []rec
 	return full, targets, exists
 }
 
-// full is the name to ask for, and the address whose reverse name that is.
+// full returns the name to ask for. If that is a reverse name, it returns the address too.
 func (z Zone) full(name string) (string, netip.Addr) {
 	name = record.Normal(name)
 	if addr, err := netip.ParseAddr(name); err == nil {
@@ -51,8 +51,8 @@ func (z Zone) full(name string) (string, netip.Addr) {
 	return name + "." + z.Name, netip.Addr{}
 }
 
-// addTarget enters an address under its instance's name, which the view knows, with
-// the address of the other family if that is there.
+// addTarget adds an address to the target with the same instance's name, or as a new target. The
+// view knows the name of the instance.
 func (z Zone) addTarget(all []record.Target, view *record.View, owner string, ip []byte) []record.Target {
 	addr, ok := netip.AddrFromSlice(ip)
 	if !ok {

@@ -50,10 +50,10 @@ func TestLookup(t *testing.T) {
 				got = append(got, line)
 			}
 			if full != want.full || exists != want.exists {
-				t.Errorf("%s exists: %v", full, exists)
+				t.Errorf("the full name is %s and exists: %t, want %s and %t", full, exists, want.full, want.exists)
 			}
 			if diff := cmp.Diff(want.targets, got); diff != "" {
-				t.Error(diff)
+				t.Errorf("targets (-want +got):\n%s", diff)
 			}
 		})
 	}

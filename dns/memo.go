@@ -7,15 +7,15 @@ import (
 	"tombolo/linker/record"
 )
 
-// Bounds of a memo. An asker that varies its questions only loses its own answers.
+// Bounds of a memo. An asker with many different questions drops only its own answers.
 const (
 	memoAskers    = 4096
 	memoQuestions = 512
-	memoAge       = time.Minute // old views are let go of after this at the latest
+	memoAge       = time.Minute // after this, everything is dropped, see sweep
 )
 
-// memo keeps packed answers, per asker and for as long as the asker's view is the
-// same. One goroutine owns it.
+// memo keeps packed answers for each asker as long as the asker's view is the same. One goroutine
+// uses it.
 type memo struct {
 	askers map[netip.Addr]*askerMemo
 	swept  time.Time
@@ -30,7 +30,7 @@ func newMemo() *memo {
 	return &memo{askers: make(map[netip.Addr]*askerMemo)}
 }
 
-// of returns what is kept for the asker in its present view.
+// of returns the answers for the asker in its current view.
 func (m *memo) of(asker netip.Addr, view *record.View) *askerMemo {
 	a := m.askers[asker]
 	if a != nil && a.view == view {
@@ -44,8 +44,8 @@ func (m *memo) of(asker netip.Addr, view *record.View) *askerMemo {
 	return a
 }
 
-// sweep forgets everything once in a while, so that the views of askers that are
-// gone do not stay in memory.
+// sweep drops everything now and then, so that the views of containers that have ended do not stay
+// in memory.
 func (m *memo) sweep(now time.Time) {
 	if now.Sub(m.swept) > memoAge {
 		clear(m.askers)

@@ -11,21 +11,21 @@ import (
 	"tombolo/dns/dnstest"
 )
 
-// echo is an Upstream that has every answer at hand, so that no goroutine starts.
-type echo struct{ dnstest.Upstream }
+// cachedUpstream has every answer in its cache, so that the server starts no goroutine.
+type cachedUpstream struct{ dnstest.Upstream }
 
-func (e *echo) Cached(q *dns.Msg) *dns.Msg { return new(dns.Msg).SetReply(q) }
+func (*cachedUpstream) Cached(q *dns.Msg) *dns.Msg { return new(dns.Msg).SetReply(q) }
 
 var asker = netip.MustParseAddrPort("100.64.1.9:4242")
 
-// offline is a worker without a socket.
+// offline returns a worker without a socket.
 func offline() *udpWorker {
-	s := New(Config{Zone: testZone, Viewer: dnstest.Views{asker.Addr(): testView()}, Upstream: &echo{}})
+	s := New(Config{Zone: testZone, Viewer: dnstest.Views{asker.Addr(): testView()}, Upstream: &cachedUpstream{}})
 	return newUDPWorker(s, nil)
 }
 
-// FuzzPacket throws bytes at the UDP path. Whatever comes, the hot path and the
-// general path say the same, the reply fits and carries the query's ID.
+// FuzzPacket gives arbitrary packets to the UDP worker. The hot path and the general path answer
+// the same, the reply is not too long, and it has the query's ID.
 func FuzzPacket(f *testing.F) {
 	for _, c := range answerCases {
 		q := c.Query()
@@ -49,7 +49,7 @@ func FuzzPacket(f *testing.F) {
 		if len(pkt) > queryRoom {
 			return
 		}
-		for range 2 { // the second time from the memo
+		for range 2 { // the second time, the answer is in the memo
 			comparePaths(t, pkt,
 				w.answer(t.Context(), pkt, asker, room),
 				w.general(t.Context(), pkt, asker, view))
@@ -60,20 +60,20 @@ func FuzzPacket(f *testing.F) {
 func comparePaths(t *testing.T, pkt, hot, general []byte) {
 	t.Helper()
 	if (hot == nil) != (general == nil) {
-		t.Fatalf("hot path %v, general path %v", hot != nil, general != nil)
+		t.Fatalf("the hot path replies: %t, the general path replies: %t, want the same", hot != nil, general != nil)
 	}
 	if hot == nil {
 		return
 	}
 	if len(hot) > maxUDP || hot[0] != pkt[0] || hot[1] != pkt[1] {
-		t.Fatalf("reply of %d bytes with ID %x to %x", len(hot), hot[:2], pkt[:2])
+		t.Fatalf("the reply has %d bytes and the ID %x, want at most %d bytes and the ID %x", len(hot), hot[:2], maxUDP, pkt[:2])
 	}
 	var h, g dns.Msg
 	if err := h.Unpack(hot); err != nil {
-		t.Fatalf("hot reply: %v", err)
+		t.Fatalf("unpack the reply of the hot path: %v", err)
 	}
 	if err := g.Unpack(general); err != nil {
-		t.Fatalf("general reply: %v", err)
+		t.Fatalf("unpack the reply of the general path: %v", err)
 	}
 	if !reflect.DeepEqual(h.MsgHdr, g.MsgHdr) || !reflect.DeepEqual(h.Question, g.Question) ||
 		!reflect.DeepEqual(texts(h.Answer), texts(g.Answer)) || !reflect.DeepEqual(texts(h.Ns), texts(g.Ns)) ||
@@ -82,8 +82,8 @@ func comparePaths(t *testing.T, pkt, hot, general []byte) {
 	}
 }
 
-// texts counts records, in any order and letter case: a pointer to the question
-// carries over how it was spelt.
+// texts counts the records, in any order and in lower case: a pointer to the question gives a name
+// the spelling of the question.
 func texts(rrs []dns.RR) map[string]int {
 	out := make(map[string]int)
 	for _, rr := range rrs {
@@ -110,7 +110,7 @@ func BenchmarkAnswer(b *testing.B) {
 	}
 }
 
-// BenchmarkPacket is what a query costs the server besides the system calls.
+// BenchmarkPacket measures the time that a query takes, without the system calls.
 func BenchmarkPacket(b *testing.B) {
 	for _, c := range []dnstest.Case{
 		{Name: "A", Ask: "db.shop.tombolo.internal", Type: dns.TypeA},

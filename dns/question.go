@@ -6,7 +6,7 @@ const (
 	headerLen  = 12
 	optLen     = 11 // an OPT record without options
 	classicUDP = 512
-	maxUDP     = 1232 // what never fragments (DNS flag day 2020)
+	maxUDP     = 1232 // bytes; such a packet is never fragmented (DNS flag day 2020)
 
 	flagResponse  = 1 << 15
 	flagTruncated = 1 << 9
@@ -19,20 +19,20 @@ const (
 	doBit   = 1 << 15
 )
 
-// question is what the hot path reads from a query without unpacking it.
+// question has the parts of a query that the hot path needs. parse reads them without unpacking.
 type question struct {
 	id    uint16
 	flags uint16
-	end   int    // of the question section
-	size  int    // the largest UDP reply the asker takes
+	end   int    // offset of the end of the question section
+	size  int    // of the largest UDP reply that the asker accepts
 	edns  bool   // the reply needs an OPT record
 	do    bool   // the asker wants DNSSEC records
-	key   []byte // lower-case wire name and type
+	key   []byte // name in wire format and lower case, and type
 }
 
-// parse reads the common shape of a query: opcode QUERY, class IN, one question,
-// at most an OPT record of version 0 behind it. Anything else, right or wrong, is
-// left to the general path. The key is built in buf.
+// parse reads a query of the common form: opcode QUERY, class IN, one question, and at most an OPT
+// record of version 0 after it. It returns false for any other packet, correct or not, which is
+// left to the general path. The key uses buf.
 func parse(pkt, buf []byte) (question, bool) {
 	if len(pkt) < headerLen {
 		return question{}, false
@@ -57,8 +57,8 @@ func parse(pkt, buf []byte) (question, bool) {
 	return question{}, false
 }
 
-// parseName copies the uncompressed name at the start of the question section in
-// lower case, and says where it ends.
+// parseName appends the uncompressed name at the start of the question section to key, in lower
+// case. It returns the offset of the name's end.
 func parseName(pkt, key []byte) (int, []byte, bool) {
 	for at := headerLen; at < len(pkt); {
 		n := int(pkt[at])
@@ -92,7 +92,7 @@ func (q *question) parseOPT(b []byte) bool {
 	return true
 }
 
-// replySize bounds what a UDP asker says it takes by what is wise to send.
+// replySize returns the size of the largest UDP reply to an asker that advertises a size.
 func replySize(advertised uint16) int {
 	return min(max(int(advertised), classicUDP), maxUDP)
 }

@@ -1,6 +1,7 @@
 package dns
 
 import (
+	"math/rand/v2"
 	"net/netip"
 	"strings"
 
@@ -11,7 +12,7 @@ import (
 
 var loopback = []record.Target{{Addr4: netip.AddrFrom4([4]byte{127, 0, 0, 1}), Addr6: netip.IPv6Loopback()}}
 
-// reply is an answer in the making.
+// reply builds the answer to one question.
 type reply struct {
 	zone Zone
 	view *record.View
@@ -31,7 +32,7 @@ func (r *reply) fail(rcode int) *dns.Msg {
 	return r.msg
 }
 
-// lookup answers a name relative to the zone; soa owns the negative answers.
+// lookup answers a name relative to the zone. soa is the owner name of the SOA in negative answers.
 func (r *reply) lookup(rel, soa string) *dns.Msg {
 	if rel == "" {
 		return r.apex()
@@ -42,15 +43,16 @@ func (r *reply) lookup(rel, soa string) *dns.Msg {
 	if strings.HasPrefix(rel, "_") {
 		return r.service(rel, soa)
 	}
-	if r.inner(rel) {
+	if r.hasNamesBelow(rel) {
 		return r.nodata(soa)
 	}
 	return r.nxdomain(soa)
 }
 
-// bare answers a name without the zone's suffix: the view's short names, and no name
-// that is relative to the zone, for db.shop and web.dev may be somebody's on the
-// Internet. A single label that the view lacks must not leak.
+// bare answers a name without the zone's suffix if it is one of the view's short names. Other
+// names of the zone need the suffix, because db.shop and web.dev may also be names on the
+// Internet. A single label never leaves the host, so one that the view lacks is NXDOMAIN. A nil
+// reply means that the question has to be forwarded.
 func (r *reply) bare(name string) *dns.Msg {
 	if r.view.Names[name].Short {
 		return r.lookup(name, r.msg.Question[0].Name)
@@ -73,7 +75,7 @@ func (r *reply) apex() *dns.Msg {
 	return r.msg
 }
 
-// addresses answers with the targets' A or AAAA, or with no data.
+// addresses answers with the targets' A or AAAA records, or with no data if there are none.
 func (r *reply) addresses(targets []record.Target, soa string) *dns.Msg {
 	asked := r.msg.Question[0]
 	for _, t := range targets {
@@ -98,9 +100,9 @@ func (r *reply) address(owner string, qtype uint16, t record.Target) dns.RR {
 	return nil
 }
 
-// inner reports whether some visible name lies below rel: such a name exists
-// without data (RFC 8020), and NXDOMAIN would deny what is below it.
-func (r *reply) inner(rel string) bool {
+// hasNamesBelow reports whether the view has a name below rel. Then rel exists without data:
+// NXDOMAIN would deny the names below it too (RFC 8020).
+func (r *reply) hasNamesBelow(rel string) bool {
 	for name := range r.view.Names {
 		if len(name) > len(rel) && name[len(name)-len(rel)-1] == '.' && strings.HasSuffix(name, rel) {
 			return true
@@ -130,4 +132,9 @@ func (r *reply) soa(owner string) dns.RR {
 
 func (r *reply) header(owner string, rrtype uint16) dns.RR_Header {
 	return dns.RR_Header{Name: owner, Rrtype: rrtype, Class: dns.ClassINET, Ttl: r.zone.seconds()}
+}
+
+// shuffle changes the order of records, so that clients that use the first one are spread over all.
+func shuffle(rrs []dns.RR) {
+	rand.Shuffle(len(rrs), func(i, j int) { rrs[i], rrs[j] = rrs[j], rrs[i] })
 }

@@ -14,15 +14,15 @@ import (
 )
 
 const (
-	resolvCheck = time.Second // between two looks at the file
+	resolvCheck = time.Second // between two checks whether the file has changed
 	maxServers  = 8
 	dnsPort     = 53
 )
 
-// resolvConf knows the name servers of a resolv.conf(5) and follows its changes.
+// resolvConf reads the name servers from a resolv.conf(5), again whenever the file changes.
 type resolvConf struct {
 	path string
-	own  []netip.Addr // never a name server of ours: that would be a loop
+	own  []netip.Addr // skipped, because to ask ourselves would be a loop
 
 	mu      sync.Mutex
 	checked time.Time
@@ -30,8 +30,8 @@ type resolvConf struct {
 	servers []netip.AddrPort
 }
 
-// at returns the name servers as of now. When the file cannot be read, those of
-// the last good reading stay.
+// at returns the name servers at the time now. If the file cannot be read, it returns those of the
+// last time with an error.
 func (r *resolvConf) at(now time.Time) ([]netip.AddrPort, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -41,21 +41,20 @@ func (r *resolvConf) at(now time.Time) ([]netip.AddrPort, error) {
 	r.checked = now
 	info, err := os.Stat(r.path)
 	if err != nil {
-		return r.servers, fmt.Errorf("name servers: %w", err)
+		return r.servers, fmt.Errorf("find the host's name servers: %w", err)
 	}
 	if r.info != nil && os.SameFile(info, r.info) && info.ModTime().Equal(r.info.ModTime()) && info.Size() == r.info.Size() {
 		return r.servers, nil
 	}
 	content, err := os.ReadFile(r.path)
 	if err != nil {
-		return r.servers, fmt.Errorf("name servers: %w", err)
+		return r.servers, fmt.Errorf("find the host's name servers: %w", err)
 	}
 	r.info, r.servers = info, parseResolvConf(content, r.own)
 	return r.servers, nil
 }
 
-// parseResolvConf reads the nameserver lines as the C library does, all but our
-// own addresses.
+// parseResolvConf returns the name servers in the order of the file, without our own addresses.
 func parseResolvConf(content []byte, own []netip.Addr) []netip.AddrPort {
 	var servers []netip.AddrPort
 	lines := bufio.NewScanner(bytes.NewReader(content))

@@ -8,8 +8,8 @@ import (
 	"github.com/miekg/dns"
 )
 
-// parseReverse reads a name of in-addr.arpa or ip6.arpa from the right as far as
-// it makes an address. whole says that nothing was left over.
+// parseReverse reads a name of in-addr.arpa or ip6.arpa from the right, as far as its labels are
+// those of an address. whole is false if other labels were left over.
 func parseReverse(name string) (p netip.Prefix, whole, ok bool) {
 	if rest, found := strings.CutSuffix(name, ".in-addr.arpa"); found {
 		return parseLabels(rest, make([]byte, 4), 8)
@@ -20,7 +20,7 @@ func parseReverse(name string) (p netip.Prefix, whole, ok bool) {
 	return netip.Prefix{}, false, false
 }
 
-// parseLabels fills addr with one label per unit of bits.
+// parseLabels fills addr with the labels. Each has as many bits as unit says.
 func parseLabels(rest string, addr []byte, unit int) (netip.Prefix, bool, bool) {
 	labels := strings.Split(rest, ".")
 	bits := 0
@@ -45,8 +45,8 @@ func parseUnit(label string, unit int) (byte, bool) {
 	return byte(v), err == nil && strconv.FormatUint(v, base) == label
 }
 
-// reverse answers a name inside the pool. Partial names exist when something
-// visible lies below them.
+// reverse answers a reverse name of a pool. The name of a part of the pool exists if the view has
+// an address in that part.
 func (r *reply) reverse(p netip.Prefix, whole bool) *dns.Msg {
 	soa := r.zone.reverseApex(p)
 	if !whole {
@@ -73,7 +73,7 @@ func (r *reply) reverse(p netip.Prefix, whole bool) *dns.Msg {
 	return r.msg
 }
 
-// reverseApex names the zone of p's pool, cut at the next octet or nibble.
+// reverseApex returns the reverse zone of p's pool, rounded to a whole octet or nibble.
 func (z Zone) reverseApex(p netip.Prefix) string {
 	name, err := dns.ReverseAddr(p.Addr().String())
 	if err != nil {

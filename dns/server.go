@@ -13,61 +13,62 @@ import (
 	"tombolo/linker/record"
 )
 
-// Bounds of what one asker, and all of them together, may have under way.
+// Limits of forwarded queries and of connections at a time, for one asker and for all together.
 const (
 	forwardsPerAsker = 64
-	forwardsInAll    = 1024
+	forwardsTotal    = 1024
 	connsPerAsker    = 16
-	connsInAll       = 512
+	connsTotal       = 512
 )
 
-// Viewer knows what the holder of an address may see. Not known, it is nobody's and
-// is refused; known without a view, what it may see will be known in a moment, and
-// it is answered then. View is called for every query, from several goroutines; it
-// returns the same pointer as long as nothing has changed, and nobody changes what
-// it points to.
+// Viewer tells what the container with an address may see.
+//
+//   - known=false: the address belongs to no container here, so the query is refused.
+//   - known=true, view=nil: the container has yet to be identified; the query waits for that.
+//
+// View is called for every query, from several goroutines. It returns the same pointer as long
+// as nothing has changed, and a view that it has returned never changes.
 type Viewer interface {
 	View(from netip.Addr) (view *record.View, known bool)
 }
 
-// Upstream answers what is not ours. Forwarder is the real one. Both methods are
-// called from many goroutines and leave q as it is; the reply has q's ID and
-// question.
+// Upstream answers questions about names that are not ours. Forwarder implements it. Both
+// methods are called from many goroutines and do not change q. The reply has q's ID and question.
 type Upstream interface {
-	// Cached answers at once or returns nil.
+	// Cached returns a cached reply, or nil if there is none.
 	Cached(q *dns.Msg) *dns.Msg
-	// Forward asks, and always answers: SERVFAIL when nobody else does.
+	// Forward asks a name server. It returns SERVFAIL if none answers, and never nil.
 	Forward(ctx context.Context, q *dns.Msg) *dns.Msg
 }
 
-// Config is what a Server needs.
+// Config has the parts of a Server. All are required.
 type Config struct {
-	Sockets  []*Sockets // the server closes them when it ends
+	Sockets  []*Sockets // Run closes them when it returns
 	Zone     Zone
 	Viewer   Viewer
 	Upstream Upstream
 }
 
-// Server answers DNS over UDP and TCP. Make one with New.
+// Server answers DNS queries over UDP and TCP.
 type Server struct {
 	cfg      Config
 	count    counters
 	forwards *limit
 	conns    *limit
-	pending  sync.WaitGroup // forwards under way
+	pending  sync.WaitGroup // queries over UDP that are answered later
 }
 
-// New makes a server that owns cfg.Sockets and does nothing before Run.
+// New returns a server, which owns cfg.Sockets from now on. It starts nothing.
 func New(cfg Config) *Server {
 	return &Server{
 		cfg:      cfg,
-		forwards: newLimit(forwardsInAll, forwardsPerAsker),
-		conns:    newLimit(connsInAll, connsPerAsker),
+		forwards: newLimit(forwardsTotal, forwardsPerAsker),
+		conns:    newLimit(connsTotal, connsPerAsker),
 	}
 }
 
-// Run answers until ctx ends, then closes the sockets and returns nil once every
-// goroutine has ended.
+// Run answers queries until ctx ends. Then it closes the sockets and returns nil when all
+// goroutines have ended.
 func (s *Server) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, socks := range s.cfg.Sockets {
@@ -79,7 +80,7 @@ func (s *Server) Run(ctx context.Context) error {
 	group.Go(func() error {
 		<-ctx.Done()
 		for _, socks := range s.cfg.Sockets {
-			_ = socks.Close() // what is left to lose is the descriptors, and they are gone either way
+			_ = socks.Close() // the descriptors are closed even after an error
 		}
 		return nil
 	})
@@ -88,17 +89,17 @@ func (s *Server) Run(ctx context.Context) error {
 	return err
 }
 
-// An asker whose view is not known yet is looked at again every viewTick, for
-// viewWait: a container's process starts some milliseconds before Docker says whose
-// it is. Meanwhile it has a place among the forwards.
+// A container's process starts some milliseconds before Docker tells which container it is. So
+// a query from a container without a view asks for the view every viewTick, until viewWait has
+// passed. Over UDP, such a query counts as a forwarded one meanwhile.
 const (
 	viewWait = time.Second
 	viewTick = 10 * time.Millisecond
 )
 
-// await is the asker's view once it is known; nil if that takes too long.
-func (s *Server) await(ctx context.Context, from netip.Addr) *record.View {
-	for late := time.Now().Add(viewWait); time.Now().Before(late); {
+// awaitView returns the asker's view as soon as there is one, or nil after viewWait.
+func (s *Server) awaitView(ctx context.Context, from netip.Addr) *record.View {
+	for deadline := time.Now().Add(viewWait); time.Now().Before(deadline); {
 		if view, known := s.cfg.Viewer.View(from); view != nil || !known {
 			return view
 		}
@@ -109,8 +110,9 @@ func (s *Server) await(ctx context.Context, from netip.Addr) *record.View {
 	return nil
 }
 
-// unserved is the reply to a query that cannot be answered now; nil to what is none.
-func (s *Server) unserved(pkt []byte) []byte {
+// replyUnserved returns SERVFAIL for a query whose asker has no view in time. It returns nil if
+// pkt is no query.
+func (s *Server) replyUnserved(pkt []byte) []byte {
 	q := new(dns.Msg)
 	if err := q.Unpack(pkt); err != nil || q.Response {
 		s.count.malformed.Add(1)
@@ -120,8 +122,24 @@ func (s *Server) unserved(pkt []byte) []byte {
 	return s.pack(q, new(dns.Msg).SetRcode(q, dns.RcodeServerFailure), classicUDP)
 }
 
-// resolve answers the message pkt on the general path. A nil reply to a query means:
-// ask upstream; neither means: say nothing.
+// answer returns the reply to pkt, or nil if there is none now. forward asks upstream; it returns
+// nil if it sends the reply itself later. size returns the largest reply to a query.
+func (s *Server) answer(view *record.View, pkt []byte, size func(q *dns.Msg) int, forward func(q *dns.Msg) *dns.Msg) []byte {
+	q, r := s.resolve(view, pkt)
+	if q != nil && r == nil {
+		if r = s.cfg.Upstream.Cached(q); r == nil {
+			r = forward(q)
+		}
+	}
+	if r == nil {
+		return nil
+	}
+	return s.pack(q, r, size(q))
+}
+
+// resolve unpacks pkt and answers it from the view; nil means that the asker is unknown. It
+// returns a query without a reply if upstream has to be asked, a reply without a query if pkt is
+// malformed, and neither if pkt deserves no reply.
 func (s *Server) resolve(view *record.View, pkt []byte) (q, r *dns.Msg) {
 	q = new(dns.Msg)
 	err := q.Unpack(pkt)
@@ -132,32 +150,34 @@ func (s *Server) resolve(view *record.View, pkt []byte) (q, r *dns.Msg) {
 		}
 		return nil, formatError(q)
 	}
-	if view == nil {
-		s.count.refused.Add(1)
-		return q, new(dns.Msg).SetRcode(q, dns.RcodeRefused)
+	if view != nil {
+		r = s.cfg.Zone.Answer(view, q)
 	}
-	r = s.cfg.Zone.Answer(view, q)
 	switch {
 	case r != nil:
 		shuffle(r.Answer)
-	case view.Internal:
+	case view == nil || view.Internal: // an internal container may not send anything outside, not even a query
 		s.count.refused.Add(1)
 		r = new(dns.Msg).SetRcode(q, dns.RcodeRefused)
+	default:
+		s.count.forwarded.Add(1)
+		return q, nil
 	}
+	s.count.answered.Add(1)
 	return q, r
 }
 
-// formatError answers what at least has a query's header.
+// formatError answers a message of which at least the header could be read.
 func formatError(q *dns.Msg) *dns.Msg {
 	r := new(dns.Msg)
 	r.Id, r.Response, r.Opcode, r.Rcode = q.Id, true, q.Opcode, dns.RcodeFormatError
 	return r
 }
 
-// pack makes r fit into size bytes. What cannot be packed becomes SERVFAIL.
+// pack truncates r to size bytes and packs it. A reply that cannot be packed becomes SERVFAIL.
 func (s *Server) pack(q, r *dns.Msg, size int) []byte {
 	if q != nil {
-		finish(q, r)
+		addOPT(q, r)
 		r.Truncate(size)
 	}
 	wire, err := r.Pack()
@@ -173,9 +193,9 @@ func (s *Server) pack(q, r *dns.Msg, size int) []byte {
 	return wire
 }
 
-// finish gives r an OPT record if q has one (RFC 6891 section 6.1.1). Pack puts
-// the upper bits of an extended code into it.
-func finish(q, r *dns.Msg) {
+// addOPT gives r an OPT record if q has one (RFC 6891 section 6.1.1). Pack stores the upper bits
+// of an extended response code there.
+func addOPT(q, r *dns.Msg) {
 	if opt := q.IsEdns0(); opt != nil && r.IsEdns0() == nil {
 		r.SetEdns0(maxUDP, opt.Do())
 	}

@@ -46,14 +46,13 @@ func exchange(t *testing.T, s *Server, network string, q *dns.Msg) *dns.Msg {
 	t.Helper()
 	m, _, err := (&dns.Client{Net: network, Timeout: 5 * time.Second, UDPSize: 4096}).Exchange(q, s.cfg.Sockets[0].Addr().String())
 	if err != nil {
-		t.Fatalf("%s: %v", network, err)
+		t.Fatalf("ask over %s: %v", network, err)
 	}
 	return m
 }
 
-// TestServer asks every case of TestAnswer over the wire, twice so that the second
-// answer comes from the memo, and over TCP.
-func TestServer(t *testing.T) {
+// The server answers every case of TestAnswer over UDP, the second time from its memo, and over TCP.
+func TestServerAnswersOverUDPAndTCP(t *testing.T) {
 	up := &dnstest.Upstream{Reply: func(q *dns.Msg) *dns.Msg { return new(dns.Msg).SetRcode(q, dns.RcodeNameError) }}
 	s := start(t, dnstest.Views{localhost: testView()}, up)
 	for _, c := range answerCases {
@@ -67,14 +66,14 @@ func TestServer(t *testing.T) {
 				got := exchange(t, s, network, q)
 				c.Check(t, q, got)
 				if got.IsEdns0() == nil {
-					t.Error("no OPT record in the reply to a query with one")
+					t.Error("the reply to a query with an OPT record has none")
 				}
 			})
 		}
 	}
 }
 
-func TestServerRefusesStrangers(t *testing.T) {
+func TestServerRefusesUnknownAddresses(t *testing.T) {
 	s := start(t, dnstest.Views{}, &dnstest.Upstream{})
 	for _, network := range []string{"udp", "tcp"} {
 		c := dnstest.Case{Ask: "example.com", Type: dns.TypeA, Rcode: dns.RcodeRefused}
@@ -82,11 +81,11 @@ func TestServerRefusesStrangers(t *testing.T) {
 		c.Check(t, q, exchange(t, s, network, q))
 	}
 	if got := s.Stats().Refused; got != 2 {
-		t.Errorf("refused = %d, want 2", got)
+		t.Errorf("%d queries are counted as refused, want 2", got)
 	}
 }
 
-// Who has no egress gets no question out either.
+// A container without egress could send data out in the names that it asks for.
 func TestServerForwardsNothingForInternal(t *testing.T) {
 	view, up := testView(), &dnstest.Upstream{}
 	view.Internal = true
@@ -100,11 +99,11 @@ func TestServerForwardsNothingForInternal(t *testing.T) {
 		in.Check(t, q, exchange(t, s, network, q))
 	}
 	if asked := up.Asked(); len(asked) > 0 {
-		t.Errorf("upstream was asked %v", asked)
+		t.Errorf("upstream was asked for %v, want no query of an internal container", asked)
 	}
 }
 
-func TestServerSeesViewChange(t *testing.T) {
+func TestServerAnswersFromTheNewViewAtOnce(t *testing.T) {
 	views := new(changingView)
 	views.Store(testView())
 	s := start(t, views, &dnstest.Upstream{})
@@ -120,7 +119,7 @@ type changingView struct{ atomic.Pointer[record.View] }
 
 func (c *changingView) View(netip.Addr) (*record.View, bool) { return c.Load(), true }
 
-// manyView has n instances of "many".
+// manyView returns a view with n instances of the service many.
 func manyView(n int) *record.View {
 	var targets []record.Target
 	for i := range n {
@@ -131,7 +130,7 @@ func manyView(n int) *record.View {
 	}}
 }
 
-func TestServerTruncates(t *testing.T) {
+func TestServerTruncatesUDPReplies(t *testing.T) {
 	s := start(t, dnstest.Views{localhost: manyView(200)}, &dnstest.Upstream{})
 	cases := []struct {
 		name, ask string
@@ -139,10 +138,10 @@ func TestServerTruncates(t *testing.T) {
 		edns      uint16
 		want      int // answers over UDP
 	}{
-		{"classic", "many", dns.TypeA, 0, (512 - 22) / 16},
+		{"without EDNS", "many", dns.TypeA, 0, (512 - 22) / 16},
 		{"EDNS", "many", dns.TypeA, 1232, (1232 - 22 - 11) / 16},
-		{"EDNS, more than is wise", "many", dns.TypeAAAA, 4096, (1232 - 22 - 11) / 28},
-		{"EDNS, less than classic", "many", dns.TypeA, 100, (512 - 22 - 11) / 16},
+		{"EDNS, more than we send", "many", dns.TypeAAAA, 4096, (1232 - 22 - 11) / 28},
+		{"EDNS, less than 512 bytes", "many", dns.TypeA, 100, (512 - 22 - 11) / 16},
 		{"SRV", "_80._tcp.many", dns.TypeSRV, 0, 9},
 	}
 	for _, c := range cases {
@@ -153,16 +152,16 @@ func TestServerTruncates(t *testing.T) {
 			}
 			got := exchange(t, s, "udp", q)
 			if !got.Truncated || len(got.Answer) != c.want {
-				t.Errorf("udp: truncated %v with %d answers, want %d", got.Truncated, len(got.Answer), c.want)
+				t.Errorf("over UDP: truncated = %t with %d answers, want true with %d", got.Truncated, len(got.Answer), c.want)
 			}
 			if got := exchange(t, s, "tcp", q); got.Truncated || len(got.Answer) != 200 {
-				t.Errorf("tcp: truncated %v with %d answers, want all 200", got.Truncated, len(got.Answer))
+				t.Errorf("over TCP: truncated = %t with %d answers, want false with all 200", got.Truncated, len(got.Answer))
 			}
 		})
 	}
 }
 
-func TestServerShuffles(t *testing.T) {
+func TestServerShufflesAddresses(t *testing.T) {
 	s := start(t, dnstest.Views{localhost: manyView(3)}, &dnstest.Upstream{})
 	for _, network := range []string{"udp", "tcp"} {
 		first := make(map[string]int)
@@ -171,15 +170,15 @@ func TestServerShuffles(t *testing.T) {
 			first[m.Answer[0].(*dns.A).A.String()]++
 		}
 		for addr, n := range first {
-			if n < 60 || len(first) != 3 { // the chance of a fair shuffle to fail is below 1e-6
-				t.Errorf("%s: %s came first %d times of 300 (%d addresses)", network, addr, n, len(first))
+			if n < 60 || len(first) != 3 { // a fair shuffle fails this with a chance below one in a million
+				t.Errorf("over %s, %s came first in %d of 300 replies, want at least 60; %d addresses came first at all, want 3", network, addr, n, len(first))
 			}
 		}
 	}
 }
 
-// TestServerGarbage sends what is no query; the next query is answered as ever.
-func TestServerGarbage(t *testing.T) {
+// Packets that are no queries are counted, and the next query is answered as usual.
+func TestServerSurvivesGarbage(t *testing.T) {
 	s := start(t, dnstest.Views{localhost: testView()}, &dnstest.Upstream{})
 	conn, err := net.Dial("udp", s.cfg.Sockets[0].Addr().String())
 	if err != nil {
@@ -203,19 +202,19 @@ func TestServerGarbage(t *testing.T) {
 		t.Fatal(err)
 	}
 	if n, err := tcp.Read(make([]byte, 1)); err == nil {
-		t.Errorf("read %d bytes after garbage, want the connection closed", n)
+		t.Errorf("read %d bytes after sending garbage over TCP, want the connection closed", n)
 	}
 	c := answerCases[0]
 	q := c.Query()
 	c.Check(t, q, exchange(t, s, "udp", q))
-	for late := time.Now().Add(10 * time.Second); s.Stats().Malformed < 4; time.Sleep(time.Millisecond) { // several sockets, each read in its own time
-		if time.Now().After(late) {
-			t.Fatalf("malformed = %d, want at least 4", s.Stats().Malformed)
+	for deadline := time.Now().Add(10 * time.Second); s.Stats().Malformed < 4; time.Sleep(time.Millisecond) { // the sockets are read by different goroutines
+		if time.Now().After(deadline) {
+			t.Fatalf("%d packets are counted as malformed after 10s, want at least 4", s.Stats().Malformed)
 		}
 	}
 }
 
-func TestServerLimitsForwards(t *testing.T) {
+func TestServerLimitsForwardedQueriesOfAnAsker(t *testing.T) {
 	hold := make(chan struct{})
 	up := &dnstest.Upstream{Reply: func(q *dns.Msg) *dns.Msg {
 		<-hold
@@ -235,7 +234,7 @@ func TestServerLimitsForwards(t *testing.T) {
 	}
 	m, err := conn.ReadMsg()
 	if err != nil || m.Rcode != dns.RcodeServerFailure {
-		t.Errorf("beyond the limit: %v, %v, want SERVFAIL at once", m, err)
+		t.Errorf("a query beyond the limit got %v, %v, want SERVFAIL at once", m, err)
 	}
 	c := answerCases[0]
 	q := c.Query()
@@ -243,15 +242,15 @@ func TestServerLimitsForwards(t *testing.T) {
 	close(hold)
 	for range forwardsPerAsker {
 		if m, err := conn.ReadMsg(); err != nil || m.Rcode != dns.RcodeSuccess {
-			t.Fatalf("held query: %v, %v", m, err)
+			t.Fatalf("a query within the limit got %v, %v, want an answer", m, err)
 		}
 	}
 	if got := s.Stats(); got.Limited != 1 || got.Forwarded != forwardsPerAsker+1 {
-		t.Errorf("stats = %+v", got)
+		t.Errorf("Stats = %+v, want 1 limited and %d forwarded queries", got, forwardsPerAsker+1)
 	}
 }
 
-func TestListenFallsBack(t *testing.T) {
+func TestListenTakesAnotherPortIfTheWantedOneIsInUse(t *testing.T) {
 	for _, network := range []string{"udp", "tcp"} {
 		t.Run(network, func(t *testing.T) {
 			taken := hold(t, network)
@@ -261,13 +260,13 @@ func TestListenFallsBack(t *testing.T) {
 			}
 			defer s.Close()
 			if s.Addr().Port() == taken.Port() || s.Addr().Addr() != localhost || s.TCP.Addr().(*net.TCPAddr).AddrPort().Port() != s.Addr().Port() {
-				t.Errorf("got %v and %v beside the taken %v", s.Addr(), s.TCP.Addr(), taken)
+				t.Errorf("listening on UDP %v and TCP %v, want the same other port than that of %v on both", s.Addr(), s.TCP.Addr(), taken)
 			}
 		})
 	}
 }
 
-// hold takes a port that somebody else then cannot have.
+// hold binds a port until the test ends.
 func hold(t *testing.T, network string) netip.AddrPort {
 	if network == "udp" {
 		pc, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -293,8 +292,7 @@ func TestListenBeforeTheAddressExists(t *testing.T) {
 	s.Close()
 }
 
-// TestSocketsSurviveRestart hands the sockets of one server to the next: a query
-// sent in between is answered.
+// A server takes over the sockets of the one before, and answers a query that was sent in between.
 func TestSocketsSurviveRestart(t *testing.T) {
 	old, err := Listen(t.Context(), netip.AddrPortFrom(localhost, 0))
 	if err != nil {
@@ -322,7 +320,7 @@ func TestSocketsSurviveRestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(addr.String(), socks.Addr().String()); diff != "" {
-		t.Error(diff)
+		t.Errorf("address of the sockets before and after (-before +after):\n%s", diff)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
@@ -335,25 +333,25 @@ func TestSocketsSurviveRestart(t *testing.T) {
 	c.Check(t, q, m)
 	cancel()
 	if err := <-done; err != nil {
-		t.Error(err)
+		t.Errorf("Run = %v, want nil", err)
 	}
 }
 
-func TestFromFilesRefusesOthers(t *testing.T) {
+func TestFromFilesRefusesFilesThatAreNoSockets(t *testing.T) {
 	f, err := os.Open("/dev/null")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := FromFiles([]*os.File{f}); err == nil {
-		t.Error("took /dev/null for a socket")
+		t.Error("FromFiles accepted /dev/null as a socket")
 	}
 	if _, err := FromFiles(nil); err == nil {
-		t.Error("took nothing for sockets")
+		t.Error("FromFiles accepted no files at all")
 	}
 }
 
-// Who asks before anybody has said who that is, waits; the names are not denied.
-func TestServerWaitsForView(t *testing.T) {
+// A query of a container that has yet to be identified waits. NXDOMAIN would be wrong.
+func TestServerWaitsUntilTheAskerIsIdentified(t *testing.T) {
 	for _, network := range []string{"udp", "tcp"} {
 		t.Run(network, func(t *testing.T) {
 			views := new(changingView)
@@ -366,7 +364,7 @@ func TestServerWaitsForView(t *testing.T) {
 			never := dnstest.Case{Ask: "four", Type: dns.TypeA, Rcode: dns.RcodeServerFailure}
 			never.Check(t, q, exchange(t, s, network, q))
 			if got := s.Stats().Unserved; got != 1 {
-				t.Errorf("unserved = %d", got)
+				t.Errorf("%d queries are counted as unserved, want 1", got)
 			}
 		})
 	}

@@ -14,27 +14,27 @@ import (
 )
 
 const (
-	maxUDPSockets = 4       // beyond this the kernel's receive path is the limit
-	receiveBuffer = 4 << 20 // a burst of about 5,000 small queries
-	portTries     = 8
+	maxUDPSockets = 4       // with more, the kernel's receive path is the bottleneck
+	receiveBuffer = 4 << 20 // bytes, room for about 5,000 small queries
+	portTries     = 8       // attempts to find a port that is free for both UDP and TCP
 )
 
-// Sockets are the open ends of one listening address: several UDP sockets that
-// share the port (SO_REUSEPORT, so that cores share the load) and one for TCP.
+// Sockets listen on one address: several UDP sockets that share the port (SO_REUSEPORT), so that
+// the load is spread over the cores, and one for TCP.
 type Sockets struct {
 	UDP []*net.UDPConn
 	TCP *net.TCPListener
 }
 
-// Listen binds addr, which need not be an address of the host yet. Where somebody
-// holds its port, a free port of the same address is taken instead: compare
-// Addr with addr, and lead the containers there.
+// Listen binds addr, which need not be an address of the host yet. If another program has the
+// port, it binds a free port of the same address instead: the caller compares Addr with addr and
+// redirects the containers.
 func Listen(ctx context.Context, addr netip.AddrPort) (*Sockets, error) {
 	s, err := listen(ctx, addr)
 	if !errors.Is(err, syscall.EADDRINUSE) {
 		return s, err
 	}
-	for range portTries { // a port free for UDP may be taken for TCP
+	for range portTries { // a port that is free for UDP may be taken for TCP
 		if s, err = listen(ctx, netip.AddrPortFrom(addr.Addr(), 0)); err == nil {
 			return s, nil
 		}
@@ -64,7 +64,8 @@ func listen(ctx context.Context, addr netip.AddrPort) (*Sockets, error) {
 
 func controlUDP(_, _ string, c syscall.RawConn) error {
 	return control(c, func(fd int) error {
-		// As root past rmem_max, else as far as allowed: a smaller buffer only drops bursts.
+		// Root may exceed rmem_max. Others get what they may have: a smaller buffer only drops
+		// more of a burst.
 		if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer) != nil {
 			_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer)
 		}
@@ -89,13 +90,13 @@ func control(c syscall.RawConn, set func(fd int) error) error {
 	return err
 }
 
-// Addr is the address that all of the sockets share.
+// Addr returns the address of the sockets.
 func (s *Sockets) Addr() netip.AddrPort {
 	a := s.UDP[0].LocalAddr().(*net.UDPAddr).AddrPort()
 	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
 }
 
-// Close closes every socket. A Server that was given the sockets does it itself.
+// Close closes all sockets. A Server does it itself.
 func (s *Sockets) Close() error {
 	var errs []error
 	for _, c := range s.UDP {
@@ -107,8 +108,8 @@ func (s *Sockets) Close() error {
 	return errors.Join(errs...)
 }
 
-// Files duplicates the sockets for somebody who keeps them open over a restart,
-// such as systemd's file descriptor store. FromFiles takes them back.
+// Files duplicates the sockets, so that another process can keep them open during a restart, for
+// example systemd in its file descriptor store. FromFiles is the inverse.
 func (s *Sockets) Files() ([]*os.File, error) {
 	var files []*os.File
 	for _, c := range s.UDP {
@@ -125,8 +126,8 @@ func (s *Sockets) Files() ([]*os.File, error) {
 	return append(files, f), nil
 }
 
-// FromFiles makes Sockets of what Files returned in another life of the program,
-// and closes the files.
+// FromFiles returns the Sockets of files that Files returned in an earlier process. It closes the
+// files.
 func FromFiles(files []*os.File) (*Sockets, error) {
 	s := new(Sockets)
 	defer func() {

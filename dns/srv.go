@@ -9,7 +9,7 @@ import (
 	"tombolo/linker/record"
 )
 
-// splitService takes _port._proto.base apart (RFC 2782).
+// splitService splits _port._proto.base (RFC 2782).
 func splitService(rel string) (port, proto, base string, ok bool) {
 	labels := strings.SplitN(rel, ".", 3)
 	if len(labels) != 3 || len(labels[0]) < 2 || labels[0][0] != '_' || len(labels[1]) < 2 || labels[1][0] != '_' {
@@ -30,7 +30,7 @@ func (r *reply) service(rel, soa string) *dns.Msg {
 		return r.nxdomain(soa)
 	}
 	if r.msg.Question[0].Qtype == dns.TypeSRV {
-		r.locate(answers.Targets, port.Number)
+		r.addSRV(answers.Targets, port.Number)
 	}
 	if len(r.msg.Answer) == 0 {
 		return r.nodata(soa)
@@ -39,7 +39,7 @@ func (r *reply) service(rel, soa string) *dns.Msg {
 	return r.msg
 }
 
-// missingService tells _tcp.name, below which there are names, from what is nowhere.
+// missingService answers with no data for _tcp.name, which has names below it, else NXDOMAIN.
 func (r *reply) missingService(rel, soa string) *dns.Msg {
 	proto, base, _ := strings.Cut(rel, ".")
 	for _, p := range r.view.Names[base].Ports {
@@ -50,11 +50,11 @@ func (r *reply) missingService(rel, soa string) *dns.Msg {
 	return r.nxdomain(soa)
 }
 
-func (r *reply) locate(targets []record.Target, port uint16) {
+func (r *reply) addSRV(targets []record.Target, port uint16) {
 	owner := r.msg.Question[0].Name
 	for _, t := range targets {
 		if t.Name == "" {
-			continue // reachable by address only: SRV has nothing to point at
+			continue // an SRV record needs a name to point at
 		}
 		target := t.Name + "." + dns.Fqdn(r.zone.Name)
 		r.msg.Answer = append(r.msg.Answer, &dns.SRV{
@@ -68,7 +68,7 @@ func (r *reply) locate(targets []record.Target, port uint16) {
 	}
 }
 
-// findPort finds a port by number or by name.
+// findPort finds a port by its number or name.
 func findPort(ports []record.Port, label, proto string) (record.Port, bool) {
 	number, err := strconv.ParseUint(label, 10, 16)
 	for _, p := range ports {

@@ -2,23 +2,23 @@ package dns
 
 import "sync/atomic"
 
-// Stats counts since the server was made.
+// Stats has counts since New.
 type Stats struct {
 	Queries   uint64 // over UDP and TCP
 	Answered  uint64 // from a view
 	Forwarded uint64 // sent upstream or answered from the cache
-	Refused   uint64 // askers that are nobody
-	Unserved  uint64 // askers of whom nobody said in time who they are
+	Refused   uint64 // from an unknown address, or to be forwarded for an internal container
+	Unserved  uint64 // from a container that was not identified in time
 	Malformed uint64 // packets that are no query
-	Limited   uint64 // an asker had too much under way, or more than its share
-	Truncated uint64 // replies cut to the asker's size
+	Limited   uint64 // from an asker with too many under way, or beyond its share
+	Truncated uint64 // replies that were cut to the asker's size
 }
 
 type counters struct {
 	queries, answered, forwarded, refused, unserved, malformed, limited, truncated atomic.Uint64
 }
 
-// Stats returns the present counts. Anyone may call it at any time.
+// Stats returns the current counts. It may be called from any goroutine.
 func (s *Server) Stats() Stats {
 	c := &s.count
 	return Stats{

@@ -17,15 +17,15 @@ import (
 )
 
 const (
-	tcpIdle    = 10 * time.Second      // RFC 7766 section 6.2.3 asks for seconds
-	errorPause = 20 * time.Millisecond // out of descriptors or memory: let some go first
+	tcpIdle    = 10 * time.Second      // RFC 7766 section 6.2.3 recommends a few seconds
+	errorPause = 20 * time.Millisecond // without descriptors or memory, retrying at once would only burn CPU
 )
 
-// serveTCP accepts until the listener is closed, and returns when all that it
-// accepted has ended.
+// serveTCP accepts connections until the listener is closed. It returns when all of them have
+// ended.
 func (s *Server) serveTCP(ctx context.Context, l *net.TCPListener) error {
-	var open sync.WaitGroup
-	defer open.Wait()
+	var conns sync.WaitGroup
+	defer conns.Wait()
 	for {
 		conn, err := l.AcceptTCP()
 		if ctx.Err() != nil {
@@ -42,32 +42,32 @@ func (s *Server) serveTCP(ctx context.Context, l *net.TCPListener) error {
 			continue
 		}
 		from := conn.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap()
-		if !s.conns.take(from) {
+		if !s.conns.acquire(from) {
 			s.count.limited.Add(1)
 			conn.Close()
 			continue
 		}
-		open.Go(func() {
-			defer s.conns.done(from)
-			s.converse(ctx, conn, from)
+		conns.Go(func() {
+			defer s.conns.release(from)
+			s.serveConn(ctx, conn, from)
 		})
 	}
 }
 
-// converse answers the queries of one connection, one after the other.
-func (s *Server) converse(ctx context.Context, conn *net.TCPConn, from netip.Addr) {
+// serveConn answers the queries of one connection, one after the other.
+func (s *Server) serveConn(ctx context.Context, conn *net.TCPConn, from netip.Addr) {
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
 	for {
-		_ = conn.SetDeadline(time.Now().Add(tcpIdle)) // fails only on a closed connection, as the read will
+		_ = conn.SetDeadline(time.Now().Add(tcpIdle)) // fails only on a closed connection, where the read fails too
 		pkt, err := readFrame(conn)
 		if err != nil {
 			return
 		}
 		reply := s.answerTCP(ctx, pkt, from)
 		if reply == nil {
-			return // garbage: the stream cannot be trusted any further
+			return // the message was malformed, so the next length may be wrong too
 		}
 		if _, err := conn.Write(frame(reply)); err != nil {
 			return
@@ -79,36 +79,22 @@ func (s *Server) answerTCP(ctx context.Context, pkt []byte, from netip.Addr) []b
 	s.count.queries.Add(1)
 	view, known := s.cfg.Viewer.View(from)
 	if known && view == nil {
-		if view = s.await(ctx, from); view == nil {
-			return s.unserved(pkt)
+		if view = s.awaitView(ctx, from); view == nil {
+			return s.replyUnserved(pkt)
 		}
 	}
-	q, r := s.resolve(view, pkt)
-	switch {
-	case q == nil && r == nil:
-		return nil
-	case r == nil:
-		s.count.forwarded.Add(1)
-		r = s.forwardTCP(ctx, q, from)
-	case q != nil:
-		s.count.answered.Add(1)
-	}
-	return s.pack(q, r, dns.MaxMsgSize)
+	maxSize := func(*dns.Msg) int { return dns.MaxMsgSize }
+	return s.answer(view, pkt, maxSize, func(q *dns.Msg) *dns.Msg {
+		if !s.forwards.acquire(from) {
+			s.count.limited.Add(1)
+			return new(dns.Msg).SetRcode(q, dns.RcodeServerFailure)
+		}
+		defer s.forwards.release(from)
+		return s.cfg.Upstream.Forward(ctx, q)
+	})
 }
 
-func (s *Server) forwardTCP(ctx context.Context, q *dns.Msg, from netip.Addr) *dns.Msg {
-	if r := s.cfg.Upstream.Cached(q); r != nil {
-		return r
-	}
-	if !s.forwards.take(from) {
-		s.count.limited.Add(1)
-		return new(dns.Msg).SetRcode(q, dns.RcodeServerFailure)
-	}
-	defer s.forwards.done(from)
-	return s.cfg.Upstream.Forward(ctx, q)
-}
-
-// readFrame reads a message behind its two bytes of length (RFC 1035 section 4.2.2).
+// readFrame reads a message and, before it, the two bytes of its length (RFC 1035 section 4.2.2).
 func readFrame(r io.Reader) ([]byte, error) {
 	var length [2]byte
 	if _, err := io.ReadFull(r, length[:]); err != nil {

@@ -7,27 +7,27 @@ import (
 	"github.com/miekg/dns"
 )
 
-// template is a packed answer without what differs between two askings of the same
-// question: ID, flags, letter case, OPT, and the order of addresses.
+// template is a packed answer without the parts that differ when the same question is asked again:
+// ID, flags, letter case, OPT, and the order of addresses.
 type template struct {
-	forward bool   // not ours: the rest is unset
+	forward bool   // the question has to be forwarded; all other fields are unset
 	flags   uint16 // of the reply, without RD and CD
-	answers int
-	ns      int
-	extra   int
-	record  int    // length of every answer record, 0 when they are not all alike
-	body    []byte // what follows the question
+	answers int    // number of records in the answer section
+	ns      int    // the same for the authority section
+	extra   int    // the same for the additional section
+	record  int    // length in bytes of every answer record; 0 if they do not all have the same
+	body    []byte // everything after the question
 }
 
-// newTemplate packs m, the answer to a question in lower case. It reports false
-// for a message that has to be built anew each time: several answers that differ
-// in length cannot be shuffled in place.
+// newTemplate packs m, the answer to a question in lower case; nil means that the question has to
+// be forwarded. It returns false if the message has to be built anew each time, because its
+// answers differ in length and so cannot be shuffled in place.
 func newTemplate(m *dns.Msg) (*template, bool) {
 	if m == nil {
 		return &template{forward: true}, true
 	}
-	alike := alikeLen(m)
-	if len(m.Answer) > 1 && alike == 0 {
+	size := recordSize(m)
+	if len(m.Answer) > 1 && size == 0 {
 		return nil, false
 	}
 	wire, err := m.Pack()
@@ -35,20 +35,20 @@ func newTemplate(m *dns.Msg) (*template, bool) {
 		return nil, false
 	}
 	end, _, ok := parseName(wire, make([]byte, 0, 255))
-	if !ok || len(wire) < end+4+alike*len(m.Answer) {
+	if !ok || len(wire) < end+4+size*len(m.Answer) {
 		return nil, false
 	}
 	t := &template{
 		flags:   binary.BigEndian.Uint16(wire[2:]) &^ (flagRD | flagCD),
 		answers: len(m.Answer), ns: len(m.Ns), extra: len(m.Extra),
-		record: alike, body: wire[end+4:],
+		record: size, body: wire[end+4:],
 	}
 	return t, true
 }
 
-// alikeLen is the packed length of each answer when all are addresses of the name
-// asked for (so that a pointer to the question is their owner), else 0.
-func alikeLen(m *dns.Msg) int {
+// recordSize returns the packed length of each answer if all are addresses of the name that was
+// asked for, so that a pointer to the question is their owner name. Else it returns 0.
+func recordSize(m *dns.Msg) int {
 	const pointerAndFixed = 2 + 2 + 2 + 4 + 2
 	length := 0
 	for _, rr := range m.Answer {
@@ -67,8 +67,8 @@ func alikeLen(m *dns.Msg) int {
 	return length
 }
 
-// render writes the reply to the query pkt, read as q, into out, which must hold
-// maxUDP bytes. It reports nil when the answer is too long to be cut here.
+// render writes the reply to the query pkt, which was parsed as q, into out. out must have maxUDP
+// bytes. It returns nil if the answer is too long and cannot be truncated here.
 func (t *template) render(pkt []byte, q *question, out []byte) []byte {
 	room := min(q.size, len(out)) - q.end
 	if q.edns {
@@ -102,8 +102,8 @@ func (t *template) render(pkt []byte, q *question, out []byte) []byte {
 	return out[:n]
 }
 
-// shuffle writes the first n of a random permutation of the answers. A template
-// with several answers has nothing behind them but what fits as it stands.
+// shuffle writes n random answers in random order. If these are all answers, it also writes the
+// records after them.
 func (t *template) shuffle(out []byte, n int) int {
 	size := t.record
 	rest := t.body[size*t.answers:]

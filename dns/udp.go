@@ -18,8 +18,8 @@ import (
 )
 
 const (
-	batchSize = 32   // packets per system call; more gains nothing measurable
-	queryRoom = 4096 // no sane query is longer
+	batchSize = 32   // packets per system call; a larger batch is not measurably faster
+	queryRoom = 4096 // bytes; longer queries are cut and then malformed
 )
 
 // batchConn reads and writes several packets with one system call.
@@ -28,15 +28,15 @@ type batchConn interface {
 	WriteBatch(ms []ipv4.Message, flags int) (int, error)
 }
 
-// udpWorker owns one socket's reading side and the memo of what it answered.
+// udpWorker reads one socket and keeps a memo of its answers. One goroutine uses it.
 type udpWorker struct {
 	server *Server
 	conn   *net.UDPConn
 	batch  batchConn
 	in     []ipv4.Message
 	out    []ipv4.Message
-	room   [][]byte // a reply buffer for each packet of a batch
-	key    []byte
+	room   [][]byte // a buffer for the reply to each packet of a batch
+	key    []byte   // a buffer for question.key
 	memo   *memo
 	fair   *fair
 }
@@ -100,7 +100,7 @@ func (w *udpWorker) answerAll(ctx context.Context, in []ipv4.Message) []ipv4.Mes
 	return out
 }
 
-// write sends what it can: a reply that the kernel refuses is the asker's loss.
+// write sends the replies. It skips those that the kernel does not accept, like lost packets.
 func (w *udpWorker) write(out []ipv4.Message) {
 	for len(out) > 0 {
 		n, err := w.batch.WriteBatch(out, 0)
@@ -111,14 +111,14 @@ func (w *udpWorker) write(out []ipv4.Message) {
 	}
 }
 
-// answer returns the reply to one packet, in room where that is possible, or nil
-// if there is none or it is sent later.
+// answer returns the reply to one packet, or nil if there is none or it is sent later. The reply
+// may use the buffer room.
 func (w *udpWorker) answer(ctx context.Context, pkt []byte, from netip.AddrPort, room []byte) []byte {
 	s := w.server
 	s.count.queries.Add(1)
 	view, known := s.cfg.Viewer.View(from.Addr())
 	if known && view == nil {
-		w.later(ctx, bytes.Clone(pkt), from)
+		w.answerLater(ctx, bytes.Clone(pkt), from)
 		return nil
 	}
 	q, ok := parse(pkt, w.key)
@@ -142,29 +142,27 @@ func (w *udpWorker) answer(ctx context.Context, pkt []byte, from netip.AddrPort,
 	return w.general(ctx, pkt, from, view)
 }
 
-// later answers once the asker's view is known, in a goroutine of its own.
-func (w *udpWorker) later(ctx context.Context, pkt []byte, from netip.AddrPort) {
+// answerLater starts a goroutine that answers when the asker has a view.
+func (w *udpWorker) answerLater(ctx context.Context, pkt []byte, from netip.AddrPort) {
 	s := w.server
-	if !s.forwards.take(from.Addr()) {
+	if !s.forwards.acquire(from.Addr()) {
 		s.count.limited.Add(1)
 		return
 	}
 	s.pending.Go(func() {
-		defer s.forwards.done(from.Addr())
+		defer s.forwards.release(from.Addr())
 		var reply []byte
-		if view := s.await(ctx, from.Addr()); view != nil {
+		if view := s.awaitView(ctx, from.Addr()); view != nil {
 			reply = w.general(ctx, pkt, from, view)
 		} else {
-			reply = s.unserved(pkt)
+			reply = s.replyUnserved(pkt)
 		}
-		if reply != nil {
-			_, _ = w.conn.WriteToUDPAddrPort(reply, from) // as in forward
-		}
+		w.send(reply, from)
 	})
 }
 
-// prepare computes what is the same for every asking of a question in one view;
-// nil if that cannot be kept.
+// prepare returns the part of the answer that is the same each time, or nil if the answer has to
+// be built anew each time.
 func (w *udpWorker) prepare(view *record.View, pkt []byte) *template {
 	q := new(dns.Msg)
 	if q.Unpack(pkt) != nil || len(q.Question) != 1 {
@@ -178,42 +176,35 @@ func (w *udpWorker) prepare(view *record.View, pkt []byte) *template {
 	return t
 }
 
+// general answers without the memo.
 func (w *udpWorker) general(ctx context.Context, pkt []byte, from netip.AddrPort, view *record.View) []byte {
-	s := w.server
-	q, r := s.resolve(view, pkt)
-	switch {
-	case r != nil && q != nil:
-		s.count.answered.Add(1)
-	case q == nil && r == nil:
-		return nil
-	case r == nil:
-		s.count.forwarded.Add(1)
-		if r = s.cfg.Upstream.Cached(q); r == nil {
-			r = w.forward(ctx, q, from)
-		}
-	}
-	if r == nil {
-		return nil
-	}
-	return s.pack(q, r, udpSize(q))
+	return w.server.answer(view, pkt, udpSize, func(q *dns.Msg) *dns.Msg { return w.forward(ctx, q, from) })
 }
 
-// forward asks upstream in a goroutine of its own; the reply is sent when it comes.
+// forward starts a goroutine that asks upstream and sends the reply. It returns SERVFAIL if the
+// asker has too many queries under way, else nil.
 func (w *udpWorker) forward(ctx context.Context, q *dns.Msg, from netip.AddrPort) *dns.Msg {
 	s := w.server
-	if !s.forwards.take(from.Addr()) {
+	if !s.forwards.acquire(from.Addr()) {
 		s.count.limited.Add(1)
 		return new(dns.Msg).SetRcode(q, dns.RcodeServerFailure)
 	}
 	s.pending.Go(func() {
-		defer s.forwards.done(from.Addr())
-		wire := s.pack(q, s.cfg.Upstream.Forward(ctx, q), udpSize(q))
-		// The asker may be gone, or the server ending: nobody is left to tell.
-		_, _ = w.conn.WriteToUDPAddrPort(wire, from)
+		defer s.forwards.release(from.Addr())
+		w.send(s.pack(q, s.cfg.Upstream.Forward(ctx, q), udpSize(q)), from)
 	})
 	return nil
 }
 
+// send sends a reply, if there is one. It fails if the asker is gone or the server is about to
+// end; then nobody waits for the reply.
+func (w *udpWorker) send(reply []byte, to netip.AddrPort) {
+	if reply != nil {
+		_, _ = w.conn.WriteToUDPAddrPort(reply, to)
+	}
+}
+
+// udpSize returns the size of the largest UDP reply to q; a nil q has no OPT record.
 func udpSize(q *dns.Msg) int {
 	if q == nil || q.IsEdns0() == nil {
 		return classicUDP

@@ -13,16 +13,16 @@ import (
 // DefaultTTL is how long a client may keep an answer, positive or negative.
 const DefaultTTL = time.Second
 
-// Zone is the part of the name space that is answered here and never forwarded.
+// Zone is the part of the name space whose questions are never forwarded.
 type Zone struct {
 	Name  string         // lower case, without a trailing dot: "tombolo.internal"
-	Pools []netip.Prefix // their reverse names are ours
+	Pools []netip.Prefix // prefixes whose reverse names belong to the zone
 	TTL   time.Duration  // of every answer, in whole seconds; zero means DefaultTTL
 }
 
-// Answer computes the reply to q as the holder of view sees the world, with the
-// addresses in the view's order. It returns nil for a question that is not ours to
-// answer and has to be forwarded. Answer is pure; it changes neither argument.
+// Answer returns the reply to q for a container with the given view, with the addresses in the
+// view's order. It returns nil for a question that has to be forwarded. Answer is pure and
+// changes neither argument.
 func (z Zone) Answer(view *record.View, q *dns.Msg) *dns.Msg {
 	r := newReply(z, view, q)
 	if rcode := unsupported(q); rcode != dns.RcodeSuccess {
@@ -44,7 +44,7 @@ func (z Zone) Answer(view *record.View, q *dns.Msg) *dns.Msg {
 	return r.bare(name)
 }
 
-// unsupported says why a query is answered with an error whoever asks whatever.
+// unsupported returns the error code for a query that no asker gets an answer to, else success.
 func unsupported(q *dns.Msg) int {
 	if q.Opcode != dns.OpcodeQuery {
 		return dns.RcodeNotImplemented
@@ -64,7 +64,7 @@ func unsupported(q *dns.Msg) int {
 	return dns.RcodeSuccess
 }
 
-// relative cuts the zone's name off; the apex is "".
+// relative removes the zone's suffix. The apex becomes "". It returns false for other names.
 func (z Zone) relative(name string) (string, bool) {
 	if name == z.Name {
 		return "", true

@@ -32,8 +32,8 @@ func target(name, a4, a6 string) record.Target {
 	return t
 }
 
-// testView is what a web container of the app shop sees: two databases, a cache
-// with nothing healthy, a name with a dot.
+// testView returns the view of a web container of the app shop: two instances of db, a cache
+// without a healthy instance, and an alias with a dot.
 func testView() *record.View {
 	db := record.Answers{
 		Targets: []record.Target{target("1.db.shop", "100.64.1.2", "fd00:1:2::12"), target("2.db.shop", "100.64.2.2", "fd00:1:2::22")},
@@ -76,27 +76,27 @@ var answerCases = []dnstest.Case{
 	{Ask: "h1.host.tombolo.internal", Type: dns.TypeA, Answer: []string{"h1.host.tombolo.internal. 1 IN A 198.18.0.11"}},
 	{Ask: "db.example.com", Type: dns.TypeA, Answer: []string{"db.example.com. 1 IN A 100.64.1.2"}},
 
-	{Name: "missing AAAA is no data", Ask: "four", Type: dns.TypeAAAA, Ns: []string{"four." + soaText}},
-	{Name: "nobody healthy is no data", Ask: "cache.tombolo.internal", Type: dns.TypeA, Ns: zoneSOA},
-	{Name: "other type is no data", Ask: "db.shop.tombolo.internal", Type: dns.TypeMX, Ns: zoneSOA},
-	{Name: "name above others is no data", Ask: "shop.tombolo.internal", Type: dns.TypeA, Ns: zoneSOA},
-	{Name: "not a label boundary", Ask: "hop.tombolo.internal", Type: dns.TypeA, Rcode: dns.RcodeNameError, Ns: zoneSOA},
-	{Name: "outside the view", Ask: "db.other.tombolo.internal", Type: dns.TypeA, Rcode: dns.RcodeNameError, Ns: zoneSOA},
-	{Name: "zone as search domain of a full name", Ask: "db.shop.tombolo.internal.tombolo.internal", Type: dns.TypeA,
+	{Name: "a name without AAAA is no data", Ask: "four", Type: dns.TypeAAAA, Ns: []string{"four." + soaText}},
+	{Name: "no healthy instance is no data", Ask: "cache.tombolo.internal", Type: dns.TypeA, Ns: zoneSOA},
+	{Name: "another type is no data", Ask: "db.shop.tombolo.internal", Type: dns.TypeMX, Ns: zoneSOA},
+	{Name: "a name with names below it is no data", Ask: "shop.tombolo.internal", Type: dns.TypeA, Ns: zoneSOA},
+	{Name: "a suffix of a label is not a name", Ask: "hop.tombolo.internal", Type: dns.TypeA, Rcode: dns.RcodeNameError, Ns: zoneSOA},
+	{Name: "a name outside of the view", Ask: "db.other.tombolo.internal", Type: dns.TypeA, Rcode: dns.RcodeNameError, Ns: zoneSOA},
+	{Name: "the zone as search domain after a full name", Ask: "db.shop.tombolo.internal.tombolo.internal", Type: dns.TypeA,
 		Rcode: dns.RcodeNameError, Ns: zoneSOA},
-	{Name: "short name never leaks", Ask: "secret", Type: dns.TypeA, Rcode: dns.RcodeNameError, Ns: rootSOA},
-	{Name: "short name never leaks, any type", Ask: "com", Type: dns.TypeNS, Rcode: dns.RcodeNameError, Ns: rootSOA},
-	{Name: "escaped dot is another name", Ask: `db\.shop.tombolo.internal`, Type: dns.TypeA, Rcode: dns.RcodeNameError, Ns: zoneSOA},
+	{Name: "a single label is not forwarded", Ask: "secret", Type: dns.TypeA, Rcode: dns.RcodeNameError, Ns: rootSOA},
+	{Name: "a single label of any type is not forwarded", Ask: "com", Type: dns.TypeNS, Rcode: dns.RcodeNameError, Ns: rootSOA},
+	{Name: "an escaped dot makes another name", Ask: `db\.shop.tombolo.internal`, Type: dns.TypeA, Rcode: dns.RcodeNameError, Ns: zoneSOA},
 
-	{Name: "apex", Ask: "tombolo.internal", Type: dns.TypeSOA, Answer: zoneSOA},
-	{Name: "apex, no data", Ask: "tombolo.internal", Type: dns.TypeA, Ns: zoneSOA},
-	{Name: "not below the zone", Ask: "xtombolo.internal", Type: dns.TypeA, Forward: true},
+	{Name: "the zone itself", Ask: "tombolo.internal", Type: dns.TypeSOA, Answer: zoneSOA},
+	{Name: "the zone itself, no data", Ask: "tombolo.internal", Type: dns.TypeA, Ns: zoneSOA},
+	{Name: "a name that only ends like the zone", Ask: "xtombolo.internal", Type: dns.TypeA, Forward: true},
 	{Ask: "example.com", Type: dns.TypeA, Forward: true},
-	{Name: "alias with a dot, no data", Ask: "db.example.com", Type: dns.TypeTXT, Ns: []string{"db.example.com." + soaText}},
-	{Name: "relative to the zone, bare", Ask: "db.shop", Type: dns.TypeA, Forward: true},
-	{Name: "an instance, bare", Ask: "2.db.shop", Type: dns.TypeA, Forward: true},
-	{Name: "a host, bare", Ask: "h1.host", Type: dns.TypeA, Forward: true},
-	{Name: "SRV relative to the zone, bare", Ask: "_5432._tcp.db.shop", Type: dns.TypeSRV, Forward: true},
+	{Name: "an alias with a dot, no data", Ask: "db.example.com", Type: dns.TypeTXT, Ns: []string{"db.example.com." + soaText}},
+	{Name: "a service of the zone without the suffix", Ask: "db.shop", Type: dns.TypeA, Forward: true},
+	{Name: "an instance without the suffix", Ask: "2.db.shop", Type: dns.TypeA, Forward: true},
+	{Name: "a host without the suffix", Ask: "h1.host", Type: dns.TypeA, Forward: true},
+	{Name: "SRV of the zone without the suffix", Ask: "_5432._tcp.db.shop", Type: dns.TypeSRV, Forward: true},
 	{Ask: "stranger.shop", Type: dns.TypeA, Forward: true},
 	{Ask: ".", Type: dns.TypeNS, Forward: true},
 	{Ask: "localhost", Type: dns.TypeA, Answer: []string{"localhost. 1 IN A 127.0.0.1"}},
@@ -112,31 +112,31 @@ var answerCases = []dnstest.Case{
 	{Ask: "_PG._tcp.2.db.shop.tombolo.internal", Type: dns.TypeSRV,
 		Answer: []string{"_PG._tcp.2.db.shop.tombolo.internal. 1 IN SRV 0 1 5432 2.db.shop.tombolo.internal."},
 		Extra:  []string{"2.db.shop.tombolo.internal. 1 IN A 100.64.2.2", "2.db.shop.tombolo.internal. 1 IN AAAA fd00:1:2::22"}},
-	{Name: "SRV of nobody healthy", Ask: "_6379._tcp.cache", Type: dns.TypeSRV, Ns: rootSOA},
-	{Name: "SRV name, other type", Ask: "_53._udp.db.shop.tombolo.internal", Type: dns.TypeA, Ns: zoneSOA},
+	{Name: "SRV without a healthy instance", Ask: "_6379._tcp.cache", Type: dns.TypeSRV, Ns: rootSOA},
+	{Name: "an SRV name, another type", Ask: "_53._udp.db.shop.tombolo.internal", Type: dns.TypeA, Ns: zoneSOA},
 	{Name: "SRV of another port", Ask: "_80._tcp.db.shop.tombolo.internal", Type: dns.TypeSRV, Rcode: dns.RcodeNameError, Ns: zoneSOA},
 	{Name: "SRV of another protocol", Ask: "_5432._udp.db", Type: dns.TypeSRV, Rcode: dns.RcodeNameError, Ns: rootSOA},
-	{Name: "SRV below a stranger", Ask: "_5432._tcp.db.other.tombolo.internal", Type: dns.TypeSRV, Rcode: dns.RcodeNameError, Ns: zoneSOA},
-	{Name: "SRV, protocol alone", Ask: "_tcp.db.shop.tombolo.internal", Type: dns.TypeSRV, Ns: zoneSOA},
-	{Name: "SRV, bad label", Ask: "_.x.tombolo.internal", Type: dns.TypeSRV, Rcode: dns.RcodeNameError, Ns: zoneSOA},
-	{Name: "SRV of a short stranger", Ask: "_x._tcp.secret", Type: dns.TypeSRV, Rcode: dns.RcodeNameError, Ns: rootSOA},
-	{Name: "SRV elsewhere", Ask: "_ldap._tcp.corp.example", Type: dns.TypeSRV, Forward: true},
+	{Name: "SRV of a name outside of the view", Ask: "_5432._tcp.db.other.tombolo.internal", Type: dns.TypeSRV, Rcode: dns.RcodeNameError, Ns: zoneSOA},
+	{Name: "an SRV name with the protocol alone", Ask: "_tcp.db.shop.tombolo.internal", Type: dns.TypeSRV, Ns: zoneSOA},
+	{Name: "an SRV name with an empty label", Ask: "_.x.tombolo.internal", Type: dns.TypeSRV, Rcode: dns.RcodeNameError, Ns: zoneSOA},
+	{Name: "SRV of an unknown single label", Ask: "_x._tcp.secret", Type: dns.TypeSRV, Rcode: dns.RcodeNameError, Ns: rootSOA},
+	{Name: "SRV of the Internet", Ask: "_ldap._tcp.corp.example", Type: dns.TypeSRV, Forward: true},
 
 	{Ask: "2.1.64.100.in-addr.arpa", Type: dns.TypePTR, Answer: []string{"2.1.64.100.in-addr.arpa. 1 IN PTR 1.db.shop.tombolo.internal."}},
 	{Ask: reverse6, Type: dns.TypePTR, Answer: []string{reverse6 + " 1 IN PTR 1.db.shop.tombolo.internal."}},
-	{Name: "PTR outside the view", Ask: "3.1.64.100.in-addr.arpa", Type: dns.TypePTR, Rcode: dns.RcodeNameError, Ns: []string{"64.100.in-addr.arpa." + soaText}},
-	{Name: "PTR, other type", Ask: "2.1.64.100.in-addr.arpa", Type: dns.TypeA, Ns: []string{"64.100.in-addr.arpa." + soaText}},
-	{Name: "PTR above a visible one", Ask: "64.100.in-addr.arpa", Type: dns.TypePTR, Ns: []string{"64.100.in-addr.arpa." + soaText}},
-	{Name: "PTR above nobody", Ask: "127.100.in-addr.arpa", Type: dns.TypePTR, Rcode: dns.RcodeNameError, Ns: []string{"127.100.in-addr.arpa." + soaText}},
+	{Name: "PTR of an address outside of the view", Ask: "3.1.64.100.in-addr.arpa", Type: dns.TypePTR, Rcode: dns.RcodeNameError, Ns: []string{"64.100.in-addr.arpa." + soaText}},
+	{Name: "a PTR name, another type", Ask: "2.1.64.100.in-addr.arpa", Type: dns.TypeA, Ns: []string{"64.100.in-addr.arpa." + soaText}},
+	{Name: "PTR of a network with a visible address", Ask: "64.100.in-addr.arpa", Type: dns.TypePTR, Ns: []string{"64.100.in-addr.arpa." + soaText}},
+	{Name: "PTR of a network without visible addresses", Ask: "127.100.in-addr.arpa", Type: dns.TypePTR, Rcode: dns.RcodeNameError, Ns: []string{"127.100.in-addr.arpa." + soaText}},
 	{Name: "PTR with garbage below the pool", Ask: "x.1.64.100.in-addr.arpa", Type: dns.TypePTR, Rcode: dns.RcodeNameError, Ns: []string{"64.100.in-addr.arpa." + soaText}},
 	{Name: "PTR with too many labels", Ask: "1.2.1.64.100.in-addr.arpa", Type: dns.TypePTR, Rcode: dns.RcodeNameError, Ns: []string{"64.100.in-addr.arpa." + soaText}},
-	{Name: "PTR outside the pool", Ask: "1.1.128.100.in-addr.arpa", Type: dns.TypePTR, Forward: true},
-	{Name: "PTR above the pool", Ask: "100.in-addr.arpa", Type: dns.TypePTR, Forward: true},
+	{Name: "PTR outside of the pool", Ask: "1.1.128.100.in-addr.arpa", Type: dns.TypePTR, Forward: true},
+	{Name: "PTR of a network larger than the pool", Ask: "100.in-addr.arpa", Type: dns.TypePTR, Forward: true},
 
 	{Name: "class CH", Ask: "version.bind", Type: dns.TypeTXT, Class: dns.ClassCHAOS, Rcode: dns.RcodeRefused},
-	{Name: "transfer", Ask: "tombolo.internal", Type: dns.TypeAXFR, Rcode: dns.RcodeRefused},
+	{Name: "zone transfer", Ask: "tombolo.internal", Type: dns.TypeAXFR, Rcode: dns.RcodeRefused},
 	{Name: "ANY", Ask: "db", Type: dns.TypeANY, Rcode: dns.RcodeNotImplemented},
-	{Name: "ANY elsewhere", Ask: "example.com", Type: dns.TypeANY, Rcode: dns.RcodeNotImplemented},
+	{Name: "ANY of the Internet", Ask: "example.com", Type: dns.TypeANY, Rcode: dns.RcodeNotImplemented},
 }
 
 func TestAnswer(t *testing.T) {
@@ -149,7 +149,7 @@ func TestAnswer(t *testing.T) {
 	}
 }
 
-func TestAnswerHeader(t *testing.T) {
+func TestUnsupportedQueriesAreErrors(t *testing.T) {
 	query := func(change func(*dns.Msg)) *dns.Msg {
 		q := dnstest.Case{Ask: "db", Type: dns.TypeA}.Query()
 		change(q)
@@ -169,7 +169,7 @@ func TestAnswerHeader(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			if got := testZone.Answer(testView(), c.q); got == nil || got.Rcode != c.rcode {
-				t.Errorf("got %v, want %s", got, dns.RcodeToString[c.rcode])
+				t.Errorf("got the reply %v, want %s", got, dns.RcodeToString[c.rcode])
 			}
 		})
 	}

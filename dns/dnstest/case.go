@@ -9,22 +9,22 @@ import (
 	"github.com/miekg/dns"
 )
 
-// Case is one question and the reply that is wanted. Records are written as in a
-// zone file, `db. 1 IN A 100.64.1.2`; their order does not matter.
+// Case is a question and the reply to expect. Records are written as in a zone file, for example
+// `db. 1 IN A 100.64.1.2`. Their order does not matter.
 type Case struct {
-	Name   string // of the test; the question if empty
-	Ask    string // with or without the last dot
+	Name   string // of the test; "" means the question
+	Ask    string // the name, with or without the last dot
 	Type   uint16
 	Class  uint16 // zero means IN
 	Rcode  int
 	Answer []string
 	Ns     []string
 	Extra  []string // without OPT
-	// Forward wants that the question is not answered here at all.
+	// Forward expects that the question is not answered but has to be forwarded.
 	Forward bool
 }
 
-// Title names the case in t.Run.
+// Title returns a name for t.Run.
 func (c Case) Title() string {
 	if c.Name != "" {
 		return c.Name
@@ -32,7 +32,7 @@ func (c Case) Title() string {
 	return c.Ask + " " + dns.TypeToString[c.Type]
 }
 
-// Query is the question as a stub resolver sends it.
+// Query returns the query as a stub resolver sends it.
 func (c Case) Query() *dns.Msg {
 	q := new(dns.Msg)
 	q.SetQuestion(dns.Fqdn(c.Ask), c.Type)
@@ -42,18 +42,18 @@ func (c Case) Query() *dns.Msg {
 	return q
 }
 
-// Check compares a reply with what the case wants. A nil reply means that the
-// question was left to be forwarded.
+// Check compares a reply with the expected one. A nil reply means that the question has to be
+// forwarded.
 func (c Case) Check(t testing.TB, q, got *dns.Msg) {
 	t.Helper()
 	if c.Forward || got == nil {
 		if c.Forward != (got == nil) {
-			t.Errorf("forwarded = %v, want %v:\n%v", got == nil, c.Forward, got)
+			t.Errorf("the question has to be forwarded: %t, want %t; reply:\n%v", got == nil, c.Forward, got)
 		}
 		return
 	}
 	if !got.Response || got.Id != q.Id || got.RecursionDesired != q.RecursionDesired {
-		t.Errorf("header does not match the query:\n%v", got)
+		t.Errorf("the header of the reply does not match the query:\n%v", got)
 	}
 	if diff := cmp.Diff(q.Question, got.Question); diff != "" {
 		t.Errorf("question (-want +got):\n%s", diff)

@@ -1,4 +1,4 @@
-// Package dnstest holds what tests of DNS share: the Case type in which every test
-// says what it asks and expects, views by address, and a scripted upstream. It asks
-// nobody and never listens.
+// Package dnstest has fakes and a table type for tests of package dns: Case is a question with
+// the expected reply, Views a fixed Viewer, and Upstream a scripted name server. It opens no
+// sockets.
 package dnstest

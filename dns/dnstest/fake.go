@@ -11,7 +11,7 @@ import (
 	"tombolo/linker/record"
 )
 
-// Views is a Viewer that never changes.
+// Views is a Viewer whose views never change.
 type Views map[netip.Addr]*record.View
 
 // View implements the server's Viewer.
@@ -20,27 +20,27 @@ func (v Views) View(from netip.Addr) (*record.View, bool) {
 	return view, ok
 }
 
-// Upstream is a scripted name server. It stands for the server's Upstream as well
-// as for the forwarder's Exchanger.
+// Upstream is a scripted name server. It implements dns.Upstream and dns.Exchanger.
 type Upstream struct {
-	// Reply makes the answer; nil means NXDOMAIN, a nil message a time-out.
+	// Reply returns the answer to a query. If Reply is nil, every answer is NXDOMAIN. If it
+	// returns nil, the query times out.
 	Reply func(q *dns.Msg) *dns.Msg
 
 	mu    sync.Mutex
 	asked []string
 }
 
-// Asked lists the names that were asked for, in order.
+// Asked returns the names that were asked for, in order.
 func (u *Upstream) Asked() []string {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return append([]string(nil), u.asked...)
 }
 
-// Cached never has anything.
+// Cached returns nil.
 func (u *Upstream) Cached(*dns.Msg) *dns.Msg { return nil }
 
-// Forward answers as Reply says, and SERVFAIL for a time-out.
+// Forward returns the answer of Reply, or SERVFAIL for a time-out.
 func (u *Upstream) Forward(_ context.Context, q *dns.Msg) *dns.Msg {
 	if m := u.answer(q); m != nil {
 		return m
@@ -48,7 +48,7 @@ func (u *Upstream) Forward(_ context.Context, q *dns.Msg) *dns.Msg {
 	return new(dns.Msg).SetRcode(q, dns.RcodeServerFailure)
 }
 
-// Exchange answers as Reply says, whatever the server.
+// Exchange returns the answer of Reply. All servers answer the same.
 func (u *Upstream) Exchange(ctx context.Context, q *dns.Msg, _ netip.AddrPort) (*dns.Msg, error) {
 	if m := u.answer(q); m != nil {
 		return m, nil
@@ -67,8 +67,8 @@ func (u *Upstream) answer(q *dns.Msg) *dns.Msg {
 	return u.Reply(q)
 }
 
-// Records makes a Reply of zone-file records: a question is answered with those of
-// its name and type, and NXDOMAIN without any.
+// Records returns a Reply that answers with the given records, which are written as in a zone
+// file, or with NXDOMAIN if none has the name and type of the question.
 func Records(texts ...string) func(*dns.Msg) *dns.Msg {
 	var rrs []dns.RR
 	for _, text := range texts {
