@@ -27,7 +27,7 @@ var compareAddr = cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// client serves l and dials it.
+// client returns a client of l, which it serves.
 func client(t *testing.T, l *apitest.Linker) *api.Client {
 	t.Helper()
 	c := api.NewClient(l.Serve(t))
@@ -42,7 +42,7 @@ func shop(seq uint64) record.Record {
 	}
 }
 
-func TestStatus(t *testing.T) {
+func TestStatusIsTransferred(t *testing.T) {
 	want := api.Status{
 		Version: "1", Ready: true, Problems: []string{"clock"}, Started: time.Unix(100, 0).UTC(),
 		Host:  record.Host{Name: "h1", Underlay: netip.MustParseAddr("198.18.0.11"), Block4: netip.MustParsePrefix("100.64.1.0/24")},
@@ -53,38 +53,38 @@ func TestStatus(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(want, got, compareAddr); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
+		t.Errorf("answer (-want +got):\n%s", diff)
 	}
 }
 
-func TestApps(t *testing.T) {
+func TestAppRecordsAreStoredAndDeleted(t *testing.T) {
 	c := client(t, new(apitest.Linker))
 	ctx := t.Context()
 	if err := c.PutApp(ctx, shop(2)); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.PutApp(ctx, shop(1)); !errors.Is(err, api.ErrStale) {
-		t.Errorf("older version: %v, want ErrStale", err)
+		t.Errorf("PutApp of an older version returned %v, want ErrStale", err)
 	}
 	snap, err := c.Catalog(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(map[string]*record.App{"shop": shop(2).App}, snap.Apps); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
+		t.Errorf("answer (-want +got):\n%s", diff)
 	}
 	if err := c.DeleteApp(ctx, shop(3)); err != nil {
 		t.Fatal(err)
 	}
 	if snap, err = c.Catalog(ctx); err != nil || len(snap.Apps) != 0 {
-		t.Errorf("after delete: %v, %v", snap.Apps, err)
+		t.Errorf("after DeleteApp the apps are %v, error %v; want none", snap.Apps, err)
 	}
 	if err := c.PutApp(ctx, record.Record{Key: record.Key{Kind: record.KindApp, Name: "bad"}, Owner: "f"}); !errors.Is(err, api.ErrInvalid) {
-		t.Errorf("no app in it: %v, want ErrInvalid", err)
+		t.Errorf("PutApp of a record without an app returned %v, want ErrInvalid", err)
 	}
 }
 
-func TestWatch(t *testing.T) {
+func TestWatchDeliversEverySnapshot(t *testing.T) {
 	l := new(apitest.Linker)
 	c := client(t, l)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -92,23 +92,22 @@ func TestWatch(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- c.Watch(ctx, func(s *record.Snapshot) { seen <- s }) }()
 	if s := <-seen; len(s.Hosts) != 0 {
-		t.Errorf("first: %v", s.Hosts)
+		t.Errorf("the first snapshot has the hosts %v, want none", s.Hosts)
 	}
 	for i := range 5 {
 		l.Change(func(s *record.Snapshot) { s.Hosts[fmt.Sprint("h", i)] = &record.Host{Name: fmt.Sprint("h", i)} })
 		if s := <-seen; len(s.Hosts) != i+1 {
-			t.Errorf("after change %d: %d hosts", i, len(s.Hosts))
+			t.Errorf("after change %d the snapshot has %d hosts, want %d", i, len(s.Hosts), i+1)
 		}
 	}
 	cancel()
 	if err := <-done; err != nil {
-		t.Errorf("Watch after cancel: %v", err)
+		t.Errorf("Watch returned %v after its context had ended, want nil", err)
 	}
 }
 
-// TestWatchAcrossRestart: a linker that comes back with the same index but another
-// catalog is noticed.
-func TestWatchAcrossRestart(t *testing.T) {
+// The second linker has the same index as the first, but another catalog.
+func TestWatchNoticesARestartedLinker(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "linker.sock")
 	c := api.NewClient(path)
 	defer c.Close()
@@ -124,16 +123,16 @@ func TestWatchAcrossRestart(t *testing.T) {
 		done := make(chan error, 1)
 		go func() { done <- c.Watch(t.Context(), func(s *record.Snapshot) { seen <- s }) }()
 		if s := <-seen; s.Hosts[name] == nil {
-			t.Errorf("%s: %v", name, s.Hosts)
+			t.Errorf("%s the restart the snapshot has the hosts %v, want one named %s", name, s.Hosts, name)
 		}
 		stop()
 		if err := <-done; err == nil {
-			t.Errorf("%s: Watch survived the linker", name)
+			t.Errorf("%s the restart: Watch returned nil after the linker had ended, want an error", name)
 		}
 	}
 }
 
-func TestCatalogLongPoll(t *testing.T) {
+func TestCatalogAnswersAtOnceUnlessTheClientHasTheIndex(t *testing.T) {
 	l := new(apitest.Linker)
 	l.Change(func(*record.Snapshot) {})
 	h := api.NewServer(api.Config{Catalog: l}).Handler()
@@ -153,12 +152,12 @@ func TestCatalogLongPoll(t *testing.T) {
 	}
 	for _, c := range cases {
 		if w := get(c.query); w.Code != c.want {
-			t.Errorf("%s: %d, want %d: %s", c.query, w.Code, c.want, w.Body)
+			t.Errorf("GET /v1/catalog%s has status %d, want %d; body: %s", c.query, w.Code, c.want, w.Body)
 		}
 	}
 }
 
-func TestLogs(t *testing.T) {
+func TestLogsAndTheirErrors(t *testing.T) {
 	lines := []api.LogLine{{Stream: "stdout", Line: "one"}, {Stream: "stderr", Line: "two\"\n"}, {Stream: "stdout", Line: "three"}}
 	l := &apitest.Linker{Output: map[string][]api.LogLine{"web-1": lines, "quiet": nil}}
 	c := client(t, l)
@@ -174,35 +173,35 @@ func TestLogs(t *testing.T) {
 	}{{"web-1", api.LogOptions{}, lines}, {"web-1", api.LogOptions{Tail: 1}, lines[2:]}, {"quiet", api.LogOptions{}, nil}} {
 		got, err := collect(k.container, k.o)
 		if diff := cmp.Diff(k.want, got); diff != "" || err != nil {
-			t.Errorf("%s %+v: %v (-want +got):\n%s", k.container, k.o, err, diff)
+			t.Errorf("Logs of %s with %+v returned %v; lines (-want +got):\n%s", k.container, k.o, err, diff)
 		}
 	}
 	if _, err := collect("gone", api.LogOptions{}); !errors.Is(err, api.ErrNotFound) {
-		t.Errorf("unknown container: %v", err)
+		t.Errorf("Logs of an unknown container returned %v, want ErrNotFound", err)
 	}
 	l.Broken = errors.New("disk gone")
 	if got, err := collect("web-1", api.LogOptions{}); len(got) != 3 || err == nil || !strings.Contains(err.Error(), "disk gone") {
-		t.Errorf("broken after %d lines: %v", len(got), err)
+		t.Errorf("a log that breaks after 3 lines gave %d lines and the error %v, want 3 and \"disk gone\"", len(got), err)
 	}
 	if _, err := collect("quiet", api.LogOptions{}); err == nil || !strings.Contains(err.Error(), "disk gone") {
-		t.Errorf("broken before any line: %v", err)
+		t.Errorf("a log that breaks before its first line returned %v, want \"disk gone\"", err)
 	}
 }
 
-func TestLogsFollow(t *testing.T) {
+func TestFollowedLogsEndWithTheContextOrTheCaller(t *testing.T) {
 	c := client(t, &apitest.Linker{Output: map[string][]api.LogLine{"web-1": {{Line: "one"}}}})
 	ctx, cancel := context.WithCancel(t.Context())
 	err := c.Logs(ctx, "web-1", api.LogOptions{Follow: true}, func(api.LogLine) error { cancel(); return nil })
 	if err != nil {
-		t.Errorf("after cancel: %v", err)
+		t.Errorf("Logs returned %v after its context had ended, want nil", err)
 	}
 	full := errors.New("full")
 	if err := c.Logs(t.Context(), "web-1", api.LogOptions{Follow: true}, func(api.LogLine) error { return full }); !errors.Is(err, full) {
-		t.Errorf("got %v, want the caller's own error", err)
+		t.Errorf("Logs returned %v, want the error of the caller's function", err)
 	}
 }
 
-func TestResolve(t *testing.T) {
+func TestResolveUsesTheAskersView(t *testing.T) {
 	db := api.Resolution{Name: "db.shop.tombolo.internal", Exists: true, Targets: []record.Target{{Name: "1.db.shop", Addr4: netip.MustParseAddr("100.64.1.2")}}}
 	c := client(t, &apitest.Linker{
 		Output: map[string][]api.LogLine{"web-1": nil}, Names: map[string]api.Resolution{"web-1 db": db, " db.shop": db},
@@ -213,15 +212,15 @@ func TestResolve(t *testing.T) {
 	}{{"db", "web-1", db}, {"db.shop", "", db}, {"db", "", api.Resolution{Name: "db"}}} {
 		got, err := c.Resolve(t.Context(), k.name, k.from)
 		if diff := cmp.Diff(k.want, got, compareAddr); diff != "" || err != nil {
-			t.Errorf("%s from %q: %v (-want +got):\n%s", k.name, k.from, err, diff)
+			t.Errorf("Resolve of %s for %q returned %v; answer (-want +got):\n%s", k.name, k.from, err, diff)
 		}
 	}
 	if _, err := c.Resolve(t.Context(), "db", "gone"); !errors.Is(err, api.ErrNotFound) {
-		t.Errorf("unknown asker: %v", err)
+		t.Errorf("Resolve for an unknown container returned %v, want ErrNotFound", err)
 	}
 }
 
-func TestBadRequests(t *testing.T) {
+func TestRequestsAreChecked(t *testing.T) {
 	socket := new(apitest.Linker).Serve(t)
 	transport := unixhttp.Transport(socket)
 	transport.DisableKeepAlives = true
@@ -232,25 +231,25 @@ func TestBadRequests(t *testing.T) {
 		want                     int
 	}{
 		{"no such resource", "GET", "/v2/status", "", 404},
-		{"method", "POST", "/v1/status", "", 405},
-		{"method of an app", "GET", "/v1/apps/shop", "", 405},
+		{"unknown method", "POST", "/v1/status", "", 405},
+		{"unknown method of an app", "GET", "/v1/apps/shop", "", 405},
 		{"unknown parameter", "GET", "/v1/status?x=1", "", 400},
 		{"no name", "GET", "/v1/resolve", "", 400},
-		{"follow", "GET", "/v1/containers/x/logs?follow=yes", "", 400},
-		{"tail", "GET", "/v1/containers/x/logs?tail=-1", "", 400},
-		{"container", "GET", "/v1/containers/x/logs", "", 404},
-		{"no JSON", "PUT", "/v1/apps/shop", "no", 400},
-		{"empty", "PUT", "/v1/apps/shop", "", 400},
+		{"follow is not 0 or 1", "GET", "/v1/containers/x/logs?follow=yes", "", 400},
+		{"tail is negative", "GET", "/v1/containers/x/logs?tail=-1", "", 400},
+		{"unknown container", "GET", "/v1/containers/x/logs", "", 404},
+		{"body is not JSON", "PUT", "/v1/apps/shop", "no", 400},
+		{"empty body", "PUT", "/v1/apps/shop", "", 400},
 		{"unknown key", "PUT", "/v1/apps/shop", app + `"x":1,"app":{"name":"shop","services":{}}}`, 400},
-		{"two values", "PUT", "/v1/apps/shop", app + `"app":{"name":"shop","services":{}}}{}`, 400},
-		{"other name", "PUT", "/v1/apps/blog", app + `"app":{"name":"shop","services":{}}}`, 400},
-		{"tombstone", "PUT", "/v1/apps/shop", app + `"deleted":true}`, 400},
-		{"no tombstone", "DELETE", "/v1/apps/shop", app + `"app":{"name":"shop","services":{}}}`, 400},
-		{"other kind", "PUT", "/v1/apps/shop", `{"kind":"host","name":"shop","owner":"shop","version":{"epoch":1,"seq":1},"host":{"name":"shop"}}`, 400},
-		{"other app inside", "PUT", "/v1/apps/shop", app + `"app":{"name":"blog","services":{}}}`, 400},
+		{"two JSON values", "PUT", "/v1/apps/shop", app + `"app":{"name":"shop","services":{}}}{}`, 400},
+		{"another app than in the path", "PUT", "/v1/apps/blog", app + `"app":{"name":"shop","services":{}}}`, 400},
+		{"PUT of a tombstone", "PUT", "/v1/apps/shop", app + `"deleted":true}`, 400},
+		{"DELETE without a tombstone", "DELETE", "/v1/apps/shop", app + `"app":{"name":"shop","services":{}}}`, 400},
+		{"record of a host", "PUT", "/v1/apps/shop", `{"kind":"host","name":"shop","owner":"shop","version":{"epoch":1,"seq":1},"host":{"name":"shop"}}`, 400},
+		{"another app in the record", "PUT", "/v1/apps/shop", app + `"app":{"name":"blog","services":{}}}`, 400},
 		{"too long", "PUT", "/v1/apps/shop", `{"kind":"` + strings.Repeat("x", 9<<20), 413},
-		{"good", "PUT", "/v1/apps/shop", app + `"app":{"name":"shop","revision":1,"services":{}}}`, 204},
-		{"stale", "PUT", "/v1/apps/shop", app + `"app":{"name":"shop","revision":1,"services":{}}}`, 409},
+		{"valid", "PUT", "/v1/apps/shop", app + `"app":{"name":"shop","revision":1,"services":{}}}`, 204},
+		{"not newer than the known one", "PUT", "/v1/apps/shop", app + `"app":{"name":"shop","revision":1,"services":{}}}`, 409},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -265,15 +264,15 @@ func TestBadRequests(t *testing.T) {
 			defer res.Body.Close()
 			b, _ := io.ReadAll(res.Body)
 			if res.StatusCode != c.want || (c.want >= 400 && !strings.HasPrefix(string(b), `{"error":"`)) {
-				t.Errorf("%d %s, want %d", res.StatusCode, b, c.want)
+				t.Errorf("the answer has status %d and the body %s; want status %d, and an error for 400 and above", res.StatusCode, b, c.want)
 			}
 		})
 	}
 }
 
-func TestClientWithoutLinker(t *testing.T) {
+func TestClientNamesTheSocketOfAMissingLinker(t *testing.T) {
 	c := api.NewClient("/nowhere/linker.sock")
 	if _, err := c.Status(t.Context()); err == nil || !strings.Contains(err.Error(), "/nowhere/linker.sock") {
-		t.Errorf("got %v, want an error that names the socket", err)
+		t.Errorf("Status returned %v, want an error that names the socket", err)
 	}
 }

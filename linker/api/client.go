@@ -22,23 +22,23 @@ const (
 	maxErrorBody = 64 << 10
 )
 
-// Client speaks to one linker. It is safe for concurrent use. Its errors wrap
-// ErrInvalid, ErrNotFound or ErrStale where the linker's answer says so; one that it cannot reach is an error that names the socket.
+// Client calls the API of one linker. It is safe for concurrent use. Its errors wrap
+// ErrInvalid, ErrNotFound or ErrStale if the linker's answer says so. If it cannot reach
+// the linker, its error names the socket.
 type Client struct {
 	socket string
 	http   *http.Client
 }
 
-// NewClient makes a client of the linker that listens on the unix socket. It dials
-// when it is asked to do something.
+// NewClient returns a client of the linker on the unix socket. It dials at the first call.
 func NewClient(socket string) *Client {
 	return &Client{socket: socket, http: &http.Client{Transport: unixhttp.Transport(socket)}}
 }
 
-// Close lets go of idle connections.
+// Close closes idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// Status returns what the linker says of itself.
+// Status returns the state of the linker and its host.
 func (c *Client) Status(ctx context.Context) (Status, error) {
 	var s Status
 	err := c.call(ctx, http.MethodGet, "/v1/status", nil, &s)
@@ -54,19 +54,19 @@ func (c *Client) Catalog(ctx context.Context) (*record.Snapshot, error) {
 	return snap, nil
 }
 
-// PutApp hands an app record over; ErrStale if the linker knows a newer one.
+// PutApp stores an app record. It returns ErrStale if the linker knows a newer one.
 func (c *Client) PutApp(ctx context.Context, r record.Record) error {
 	return c.call(ctx, http.MethodPut, "/v1/apps/"+url.PathEscape(r.Name), r, nil)
 }
 
-// DeleteApp hands an app's tombstone over (Deleted is set here).
+// DeleteApp stores the tombstone of an app. It sets Deleted and clears App.
 func (c *Client) DeleteApp(ctx context.Context, r record.Record) error {
 	r.Deleted, r.App = true, nil
 	return c.call(ctx, http.MethodDelete, "/v1/apps/"+url.PathEscape(r.Name), r, nil)
 }
 
-// Resolve looks name up as the container from (ID, name or address) sees it; ""
-// stands for the host.
+// Resolve looks name up in the view of the container from (ID, name or address), or of
+// the host if from is "".
 func (c *Client) Resolve(ctx context.Context, name, from string) (Resolution, error) {
 	q := url.Values{"name": {name}}
 	if from != "" {
@@ -76,8 +76,8 @@ func (c *Client) Resolve(ctx context.Context, name, from string) (Resolution, er
 	return r, c.call(ctx, http.MethodGet, "/v1/resolve?"+q.Encode(), nil, &r)
 }
 
-// Logs calls line for each line of a container's output until there is no more,
-// ctx ends (nil), or line fails (its error).
+// Logs calls line for each line of a container's output. It returns nil when there are
+// no more lines or ctx ends, and line's error when line returns one.
 func (c *Client) Logs(ctx context.Context, container string, o LogOptions, line func(LogLine) error) error {
 	q := url.Values{}
 	if o.Follow {
@@ -88,7 +88,7 @@ func (c *Client) Logs(ctx context.Context, container string, o LogOptions, line 
 	}
 	res, err := c.send(ctx, http.MethodGet, "/v1/containers/"+url.PathEscape(container)+"/logs?"+q.Encode(), nil)
 	if err != nil {
-		return quiet(ctx, err)
+		return unlessEnded(ctx, err)
 	}
 	defer res.Body.Close()
 	for d := json.NewDecoder(res.Body); ; {
@@ -96,7 +96,7 @@ func (c *Client) Logs(ctx context.Context, container string, o LogOptions, line 
 		if err := d.Decode(&l); errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {
-			return quiet(ctx, fmt.Errorf("logs of %s: %w", container, err))
+			return unlessEnded(ctx, fmt.Errorf("logs of %s: %w", container, err))
 		}
 		if err := line(l); err != nil {
 			return err
@@ -108,24 +108,16 @@ func (c *Client) Logs(ctx context.Context, container string, o LogOptions, line 
 	return nil
 }
 
-// quiet takes the end of ctx for the wanted end.
-func quiet(ctx context.Context, err error) error {
-	if ended(ctx) {
+// unlessEnded returns err, or nil if ctx has ended.
+func unlessEnded(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
 		return nil
 	}
 	return err
 }
 
-func ended(ctx context.Context) bool {
-	select {
-	case <-ctx.Done():
-		return true
-	default:
-		return false
-	}
-}
-
-// call sends a request with a JSON body, if any, and reads a JSON answer into out.
+// call sends a request and decodes the answer into out. If body or out is nil, the
+// request or the answer has no body.
 func (c *Client) call(ctx context.Context, method, path string, body, out any) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -143,7 +135,7 @@ func (c *Client) call(ctx context.Context, method, path string, body, out any) e
 	return nil
 }
 
-// send returns an answer of status 2xx or 304, whose body the caller closes.
+// send returns an answer with status 2xx or 304. The caller closes its body.
 func (c *Client) send(ctx context.Context, method, path string, body any) (*http.Response, error) {
 	var content io.Reader
 	if body != nil {
@@ -165,29 +157,29 @@ func (c *Client) send(ctx context.Context, method, path string, body any) (*http
 		return res, nil
 	}
 	defer res.Body.Close()
-	return nil, failure(res)
+	return nil, responseError(res)
 }
 
-// failure makes an error of a refusal.
-func failure(res *http.Response) error {
+// responseError returns the error that an answer carries.
+func responseError(res *http.Response) error {
 	var e Error
 	b, _ := io.ReadAll(io.LimitReader(res.Body, maxErrorBody))
 	if json.Unmarshal(b, &e) != nil || e.Message == "" {
 		e.Message = res.Status
 	}
-	for sentinel, code := range codes {
+	for sentinel, code := range statusCodes {
 		if code == res.StatusCode {
-			return &refusal{sentinel, e.Message}
+			return &apiError{sentinel, e.Message}
 		}
 	}
 	return errors.New(e.Message)
 }
 
-// refusal keeps the linker's own words, which name the sentinel already.
-type refusal struct {
+// apiError has the linker's message, which contains that of the sentinel already.
+type apiError struct {
 	sentinel error
 	message  string
 }
 
-func (r *refusal) Error() string { return r.message }
-func (r *refusal) Unwrap() error { return r.sentinel }
+func (e *apiError) Error() string { return e.message }
+func (e *apiError) Unwrap() error { return e.sentinel }

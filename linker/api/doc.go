@@ -1,14 +1,16 @@
-// Package api is a linker's HTTP API on its unix socket, the client of it, and the
-// words that both speak.
+// Package api has the HTTP API of a linker on its unix socket, the client of that API,
+// and the types that both use.
 //
 //	GET    /v1/status                            Status
-//	GET    /v1/catalog[?index=N&run=R&wait=30s]  record.Snapshot; with index, once it is another one, or 304
-//	PUT    /v1/apps/{name}                       record.Record of kind app; 409 if it is not the newest known
+//	GET    /v1/catalog[?index=N&run=R&wait=30s]  record.Snapshot; see below
+//	PUT    /v1/apps/{name}                       record.Record of an app; 409 if it is not the newest known
 //	DELETE /v1/apps/{name}                       record.Record, the app's tombstone
 //	GET    /v1/containers/{id or name}/logs[?follow=1&tail=N]   lines of LogLine
-//	GET    /v1/resolve?name=N[&from=C]           Resolution; from is a container's ID, name or address, else the host
+//	GET    /v1/resolve?name=N[&from=C]           Resolution for the container C (ID, name or address), or for the host
 //
-// Every other status than 2xx and 304 carries an Error. Who may open the socket may
-// do everything: its mode is 0660. The package holds no state of its own and imports
-// linker/record alone.
+// A request for the catalog with the index and the run of an earlier answer waits, up to
+// wait, for another snapshot; without one the answer is 304. Every status other than 2xx
+// and 304 comes with an Error. Who may open the socket may do everything.
+//
+// The package keeps no state of the linker. Start with Server and Client.
 package api

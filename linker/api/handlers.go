@@ -15,20 +15,20 @@ import (
 	"tombolo/linker/record"
 )
 
-// methods are the handlers of one resource.
+// methods are the handlers of one resource, by HTTP method. A handler that returns an
+// error has written nothing yet.
 type methods map[string]func(http.ResponseWriter, *http.Request) error
 
-// ServeHTTP implements http.Handler. A handler that returns an error has written
-// nothing yet.
+// ServeHTTP implements http.Handler.
 func (m methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	handle, ok := m[r.Method]
 	if !ok {
 		w.Header().Set("Allow", strings.Join(slices.Sorted(maps.Keys(m)), ", "))
-		reply(w, http.StatusMethodNotAllowed, Error{fmt.Sprintf("%s is not possible on %s", r.Method, r.URL.Path)})
+		writeJSON(w, http.StatusMethodNotAllowed, Error{fmt.Sprintf("%s is not possible on %s", r.Method, r.URL.Path)})
 		return
 	}
 	if err := handle(w, r); err != nil {
-		refuse(w, err)
+		writeError(w, err)
 	}
 }
 
@@ -40,7 +40,7 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	reply(w, http.StatusOK, status)
+	writeJSON(w, http.StatusOK, status)
 	return nil
 }
 
@@ -50,25 +50,18 @@ func (s *Server) resolve(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if q["name"] == "" {
-		return fmt.Errorf("%w: name is missing", ErrInvalid)
+		return fmt.Errorf("%w: the parameter name is missing", ErrInvalid)
 	}
 	resolution, err := s.cfg.Host.Resolve(r.Context(), q["name"], q["from"])
 	if err != nil {
 		return err
 	}
-	reply(w, http.StatusOK, resolution)
+	writeJSON(w, http.StatusOK, resolution)
 	return nil
 }
 
+// putApp stores the app record of a PUT, or the tombstone of a DELETE.
 func (s *Server) putApp(w http.ResponseWriter, r *http.Request) error {
-	return s.takeApp(w, r, false)
-}
-
-func (s *Server) deleteApp(w http.ResponseWriter, r *http.Request) error {
-	return s.takeApp(w, r, true)
-}
-
-func (s *Server) takeApp(w http.ResponseWriter, r *http.Request, deleted bool) error {
 	if _, err := parameters(r); err != nil {
 		return err
 	}
@@ -76,8 +69,8 @@ func (s *Server) takeApp(w http.ResponseWriter, r *http.Request, deleted bool) e
 	if err := decode(w, r, &rec); err != nil {
 		return err
 	}
-	if rec.Kind != record.KindApp || rec.Name != r.PathValue("name") || rec.Deleted != deleted {
-		return fmt.Errorf("%w: the body is %s %q (deleted: %v), not what %s %s takes",
+	if rec.Kind != record.KindApp || rec.Name != r.PathValue("name") || rec.Deleted != (r.Method == http.MethodDelete) {
+		return fmt.Errorf("%w: the body is %s %q (deleted: %v), which does not fit %s %s",
 			ErrInvalid, rec.Kind, rec.Name, rec.Deleted, r.Method, r.URL.Path)
 	}
 	if err := rec.Check(); err != nil {
@@ -90,8 +83,8 @@ func (s *Server) takeApp(w http.ResponseWriter, r *http.Request, deleted bool) e
 	return nil
 }
 
-// parameters reads the query string strictly: each key at most once, no others
-// than those named.
+// parameters parses the query string. It returns an error for a parameter that is not
+// known or that is given twice.
 func parameters(r *http.Request, known ...string) (map[string]string, error) {
 	out := make(map[string]string)
 	for key, values := range r.URL.Query() {
@@ -103,7 +96,8 @@ func parameters(r *http.Request, known ...string) (map[string]string, error) {
 	return out, nil
 }
 
-func number(text, key string) (uint64, error) {
+// parseNumber returns 0 for "".
+func parseNumber(text, key string) (uint64, error) {
 	if text == "" {
 		return 0, nil
 	}
@@ -114,11 +108,11 @@ func number(text, key string) (uint64, error) {
 	return n, nil
 }
 
-// decode reads the body strictly: one JSON value, no unknown keys, not too long,
-// not too slowly.
+// decode reads the body, which must be one JSON value without unknown keys and within
+// the limits of size and time.
 func decode(w http.ResponseWriter, r *http.Request, into any) error {
 	control := http.NewResponseController(w)
-	// Only a recorder in a test has no deadline to set, and it needs none.
+	// Only the recorder of a test returns an error: it has no deadline to set.
 	_ = control.SetReadDeadline(time.Now().Add(bodyTimeout))
 	defer func() { _ = control.SetReadDeadline(time.Time{}) }()
 	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRecord))
@@ -132,9 +126,15 @@ func decode(w http.ResponseWriter, r *http.Request, into any) error {
 	return nil
 }
 
-func refuse(w http.ResponseWriter, err error) {
+var statusCodes = map[error]int{
+	ErrInvalid:  http.StatusBadRequest,
+	ErrNotFound: http.StatusNotFound,
+	ErrStale:    http.StatusConflict,
+}
+
+func writeError(w http.ResponseWriter, err error) {
 	status := http.StatusInternalServerError
-	for sentinel, code := range codes {
+	for sentinel, code := range statusCodes {
 		if errors.Is(err, sentinel) {
 			status = code
 		}
@@ -142,17 +142,11 @@ func refuse(w http.ResponseWriter, err error) {
 	if tooLong := new(http.MaxBytesError); errors.As(err, &tooLong) {
 		status = http.StatusRequestEntityTooLarge
 	}
-	reply(w, status, Error{err.Error()})
+	writeJSON(w, status, Error{err.Error()})
 }
 
-var codes = map[error]int{
-	ErrInvalid:  http.StatusBadRequest,
-	ErrNotFound: http.StatusNotFound,
-	ErrStale:    http.StatusConflict,
-}
-
-func reply(w http.ResponseWriter, status int, body any) {
+func writeJSON(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body) // the client is gone: nobody is left to tell
+	_ = json.NewEncoder(w).Encode(body) // an error means that the client is gone
 }

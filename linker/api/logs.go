@@ -6,10 +6,10 @@ import (
 	"net/http"
 )
 
-// trailerError carries what went wrong after the first line was sent.
+// trailerError is the HTTP trailer for an error that comes after the first line.
 const trailerError = "Tombolo-Error"
 
-// logs streams lines as they come.
+// logs sends lines as they come.
 func (s *Server) logs(w http.ResponseWriter, r *http.Request) error {
 	o, err := logOptions(r)
 	if err != nil {
@@ -18,7 +18,7 @@ func (s *Server) logs(w http.ResponseWriter, r *http.Request) error {
 	out := &lineWriter{w: w, encoder: json.NewEncoder(w), control: http.NewResponseController(w)}
 	err = s.cfg.Host.Logs(r.Context(), r.PathValue("id"), o, out.line)
 	if err == nil {
-		out.start() // no line at all is an answer too
+		out.start() // so that output without a line is answered too
 		return nil
 	}
 	if !out.started {
@@ -33,7 +33,7 @@ func logOptions(r *http.Request) (LogOptions, error) {
 	if err != nil {
 		return LogOptions{}, err
 	}
-	tail, err := number(q["tail"], "tail")
+	tail, err := parseNumber(q["tail"], "tail")
 	if err != nil {
 		return LogOptions{}, err
 	}
@@ -49,7 +49,7 @@ type lineWriter struct {
 	w       http.ResponseWriter
 	encoder *json.Encoder
 	control *http.ResponseController
-	started bool
+	started bool // the header is written
 }
 
 func (l *lineWriter) start() {

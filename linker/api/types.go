@@ -6,17 +6,18 @@ import (
 	"tombolo/linker/record"
 )
 
-// Status is what a linker says of itself.
+// Status describes a linker and its host.
 type Status struct {
 	Version  string      `json:"version"`
 	Host     record.Host `json:"host"`
 	Peers    []Peer      `json:"peers"`
-	Ready    bool        `json:"ready"` // the data plane matches, DNS and the plugin answer
+	Ready    bool        `json:"ready"` // the data plane matches, and DNS and the plugin answer
 	Problems []string    `json:"problems,omitempty"`
 	Started  time.Time   `json:"started"`
 
-	// Counters says how often what happened, since the linker started or, of packets,
-	// since its policy was last written anew: "dns.refused", "overlay.forged", ...
+	// Counters counts events that are not logged one by one: "dns.refused",
+	// "overlay.forged" and so on. Most count since the linker started; the packets of
+	// "overlay" count since its policy was last rewritten as a whole.
 	Counters map[string]uint64 `json:"counters,omitempty"`
 }
 
@@ -27,6 +28,12 @@ type Peer struct {
 	State    string `json:"state"` // "alive" or "suspended"
 }
 
+// LogOptions select lines of a container's output.
+type LogOptions struct {
+	Follow bool // continue with new lines until the container ends
+	Tail   int  // number of lines from the end; 0: all
+}
+
 // LogLine is one line of a container's output.
 type LogLine struct {
 	Stream string    `json:"stream"` // "stdout" or "stderr"
@@ -34,14 +41,14 @@ type LogLine struct {
 	Line   string    `json:"line"`
 }
 
-// Resolution is the answer to a look-up made in somebody's view.
+// Resolution is the answer to a look-up of a name in one asker's view.
 type Resolution struct {
 	Name    string          `json:"name"`   // fully qualified, without a trailing dot
 	Exists  bool            `json:"exists"` // false: NXDOMAIN
 	Targets []record.Target `json:"targets"`
 }
 
-// Error is the body of every answer that is not 2xx.
+// Error is the body of every answer that reports an error.
 type Error struct {
 	Message string `json:"error"`
 }

@@ -10,14 +10,14 @@ import (
 	"tombolo/linker/record"
 )
 
-// Watch calls fn with the present snapshot and with every later one, some left out
-// when they follow each other fast. It returns nil when ctx ends and an error as
-// soon as the linker fails to answer; call it again to go on.
+// Watch calls fn with the present snapshot and with later ones. It leaves some out if
+// they follow each other fast. It returns nil when ctx ends, and an error as soon as the
+// linker does not answer; the caller may then call it again.
 func (c *Client) Watch(ctx context.Context, fn func(*record.Snapshot)) error {
 	query := url.Values{}
 	for {
 		snap, header, err := c.poll(ctx, query)
-		if ended(ctx) {
+		if ctx.Err() != nil {
 			return nil
 		}
 		if err != nil {
@@ -30,8 +30,8 @@ func (c *Client) Watch(ctx context.Context, fn func(*record.Snapshot)) error {
 	}
 }
 
-// poll asks once; no snapshot means that nothing has changed. A linker that is
-// stuck is found out by the time limit.
+// poll sends one request. It returns no snapshot if nothing has changed, and an error
+// after a time limit if the linker is stuck.
 func (c *Client) poll(ctx context.Context, query url.Values) (*record.Snapshot, http.Header, error) {
 	ctx, cancel := context.WithTimeout(ctx, watchWait+callTimeout)
 	defer cancel()

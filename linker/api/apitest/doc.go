@@ -1,3 +1,3 @@
-// Package apitest is a linker without a machine: it implements what the server in
-// linker/api asks for, in memory, for tests of the API and of its callers.
+// Package apitest has a fake linker, which implements the interfaces of linker/api in
+// memory, for tests of the API and of its callers.
 package apitest

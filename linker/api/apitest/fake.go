@@ -16,16 +16,13 @@ import (
 	"tombolo/linker/record"
 )
 
-// Linker is a fake: a catalog that Change changes, app records with the rule of
-// versions, scripted logs and names. The zero value is ready.
+// Linker is a fake with a catalog that tests change, app records whose versions it
+// compares, and fixed logs and names. The zero value is ready.
 type Linker struct {
-	Self api.Status
-	// Output is what containers have written; following one waits for ctx after it.
-	Output map[string][]api.LogLine
-	// Broken, if set, ends every log after its lines.
-	Broken error
-	// Names maps asker and name ("web-1 db") to the answer.
-	Names map[string]api.Resolution
+	Self   api.Status
+	Output map[string][]api.LogLine  // of each container; a log that is followed ends with its context
+	Broken error                     // if set, every log ends with it after its lines
+	Names  map[string]api.Resolution // by asker and name, such as "web-1 db"
 
 	changes  wake.Broadcast
 	mu       sync.Mutex
@@ -33,8 +30,8 @@ type Linker struct {
 	versions map[string]record.Record
 }
 
-// Serve answers on a socket in a temporary folder until the test ends, and returns
-// the socket's path.
+// Serve serves the API on a socket in a temporary folder until the test ends. It returns
+// the path of the socket.
 func (l *Linker) Serve(t testing.TB) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "linker.sock")
@@ -46,7 +43,7 @@ func (l *Linker) Serve(t testing.TB) string {
 	return path
 }
 
-// ServeOn answers on sock until the returned function is called.
+// ServeOn serves the API on sock until stop is called.
 func (l *Linker) ServeOn(t testing.TB, sock net.Listener) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -74,8 +71,7 @@ func (l *Linker) current() *record.Snapshot {
 	return l.snap
 }
 
-// Change replaces the snapshot by a copy that edit has worked on; the maps in it
-// are its own.
+// Change replaces the snapshot by a copy that edit has changed.
 func (l *Linker) Change(edit func(*record.Snapshot)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
