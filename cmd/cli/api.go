@@ -33,7 +33,7 @@ var defaultAPI = rundir.Default.API()
 type apiFlags struct{ target string }
 
 func (f *apiFlags) register(flags *pflag.FlagSet) {
-	flags.StringVar(&f.target, "api", apiTarget(), "the framework's API: a socket or a URL (TOMBOLO_API)")
+	flags.StringVar(&f.target, "api", apiTarget(), "`socket` or URL of the framework's API (environment: TOMBOLO_API)")
 }
 
 // apiTarget is the API that commands ask without --api.

@@ -205,7 +205,7 @@ func TestUpThatIsInterrupted(t *testing.T) {
 	time.AfterFunc(100*time.Millisecond, cancel)
 	out, err := tomboloUntil(ctx, t, f.serve(t), shop, "up")
 	var exit exitError
-	if !errors.As(err, &exit) || exit != 130 || !strings.Contains(out, "shop goes on coming up without you") {
+	if !errors.As(err, &exit) || exit != 130 || !strings.Contains(out, "shop goes on coming up: tombolo -p shop ps") {
 		t.Errorf("error %v, printed %q", err, out)
 	}
 	if len(f.deleted) > 0 {

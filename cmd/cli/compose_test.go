@@ -42,14 +42,14 @@ func TestWrongCommandLines(t *testing.T) {
 }
 
 func TestAdviceIsForRealCommands(t *testing.T) {
-	for flag := range insteadOfFlag {
+	for flag := range flagAlternatives {
 		command, name, _ := strings.Cut(flag, " --")
 		cmd, _, err := newRootCommand("dev").Find([]string{command})
 		if err != nil || cmd.Name() != command || cmd.Flags().Lookup(name) != nil {
 			t.Errorf("%s: %v, command %s", flag, err, cmd.Name())
 		}
 	}
-	for word := range insteadOf {
+	for word := range alternatives {
 		cmd, _, err := newRootCommand("dev").Find([]string{word})
 		if err != nil || !cmd.Hidden {
 			t.Errorf("%s is a command", word)

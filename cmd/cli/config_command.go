@@ -26,8 +26,8 @@ func newConfigCommand(project *projectFlags) *cobra.Command {
 		Use:   "config",
 		Short: "Check the Compose file and print it in canonical form",
 		Long: `Check the Compose file and print the app it describes as a Compose file in
-canonical form: merged, interpolated, in long form and with full names. What is
-printed can be given to tombolo again and means the same.`,
+canonical form: merged, interpolated, in long form and with full names. Tombolo reads
+the printed file as the same app. Nothing needs to run for this command.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := oneOf("format", f.format, "yaml", "json"); err != nil {
@@ -41,11 +41,11 @@ printed can be given to tombolo again and means the same.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.BoolVar(&f.services, "services", false, "print the services' names, one a line")
-	flags.BoolVar(&f.images, "images", false, "print the images' names, one a line")
-	flags.BoolVar(&f.volumes, "volumes", false, "print the volumes' names, one a line")
-	flags.BoolVarP(&f.quiet, "quiet", "q", false, "print nothing, only check")
-	flags.StringVar(&f.format, "format", "yaml", "yaml or json")
+	flags.BoolVar(&f.services, "services", false, "print the names of the services, one a line")
+	flags.BoolVar(&f.images, "images", false, "print the names of the images, one a line")
+	flags.BoolVar(&f.volumes, "volumes", false, "print the names of the volumes, one a line")
+	flags.BoolVarP(&f.quiet, "quiet", "q", false, "only check, print nothing")
+	flags.StringVar(&f.format, "format", "yaml", "output `format`: yaml or json")
 	cmd.MarkFlagsMutuallyExclusive("services", "images", "volumes", "quiet")
 	return cmd
 }

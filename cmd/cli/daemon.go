@@ -22,10 +22,10 @@ import (
 func newDaemonCommand(version string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "daemon",
-		Short: "The embedded cluster: master, agents and framework in one process",
-		Long: `The daemon is a whole cluster in one process: a Mesos master, an agent for each
-host's Docker Engine, and the framework. 'tombolo up' starts one for this machine
-when none answers.`,
+		Short: "Run, show or stop the embedded cluster of this machine",
+		Long: `The daemon is a whole cluster in one process: a Mesos master, an agent for each host's
+Docker Engine, and the framework. "tombolo up" starts a daemon for this machine if no
+framework answers, so you rarely need these commands.`,
 		Args: unknownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -38,9 +38,9 @@ func newDaemonRunCommand(version string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Run the daemon in the foreground",
-		Long: `Run the embedded cluster until SIGTERM or Ctrl-C. Containers run on; the next
-daemon takes them over. Without --cluster the cluster is this machine, and its
-linker is started too.`,
+		Long: `Run the embedded cluster until SIGTERM or Ctrl-C. Containers keep running; the next
+daemon takes them over. Without --cluster, the cluster is this machine, and the daemon
+starts its linker too.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := privilege.NeedRoot("the daemon starts containers and makes network interfaces"); err != nil {
@@ -51,9 +51,9 @@ linker is started too.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&cfg.ClusterFile, "cluster", "", "JSON file that names the hosts (default: this machine)")
-	runDirFlag(flags, &cfg.RunDir, "for the API's socket and the lock")
-	flags.StringVar(&cfg.StateDir, "state-dir", "", "for what a restart needs (default "+daemon.DefaultStateDir+"; with --cluster: the folder state beside the file)")
+	flags.StringVar(&cfg.ClusterFile, "cluster", "", "JSON `file` that lists the hosts (default: this machine is the only host)")
+	runDirFlag(flags, &cfg.RunDir, "`folder` for the sockets and the lock")
+	flags.StringVar(&cfg.StateDir, "state-dir", "", "`folder` for the state that the next run needs (default "+daemon.DefaultStateDir+"; with --cluster: the folder state beside the file)")
 	return cmd
 }
 
@@ -61,8 +61,10 @@ func newDaemonStatusCommand() *cobra.Command {
 	var run rundir.Dir
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Say whether a daemon runs, and what it knows",
-		Args:  noArgs,
+		Short: "Show whether a daemon runs, with its hosts and apps",
+		Long: `Show the process and version of the daemon, its hosts and its apps. Exit code 1 if no
+daemon runs.`,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			h, err := run.Holder()
 			if err != nil {
@@ -71,7 +73,7 @@ func newDaemonStatusCommand() *cobra.Command {
 			return printDaemon(cmd, h.PID, run.API())
 		},
 	}
-	runDirFlag(cmd.Flags(), &run, "where the daemon's socket and lock are")
+	runDirFlag(cmd.Flags(), &run, "`folder` of the daemon's sockets and lock")
 	return cmd
 }
 
@@ -79,13 +81,13 @@ func newDaemonStopCommand() *cobra.Command {
 	var run rundir.Dir
 	cmd := &cobra.Command{
 		Use:   "stop",
-		Short: "Stop the daemon and take its network down; refused while apps or linked containers are there",
-		Long: `Stop this machine's daemon and remove what it made: the Docker network, the
-interface, routes and packet policy. It is refused while an app is up or a container
-is on the network. What the next daemon should know (the addresses of this machine,
-which volumes are where) stays in the state folder.
+		Short: "Stop the daemon and remove its network, unless an app or a container needs it",
+		Long: `Stop this machine's daemon and remove the Docker network, the interface, the routes and
+the packet policy that it made. The command fails while an app is up or a container is
+on the network. The state folder stays for the next daemon: it remembers this machine's
+block of addresses and the hosts of volumes.
 
-Where a daemon was killed, stop removes what it left.`,
+If the daemon was killed, stop removes what it left.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := privilege.NeedRoot("the daemon belongs to root"); err != nil {
@@ -94,7 +96,7 @@ Where a daemon was killed, stop removes what it left.`,
 			return daemon.Stop(cmd.Context(), cmd.OutOrStdout(), run)
 		},
 	}
-	runDirFlag(cmd.Flags(), &run, "where the daemon's socket and lock are")
+	runDirFlag(cmd.Flags(), &run, "`folder` of the daemon's sockets and lock")
 	return cmd
 }
 

@@ -25,15 +25,15 @@ func newDownCommand(project *projectFlags) *cobra.Command {
 	var f downFlags
 	cmd := &cobra.Command{
 		Use:   "down",
-		Short: "End the app and wait until it is gone",
-		Long: `End the app and wait until its containers are gone. Its named volumes stay for the
-next up, unless --volumes is given. Ctrl-C ends the waiting, not the going down.`,
+		Short: "Stop the app and wait until its containers are gone",
+		Long: `Stop the app and wait until its containers are gone. Its named volumes stay for the next
+up, unless --volumes removes them. Ctrl-C ends the waiting; the app still goes down.`,
 		Args: wholeApp,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd, project) },
 	}
 	f.register(cmd.Flags())
-	already(cmd.Flags(), "remove-orphans", "down ends whatever belongs to the app, named in its file or not")
-	cmd.Flags().BoolVarP(&f.volumes, "volumes", "v", false, "remove the app's named volumes too, with all that is in them")
+	alreadyDefault(cmd.Flags(), "remove-orphans", "down always stops everything that belongs to the app")
+	cmd.Flags().BoolVarP(&f.volumes, "volumes", "v", false, "remove the app's named volumes and their data too")
 	return cmd
 }
 
@@ -47,7 +47,7 @@ func (f *downFlags) run(cmd *cobra.Command, project *projectFlags) error {
 	defer client.Close()
 	spec, err := client.Spec(ctx, name)
 	if f.startable(err) {
-		spec, err = f.wake(cmd, client, name)
+		spec, err = f.restart(cmd, client, name)
 	}
 	if errors.Is(err, api.ErrNotFound) {
 		fmt.Fprintf(out, "%s is not up\n", name)
@@ -71,13 +71,14 @@ func (f *downFlags) run(cmd *cobra.Command, project *projectFlags) error {
 	return removal.Run(ctx, out)
 }
 
-// wake starts the daemon again where one that has ended left the app behind.
-func (f *downFlags) wake(cmd *cobra.Command, client *api.Client, name string) (app.App, error) {
-	asleep, err := daemon.LeftBehind(name)
+// restart starts the daemon if the state of one that has ended contains the app, and
+// asks it for the app.
+func (f *downFlags) restart(cmd *cobra.Command, client *api.Client, name string) (app.App, error) {
+	left, err := daemon.LeftBehind(name)
 	if err != nil {
 		return app.App{}, err
 	}
-	if !asleep {
+	if !left {
 		return app.App{}, api.ErrNotFound
 	}
 	if err := daemon.Start(cmd.Context(), cmd.ErrOrStderr()); err != nil {
@@ -86,14 +87,14 @@ func (f *downFlags) wake(cmd *cobra.Command, client *api.Client, name string) (a
 	return client.Spec(cmd.Context(), name)
 }
 
-// volumesOfFile removes what an app that is down left behind, as its file tells.
+// volumesOfFile removes the volumes of an app that is down. Only its file names them.
 func (f *downFlags) volumesOfFile(cmd *cobra.Command, project *projectFlags) error {
 	if !f.volumes {
 		return nil
 	}
 	spec, err := project.load(cmd.Context(), cmd.ErrOrStderr())
 	if err != nil {
-		return fmt.Errorf("--volumes: which they are is known from the app's file alone: %w", err)
+		return fmt.Errorf("--volumes: the app is down, so only its file names its volumes: %w", err)
 	}
 	removal, err := volumes.Plan(*spec, f.target)
 	if err != nil {
@@ -118,7 +119,7 @@ func (f *downFlags) wait(ctx context.Context, out io.Writer, client *api.Client,
 		fmt.Fprintf(out, "%s is down\n", name)
 		return nil
 	case ctx.Err() != nil:
-		fmt.Fprintf(out, "\n%s goes on going down without you\n", name)
+		fmt.Fprintf(out, "\n%s still goes down: tombolo -p %[1]s ps shows its state\n", name)
 		return exitError(130)
 	}
 	return f.explain(err)

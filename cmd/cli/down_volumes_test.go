@@ -77,5 +77,5 @@ func TestVolumesAreRemovedFromEveryEngine(t *testing.T) {
 		}
 	}
 	_, err := tombolo(t, socket, "services: [", "-pshop", "down", "-v")
-	errortest.Contains(t, err, "known from the app's file alone")
+	errortest.Contains(t, err, "only its file names its volumes")
 }

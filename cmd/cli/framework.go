@@ -20,10 +20,10 @@ import (
 	"tombolo/framework/mesos"
 )
 
-// noLinker is what --linker says where there is none.
+// noLinker is the value of --linker for a framework without linkers.
 const noLinker = "none"
 
-// frameworkFlags are the flags of `tombolo framework` as written.
+// frameworkFlags are the flags of `tombolo framework` as the user wrote them.
 type frameworkFlags struct {
 	masters, linkers      []string
 	principal, secretFile string
@@ -37,12 +37,16 @@ func newFrameworkCommand(version string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "framework",
 		Short: "Run the Mesos framework of a cluster",
-		Long: `Run the framework on the masters of a Mesos or Clusterd cluster, until SIGTERM or
-Ctrl-C. Tasks run on; the next framework with the same state folder takes them over.
+		Long: `Run the framework of a Mesos or Clusterd cluster, until SIGTERM or Ctrl-C. Tasks keep
+running; the next framework with the same state folder takes them over. Run one framework
+at a time, on any machine that reaches the masters.
 
-It learns from a linker which containers are where, and tells the linkers which of
-them are linked: it waits for the one of its own machine, or those that --linker
-names. With --linker none it goes without, and containers get no names.`,
+A linker tells the framework which containers run where, and spreads the framework's
+links to the other hosts' linkers. The framework waits at its start for the linker of its
+own machine, or for those that --linker names. With --linker none, it runs without, and
+containers get no names.
+
+Every flag has an environment variable: --secret-file is TOMBOLO_SECRET_FILE.`,
 		Example: "  tombolo framework --master http://m1:5050,http://m2:5050",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -56,14 +60,14 @@ names. With --linker none it goes without, and containers get no names.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringSliceVar(&f.masters, "master", nil, "host:port or URL of the masters; any of them leads to the leader")
-	flags.StringVar(&f.role, "role", "*", "role to get offers for")
-	flags.StringVar(&f.user, "user", "root", "user that executors run as on the agents")
-	flags.StringVar(&f.principal, "principal", "", "who the framework is to masters that want to know (HTTP basic authentication)")
-	flags.StringVar(&f.secretFile, "secret-file", "", "file with the principal's secret, readable by its owner alone")
-	flags.StringSliceVar(&f.linkers, "linker", []string{defaultLinkerSocket}, "socket of a linker, may be repeated; HOST=SOCKET where it is not yet there to be asked its host's name; none: no names")
-	runDirFlag(flags, &f.runDir, "for the API's socket and the lock")
-	flags.StringVar(&f.stateDir, "state-dir", filepath.Join(daemon.DefaultStateDir, "framework"), "for what a restart needs")
+	flags.StringSliceVar(&f.masters, "master", nil, "`host:port` or URL of a master; may be repeated; any master leads to the leader")
+	flags.StringVar(&f.role, "role", "*", "`role` whose offers the framework gets")
+	flags.StringVar(&f.user, "user", "root", "`user` that runs the executors on the agents")
+	flags.StringVar(&f.principal, "principal", "", "if the masters require authentication: the framework's `principal` (HTTP basic)")
+	flags.StringVar(&f.secretFile, "secret-file", "", "`file` with the principal's secret; only its owner may be able to read it")
+	flags.StringSliceVar(&f.linkers, "linker", []string{defaultLinkerSocket}, "`socket` of a linker; may be repeated; HOST=SOCKET names the host of a linker that may not answer yet; none: run without")
+	runDirFlag(flags, &f.runDir, "`folder` for the API's socket and the lock")
+	flags.StringVar(&f.stateDir, "state-dir", filepath.Join(daemon.DefaultStateDir, "framework"), "`folder` for the state that the next run needs")
 	return cmd
 }
 
@@ -76,21 +80,21 @@ func (f *frameworkFlags) validate() error {
 	for _, m := range f.masters {
 		switch scheme, _, ok := strings.Cut(m, "://"); {
 		case scheme == "zk":
-			errs = append(errs, fmt.Errorf("--master %s: ZooKeeper is not asked; name the masters themselves, any one leads to the leader", m))
+			errs = append(errs, fmt.Errorf("--master %s: ZooKeeper is not asked; name the masters themselves: any of them leads to the leader", m))
 		case ok && scheme != "http" && scheme != "https":
 			errs = append(errs, fmt.Errorf("--master %s: want host:port, http:// or https://", m))
 		}
 	}
 	if len(f.linkers) > 1 && slices.Contains(f.linkers, noLinker) {
-		errs = append(errs, fmt.Errorf("--linker %s: and others are named, too", noLinker))
+		errs = append(errs, fmt.Errorf("--linker %s: and others are named too; name either the linkers or none", noLinker))
 	}
 	if (f.principal == "") != (f.secretFile == "") {
-		errs = append(errs, errors.New("--principal and --secret-file: one without the other"))
+		errs = append(errs, errors.New("--principal and --secret-file: one without the other; set both or neither"))
 	}
 	return errors.Join(errs...)
 }
 
-// credentials are nil where the masters ask for none.
+// credentials returns nil if the masters do not require authentication.
 func (f *frameworkFlags) credentials() (*mesos.Credentials, error) {
 	if f.principal == "" {
 		return nil, nil
@@ -130,11 +134,11 @@ func (f *frameworkFlags) run(cmd *cobra.Command, version string) error {
 	})
 }
 
-// linkerNames finds out of which host each linker is.
+// linkerNames returns the socket of each linker by the name of its host.
 func (f *frameworkFlags) linkerNames(ctx context.Context, log *slog.Logger) (map[string]string, error) {
 	names := map[string]string{}
 	if slices.Equal(f.linkers, []string{noLinker}) {
-		log.Warn("no linker: containers get no names and no links")
+		log.Warn("running without a linker: containers get no names and no links")
 		return names, nil
 	}
 	for _, l := range f.linkers {

@@ -20,27 +20,27 @@ import (
 func newLabCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "lab",
-		Short: "Virtual hosts on this machine, for trying and testing",
-		Long: `A lab is several virtual hosts on this machine: network namespaces, each with its
-own Docker Engine, agent and linker, and one control daemon. While it is up,
-'tombolo up' and its kin work on the lab.`,
+		Short: "Make virtual hosts on this machine, to try and test Tombolo",
+		Long: `A lab is several virtual hosts on this machine. Each is a set of namespaces with its own
+Docker Engine and linker; one control daemon runs the framework for all. While a lab is
+up, "tombolo up", "tombolo ps" and so on work on it. A lab needs root.`,
 		Args: unknownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(labUp(), labDown(), labPs(), labExec(),
-		labHostVerb("kill HOST", "End a host as a power cut would (kill -9)", (*lab.Lab).Kill),
-		labHostVerb("start HOST", "Bring a killed host back, with its disk", (*lab.Lab).Start),
-		labHostVerb("partition HOST", "Cut a host from the network", (*lab.Lab).Partition),
-		labHostVerb("heal HOST", "Plug a host in again", (*lab.Lab).Heal),
+		labHostVerb("kill HOST", "Kill a host (kill -9), as a power cut would", (*lab.Lab).Kill),
+		labHostVerb("start HOST", "Start a killed host again, with its disk", (*lab.Lab).Start),
+		labHostVerb("partition HOST", "Cut a host off the network", (*lab.Lab).Partition),
+		labHostVerb("heal HOST", "Connect a host to the network again", (*lab.Lab).Heal),
 		labInit(), labRegistry())
 	return cmd
 }
 
-// loadLab is lab.Load with a word for those who may not.
+// loadLab is lab.Load, with an error that asks for root if that is missing.
 func loadLab() (*lab.Lab, error) {
 	l, err := lab.Load()
 	if errors.Is(err, fs.ErrPermission) {
-		return nil, privilege.NeedRoot("a lab is root's")
+		return nil, privilege.NeedRoot("a lab belongs to root")
 	}
 	return l, err
 }
@@ -49,7 +49,7 @@ func labUp() *cobra.Command {
 	var cfg lab.Config
 	cmd := &cobra.Command{
 		Use:   "up",
-		Short: "Make the lab and wait until it is ready",
+		Short: "Make a lab and wait until it is ready",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := privilege.NeedRoot("a lab makes network namespaces"); err != nil {
@@ -74,21 +74,21 @@ func labUp() *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().IntVar(&cfg.Hosts, "hosts", 3, "how many hosts")
-	cmd.Flags().BoolVar(&cfg.NoLinker, "engines-only", false, "hosts with a Docker Engine and nothing else, for comparisons")
-	cmd.Flags().BoolVar(&cfg.NoIPv6, "no-ipv6", false, "an overlay of IPv4 alone")
-	cmd.Flags().IntVar(&cfg.Owner, "owner", 0, "number of a process: once it has ended, nobody misses the lab")
-	must(cmd.Flags().MarkHidden("owner")) // for programs that make one
-	cmd.Flags().BoolVar(&cfg.NoControl, "no-control", false, "hosts with an Engine and a linker, but no control daemon")
+	cmd.Flags().IntVar(&cfg.Hosts, "hosts", 3, "`number` of hosts, 1 to 50")
+	cmd.Flags().BoolVar(&cfg.NoLinker, "engines-only", false, "make hosts with a Docker Engine and nothing else, for comparisons")
+	cmd.Flags().BoolVar(&cfg.NoIPv6, "no-ipv6", false, "make an overlay without IPv6")
+	cmd.Flags().IntVar(&cfg.Owner, "owner", 0, "`number` of a process: the next lab may replace this one when that process has ended")
+	must(cmd.Flags().MarkHidden("owner")) // for programs that make a lab
+	cmd.Flags().BoolVar(&cfg.NoControl, "no-control", false, "make hosts with an Engine and a linker, but no control daemon")
 	return cmd
 }
 
-// labGone explains a lab up that did not get to its end.
+// labGone explains why `lab up` has failed.
 func labGone(cmd *cobra.Command, err error) error {
 	if cmd.Context().Err() == nil || errors.Is(err, lab.ErrLeft) {
 		return err
 	}
-	fmt.Fprintln(cmd.ErrOrStderr(), "tombolo: interrupted; what there was of the lab is removed")
+	fmt.Fprintln(cmd.ErrOrStderr(), "tombolo: interrupted; the unfinished lab is removed")
 	return exitError(130)
 }
 
@@ -98,7 +98,7 @@ func labDown() *cobra.Command {
 		Short: "Remove the lab, with its containers and volumes",
 		Args:  noArgs,
 		RunE: func(*cobra.Command, []string) error {
-			if err := privilege.NeedRoot("a lab is root's"); err != nil {
+			if err := privilege.NeedRoot("a lab belongs to root"); err != nil {
 				return err
 			}
 			return lab.Down()
@@ -109,7 +109,7 @@ func labDown() *cobra.Command {
 func labPs() *cobra.Command {
 	return &cobra.Command{
 		Use:   "ps",
-		Short: "List the hosts",
+		Short: "List the lab's hosts",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			l, err := loadLab()
@@ -129,7 +129,7 @@ func labPs() *cobra.Command {
 				return err
 			}
 			if missing := l.Missing(); len(missing) > 0 {
-				fmt.Fprintf(cmd.ErrOrStderr(), "has ended: %s (start it again: tombolo lab up)\n", strings.Join(missing, ", "))
+				fmt.Fprintf(cmd.ErrOrStderr(), "has ended: %s (start again: tombolo lab up)\n", strings.Join(missing, ", "))
 			}
 			return nil
 		},
@@ -156,7 +156,7 @@ func labExec() *cobra.Command {
 				return fmt.Errorf("host %s is dead (start it with: tombolo lab start %s)", h.Name, h.Name)
 			}
 			command := args[1:]
-			if command[0] == "--" && len(command) > 1 { // as others want it
+			if command[0] == "--" && len(command) > 1 { // as other commands want it
 				command = command[1:]
 			}
 			c := h.Command(command...)
@@ -170,7 +170,7 @@ func labExec() *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().SetInterspersed(false) // what follows HOST belongs to the command
+	cmd.Flags().SetInterspersed(false) // flags behind HOST belong to the command
 	return cmd
 }
 
@@ -191,7 +191,7 @@ func labHostVerb(use, short string, verb func(*lab.Lab, string) error) *cobra.Co
 	}
 }
 
-// labInit is process 1 of a virtual host; only the lab starts it.
+// labInit runs process 1 of a virtual host. Only the lab starts it.
 func labInit() *cobra.Command {
 	return &cobra.Command{
 		Use:    "init CONFIG",

@@ -22,13 +22,16 @@ func newLinkerCommand(version string) *cobra.Command {
 	var raw linkerFlags
 	cmd := &cobra.Command{
 		Use:   "linker",
-		Short: "Run the sidecar of this host: addresses, names and links for its containers",
-		Long: `Run the sidecar of this host. It makes the Docker network "tombolo", gives each
-container on it an address, tells the other hosts' linkers, and answers DNS.
+		Short: "Run this host's linker: addresses, names and links for its containers",
+		Long: `Run the linker of this host, until SIGTERM or Ctrl-C; it needs root. The linker makes
+the Docker network "tombolo", gives each container on it an address, tells the linkers of
+the other hosts, and answers the containers' DNS queries. Connections go on while it is
+stopped.
 
 Every flag has an environment variable: --pool6 is TOMBOLO_POOL6.`,
-		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runLinker(cmd, &raw, version) },
+		Example: "  tombolo linker --join 192.0.2.11,192.0.2.12",
+		Args:    noArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return runLinker(cmd, &raw, version) },
 	}
 	raw.register(cmd.Flags())
 	cmd.AddCommand(newLinkerStatusCommand())
@@ -62,7 +65,7 @@ func runLinker(cmd *cobra.Command, raw *linkerFlags, version string) error {
 	return err
 }
 
-// linkerFlags are the flags as written.
+// linkerFlags are the flags of `tombolo linker` as the user wrote them.
 type linkerFlags struct {
 	host, docker, stateDir, runDir, pluginDir string
 	underlay, pool, pool6, block, keyFile     string
@@ -74,26 +77,26 @@ type linkerFlags struct {
 }
 
 func (f *linkerFlags) register(flags *pflag.FlagSet) {
-	flags.StringVar(&f.host, "host", "", "name of this host in the cluster (default: the machine's)")
-	flags.StringVar(&f.underlay, "underlay", "", "address by which other hosts reach this one (default: that of the default route)")
-	flags.StringSliceVar(&f.join, "join", nil, "addresses of other hosts' linkers")
-	flags.StringVar(&f.pool, "pool", linker.DefaultPool4.String(), "IPv4 range of the overlay, the same on every host")
-	flags.StringVar(&f.pool6, "pool6", "", "IPv6 range of the overlay, a /48, the same on every host (default: no IPv6)")
-	flags.StringVar(&f.block, "block", "", "part of the pool for this host's containers (default: a free one)")
-	flags.StringVar(&f.docker, "docker", "unix:///var/run/docker.sock", "the Docker Engine of this host")
-	flags.StringVar(&f.stateDir, "state-dir", "/var/lib/tombolo/linker", "what a restart needs to know")
-	flags.StringVar(&f.runDir, "run-dir", "/run/tombolo", "where the API's socket is")
-	flags.StringVar(&f.pluginDir, "plugin-dir", "/run/docker/plugins", "where Docker looks for plugins")
-	flags.StringVar(&f.keyFile, "gossip-key-file", "", "file of the keys that encrypt what linkers tell each other, the same on every host: a line each, "+
-		"16, 24 or 32 bytes in base64 or hexadecimal; the first encrypts, all decrypt (default: not encrypted)")
-	flags.Uint16Var(&f.gossipPort, "gossip-port", 7980, "port that linkers talk on, TCP and UDP")
-	flags.Uint16Var(&f.vxlanPort, "vxlan-port", 8480, "UDP port of the tunnel between hosts")
+	flags.StringVar(&f.host, "host", "", "`name` of this host in the cluster (default: the host name of the machine)")
+	flags.StringVar(&f.underlay, "underlay", "", "`address` by which other hosts reach this one (default: the address of the default route)")
+	flags.StringSliceVar(&f.join, "join", nil, "`address` of another host's linker; may be repeated")
+	flags.StringVar(&f.pool, "pool", linker.DefaultPool4.String(), "IPv4 `range` of the overlay, the same on every host")
+	flags.StringVar(&f.pool6, "pool6", "", "IPv6 `range` of the overlay, a /48, the same on every host (default: no IPv6)")
+	flags.StringVar(&f.block, "block", "", "`range` within the pool for this host's containers (default: a free one)")
+	flags.StringVar(&f.docker, "docker", "unix:///var/run/docker.sock", "`address` of this host's Docker Engine")
+	flags.StringVar(&f.stateDir, "state-dir", "/var/lib/tombolo/linker", "`folder` for the state that the next run needs")
+	flags.StringVar(&f.runDir, "run-dir", "/run/tombolo", "`folder` for the API's socket")
+	flags.StringVar(&f.pluginDir, "plugin-dir", "/run/docker/plugins", "`folder` in which Docker looks for plugins")
+	flags.StringVar(&f.keyFile, "gossip-key-file", "", "`file` of the keys that encrypt gossip, the same on every host: one a line, "+
+		"16, 24 or 32 bytes in base64 or hexadecimal; the first key encrypts, every key decrypts (default: gossip is not encrypted)")
+	flags.Uint16Var(&f.gossipPort, "gossip-port", 7980, "TCP and UDP `port` on which linkers gossip")
+	flags.Uint16Var(&f.vxlanPort, "vxlan-port", 8480, "UDP `port` of the VXLAN tunnel between hosts")
 	flags.IntVar(&f.vni, "vni", 1980, "VXLAN network identifier")
-	flags.DurationVar(&f.joinTimeout, "join-timeout", 10*time.Second, "how long a host that has met no other looks for those to join before it begins alone")
-	flags.BoolVar(&f.debug, "debug", false, "log why, too")
+	flags.DurationVar(&f.joinTimeout, "join-timeout", 10*time.Second, "how long a host that has never met another looks for the hosts to join, before it starts alone")
+	flags.BoolVar(&f.debug, "debug", false, "log the reasons of decisions too")
 }
 
-// config reads the flags; it reports every one that makes no sense.
+// config turns the flags into a Config. It reports every flag that cannot be parsed.
 func (f *linkerFlags) config() (linker.Config, error) {
 	cfg := linker.Config{
 		Host: f.host, Join: f.join, Docker: f.docker,

@@ -19,11 +19,11 @@ func newLinkerStatusCommand() *cobra.Command {
 	var socket, format string
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Show how the linker is, and which others it sees (in a lab: every host's)",
-		Long: `Show how the linker is, and which others it sees; in a lab, every host's. Exit
-code 1 when one does not answer or is not ready; the problems are printed. With
---format json it also shows what was counted: packets and queries refused, calls of
-Docker's that failed, garbage.`,
+		Short: "Show the linker's state and the hosts that it sees (in a lab: of every host)",
+		Long: `Show the state of this host's linker and the hosts that it sees; in a lab, of every host's
+linker. Exit code 1 if a linker does not answer or is not ready; its problems are
+printed. --format json also shows counters: refused packets and queries, failed calls of
+Docker, and input that could not be parsed.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := oneOf("format", format, "table", "json"); err != nil {
@@ -37,12 +37,12 @@ Docker's that failed, garbage.`,
 			return errors.Join(printLinkers(cmd.OutOrStdout(), format, all), err, unready(all))
 		},
 	}
-	cmd.Flags().StringVar(&socket, "socket", "", "the linker's socket (default "+defaultLinkerSocket+"; in a lab, every host's)")
-	cmd.Flags().StringVar(&format, "format", "table", "table or json")
+	cmd.Flags().StringVar(&socket, "socket", "", "the linker's `socket` (default "+defaultLinkerSocket+"; in a lab, the sockets of every host)")
+	cmd.Flags().StringVar(&format, "format", "table", "output `format`: table or json")
 	return cmd
 }
 
-// linkerStatuses asks each linker; those that do not answer make the error.
+// linkerStatuses asks each linker. The error names those that do not answer.
 func linkerStatuses(ctx context.Context, sockets []string) ([]api.Status, error) {
 	all := []api.Status{}
 	var errs []error
@@ -84,7 +84,7 @@ func yesNo(b bool) string {
 	return "no"
 }
 
-// peerCount is "2 alive", or "1 alive, h3 suspended".
+// peerCount returns texts like "2 alive" and "1 alive, h3 suspended".
 func peerCount(peers []api.Peer) string {
 	alive, others := 0, ""
 	for _, p := range peers {
@@ -97,7 +97,7 @@ func peerCount(peers []api.Peer) string {
 	return fmt.Sprintf("%d alive%s", alive, others)
 }
 
-// unready makes an error of every problem.
+// unready returns an error that holds every problem of every linker.
 func unready(all []api.Status) error {
 	var errs []error
 	for _, s := range all {

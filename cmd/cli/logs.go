@@ -24,9 +24,9 @@ func newLogsCommand(project *projectFlags) *cobra.Command {
 	var f logsFlags
 	cmd := &cobra.Command{
 		Use:   "logs [SERVICE...]",
-		Short: "Show what the app's instances print",
-		Long: `Show what the app's instances print, or those of some services. With --follow go on
-with what comes, of later instances too, until Ctrl-C.`,
+		Short: "Show the output of the app's instances",
+		Long: `Show the output of the app's instances, or of those of the named services. With --follow,
+go on until Ctrl-C, also with instances that start later.`,
 		Example:           "  tombolo logs -p shop -f web\n  tombolo -f shop/compose.yaml logs --tail 20",
 		ValidArgsFunction: completer(project.serviceNames).complete,
 		RunE:              func(cmd *cobra.Command, services []string) error { return f.run(cmd, project, services) },
@@ -35,11 +35,11 @@ with what comes, of later instances too, until Ctrl-C.`,
 	f.register(flags)
 	project.registerAs(flags, "") // -f is --follow
 	completeProject(cmd)
-	flags.BoolVarP(&f.follow, "follow", "f", false, "go on with what comes, until Ctrl-C")
-	flags.StringVarP(&f.tail, "tail", "n", "all", "how many earlier lines of each instance, or all")
+	flags.BoolVarP(&f.follow, "follow", "f", false, "go on with new lines until Ctrl-C")
+	flags.StringVarP(&f.tail, "tail", "n", "all", "`number` of earlier lines of each instance, or all")
 	flags.BoolVarP(&f.Timestamps, "timestamps", "t", false, "show when each line was printed")
-	flags.BoolVar(&f.NoColour, "no-color", false, "no colours on a terminal")
-	flags.BoolVar(&f.NoPrefix, "no-log-prefix", false, "do not name the instance before each line")
+	flags.BoolVar(&f.NoColour, "no-color", false, "print no colours on a terminal")
+	flags.BoolVar(&f.NoPrefix, "no-log-prefix", false, "print lines without the name of their instance")
 	return cmd
 }
 

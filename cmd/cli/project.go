@@ -29,11 +29,11 @@ func (p *projectFlags) register(flags *pflag.FlagSet) { p.registerAs(flags, "f")
 // letter for --file, or "".
 func (p *projectFlags) registerAs(flags *pflag.FlagSet, short string) {
 	o := &p.options
-	flags.VarP(appended{&o.Files}, "file", short, "Compose file, may be repeated; - is standard input")
-	flags.StringVarP(&o.ProjectName, "project-name", "p", "", "project name, which is the app's")
-	flags.Var(appended{&o.Profiles}, "profile", "profile to activate, may be repeated")
-	flags.Var(appended{&o.EnvFiles}, "env-file", "file of variables instead of .env, may be repeated")
-	flags.StringVar(&o.WorkingDir, "project-directory", "", "folder that relative paths start from (default: the first file's)")
+	flags.VarP(appended{&o.Files}, "file", short, "Compose `file`; - is standard input; may be repeated")
+	flags.StringVarP(&o.ProjectName, "project-name", "p", "", "`name` of the project, which is the name of the app")
+	flags.Var(appended{&o.Profiles}, "profile", "activate this `profile`; may be repeated")
+	flags.Var(appended{&o.EnvFiles}, "env-file", "`file` of variables to read instead of .env; may be repeated")
+	flags.StringVar(&o.WorkingDir, "project-directory", "", "`folder` that relative paths start from (default: the folder of the first Compose file)")
 }
 
 // accept lets commands take the project flags behind their names too: `tombolo up -f

@@ -21,14 +21,16 @@ func newPsCommand(project *projectFlags) *cobra.Command {
 	var f psFlags
 	cmd := &cobra.Command{
 		Use:   "ps",
-		Short: "List the app's instances: where each runs, and how it is",
-		Args:  wholeApp,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return f.run(cmd, project) },
+		Short: "List the app's instances, with their hosts and states",
+		Long: `List the instances of the app: the host, address, state, health and published ports
+of each, and the reason if it is not up.`,
+		Args: wholeApp,
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd, project) },
 	}
 	f.register(cmd.Flags())
-	cmd.Flags().BoolVarP(&f.all, "all", "a", false, "of every app")
-	cmd.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "only the IDs of the containers")
-	cmd.Flags().StringVar(&f.format, "format", "table", "table or json")
+	cmd.Flags().BoolVarP(&f.all, "all", "a", false, "list the instances of every app")
+	cmd.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "print only the IDs of the containers")
+	cmd.Flags().StringVar(&f.format, "format", "table", "output `format`: table or json")
 	return cmd
 }
 

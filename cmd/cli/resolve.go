@@ -23,11 +23,13 @@ func newResolveCommand() *cobra.Command {
 	var from, socket string
 	cmd := &cobra.Command{
 		Use:   "resolve NAME",
-		Short: "Look a name up as a container or as the host sees it",
-		Long: `Look a name up as the host sees it (db.shop, 2.db.shop, h1.host), or with --from as
-a container sees it (db, its aliases, its links); _5432._tcp.db.shop for a port, or an
-address for whose it is. Prints one address and instance a line. Exit code 1 when the name does not exist for the asker (NXDOMAIN) or nothing
-healthy stands behind it (NODATA). Names of the world outside are not looked up.`,
+		Short: "Look up a name as a container or the host sees it",
+		Long: `Look up a name as the host sees it (db.shop, 2.db.shop, h1.host) or, with --from, as a
+container sees it (db, an alias, a link). _5432._tcp.db.shop stands for a port; an
+address finds its instance. Each line of the output is an address and an instance.
+
+Exit code 1 if the name does not exist in that view (NXDOMAIN) or no healthy instance
+answers to it (NODATA). Names outside of the overlay are not looked up.`,
 		Example:           "  tombolo resolve db.shop\n  tombolo resolve db --from 1.web.shop",
 		Args:              takes(1, true, "one name"),
 		ValidArgsFunction: completer(hostViewNames).complete,
@@ -43,14 +45,14 @@ healthy stands behind it (NODATA). Names of the world outside are not looked up.
 			return printResolution(cmd.OutOrStdout(), r, from)
 		},
 	}
-	cmd.Flags().StringVar(&from, "from", "", "look it up as this container: an ID, a name (HOST/NAME of several), an overlay address, or an instance like 1.web.shop")
+	cmd.Flags().StringVar(&from, "from", "", "the asking `container`: an ID, a name (HOST/NAME if several hosts have it), an overlay address, or an instance like 1.web.shop (default: the host asks)")
 	must(cmd.RegisterFlagCompletionFunc("from", completer(instanceNames).complete))
-	cmd.Flags().StringVar(&socket, "socket", "", "the linker's socket (default "+defaultLinkerSocket+"; in a lab, every host's)")
+	cmd.Flags().StringVar(&socket, "socket", "", "the linker's `socket` (default "+defaultLinkerSocket+"; in a lab, the sockets of every host)")
 	return cmd
 }
 
-// linkerSockets lists the linkers that may be asked: the one that was named, else
-// those of the lab's living hosts, else the machine's own.
+// linkerSockets lists the linkers to ask: the named one or, without a name, those of the
+// lab's live hosts or, without a lab, this machine's.
 func linkerSockets(named string) ([]string, error) {
 	if named != "" {
 		return []string{named}, nil
@@ -74,7 +76,8 @@ func linkerSockets(named string) ([]string, error) {
 	return sockets, nil
 }
 
-// resolveFrom looks name up in the view of from, which may be an instance's name too.
+// resolveFrom looks up name in the view of the container from, which may also be the name
+// of an instance.
 func resolveFrom(ctx context.Context, sockets []string, name, from string) (api.Resolution, error) {
 	r, err := resolveAt(ctx, sockets, name, from)
 	if from == "" || !errors.Is(err, api.ErrNotFound) {
@@ -87,8 +90,8 @@ func resolveFrom(ctx context.Context, sockets []string, name, from string) (api.
 	return resolveAt(ctx, sockets, name, asker.Targets[0].Addr4.String())
 }
 
-// resolveAt asks one linker after the other until one knows the asking container.
-// The others' errors matter only if none does.
+// resolveAt asks one linker after the other until one knows the asking container. If none
+// does, it returns the errors of those that failed for another reason too.
 func resolveAt(ctx context.Context, sockets []string, name, from string) (api.Resolution, error) {
 	var errs []error
 	for _, socket := range sockets {
@@ -108,19 +111,19 @@ func resolveAt(ctx context.Context, sockets []string, name, from string) (api.Re
 			return api.Resolution{}, errors.Join(errs...)
 		}
 	}
-	return api.Resolution{}, errs[0] // each says the same
+	return api.Resolution{}, errs[0] // every linker gave the same answer
 }
 
 func printResolution(w io.Writer, r api.Resolution, from string) error {
 	switch {
 	case !r.Exists && from != "":
-		return fmt.Errorf("%s does not exist as %s sees it (NXDOMAIN): nothing that it is linked to has this name", r.Name, from)
+		return fmt.Errorf("%s does not exist for %s (NXDOMAIN): nothing that it is linked to has this name", r.Name, from)
 	case !r.Exists:
-		return fmt.Errorf("%s does not exist as the host sees it (NXDOMAIN): the host's names carry the app, "+
-			"like db.shop; as a container sees it: --from 1.web.shop", r.Name)
+		return fmt.Errorf("%s does not exist for the host (NXDOMAIN): the host's names carry the app, like db.shop; "+
+			"to ask as a container: --from 1.web.shop", r.Name)
 	}
 	if len(r.Targets) == 0 {
-		return fmt.Errorf("%s exists, but nothing that answers stands behind it now (NODATA)", r.Name)
+		return fmt.Errorf("%s exists, but no healthy instance answers to it now (NODATA)", r.Name)
 	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, t := range r.Targets {

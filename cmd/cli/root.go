@@ -11,17 +11,18 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// exitError carries the exit code of a command that has said all there is to say.
+// exitError is the exit code of a command that has already printed why it failed.
 type exitError int
 
 func (e exitError) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
-// Run executes the command line and returns the exit code: 0 done, 1 not done,
-// 2 a wrong command line, 130 interrupted. release names the build.
+// Run executes the command line and returns the exit code: 0 success, 1 failure,
+// 2 a wrong command line, 130 interrupted; `lab exec` returns that of its command.
+// release names the build.
 func Run(args []string, release string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	context.AfterFunc(ctx, stop) // a second Ctrl-C ends what does not listen
+	context.AfterFunc(ctx, stop) // a second Ctrl-C kills the process
 	root := newRootCommand(versionOf(release))
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
@@ -43,7 +44,7 @@ func Run(args []string, release string) int {
 	}
 }
 
-// usageError is a command line that cannot be understood.
+// usageError is an error in the command line or the environment.
 type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
@@ -52,26 +53,34 @@ func newRootCommand(version string) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "tombolo",
 		Short: "Link Docker containers across hosts",
-		Long: `Tombolo launches the services of a Compose file on the hosts of a cluster and
-links them: containers reach each other by name, on whatever host they run, if and
-only if the file says so.`,
+		Long: `Tombolo starts the services of a Compose file on the hosts of a cluster and links
+them: containers reach each other by name, on whatever host they run, if and only if
+the file links them.
+
+Run "sudo tombolo up" in a folder with a Compose file to begin. Without a cluster, it
+uses the Docker Engine of this machine. "tombolo lab up" makes several virtual hosts on
+this machine. On a real cluster, "tombolo linker" runs on every host and "tombolo
+framework" on one.
+
+Commands and flags have the names that docker compose gives them. Commands of docker
+compose that Tombolo does not have, like exec and restart, fail and name an alternative.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Version:       version,
 		Args:          unknownCommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 
-		TraverseChildren: true, // project flags stand before the command's name, as with docker compose
+		TraverseChildren: true, // lets project flags stand before the command's name, as with docker compose
 	}
 	var project projectFlags
 	project.register(root.Flags())
 	completeProject(root)
-	root.SetFlagErrorFunc(flagFault)
+	root.SetFlagErrorFunc(explainFlag)
 	root.AddCommand(project.accept(
 		newUpCommand(&project), newDownCommand(&project), newPsCommand(&project), newConfigCommand(&project),
 		newScaleCommand(&project),
 	)...)
-	root.AddCommand(composeWords()...)
+	root.AddCommand(missingComposeCommands()...)
 	root.AddCommand(newLogsCommand(&project), newDaemonCommand(version), newFrameworkCommand(version),
 		newLinkerCommand(version), newResolveCommand(), newLabCommand(), newVersionCommand(version))
 	return root

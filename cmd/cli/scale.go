@@ -16,9 +16,9 @@ func newScaleCommand(project *projectFlags) *cobra.Command {
 	var f upFlags
 	cmd := &cobra.Command{
 		Use:   "scale SERVICE=N...",
-		Short: "Change how many instances services have, until the next up",
-		Long: `Change how many instances services of an app have that is up, and wait until all
-are. The file stays as it is: the next up makes the app what its file says.`,
+		Short: "Change the number of instances of services, until the next up",
+		Long: `Change the number of instances of services of an app that is up, and wait until all are
+up. The Compose file does not change: the next up restores the numbers of the file.`,
 		Example:           "  tombolo -p shop scale web=5",
 		Args:              takes(1, false, "services and numbers, like web=3"),
 		ValidArgsFunction: completer(project.serviceNames).complete,
@@ -29,7 +29,7 @@ are. The file stays as it is: the next up makes the app what its file says.`,
 	return cmd
 }
 
-// scale is `up` of the app as it is, but for the numbers.
+// scale submits the app again as it is, with other numbers of replicas.
 func (f *upFlags) scale(cmd *cobra.Command, project *projectFlags, args []string) error {
 	ctx := cmd.Context()
 	numbers, err := parseScale(args)
@@ -55,7 +55,7 @@ func (f *upFlags) scale(cmd *cobra.Command, project *projectFlags, args []string
 	return f.put(cmd, client, &wanted)
 }
 
-// parseScale reads words like web=3.
+// parseScale reads words like web=3: service and number of instances.
 func parseScale(words []string) (map[string]int, error) {
 	numbers := map[string]int{}
 	for _, word := range words {
@@ -69,7 +69,7 @@ func parseScale(words []string) (map[string]int, error) {
 	return numbers, nil
 }
 
-// setReplicas has services of an app have as many instances.
+// setReplicas changes the numbers of replicas of services of an app.
 func setReplicas(a *app.App, numbers map[string]int) error {
 	for name, n := range numbers {
 		s, ok := a.Services[name]
@@ -77,7 +77,7 @@ func setReplicas(a *app.App, numbers map[string]int) error {
 		case !ok:
 			return noSuchService(a.Name, name)
 		case s.Global:
-			return fmt.Errorf("service %s has an instance on every host (deploy.mode: global)", name)
+			return fmt.Errorf("service %s cannot be scaled: it has an instance on every host (deploy.mode: global)", name)
 		}
 		s.Replicas = n
 		a.Services[name] = s

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// seconds is a flag that takes a number of seconds, as docker compose does, or a
-// duration in Go's notation.
+// seconds is the value of a flag: a number of seconds, as for docker compose, or a
+// duration like 1m30s. Zero: the flag is not set.
 type seconds struct{ time.Duration }
 
 // Set implements pflag.Value.

@@ -29,36 +29,43 @@ func newUpCommand(project *projectFlags) *cobra.Command {
 	var f upFlags
 	cmd := &cobra.Command{
 		Use:   "up",
-		Short: "Bring the app up, or make it what its file says now",
-		Long: `Bring the app up and wait until every instance is healthy and its dependents can
-resolve it. Instances that the file did not change run on.
+		Short: "Bring the app up, or change it to what its file now says",
+		Long: `Bring the app up and wait until every instance is healthy and the services linked to it
+can resolve its name. If the app is up, change it to what its file now says; instances
+that the change does not concern keep running.
 
-Where no framework answers, one is started on this machine: its Docker Engine is
-then the cluster. Ctrl-C ends the waiting, not the app.`,
-		Args: wholeApp,
-		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd, project) },
+If no framework answers, up starts a daemon on this machine, which uses this machine's
+Docker Engine as the cluster; that needs root. Ctrl-C ends the waiting, not the app.
+
+Flags of docker compose that ask for what up does anyway (--build, --quiet-pull,
+--remove-orphans) are accepted. Others (--force-recreate, --no-deps, --pull, ...) fail
+and name an alternative.`,
+		Example: "  sudo tombolo up\n  tombolo -f shop/compose.yaml up --detach\n  tombolo up --scale web=3",
+		Args:    wholeApp,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return f.run(cmd, project) },
 	}
 	flags := cmd.Flags()
 	f.register(flags)
 	f.registerWait(flags)
-	flags.BoolVar(&f.waits, "wait", false, "wait, which up does but with --detach")
-	flags.BoolVar(&f.noBuild, "no-build", false, "take images as they are instead of building those with build:")
-	flags.StringArrayVar(&f.scales, "scale", nil, "SERVICE=N: so many instances, whatever the file says; may be repeated")
-	already(flags, "build", "images with build: are built at each up")
-	already(flags, "remove-orphans", "what the file no longer names ends at each up")
-	already(flags, "quiet-pull", "hosts pull in silence")
+	flags.BoolVar(&f.waits, "wait", false, "wait until the app is up, also with --detach")
+	flags.BoolVar(&f.noBuild, "no-build", false, "use the images that exist, instead of building those of services with build:")
+	flags.StringArrayVar(&f.scales, "scale", nil, "`SERVICE=N`: start N instances, whatever the file says; may be repeated")
+	alreadyDefault(flags, "build", "up always builds the images of services with build:")
+	alreadyDefault(flags, "remove-orphans", "up always stops services that the file no longer names")
+	alreadyDefault(flags, "quiet-pull", "hosts always pull in silence")
 	cmd.MarkFlagsMutuallyExclusive("build", "no-build")
 	return cmd
 }
 
-// registerWait registers the flags of whoever waits for an app.
+// registerWait registers the flags of commands that wait for an app.
 func (f *upFlags) registerWait(flags *pflag.FlagSet) {
-	flags.BoolVarP(&f.detach, "detach", "d", false, "do not wait")
-	flags.Var(&f.timeout, "wait-timeout", "how long to wait at most, in seconds or like 1m30s (default: as long as there is hope)")
+	flags.BoolVarP(&f.detach, "detach", "d", false, "do not wait until the app is up")
+	flags.Var(&f.timeout, "wait-timeout", "longest `time` to wait, in seconds or like 1m30s (default: until the app is up or has failed)")
 }
 
-// already registers a flag of docker compose's that asks for what is so anyway.
-func already(flags *pflag.FlagSet, name, what string) {
+// alreadyDefault registers a hidden flag of docker compose that asks for what the
+// command does anyway.
+func alreadyDefault(flags *pflag.FlagSet, name, what string) {
 	flags.Bool(name, false, what)
 	must(flags.MarkHidden(name))
 }
@@ -100,7 +107,7 @@ func (f *upFlags) run(cmd *cobra.Command, project *projectFlags) error {
 	return f.put(cmd, client, wanted)
 }
 
-// put makes the app wanted and waits, if it shall, until it is so.
+// put submits the app and, unless --detach says otherwise, waits until it is up.
 func (f *upFlags) put(cmd *cobra.Command, client *api.Client, wanted *app.App) error {
 	ctx, out := cmd.Context(), cmd.OutOrStdout()
 	revision, err := client.PutApp(ctx, *wanted)
@@ -114,10 +121,10 @@ func (f *upFlags) put(cmd *cobra.Command, client *api.Client, wanted *app.App) e
 	return f.wait(ctx, out, client, wanted.Name, revision)
 }
 
-// errSettled ends following: the app is up, or will not be.
+// errSettled ends following the app: its deployment has come to an end.
 var errSettled = errors.New("settled")
 
-// wait follows the app until it is up or has no hope.
+// wait follows the app until it is up, has failed or is taken down.
 func (f *upFlags) wait(ctx context.Context, out io.Writer, client *api.Client, name string, revision uint64) error {
 	if limit := f.timeout.Duration; limit > 0 {
 		var cancel context.CancelFunc
@@ -143,9 +150,9 @@ func (f *upFlags) wait(ctx context.Context, out io.Writer, client *api.Client, n
 		return nil
 	case errors.Is(err, errSettled):
 		output.Failures(out, last)
-		return fmt.Errorf("%s cannot come up: %s\n(what is up stays up: mend the file and run up again, or end it all: tombolo -p %[1]s down)", name, last.Failed)
+		return fmt.Errorf("%s cannot come up: %s\n(instances that are up stay up; correct the file and run up again, or stop the app: tombolo -p %[1]s down)", name, last.Failed)
 	case errors.Is(context.Cause(ctx), context.Canceled):
-		fmt.Fprintf(out, "\n%s goes on coming up without you: tombolo -p %[1]s ps shows how, tombolo -p %[1]s down ends it\n", name)
+		fmt.Fprintf(out, "\n%s goes on coming up: tombolo -p %[1]s ps shows its state, tombolo -p %[1]s down stops it\n", name)
 		return exitError(130)
 	case ctx.Err() != nil:
 		output.Failures(out, last)
@@ -154,8 +161,8 @@ func (f *upFlags) wait(ctx context.Context, out io.Writer, client *api.Client, n
 	return f.explain(err)
 }
 
-// printUp says what is up and where its ports are. Without an answer from the API, hosts
-// go by their names.
+// printUp prints that the app is up, and its ports. If the API does not answer, hosts go
+// by their names.
 func (f *upFlags) printUp(ctx context.Context, out io.Writer, client *api.Client, s api.Status) {
 	info, err := client.Info(ctx)
 	if err != nil {
