@@ -1,7 +1,9 @@
-// Package plugin is Docker's side door: libnetwork's remote NetworkDriver and
-// IpamDriver over HTTP on a unix socket, translated to linker/attach.
+// Package plugin is the Docker plugin: it answers the calls of libnetwork's remote
+// NetworkDriver and IpamDriver, HTTP on a unix socket, with the help of linker/attach.
 //
-// It never calls Docker, which holds locks and waits while it calls us, and it
-// answers every call within Deadline: a plugin that listens and does not answer
-// hangs `docker run` for ever.
+// It never calls Docker, because Docker holds locks while it waits for our answers. It
+// answers every call within Deadline, because Docker itself waits without limit: a
+// plugin that listens and does not answer would hang `docker run` for ever.
+//
+// Start with Server; calls.go lists the methods of the two drivers.
 package plugin

@@ -9,33 +9,31 @@ import (
 	"tombolo/linker/attach"
 )
 
-// addressSpace is local: every host's linker answers for its own block alone.
+// addressSpace is a local one: the linker of each host gives addresses of its own block.
 const addressSpace = "tombolo"
 
-// poolID is the one pool's; every network of the driver shares it.
+// poolID identifies the one pool, which every network of the driver shares.
 const poolID = "tombolo4"
 
-// Options of libnetwork's netlabel and ipamapi packages.
+// Options that libnetwork's packages netlabel and ipamapi define.
 const (
 	optGateway     = "com.docker.network.gateway"
 	optRequestType = "RequestAddressType"
 )
 
-// errIPv6 is what a network with --ipv6 is told. An Engine before 25 starts three
-// processes for each container's IPv6.
+// errIPv6 refuses a network with --ipv6. An Engine before version 25 would start three
+// processes for the IPv6 address of each container.
 var errIPv6 = errors.New("make the network without --ipv6: where the cluster has an IPv6 pool, the linker gives its containers IPv6 itself")
 
-// requestPool names the pool that Docker shows as the network's subnet.
-//
-// While the pool we return overlaps a route of the host, Docker asks again for
-// ever, unless the user named a subnet or the pool is 0.0.0.0/0. So an unnamed pool
-// is that one.
+// requestPool returns the pool that Docker shows as the network's subnet. If the request
+// names none, that is 0.0.0.0/0: for as long as any other pool that the user did not
+// name overlaps a route of the host, Docker repeats the request.
 func (s *Server) requestPool(_ context.Context, r poolRequest) (any, error) {
 	switch {
 	case r.V6:
 		return nil, errIPv6
 	case r.SubPool != "":
-		return nil, errors.New("an IP range cannot be chosen: each host gives addresses of its own block")
+		return nil, errors.New("an IP range cannot be chosen: each host gives addresses of its own block; make the network without --ip-range")
 	}
 	gateway := netip.PrefixFrom(attach.Gateway4, 32)
 	reply := poolReply{PoolID: poolID, Pool: "0.0.0.0/0", Data: map[string]string{optGateway: gateway.String()}}
@@ -62,7 +60,7 @@ func (s *Server) requestAddress(ctx context.Context, r addressRequest) (any, err
 		return nil, fmt.Errorf("unknown pool %q", r.PoolID)
 	}
 	if want.IsValid() && !want.Is4() {
-		return nil, fmt.Errorf("address %s is not of the pool's family", want)
+		return nil, fmt.Errorf("address %s is not an IPv4 address", want)
 	}
 	if r.Options[optRequestType] == optGateway {
 		return gateway(want)
@@ -74,11 +72,11 @@ func (s *Server) requestAddress(ctx context.Context, r addressRequest) (any, err
 	return answer(addr), nil
 }
 
-// gateway answers a network made with --gateway. There is one gateway, and no
-// block has it.
+// gateway answers for a network made with --gateway. There is only one gateway, and it
+// is in no block.
 func gateway(want netip.Addr) (any, error) {
 	if want.IsValid() && want != attach.Gateway4 {
-		return nil, fmt.Errorf("gateway %s: containers leave by %s, name no other", want, attach.Gateway4)
+		return nil, fmt.Errorf("gateway %s: all containers use %s; make the network without --gateway", want, attach.Gateway4)
 	}
 	return answer(attach.Gateway4), nil
 }
@@ -90,12 +88,13 @@ func answer(addr netip.Addr) addressReply {
 func (s *Server) releaseAddress(_ context.Context, r addressRequest) (any, error) {
 	addr, err := parseAddr(r.Address)
 	if err != nil || !addr.IsValid() {
-		return nil, errors.Join(errors.New("release which address?"), err)
+		return nil, errors.Join(errors.New("the request names no address to release"), err)
 	}
 	return struct{}{}, s.cfg.Addresses.Release(addr)
 }
 
-// parseAddr reads an address with or without a prefix length; "" is the zero Addr.
+// parseAddr parses an address with or without a prefix length. It returns the zero Addr
+// for "".
 func parseAddr(text string) (netip.Addr, error) {
 	if text == "" {
 		return netip.Addr{}, nil

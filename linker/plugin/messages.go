@@ -1,14 +1,13 @@
 package plugin
 
-// The messages of libnetwork's remote drivers, as its drivers/remote/api and
-// ipams/remote/api define them. Fields that we never read are left out.
+// The messages of libnetwork's remote drivers, as its packages drivers/remote/api and
+// ipams/remote/api define them. Fields that we do not read are left out.
 
-type activation struct {
-	Implements []string
-}
+type activation struct{ Implements []string }
 
-// failure is a logical error: network drivers read Err, IPAM drivers Error.
-type failure struct {
+// errorReply reports an error. Docker reads Err of network drivers, and Error of IPAM
+// drivers.
+type errorReply struct {
 	Err   string
 	Error string
 }
@@ -29,11 +28,9 @@ type addressSpaces struct {
 }
 
 type poolRequest struct {
-	AddressSpace string
-	Pool         string
-	SubPool      string
-	Options      map[string]string
-	V6           bool
+	Pool    string
+	SubPool string
+	V6      bool
 }
 
 type poolReply struct {
@@ -55,19 +52,13 @@ type addressReply struct {
 
 type networkRequest struct {
 	NetworkID string
-	Options   map[string]any
 	IPv4Data  []ipamData
 	IPv6Data  []ipamData
 }
 
-type ipamData struct {
-	AddressSpace string
-	Pool         string
-	Gateway      string
-}
+type ipamData struct{ Pool string }
 
 type endpointRequest struct {
-	NetworkID  string
 	EndpointID string
 	Interface  *endpointInterface
 	SandboxKey string
@@ -79,16 +70,16 @@ type endpointInterface struct {
 	MacAddress string
 }
 
-// options are the generic ones that matter to us.
+// options are the generic options that we read.
 type options struct {
 	PortMap []portBinding `json:"com.docker.network.portmap"`
 }
 
-// portBinding is libnetwork's types.PortBinding: Proto is the IP protocol number,
-// HostPort 0 means any, HostPortEnd closes a range to choose from.
+// portBinding is libnetwork's types.PortBinding. Proto is the number of the IP protocol.
+// HostPort 0 asks for any port; a HostPortEnd above HostPort asks for any port of the
+// range.
 type portBinding struct {
 	Proto       uint8
-	IP          string
 	Port        uint16
 	HostIP      string
 	HostPort    uint16
@@ -96,12 +87,10 @@ type portBinding struct {
 }
 
 type createEndpointReply struct {
-	Interface *endpointInterface // never set: IPAM gave the addresses, and Docker the MAC
+	Interface *endpointInterface // always nil: IPAM gave the address, and Docker the MAC
 }
 
-type infoReply struct {
-	Value map[string]string
-}
+type infoReply struct{ Value map[string]string }
 
 type joinReply struct {
 	InterfaceName interfaceName
@@ -116,6 +105,6 @@ type interfaceName struct {
 
 type staticRoute struct {
 	Destination string
-	RouteType   int // 1: on the link, no next hop
+	RouteType   int // 1: on the link, without a next hop
 	NextHop     string
 }

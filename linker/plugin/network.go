@@ -6,17 +6,18 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"tombolo/linker/attach"
 )
 
-// containerPrefix is the beginning of the interface's name inside the container;
-// Docker adds a number.
+// containerPrefix begins the name of the interface in the container. Docker adds a
+// number.
 const containerPrefix = "eth"
 
 func (s *Server) createNetwork(_ context.Context, r networkRequest) (any, error) {
 	if r.NetworkID == "" {
-		return nil, errors.New("no network ID")
+		return nil, errors.New("the request names no network")
 	}
 	if len(r.IPv6Data) > 0 {
 		return nil, errIPv6
@@ -27,7 +28,7 @@ func (s *Server) createNetwork(_ context.Context, r networkRequest) (any, error)
 			return nil, fmt.Errorf("subnet: %w", err)
 		}
 		if pool != s.cfg.Pool4 && pool.String() != "0.0.0.0/0" {
-			return nil, fmt.Errorf("subnet %s is not the cluster's: add --ipam-driver tombolo --subnet %s", pool, s.cfg.Pool4)
+			return nil, fmt.Errorf("subnet %s is not the cluster's pool: make the network with --ipam-driver tombolo --subnet %s", pool, s.cfg.Pool4)
 		}
 	}
 	return struct{}{}, s.cfg.Networks.CreateNetwork(r.NetworkID)
@@ -42,7 +43,7 @@ func (s *Server) createEndpoint(ctx context.Context, r endpointRequest) (any, er
 		return nil, errors.New("the endpoint has no address: its network needs --ipam-driver tombolo")
 	}
 	addr, aerr := parseAddr(r.Interface.Address)
-	published, perr := publications(r.Options.PortMap)
+	published, perr := publishedPorts(r.Options.PortMap)
 	if err := errors.Join(checkID(r), aerr, perr); err != nil {
 		return nil, err
 	}
@@ -76,7 +77,7 @@ func (s *Server) deleteEndpoint(ctx context.Context, r endpointRequest) (any, er
 }
 
 func (s *Server) publish(ctx context.Context, r endpointRequest) (any, error) {
-	ports, err := publications(r.Options.PortMap)
+	ports, err := publishedPorts(r.Options.PortMap)
 	if err := errors.Join(checkID(r), err); err != nil {
 		return nil, err
 	}
@@ -87,24 +88,19 @@ func (s *Server) unpublish(ctx context.Context, r endpointRequest) (any, error) 
 	return struct{}{}, errors.Join(checkID(r), s.cfg.Endpoints.Unpublish(ctx, r.EndpointID))
 }
 
-// checkID refuses what cannot be libnetwork's ID, 64 hexadecimal digits: the names
-// of interfaces are made of it.
+// checkID returns an error if the endpoint's ID is not 64 hexadecimal digits, as
+// libnetwork's are. The names of interfaces are made of it.
 func checkID(r endpointRequest) error {
-	if len(r.EndpointID) != 64 {
-		return fmt.Errorf("%q is no endpoint ID", r.EndpointID)
-	}
-	for _, c := range r.EndpointID {
-		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
-			return fmt.Errorf("%q is no endpoint ID", r.EndpointID)
-		}
+	if len(r.EndpointID) != 64 || strings.Trim(r.EndpointID, "0123456789abcdef") != "" {
+		return fmt.Errorf("%q is not an endpoint ID", r.EndpointID)
 	}
 	return nil
 }
 
-// protocols are IANA's numbers of those that have ports.
+// protocols has IANA's numbers of the IP protocols that have ports.
 var protocols = map[uint8]string{6: "tcp", 17: "udp", 132: "sctp"}
 
-func publications(bindings []portBinding) ([]attach.PublishedPort, error) {
+func publishedPorts(bindings []portBinding) ([]attach.PublishedPort, error) {
 	var out []attach.PublishedPort
 	for _, b := range bindings {
 		host, err := parseAddr(b.HostIP)
@@ -116,13 +112,13 @@ func publications(bindings []portBinding) ([]attach.PublishedPort, error) {
 		}
 		proto := protocols[b.Proto]
 		if proto == "" || b.Port == 0 {
-			return nil, fmt.Errorf("publish port %d of IP protocol %d: not possible", b.Port, b.Proto)
+			return nil, fmt.Errorf("publish port %d of IP protocol %d: only TCP, UDP and SCTP ports can be published", b.Port, b.Proto)
 		}
 		p := attach.PublishedPort{HostIP: host, HostPort: b.HostPort, Port: b.Port, Proto: proto}
 		if b.HostPortEnd > b.HostPort {
 			p.Last = b.HostPortEnd
 		}
-		if !slices.Contains(out, p) { // some Engines name a port once for each family
+		if !slices.Contains(out, p) { // some Engines list a port once for each IP version
 			out = append(out, p)
 		}
 	}

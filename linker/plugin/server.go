@@ -17,26 +17,26 @@ import (
 	"tombolo/linker/attach"
 )
 
-// Deadline bounds every call. Docker has none of its own.
+// Deadline bounds every call. Docker itself waits without limit.
 const Deadline = 5 * time.Second
 
-// maxBody bounds a request; real ones are a few kilobytes.
+// maxBody bounds a request. Docker's have a few kilobytes.
 const maxBody = 1 << 20
 
-// Addresses is the IPAM half of attach.Table.
+// Addresses hands out addresses: attach.Table.
 type Addresses interface {
 	Reserve(ctx context.Context, want netip.Addr) (netip.Addr, error)
 	Release(addr netip.Addr) error
 }
 
-// Networks keeps the one network of the driver: attach.Table.
+// Networks stores the one network of the driver: attach.Table.
 type Networks interface {
 	CreateNetwork(id string) error
 	DeleteNetwork(id string) error
 }
 
-// Endpoints is the life of an endpoint: attach.Table. It mirrors libnetwork's
-// calls one to one, which is why it has more than three methods.
+// Endpoints changes endpoints: attach.Table. It has one method for each of libnetwork's
+// calls, and therefore more than three.
 type Endpoints interface {
 	Create(ctx context.Context, ep attach.Endpoint) error
 	Join(ctx context.Context, id, sandbox string) (attach.Interface, error)
@@ -46,10 +46,10 @@ type Endpoints interface {
 	Delete(ctx context.Context, id string) error
 }
 
-// Config is what a Server is made of.
+// Config has the parts that a Server drives.
 type Config struct {
-	Socket    string // path; its folder is made
-	Pool4     netip.Prefix
+	Socket    string       // path of the unix socket; Run makes its folder
+	Pool4     netip.Prefix // the cluster's IPv4 pool
 	Addresses Addresses
 	Networks  Networks
 	Endpoints Endpoints
@@ -57,35 +57,36 @@ type Config struct {
 	Deadline  time.Duration // 0: the package's Deadline
 }
 
-// Server answers Docker.
+// Server answers Docker's calls.
 type Server struct {
 	cfg     Config
 	calls   map[string]call
 	refused atomic.Uint64
 }
 
-// call answers one kind of request. What it returns is sent as JSON; an error is
-// sent as Docker wants a logical one.
+// call handles the body of one kind of request. Its reply is sent as JSON, and its error
+// as an errorReply.
 type call func(ctx context.Context, body []byte) (any, error)
 
-// New makes a server that listens once Run is called.
+// New returns a server that listens once Run is called.
 func New(cfg Config) *Server {
 	if cfg.Deadline == 0 {
 		cfg.Deadline = Deadline
 	}
 	s := &Server{cfg: cfg}
-	s.calls = s.table()
+	s.calls = s.methods()
 	return s
 }
 
-// Run serves until ctx ends, then closes and removes the socket, so that Docker
-// is refused instead of left waiting.
+// Run serves until ctx ends and then removes the socket, so that Docker's later calls
+// fail at once instead of waiting. It replaces a socket that is in use. It returns an
+// error if it cannot listen.
 func (s *Server) Run(ctx context.Context) error {
 	l, err := unixhttp.TakeOver(ctx, s.cfg.Socket, 0o600)
 	if err != nil {
 		return fmt.Errorf("plugin socket: %w", err)
 	}
-	defer os.Remove(s.cfg.Socket) // nothing is left to clean when this fails
+	defer os.Remove(s.cfg.Socket) // if it fails, the next linker replaces the socket
 	srv := &http.Server{
 		Handler:           s,
 		ReadHeaderTimeout: s.cfg.Deadline,
@@ -100,11 +101,11 @@ func (s *Server) Run(ctx context.Context) error {
 	return nil
 }
 
-// Refused counts the calls that were answered with an error.
+// Refused returns the number of calls that were answered with an error.
 func (s *Server) Refused() uint64 { return s.refused.Load() }
 
-// ServeHTTP answers one call: 404 for a method we do not know, 200 with an Err for
-// whatever else goes wrong, and always before the deadline.
+// ServeHTTP answers one call before the deadline. It answers an unknown method with 404,
+// and every other error with 200 and an errorReply.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	do, ok := s.calls[r.URL.Path]
 	if !ok || r.Method != http.MethodPost {
@@ -116,16 +117,16 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		s.refused.Add(1)
 		s.cfg.Log.Warn("plugin call refused", "call", r.URL.Path, "err", err)
-		reply = failure{Err: "tombolo: " + err.Error(), Error: "tombolo: " + err.Error()}
+		reply = errorReply{Err: "tombolo: " + err.Error(), Error: "tombolo: " + err.Error()}
 	}
 	s.cfg.Log.Debug("plugin call", "call", r.URL.Path, "took", time.Since(start))
 	w.Header().Set("Content-Type", "application/vnd.docker.plugins.v1.1+json")
-	_ = json.NewEncoder(w).Encode(reply) // an error here means that Docker hung up
+	_ = json.NewEncoder(w).Encode(reply) // an error means that Docker closed the connection
 }
 
-// run does the call in a goroutine of its own, so that one which ignores its
-// context still cannot hold the answer back. One which does not has a tenth of the
-// deadline left to say itself what it waited for.
+// run runs a call in a goroutine of its own, so that a call that ignores its context
+// cannot delay the answer. The context ends a tenth of the deadline early: that leaves a
+// call the time to say in its error what it waited for.
 func (s *Server) run(ctx context.Context, do call, body io.Reader) (any, error) {
 	raw, err := io.ReadAll(body)
 	if err != nil {
@@ -135,7 +136,7 @@ func (s *Server) run(ctx context.Context, do call, body io.Reader) (any, error) 
 		reply any
 		err   error
 	}
-	done := make(chan result, 1) // room for the answer that nobody waits for any more
+	done := make(chan result, 1) // one slot: a call that is late must not block
 	go func() {
 		ctx, cancel := context.WithTimeout(ctx, s.cfg.Deadline-s.cfg.Deadline/10)
 		defer cancel()

@@ -31,7 +31,7 @@ var (
 	log   = slog.New(slog.DiscardHandler)
 )
 
-// host is a plugin over a real table with fake interfaces.
+// host has a plugin with a real table and fake interfaces.
 type host struct {
 	*plugin.Server
 	table  *attach.Table
@@ -75,7 +75,7 @@ func (h *host) start(t *testing.T) *http.Client {
 		c.CloseIdleConnections()
 		cancel()
 		if err := <-done; err != nil {
-			t.Errorf("Run = %v", err)
+			t.Errorf("Run returned %v after its context had ended, want nil", err)
 		}
 		goleak.VerifyNone(t)
 	})
@@ -109,8 +109,8 @@ func post(t *testing.T, c *http.Client, path, body string) (int, string) {
 	return resp.StatusCode, strings.TrimSpace(string(raw))
 }
 
-// The order in which an Engine calls, and what it must hear.
-func TestConversation(t *testing.T) {
+// The calls are in the order in which an Engine makes them.
+func TestEveryCallOfAnEngineIsAnswered(t *testing.T) {
 	h := newHost(t, 0)
 	c := h.start(t)
 	ep := `"NetworkID":"net1","EndpointID":"` + epA + `"`
@@ -139,15 +139,15 @@ func TestConversation(t *testing.T) {
 		{"/IpamDriver.ReleasePool", `{"PoolID":"tombolo4"}`, `{}`},
 	} {
 		if code, got := post(t, c, tt.path, tt.body); code != 200 || got != tt.want {
-			t.Errorf("%s %s\n got %d %s\nwant 200 %s", tt.path, tt.body, code, got, tt.want)
+			t.Errorf("%s %s\nwas answered with %d %s\n           want 200 %s", tt.path, tt.body, code, got, tt.want)
 		}
 	}
 	if left := h.table.Snapshot(); len(left) != 0 {
-		t.Errorf("endpoints left: %v", left)
+		t.Errorf("after the last call the table still has %v", left)
 	}
 }
 
-func TestRefusals(t *testing.T) {
+func TestBadCallsAreRefusedWithAReason(t *testing.T) {
 	h := newHost(t, 0)
 	c := h.start(t)
 	if err := h.table.CreateNetwork("net1"); err != nil {
@@ -159,18 +159,18 @@ func TestRefusals(t *testing.T) {
 		{"IPv6 network", "/NetworkDriver.CreateNetwork", `{"NetworkID":"net1","IPv4Data":[{"Pool":"0.0.0.0/0"}],"IPv6Data":[{"Pool":"fd12::/48"}]}`, "make the network without --ipv6"},
 		{"an IPv6 subnet as IPv4", "/IpamDriver.RequestPool", `{"Pool":"::/0"}`, "is not the cluster's pool 100.64.0.0/10"},
 		{"another subnet", "/IpamDriver.RequestPool", `{"Pool":"10.0.0.0/8"}`, "is not the cluster's pool 100.64.0.0/10"},
-		{"a range", "/IpamDriver.RequestPool", `{"Pool":"100.64.0.0/10","SubPool":"100.64.1.0/24"}`, "an IP range cannot be chosen"},
+		{"an IP range", "/IpamDriver.RequestPool", `{"Pool":"100.64.0.0/10","SubPool":"100.64.1.0/24"}`, "an IP range cannot be chosen"},
 		{"second network", "/NetworkDriver.CreateNetwork", `{"NetworkID":"net2","IPv4Data":[{"Pool":"0.0.0.0/0"}]}`, "already has a network"},
 		{"Docker's own IPAM", "/NetworkDriver.CreateNetwork", `{"NetworkID":"net2","IPv4Data":[{"Pool":"172.18.0.0/16"}]}`, "--ipam-driver tombolo"},
-		{"join of the unknown", "/NetworkDriver.Join", `{"EndpointID":"` + epA + `"}`, "unknown endpoint"},
-		{"an ID that is a path", "/NetworkDriver.Join", `{"EndpointID":"../../etc"}`, "is no endpoint ID"},
-		{"no address", "/NetworkDriver.CreateEndpoint", `{"EndpointID":"` + epA + `"}`, "has no address"},
-		{"taken port", "/NetworkDriver.CreateEndpoint", `{"EndpointID":"` + epA + `","Interface":{"Address":"100.64.7.9/32"},"Options":{"com.docker.network.portmap":[{"Proto":6,"Port":80,"HostPort":22}]}}`,
+		{"join of an unknown endpoint", "/NetworkDriver.Join", `{"EndpointID":"` + epA + `"}`, "unknown endpoint"},
+		{"a path as an ID", "/NetworkDriver.Join", `{"EndpointID":"../../etc"}`, "is not an endpoint ID"},
+		{"endpoint without an address", "/NetworkDriver.CreateEndpoint", `{"EndpointID":"` + epA + `"}`, "has no address"},
+		{"port is taken", "/NetworkDriver.CreateEndpoint", `{"EndpointID":"` + epA + `","Interface":{"Address":"100.64.7.9/32"},"Options":{"com.docker.network.portmap":[{"Proto":6,"Port":80,"HostPort":22}]}}`,
 			"port 22/tcp of this host is taken by sshd (pid 7)"},
 		{"unknown pool", "/IpamDriver.RequestAddress", `{"PoolID":"x"}`, "unknown pool"},
-		{"no JSON", "/NetworkDriver.CreateEndpoint", `{"EndpointID":`, "decode request"},
-		{"wrong shape", "/NetworkDriver.CreateEndpoint", `[1,2]`, "decode request"},
-		{"too long", "/NetworkDriver.CreateEndpoint", strings.Repeat(" ", 2<<20), "request body too large"},
+		{"body is not JSON", "/NetworkDriver.CreateEndpoint", `{"EndpointID":`, "decode request"},
+		{"body is not an object", "/NetworkDriver.CreateEndpoint", `[1,2]`, "decode request"},
+		{"body is too long", "/NetworkDriver.CreateEndpoint", strings.Repeat(" ", 2<<20), "request body too large"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			code, got := post(t, c, tt.path, tt.body)
@@ -179,15 +179,15 @@ func TestRefusals(t *testing.T) {
 				t.Fatal(err)
 			}
 			if code != 200 || !strings.Contains(answer.Err, tt.want) || answer.Error != answer.Err {
-				t.Errorf("= %d %s, want Err with %q", code, got, tt.want)
+				t.Errorf("the answer is %d %s, want 200 and an Err that says %q", code, got, tt.want)
 			}
 		})
 	}
 	if code, _ := post(t, c, "/NetworkDriver.Nonsense", "{}"); code != 404 {
-		t.Errorf("unknown method: %d, want 404", code)
+		t.Errorf("an unknown method was answered with %d, want 404", code)
 	}
 	if diff := cmp.Diff(before, h.table.Snapshot()); diff != "" {
-		t.Errorf("refusals changed the table: %s", diff)
+		t.Errorf("refused calls changed the table (-before +after):\n%s", diff)
 	}
 }
 
@@ -200,15 +200,15 @@ func TestGarbageOnTheSocketChangesNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, _ = conn.Write(junk) // the server may hang up half way
+		_, _ = conn.Write(junk) // the server may close the connection early
 		conn.Close()
 	}
 	if code, _ := post(t, c, "/Plugin.Activate", ""); code != 200 || len(h.table.Snapshot()) != 0 {
-		t.Errorf("after garbage: %d, %v", code, h.table.Snapshot())
+		t.Errorf("after the garbage a call was answered with %d, and the table has %v; want 200 and an empty table", code, h.table.Snapshot())
 	}
 }
 
-func TestStuckCallIsAnswered(t *testing.T) {
+func TestStuckCallIsAnsweredAtTheDeadline(t *testing.T) {
 	h := newHost(t, 50*time.Millisecond)
 	c := h.start(t)
 	h.ifaces.Block = make(chan struct{})
@@ -217,31 +217,31 @@ func TestStuckCallIsAnswered(t *testing.T) {
 	post(t, c, "/IpamDriver.RequestAddress", `{"PoolID":"tombolo4","Address":"100.64.7.9"}`)
 	post(t, c, "/NetworkDriver.CreateEndpoint", body)
 	if _, got := post(t, c, "/NetworkDriver.Join", body); !strings.Contains(got, "no answer within 50ms") {
-		t.Errorf("stuck join: %s", got)
+		t.Errorf("a Join that is stuck was answered with %s, want an error that names the deadline", got)
 	}
 	if _, got := post(t, c, "/NetworkDriver.Leave", body); !strings.Contains(got, "is busy") && !strings.Contains(got, "no answer") {
-		t.Errorf("leave meanwhile: %s", got)
+		t.Errorf("Leave during a stuck Join was answered with %s, want an error", got)
 	}
 	if _, got := post(t, c, "/Plugin.Activate", ""); !strings.Contains(got, "NetworkDriver") {
-		t.Errorf("another call meanwhile: %s", got)
+		t.Errorf("a call during a stuck Join was answered with %s, want the drivers", got)
 	}
 }
 
-func TestSocketIsTakenOverAndClosed(t *testing.T) {
+func TestSocketReplacesAnOldOneAndIsRemoved(t *testing.T) {
 	h := newHost(t, 0)
 	if err := os.MkdirAll(filepath.Dir(h.socket), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(h.socket, nil, 0o600); err != nil { // what a killed linker leaves
+	if err := os.WriteFile(h.socket, nil, 0o600); err != nil { // left by a linker that was killed
 		t.Fatal(err)
 	}
 	t.Run("serve", func(t *testing.T) {
 		if code, _ := post(t, h.start(t), "/Plugin.Activate", ""); code != 200 {
-			t.Errorf("answer %d", code)
+			t.Errorf("the first call was answered with %d, want 200", code)
 		}
 	})
 	if _, err := os.Stat(h.socket); !os.IsNotExist(err) {
-		t.Errorf("the socket is still there after Run: %v", err)
+		t.Errorf("the socket still exists after Run: %v", err)
 	}
 }
 
@@ -295,7 +295,7 @@ func FuzzServer(f *testing.F) {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, req)
 		if w.Code == http.StatusOK && !json.Valid(w.Body.Bytes()) {
-			t.Errorf("answer is no JSON: %q", w.Body)
+			t.Errorf("the answer is not JSON: %q", w.Body)
 		}
 	})
 }
