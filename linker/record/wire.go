@@ -1,281 +1,336 @@
 package record
 
 import (
-	"cmp"
-	"encoding/binary"
-	"encoding/hex"
-	"errors"
 	"fmt"
 	"maps"
 	"math"
 	"net/netip"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
+
+	"tombolo/linker/record/recordpb"
 )
 
-// The span of time.Time's own text form, in Unix seconds: years 1 to 9999.
-const (
-	minTime = -62135596800
-	maxTime = 253402300799
+var (
+	kindNumbers   = map[Kind]recordpb.Kind{KindHost: recordpb.Kind_KIND_HOST, KindEndpoint: recordpb.Kind_KIND_ENDPOINT, KindApp: recordpb.Kind_KIND_APP}
+	healthNumbers = map[Health]recordpb.Health{
+		HealthNone: recordpb.Health_HEALTH_NONE, HealthStarting: recordpb.Health_HEALTH_STARTING,
+		HealthHealthy: recordpb.Health_HEALTH_HEALTHY, HealthUnhealthy: recordpb.Health_HEALTH_UNHEALTHY,
+	}
+	protoNumbers = map[string]recordpb.Proto{"tcp": recordpb.Proto_PROTO_TCP, "udp": recordpb.Proto_PROTO_UDP, "sctp": recordpb.Proto_PROTO_SCTP}
+
+	healthNames = inverse(healthNumbers)
+	protoNames  = inverse(protoNumbers)
 )
 
-// writer appends the primitives of the wire form.
-type writer struct{ b []byte }
-
-func (w *writer) number(n uint64) { w.b = binary.AppendUvarint(w.b, n) }
-
-// text writes the length, shifted by one bit that says "hexadecimal, packed".
-func (w *writer) text(s string) {
-	if packable(s) {
-		w.number(uint64(len(s)/2)<<1 | 1)
-		w.b, _ = hex.AppendDecode(w.b, []byte(s)) // packable: cannot fail
-		return
+func inverse[K, V comparable](m map[K]V) map[V]K {
+	out := map[V]K{}
+	for k, v := range m {
+		out[v] = k
 	}
-	w.number(uint64(len(s)) << 1)
-	w.b = append(w.b, s...)
+	return out
 }
 
-func (w *writer) flags(flags ...bool) {
-	var b byte
-	for i, f := range flags {
-		if f {
-			b |= 1 << i
+// newerKind begins the Kind of a record that a newer version wrote. The number of the
+// kind follows it.
+const newerKind = "kind-"
+
+func kindOf(n recordpb.Kind) Kind {
+	for kind, number := range kindNumbers {
+		if number == n {
+			return kind
 		}
 	}
-	w.b = append(w.b, b)
+	return Kind(newerKind + strconv.Itoa(int(n)))
 }
 
-func (w *writer) addr(a netip.Addr) {
-	raw := a.AsSlice()
-	w.b = append(w.b, byte(len(raw)))
-	w.b = append(w.b, raw...)
-}
-
-func (w *writer) prefix(p netip.Prefix) {
-	if !p.IsValid() {
-		p = netip.Prefix{}
+// number returns the wire's number of k, or KIND_UNSPECIFIED for what is no kind.
+func (k Kind) number() recordpb.Kind {
+	if n, ok := kindNumbers[k]; ok {
+		return n
 	}
-	w.addr(p.Addr())
-	if p.IsValid() {
-		w.b = append(w.b, byte(p.Bits()))
+	n, err := strconv.ParseInt(strings.TrimPrefix(string(k), newerKind), 10, 32)
+	if err != nil || kindOf(recordpb.Kind(n)) != k {
+		return recordpb.Kind_KIND_UNSPECIFIED
 	}
+	return recordpb.Kind(n)
 }
 
-func (w *writer) time(t time.Time) {
-	w.flags(!t.IsZero())
-	if !t.IsZero() {
-		w.b = binary.AppendVarint(w.b, t.Unix())
-		w.number(uint64(t.Nanosecond()))
-	}
-}
+// Known reports whether this version knows what a record of the kind holds. The catalog
+// stores and passes on records of newer versions' kinds, and shows them to nobody.
+func (k Kind) Known() bool { return kindNumbers[k] != recordpb.Kind_KIND_UNSPECIFIED }
 
-func list[T any](w *writer, all []T, write func(T)) {
-	w.number(uint64(len(all)))
-	for _, v := range all {
-		write(v)
+// valid reports whether k is a kind of this version or of a newer one.
+func (k Kind) valid() bool { return k.number() > recordpb.Kind_KIND_UNSPECIFIED }
+
+func hostToWire(h *Host) *recordpb.Host {
+	return &recordpb.Host{
+		Underlay: h.Underlay.AsSlice(), Block4: prefixToWire(h.Block4), Block6: prefixToWire(h.Block6),
+		Overlay4: h.Overlay4.AsSlice(), Overlay6: h.Overlay6.AsSlice(), Mac: h.MAC,
+		Claimed: timeToWire(h.Claimed), Restart: timeToWire(h.Restart),
 	}
 }
 
-func dict[K cmp.Ordered, V any](w *writer, m map[K]V, key func(K), value func(V)) {
-	w.number(uint64(len(m)))
-	for _, k := range slices.Sorted(maps.Keys(m)) {
-		key(k)
-		value(m[k])
+func hostFromWire(name string, m *recordpb.Host) (*Host, error) {
+	var c converter
+	h := &Host{
+		Name: name, Underlay: c.addr(m.Underlay), Block4: c.prefix(m.Block4), Block6: c.prefix(m.Block6),
+		Overlay4: c.addr(m.Overlay4), Overlay6: c.addr(m.Overlay6), MAC: m.Mac,
+		Claimed: timeFromWire(m.Claimed), Restart: timeFromWire(m.Restart),
 	}
+	return h, c.err
 }
 
-// packable reports whether packing s as hexadecimal loses nothing: even length,
-// lower case, and long enough to be an ID.
-func packable(s string) bool {
-	if len(s) < 8 || len(s)%2 != 0 {
-		return false
+func endpointToWire(e *Endpoint) *recordpb.Endpoint {
+	m := &recordpb.Endpoint{
+		ContainerName: e.ContainerName, Hostname: e.Hostname, Addr4: e.Addr4.AsSlice(), Addr6: e.Addr6.AsSlice(),
+		App: e.App, Service: e.Service, Slot: uint32(e.Slot), Generation: e.Generation, Task: e.Task,
+		Strict: e.Strict, Internal: e.Internal, Running: e.Running,
+		Health: healthNumbers[e.Health], Started: timeToWire(e.Started),
+		Networks: networksToWire(e.Networks), Links: linksToWire(e.Links),
+		Export: exportToWire(e.Export), Ports: portsToWire(e.Ports),
 	}
-	for _, c := range []byte(s) {
-		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
-			return false
+	m.Container, m.PackedContainer = pack(e.Container)
+	for _, p := range e.Published {
+		m.Published = append(m.Published, &recordpb.Published{
+			HostIp: p.HostIP.AsSlice(), HostPort: uint32(p.HostPort), Port: uint32(p.Port), Proto: protoNumbers[p.Proto],
+		})
+	}
+	return m
+}
+
+func endpointFromWire(id, host string, m *recordpb.Endpoint) (*Endpoint, error) {
+	var c converter
+	e := &Endpoint{
+		ID: id, Host: host, Container: unpack(m.Container, m.PackedContainer),
+		ContainerName: m.ContainerName, Hostname: m.Hostname, Addr4: c.addr(m.Addr4), Addr6: c.addr(m.Addr6),
+		App: m.App, Service: m.Service, Slot: c.int(m.Slot), Generation: m.Generation, Task: m.Task,
+		Strict: m.Strict, Internal: m.Internal, Running: m.Running,
+		Health: healthFromWire(m.Health), Started: timeFromWire(m.Started),
+		Networks: networksFromWire(m.Networks), Links: linksFromWire(m.Links),
+		Export: exportFromWire(m.Export), Ports: c.ports(m.Ports),
+	}
+	for _, p := range m.Published {
+		if proto, ok := protoNames[p.Proto]; ok {
+			e.Published = append(e.Published, PublishedPort{
+				HostIP: c.addr(p.HostIp), HostPort: c.port(p.HostPort), Port: c.port(p.Port), Proto: proto,
+			})
 		}
 	}
-	return true
+	return e, c.err
 }
 
-// reader takes the primitives off b. The first error stays, and everything read
-// after it is zero, so that only the end needs a look at it.
-type reader struct {
-	b   []byte
-	err error
-}
-
-func (r *reader) fail(err error) {
-	if r.err == nil {
-		r.err = err
-	}
-	r.b = nil
-}
-
-func (r *reader) take(n int) []byte {
-	if r.err != nil || n > len(r.b) {
-		r.fail(errShort)
-		return nil
-	}
-	head := r.b[:n]
-	r.b = r.b[n:]
-	return head
-}
-
-func (r *reader) byte() byte {
-	if b := r.take(1); b != nil {
-		return b[0]
-	}
-	return 0
-}
-
-func (r *reader) number() uint64 {
-	n, size := binary.Uvarint(r.b)
-	if size <= 0 {
-		r.fail(errShort)
-		return 0
-	}
-	r.take(size)
-	return n
-}
-
-func (r *reader) int() int {
-	n := r.number()
-	if n > math.MaxInt32 {
-		r.fail(fmt.Errorf("number %d is too large", n))
-		return 0
-	}
-	return int(n)
-}
-
-func (r *reader) port() uint16 {
-	n := r.number()
-	if n > math.MaxUint16 {
-		r.fail(fmt.Errorf("port %d", n))
-		return 0
-	}
-	return uint16(n)
-}
-
-func (r *reader) text() string {
-	n := r.number()
-	size := n >> 1
-	if size > uint64(len(r.b)) {
-		r.fail(errShort)
+// healthFromWire takes a verdict that this version does not know for HealthStarting, so
+// that no name leads to the container.
+func healthFromWire(n recordpb.Health) Health {
+	if n == recordpb.Health_HEALTH_UNSPECIFIED {
 		return ""
 	}
-	raw := r.take(int(size))
-	if n&1 == 0 {
-		return string(raw)
+	if h, ok := healthNames[n]; ok {
+		return h
 	}
-	return hex.EncodeToString(raw)
+	return HealthStarting
 }
 
-func (r *reader) flags(flags ...*bool) {
-	b := r.byte()
-	if b>>len(flags) != 0 {
-		r.fail(fmt.Errorf("unknown flags %#x", b))
-		return
+func appToWire(a *App) *recordpb.App {
+	m := &recordpb.App{Revision: a.Revision, Strict: a.Strict}
+	for _, name := range slices.Sorted(maps.Keys(a.Services)) {
+		s := a.Services[name]
+		m.Services = append(m.Services, &recordpb.Service{
+			Name: name, Networks: networksToWire(s.Networks), Links: linksToWire(s.Links),
+			Export: exportToWire(s.Export), Ports: portsToWire(s.Ports), Replicas: uint32(s.Replicas),
+			Slots: slotsToWire(s), ContainerName: s.ContainerName, Hostname: s.Hostname,
+		})
 	}
-	for i, f := range flags {
-		*f = b&(1<<i) != 0
+	return m
+}
+
+func appFromWire(name string, m *recordpb.App) (*App, error) {
+	var c converter
+	a := &App{Name: name, Revision: m.Revision, Strict: m.Strict}
+	for _, w := range m.Services {
+		if a.Services == nil {
+			a.Services = map[string]Service{}
+		}
+		if _, twice := a.Services[w.Name]; twice {
+			return nil, fmt.Errorf("it has service %.64q twice", w.Name)
+		}
+		s := Service{
+			Networks: networksFromWire(w.Networks), Links: linksFromWire(w.Links), Export: exportFromWire(w.Export),
+			Ports: c.ports(w.Ports), Replicas: c.int(w.Replicas), ContainerName: w.ContainerName, Hostname: w.Hostname,
+		}
+		c.slots(&s, w.Slots)
+		a.Services[w.Name] = s
+	}
+	return a, c.err
+}
+
+func slotsToWire(s Service) []*recordpb.Slot {
+	slots := map[int]*recordpb.Slot{}
+	for n, generation := range s.Generations {
+		slots[n] = &recordpb.Slot{Number: uint32(n), Generation: generation}
+	}
+	for _, n := range s.Drained {
+		if slots[n] == nil {
+			slots[n] = &recordpb.Slot{Number: uint32(n)}
+		}
+		slots[n].Drained = true
+	}
+	var out []*recordpb.Slot
+	for _, n := range slices.Sorted(maps.Keys(slots)) {
+		out = append(out, slots[n])
+	}
+	return out
+}
+
+func networksToWire(networks map[string][]string) (out []*recordpb.Network) {
+	for _, name := range slices.Sorted(maps.Keys(networks)) {
+		out = append(out, &recordpb.Network{Name: name, Aliases: networks[name]})
+	}
+	return out
+}
+
+// networksFromWire joins the aliases of a network that is there twice.
+func networksFromWire(networks []*recordpb.Network) map[string][]string {
+	if len(networks) == 0 {
+		return nil
+	}
+	out := make(map[string][]string, len(networks))
+	for _, n := range networks {
+		out[n.Name] = append(out[n.Name], n.Aliases...)
+	}
+	return out
+}
+
+func linksToWire(links []Link) (out []*recordpb.Link) {
+	for _, l := range links {
+		out = append(out, &recordpb.Link{App: l.App, Service: l.Service, Alias: l.Alias})
+	}
+	return out
+}
+
+func linksFromWire(links []*recordpb.Link) (out []Link) {
+	for _, l := range links {
+		out = append(out, Link{App: l.App, Service: l.Service, Alias: l.Alias})
+	}
+	return out
+}
+
+func exportToWire(x *Export) *recordpb.Export {
+	if x == nil {
+		return nil
+	}
+	return &recordpb.Export{To: x.To}
+}
+
+func exportFromWire(m *recordpb.Export) *Export {
+	if m == nil {
+		return nil
+	}
+	return &Export{To: m.To}
+}
+
+func portsToWire(ports []Port) (out []*recordpb.Port) {
+	for _, p := range ports {
+		out = append(out, &recordpb.Port{Name: p.Name, Number: uint32(p.Number), Proto: protoNumbers[p.Proto]})
+	}
+	return out
+}
+
+func prefixToWire(p netip.Prefix) *recordpb.Prefix {
+	if !p.IsValid() {
+		return nil
+	}
+	return &recordpb.Prefix{Addr: p.Addr().AsSlice(), Bits: uint32(p.Bits())}
+}
+
+func timeToWire(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixNano()
+}
+
+func timeFromWire(ns int64) time.Time {
+	if ns == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, ns).UTC()
+}
+
+// converter turns wire values into ours and keeps the first error, so that only the end
+// of a conversion has to look at it.
+type converter struct{ err error }
+
+func (c *converter) fail(format string, args ...any) {
+	if c.err == nil {
+		c.err = fmt.Errorf(format, args...)
 	}
 }
 
-func (r *reader) addr() netip.Addr {
-	raw := r.take(int(r.byte()))
-	if len(raw) == 0 {
+func (c *converter) addr(b []byte) netip.Addr {
+	if len(b) == 0 {
 		return netip.Addr{}
 	}
-	a, ok := netip.AddrFromSlice(raw)
+	a, ok := netip.AddrFromSlice(b)
 	if !ok {
-		r.fail(fmt.Errorf("address of %d bytes", len(raw)))
+		c.fail("an address has %d bytes", len(b))
 	}
 	return a
 }
 
-func (r *reader) prefix() netip.Prefix {
-	a := r.addr()
-	if !a.IsValid() {
+func (c *converter) prefix(m *recordpb.Prefix) netip.Prefix {
+	if m == nil {
 		return netip.Prefix{}
 	}
-	bits := int(r.byte())
-	p := netip.PrefixFrom(a, bits)
+	a := c.addr(m.Addr)
+	p := netip.PrefixFrom(a, int(min(m.Bits, math.MaxUint8)))
 	if !p.IsValid() {
-		r.fail(fmt.Errorf("prefix %s/%d", a, bits))
+		c.fail("%s/%d is no block of addresses", a, m.Bits)
 		return netip.Prefix{}
 	}
 	return p
 }
 
-func (r *reader) time() time.Time {
-	var set bool
-	if r.flags(&set); !set {
-		return time.Time{}
+func (c *converter) int(n uint32) int {
+	if n > math.MaxInt32 {
+		c.fail("number %d is too large", n)
+		return 0
 	}
-	sec, size := binary.Varint(r.b)
-	if size <= 0 {
-		r.fail(errShort)
-		return time.Time{}
-	}
-	r.take(size)
-	nsec := r.number()
-	if sec < minTime || sec > maxTime || nsec >= uint64(time.Second) {
-		r.fail(errors.New("time out of range"))
-		return time.Time{}
-	}
-	return time.Unix(sec, int64(nsec)).UTC()
+	return int(n)
 }
 
-func pick[T any](r *reader, from []T) T {
-	i := int(r.byte())
-	if i >= len(from) {
-		r.fail(fmt.Errorf("unknown choice %d", i))
-		i = 0
+func (c *converter) port(n uint32) uint16 {
+	if n > math.MaxUint16 {
+		c.fail("there is no port %d", n)
+		return 0
 	}
-	return from[i]
+	return uint16(n)
 }
 
-// items reads a list. Every item takes a byte at least, so that a count larger
-// than what is left is a lie, and allocates nothing.
-func items[T any](r *reader, read func() T) []T {
-	n := r.number()
-	if n > uint64(len(r.b)) {
-		r.fail(errShort)
-	}
-	if r.err != nil || n == 0 {
-		return nil
-	}
-	var all []T
-	for range n {
-		all = append(all, read())
-		if r.err != nil {
-			return nil
+// ports leaves out a port whose protocol this version does not know.
+func (c *converter) ports(ports []*recordpb.Port) (out []Port) {
+	for _, p := range ports {
+		if proto, ok := protoNames[p.Proto]; ok {
+			out = append(out, Port{Name: p.Name, Number: c.port(p.Number), Proto: proto})
 		}
 	}
-	return all
+	return out
 }
 
-// entries reads a map, whose keys rise.
-func entries[K cmp.Ordered, V any](r *reader, key func() K, value func() V) map[K]V {
-	n := r.number()
-	if n > uint64(len(r.b)) {
-		r.fail(errShort)
-	}
-	if r.err != nil || n == 0 {
-		return nil
-	}
-	m := make(map[K]V)
-	var last K
-	for i := range n {
-		k := key()
-		if i > 0 && k <= last {
-			r.fail(errors.New("keys do not rise"))
+func (c *converter) slots(s *Service, slots []*recordpb.Slot) {
+	for _, w := range slots {
+		n := c.int(w.Number)
+		if w.Generation > 0 {
+			if s.Generations == nil {
+				s.Generations = map[int]uint64{}
+			}
+			s.Generations[n] = w.Generation
 		}
-		m[k], last = value(), k
-		if r.err != nil {
-			return nil
+		if w.Drained {
+			s.Drained = append(s.Drained, n)
 		}
 	}
-	return m
 }
