@@ -78,8 +78,8 @@ func (l *Linker) assembleCluster() error {
 	l.gossip, err = gossip.New(gossip.Config{
 		Name: cfg.Host, Bind: netip.AddrPortFrom(cfg.Underlay, cfg.GossipPort), Keys: cfg.Keys,
 		Seeds: cfg.Join, Known: last.Members, Log: cfg.Log,
-	}, catalog.GossipDelegate{Catalog: l.catalog}, l.events)
-	l.publisher = publisher{catalog: l.catalog, gossip: l.gossip, state: l.state, log: cfg.Log}
+	}, l.catalog, l.events)
+	l.publisher = publisher{catalog: l.catalog, gossip: l.gossip, state: l.state}
 	return err
 }
 

@@ -15,7 +15,7 @@ import (
 func rival(t *testing.T, h *testHost, block netip.Prefix, claimed time.Time) {
 	t.Helper()
 	r := &record.Host{Name: "rival", Underlay: netip.MustParseAddr("127.77.9.9"), Block4: block, Overlay4: ipam.HostAddr(block), Claimed: claimed}
-	h.catalog.Merge(record.Record{Key: record.Key{Kind: record.KindHost, Name: "rival"}, Owner: "rival", Version: record.Version{Epoch: 1, Seq: 1}, Host: r})
+	merge(t, h.catalog, record.Record{Key: record.Key{Kind: record.KindHost, Name: "rival"}, Owner: "rival", Version: record.Version{Epoch: 1, Seq: 1}, Host: r})
 }
 
 func TestOlderClaimTakesAnEmptyBlock(t *testing.T) {

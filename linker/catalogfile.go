@@ -32,7 +32,7 @@ func (f catalogFile) load(log *slog.Logger) error {
 		return nil
 	}
 	for _, p := range packets {
-		if _, err := (catalog.GossipDelegate{Catalog: f.catalog}).Merge(p); err != nil {
+		if _, err := f.catalog.Merge(p); err != nil {
 			log.Warn("a saved record cannot be read", "err", err)
 		}
 	}

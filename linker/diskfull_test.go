@@ -27,7 +27,7 @@ func TestDiskFull(t *testing.T) {
 	epoch := h.catalog.Epoch()
 	remembered := func(later uint64) { // by a peer: of this host, from a run that the disk does not know
 		own := h.catalog.Snapshot().Hosts[h.cfg.Host]
-		h.catalog.Merge(record.Record{Key: record.Key{Kind: record.KindHost, Name: h.cfg.Host}, Owner: h.cfg.Host,
+		merge(t, h.catalog, record.Record{Key: record.Key{Kind: record.KindHost, Name: h.cfg.Host}, Owner: h.cfg.Host,
 			Version: record.Version{Epoch: epoch + later, Seq: 1}, Host: own})
 	}
 	remembered(10)

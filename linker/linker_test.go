@@ -18,6 +18,7 @@ import (
 	"tombolo/dns"
 	"tombolo/linker/api"
 	"tombolo/linker/attach"
+	"tombolo/linker/catalog"
 	"tombolo/linker/docker/dockertest"
 	"tombolo/linker/record"
 	"tombolo/overlay"
@@ -330,5 +331,17 @@ func TestOneLinkerAHost(t *testing.T) {
 	h.stop()
 	if raw, err := os.ReadFile(h.cfg.ResolvConf); err != nil || !strings.Contains(string(raw), "nameserver 169.254.1.1") {
 		t.Errorf("resolv.conf: %q, %v", raw, err)
+	}
+}
+
+// merge gives c a record as a peer sends it.
+func merge(t *testing.T, c *catalog.Catalog, r record.Record) {
+	t.Helper()
+	packet, err := record.Encode(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Merge(packet); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -2,11 +2,9 @@ package linker
 
 import (
 	"context"
-	"log/slog"
 
 	"tombolo/linker/catalog"
 	"tombolo/linker/gossip"
-	"tombolo/linker/record"
 )
 
 // publisher sends the changes that this host makes to the catalog to its peers.
@@ -14,7 +12,6 @@ type publisher struct {
 	catalog *catalog.Catalog
 	gossip  *gossip.Gossip
 	state   *stateFile
-	log     *slog.Logger
 }
 
 // run sends every change at once, until ctx ends.
@@ -38,12 +35,7 @@ func (p publisher) run(ctx context.Context) error {
 
 // send hands all changes that were not sent yet to the gossip. It does not wait.
 func (p publisher) send() {
-	for _, r := range p.catalog.DrainOutbox() {
-		packet, err := record.Encode(r)
-		if err != nil {
-			p.log.Error("cannot send a record", "kind", r.Kind, "name", r.Name, "err", err)
-			continue
-		}
-		p.gossip.Broadcast(catalog.PacketKey(r.Key), packet)
+	for _, packet := range p.catalog.DrainOutbox() {
+		p.gossip.Broadcast(packet.Key, packet.Wire)
 	}
 }

@@ -135,18 +135,26 @@ func (c *Catalog) DeleteLeftovers() {
 	}
 }
 
+// Packet is an encoded record on its way to the peers.
+type Packet struct {
+	Key  string // a newer packet replaces one with the same key that has not been sent yet
+	Wire []byte
+}
+
 // DrainOutbox returns the records that changed on this host since the last call, in the
 // order of their first change. The caller sends them to the peers. Watch tells of them.
-func (c *Catalog) DrainOutbox() []record.Record {
+func (c *Catalog) DrainOutbox() []Packet {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	keys := c.outbox.drain()
-	all := make([]record.Record, len(keys))
+	all := make([]Packet, len(keys))
 	for i, k := range keys {
-		all[i] = c.entries[k].rec
+		all[i] = Packet{Key: packetKey(k), Wire: c.entries[k].wire}
 	}
 	return all
 }
+
+func packetKey(k record.Key) string { return string(k.Kind) + "/" + k.Name }
 
 // Get returns the known record of key, which may be a tombstone.
 func (c *Catalog) Get(key record.Key) (record.Record, bool) {

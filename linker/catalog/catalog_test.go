@@ -55,6 +55,29 @@ func put(t *testing.T, c *catalog.Catalog, r record.Record) {
 	}
 }
 
+// merge gives c a record as a peer sends it. It reports whether the catalog changed.
+func merge(c *catalog.Catalog, r record.Record) (changed bool) {
+	packet, err := record.Encode(r)
+	if err != nil {
+		return false
+	}
+	news, err := c.Merge(packet)
+	return err == nil && news != ""
+}
+
+// drain returns what c sends to its peers.
+func drain(t testing.TB, c *catalog.Catalog) (rs []record.Record) {
+	t.Helper()
+	for _, packet := range c.DrainOutbox() {
+		r, err := record.Decode(packet.Wire)
+		if err != nil {
+			t.Fatalf("the catalog sends a packet that is no record: %v", err)
+		}
+		rs = append(rs, r)
+	}
+	return rs
+}
+
 // lines formats each record as "key version content".
 func lines(rs []record.Record) []string {
 	out := []string{}
@@ -83,8 +106,8 @@ func TestOwnRecordsAreVersionedAndQueued(t *testing.T) {
 	put(t, c, endpoint("e1", "a"))
 	put(t, c, endpoint("e2", "b"))
 	put(t, c, endpoint("e1", "c"))
-	wantLines(t, c.DrainOutbox(), "e1 5.3 c", "e2 5.2 b")
-	wantLines(t, c.DrainOutbox())
+	wantLines(t, drain(t, c), "e1 5.3 c", "e2 5.2 b")
+	wantLines(t, drain(t, c))
 
 	if changed, err := c.Put(endpoint("e1", "c")); changed || err != nil {
 		t.Errorf("Put of the same record again: changed %v, error %v; want no change", changed, err)
@@ -95,9 +118,9 @@ func TestOwnRecordsAreVersionedAndQueued(t *testing.T) {
 	if c.Delete(record.Key{Kind: record.KindEndpoint, Name: "e2"}) {
 		t.Error("Delete of a deleted record reports a change")
 	}
-	wantLines(t, c.DrainOutbox(), "e2 5.4 deleted")
+	wantLines(t, drain(t, c), "e2 5.4 deleted")
 	put(t, c, endpoint("e2", "back"))
-	wantLines(t, c.DrainOutbox(), "e2 5.5 back")
+	wantLines(t, drain(t, c), "e2 5.5 back")
 	if got := c.Snapshot().Endpoints["e2"].Host; got != "h1" {
 		t.Errorf("the snapshot has the endpoint on host %q, want h1", got)
 	}
@@ -105,7 +128,7 @@ func TestOwnRecordsAreVersionedAndQueued(t *testing.T) {
 
 func TestPutRefuses(t *testing.T) {
 	c := catalog.New("h1", 5)
-	c.Merge(from("h2", record.Version{Epoch: 1, Seq: 1}, endpoint("e9", "x")))
+	merge(c, from("h2", record.Version{Epoch: 1, Seq: 1}, endpoint("e9", "x")))
 	tests := map[string]struct {
 		rec  record.Record
 		want string
@@ -152,7 +175,7 @@ func TestAppRecordsAreOrderedByVersion(t *testing.T) {
 		if err := c.PutApp(tt.rec); !errors.Is(err, tt.err) {
 			t.Errorf("PutApp, %s: error %v, want %v", tt.name, err, tt.err)
 		}
-		wantLines(t, c.DrainOutbox(), tt.out...)
+		wantLines(t, drain(t, c), tt.out...)
 	}
 	if err := c.PutApp(endpoint("e", "x")); err == nil {
 		t.Error("PutApp accepted an endpoint")
@@ -165,7 +188,7 @@ func TestAppRecordsAreOrderedByVersion(t *testing.T) {
 
 func TestSuspendKeepsRecords(t *testing.T) {
 	c := catalog.New("h1", 5)
-	c.Merge(from("h2", record.Version{Epoch: 1, Seq: 1}, endpoint("e2", "x")))
+	merge(c, from("h2", record.Version{Epoch: 1, Seq: 1}, endpoint("e2", "x")))
 	before := c.Snapshot()
 	c.Suspend("h2")
 	c.Suspend("h1")
@@ -218,7 +241,7 @@ func TestTombstonesOfHostsExpireAndThoseOfAppsStay(t *testing.T) {
 	c := catalog.New("h1", 5)
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	gone := tombstone(from("h2", record.Version{Epoch: 1, Seq: 2}, endpoint("e2", "")))
-	c.Merge(gone)
+	merge(c, gone)
 	if err := c.PutApp(tombstone(app("shop", record.Version{Epoch: 1}))); err != nil {
 		t.Fatal(err)
 	}
@@ -252,15 +275,17 @@ func TestConcurrentUse(t *testing.T) {
 				if _, err := c.Put(endpoint(id, "x")); err != nil {
 					t.Error(err)
 				}
-				c.Merge(from("h3", record.Version{Epoch: 1, Seq: uint64(n + 1)}, endpoint("of-h3", fmt.Sprint(n))))
+				merge(c, from("h3", record.Version{Epoch: 1, Seq: uint64(n + 1)}, endpoint("of-h3", fmt.Sprint(n))))
 			}
 		})
 	}
 	wg.Go(func() {
 		for len(peer.Snapshot().Endpoints) < 200 {
 			<-changes
-			for _, r := range c.DrainOutbox() {
-				peer.Merge(r)
+			for _, packet := range c.DrainOutbox() {
+				if _, err := peer.Merge(packet.Wire); err != nil {
+					t.Error(err)
+				}
 			}
 			c.Suspend("h3")
 			c.Snapshot()
@@ -277,7 +302,7 @@ func TestConcurrentUse(t *testing.T) {
 }
 
 func TestGossipDelegateTellsNews(t *testing.T) {
-	w := catalog.GossipDelegate{Catalog: catalog.New("h1", 5)}
+	w := catalog.New("h1", 5)
 	packet, err := record.Encode(from("h2", record.Version{Epoch: 1, Seq: 1}, endpoint("e2", "x")))
 	if err != nil {
 		t.Fatal(err)

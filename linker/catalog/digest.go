@@ -1,12 +1,12 @@
 package catalog
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"tombolo/linker/record"
 )
@@ -47,7 +47,7 @@ func (c *Catalog) Missing(digest []byte) ([][]byte, error) {
 	}
 	var packets [][]byte
 	for _, e := range c.differing(theirs) {
-		packets = append(packets, encoded(e))
+		packets = append(packets, e.wire)
 	}
 	return packets, nil
 }
@@ -61,17 +61,25 @@ func (c *Catalog) differing(theirs map[string]uint64) []*entry {
 	var all []*entry
 	for _, e := range c.entries {
 		if g := group(e.rec); theirs[g] != c.sums[g] {
-			all = append(all, &entry{rec: e.rec, hash: e.hash})
+			all = append(all, e)
 		}
 	}
-	rank := map[record.Kind]int{record.KindHost: 0, record.KindApp: 1, record.KindEndpoint: 2}
+	order := []record.Kind{record.KindHost, record.KindApp, record.KindEndpoint}
 	slices.SortFunc(all, func(a, b *entry) int {
-		if d := rank[a.rec.Kind] - rank[b.rec.Kind]; d != 0 {
-			return d
-		}
-		return strings.Compare(a.rec.Name, b.rec.Name)
+		return cmp.Or(
+			cmp.Compare(rank(order, a.rec.Kind), rank(order, b.rec.Kind)),
+			cmp.Compare(a.rec.Name, b.rec.Name),
+		)
 	})
 	return all
+}
+
+// rank returns the place of kind in order. Kinds of newer versions come last.
+func rank(order []record.Kind, kind record.Kind) int {
+	if i := slices.Index(order, kind); i >= 0 {
+		return i
+	}
+	return len(order)
 }
 
 func parseDigest(b []byte) (map[string]uint64, error) {
@@ -90,23 +98,3 @@ func parseDigest(b []byte) (map[string]uint64, error) {
 	}
 	return sums, nil
 }
-
-// GossipDelegate makes a catalog a gossip.Delegate.
-type GossipDelegate struct{ *Catalog }
-
-// Merge decodes, checks and merges a packet. It returns the record's PacketKey if the
-// catalog changed, else "".
-func (w GossipDelegate) Merge(packet []byte) (news string, err error) {
-	r, err := record.Decode(packet)
-	if err != nil {
-		return "", err
-	}
-	if !w.Catalog.Merge(r) {
-		return "", nil
-	}
-	return PacketKey(r.Key), nil
-}
-
-// PacketKey returns the key under which gossip queues the packet of a record. A newer
-// packet replaces an older one that still waits under the same key.
-func PacketKey(k record.Key) string { return string(k.Kind) + "/" + k.Name }

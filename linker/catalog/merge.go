@@ -15,19 +15,26 @@ const maxTombstones = 100_000
 // entry is a record and its bookkeeping.
 type entry struct {
 	rec    record.Record
-	hash   uint64    // of the encoded record: records with equal hashes are taken as equal
+	wire   []byte    // as its writer encoded it, with the fields that only newer versions know
+	hash   uint64    // of wire: records with equal hashes are taken as equal
 	issued bool      // this host's own, Put or deleted since New
 	seen   time.Time // of a tombstone: when DropOldTombstones first saw it; zero: not yet
 }
 
+// newEntry returns the entry of a record that this host encodes.
 func newEntry(r record.Record) (*entry, error) {
-	b, err := record.Encode(r)
+	wire, err := record.Encode(r)
 	if err != nil {
 		return nil, err
 	}
+	return receivedEntry(r, wire), nil
+}
+
+// receivedEntry returns the entry of a record that was encoded as wire.
+func receivedEntry(r record.Record, wire []byte) *entry {
 	h := fnv.New64a()
-	h.Write(b)
-	return &entry{rec: r, hash: mix(h.Sum64())}, nil
+	h.Write(wire)
+	return &entry{rec: r, wire: wire, hash: mix(h.Sum64())}
 }
 
 // mix is the finaliser of splitmix64. With its help, different sets of records have
@@ -51,22 +58,26 @@ func newer(a, b *entry) bool {
 	case a.rec.Deleted != b.rec.Deleted:
 		return a.rec.Deleted
 	}
-	return bytes.Compare(encoded(a), encoded(b)) > 0
+	return bytes.Compare(a.wire, b.wire) > 0
 }
 
-func encoded(e *entry) []byte {
-	b, err := record.Encode(e.rec)
+// Merge merges the packet of a record from a peer. It returns the record's PacketKey if
+// the catalog changed, else "". It returns an error if the packet holds no record or one
+// that does not pass Check. It keeps no reference to packet.
+func (c *Catalog) Merge(packet []byte) (news string, err error) {
+	r, err := record.Decode(packet)
 	if err != nil {
-		panic(err) // newEntry encoded the same record
+		return "", err
 	}
-	return b
-}
-
-// Merge merges a record from a peer and reports whether the catalog changed. It ignores
-// a record that does not pass Check.
-func (c *Catalog) Merge(r record.Record) (changed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if !c.merge(r, packet) {
+		return "", nil
+	}
+	return packetKey(r.Key), nil
+}
+
+func (c *Catalog) merge(r record.Record, packet []byte) (changed bool) {
 	old := c.entries[r.Key]
 	if old != nil && r.Version.Less(old.rec.Version) {
 		return false
@@ -74,10 +85,7 @@ func (c *Catalog) Merge(r record.Record) (changed bool) {
 	if c.owns(r) && r.Version.Epoch >= record.MaxEpoch {
 		return false // forged: this host could not issue a later epoch
 	}
-	e, err := newEntry(r)
-	if err != nil {
-		return false
-	}
+	e := receivedEntry(r, bytes.Clone(packet))
 	if old != nil && !newer(e, old) {
 		return false
 	}

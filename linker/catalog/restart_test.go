@@ -78,12 +78,12 @@ func TestRestartedHostCorrectsItsPeers(t *testing.T) {
 				c.DeleteLeftovers()
 			}
 			for _, r := range tt.peers {
-				c.Merge(r)
+				merge(c, r)
 			}
 			if tt.late {
 				c.DeleteLeftovers()
 			}
-			wantLines(t, c.DrainOutbox(), tt.want...)
+			wantLines(t, drain(t, c), tt.want...)
 			if c.Epoch() != tt.epoch {
 				t.Errorf("the next record gets epoch %d, want %d", c.Epoch(), tt.epoch)
 			}
@@ -93,14 +93,14 @@ func TestRestartedHostCorrectsItsPeers(t *testing.T) {
 
 func TestRecordsOfPeersAreKeptUntilDeleteLeftovers(t *testing.T) {
 	c := catalog.New("h1", 5)
-	c.Merge(from("h1", record.Version{Epoch: 9, Seq: 7}, endpoint("e1", "a")))
-	c.Merge(from("h1", record.Version{Epoch: 9, Seq: 8}, endpoint("e2", "b")))
+	merge(c, from("h1", record.Version{Epoch: 9, Seq: 7}, endpoint("e1", "a")))
+	merge(c, from("h1", record.Version{Epoch: 9, Seq: 8}, endpoint("e2", "b")))
 	if got := len(c.Snapshot().Endpoints); got != 2 {
 		t.Fatalf("before DeleteLeftovers the catalog has %d endpoints, want the 2 that peers remember", got)
 	}
 	put(t, c, endpoint("e1", "a"))
 	c.DeleteLeftovers()
-	wantLines(t, c.DrainOutbox(), "e2 10.1 deleted")
+	wantLines(t, drain(t, c), "e2 10.1 deleted")
 }
 
 // A peer brings a record that was deleted so long ago that its tombstone is gone.
@@ -114,8 +114,8 @@ func TestOldRecordIsDeletedAgain(t *testing.T) {
 	now := time.Now()
 	c.DropOldTombstones(now, time.Hour)
 	c.DropOldTombstones(now.Add(time.Hour), time.Hour)
-	if c.Merge(stale) {
+	if merge(c, stale) {
 		t.Error("Merge kept a record that its host has deleted")
 	}
-	wantLines(t, c.DrainOutbox(), "e1 5.3 deleted")
+	wantLines(t, drain(t, c), "e1 5.3 deleted")
 }
