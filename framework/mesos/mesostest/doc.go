@@ -1,8 +1,8 @@
-// Package mesostest is for tests of what speaks the Mesos v1 scheduler API: the
-// exchanges recorded from a real master, and a scripted master. It is never
-// linked into the program.
+// Package mesostest helps to test clients and servers of the Mesos v1 scheduler API. It has
+// exchanges that were recorded with a real master, and an HTTP server in memory. The
+// program never links it. Start reading at Recordings.
 //
-// The recordings hold every exchange with the real master and its agent, but for
-// one subscription by curl that a second framework disturbed, whose times nobody
-// took; of long answers that no scheduler gets only the head is kept.
+// The recordings are complete, with two exceptions: the times of one subscription, which
+// a second framework disturbed, are missing, and only the beginning of long answers to
+// operator calls is kept.
 package mesostest

@@ -7,15 +7,15 @@ import (
 	"sync"
 )
 
-// Server serves a handler over in-memory connections, so that whoever talks to it
-// can live in a testing/synctest bubble and time costs nothing.
+// Server serves a handler over connections in memory, so that its clients can run in a
+// testing/synctest bubble, where time costs nothing.
 type Server struct {
 	server   http.Server
 	listener *pipeListener
 	done     chan struct{}
 }
 
-// Serve starts a server; Close ends it.
+// Serve starts a server. The caller ends it with Close.
 func Serve(handler http.Handler) *Server {
 	s := &Server{
 		server:   http.Server{Handler: handler},
@@ -29,15 +29,15 @@ func Serve(handler http.Handler) *Server {
 	return s
 }
 
-// Client returns a client all of whose connections lead to the server, whatever
-// address it asks for.
+// Client returns a client whose connections all lead to the server, whatever host the URL
+// names.
 func (s *Server) Client() *http.Client {
 	return &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return s.listener.dial(ctx) },
 	}}
 }
 
-// Close cuts every connection, as the death of a server does.
+// Close cuts every connection, as when a server is killed.
 func (s *Server) Close() {
 	s.server.Close()
 	<-s.done

@@ -6,8 +6,10 @@ import (
 	"embed"
 	"encoding/base64"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/http"
+	"net/textproto"
 	"path"
 	"strconv"
 	"strings"
@@ -18,21 +20,21 @@ import (
 //go:embed testdata/recorded
 var recorded embed.FS
 
-// Recording is one scenario played against a real master.
+// Recording is one scenario that was played with a real master.
 type Recording struct {
-	Name      string // the file's, without .txt
+	Name      string // of the file, without .txt
 	Timeline  []Step
 	Exchanges []Exchange
 }
 
-// Step is one line of the timeline.
+// Step is one line of the timeline: a part of an exchange, or a note.
 type Step struct {
 	At       time.Duration
-	Exchange string // "" for a note
-	Status   int    // of the response head; 0 for the other kinds
-	Ends     bool   // the zero chunk of a subscription
-	Closed   bool   // its connection was closed
-	Note     string // what was done outside the API
+	Exchange string // name of the exchange; "": this is a note
+	Status   int    // of a response that begins; 0: the step is something else
+	Ends     bool   // the last chunk of a subscription came
+	Closed   bool   // the connection was closed
+	Note     string // something that was done outside of the API
 }
 
 // Exchange is a request and its response.
@@ -43,27 +45,27 @@ type Exchange struct {
 	Header   http.Header
 	Body     []byte
 	Response Response
-	Times    []time.Duration // of a subscription's records
+	Times    []time.Duration // when each record of a subscription came
 }
 
-// Response is the answer as it came; Body is dechunked.
+// Response is a response as it came, except that chunks of the body are joined.
 type Response struct {
 	Status int
 	Header http.Header
 	Body   []byte
 }
 
-// Scheduler says whether the exchange is one of the scheduler API.
+// Scheduler reports whether the exchange belongs to the scheduler API.
 func (e *Exchange) Scheduler() bool {
 	return strings.Contains(e.Path, "/api/v1/scheduler")
 }
 
-// Streamed says whether the response is a stream of events.
+// Streamed reports whether the response is a stream of events.
 func (e *Exchange) Streamed() bool {
 	return e.Scheduler() && e.Response.Header.Get("Transfer-Encoding") == "chunked"
 }
 
-// Exchange returns the exchange with the name.
+// Exchange returns the exchange of that name, or nil.
 func (r *Recording) Exchange(name string) *Exchange {
 	for i := range r.Exchanges {
 		if r.Exchanges[i].Name == name {
@@ -73,7 +75,7 @@ func (r *Recording) Exchange(name string) *Exchange {
 	return nil
 }
 
-// Recordings loads every scenario, in order.
+// Recordings returns every scenario, ordered by name.
 func Recordings(t testing.TB) []Recording {
 	t.Helper()
 	files, err := fs.Glob(recorded, "testdata/recorded/*.txt")
@@ -129,7 +131,7 @@ func sections(t testing.TB, data []byte) []section {
 func (r *Recording) add(name string, body []byte) error {
 	encoded := strings.HasSuffix(name, ".base64")
 	name = strings.TrimSuffix(name, ".base64")
-	exchange, kind, _ := strings.Cut(name, ".re") // quest or sponse
+	exchange, kind, _ := strings.Cut(name, ".re") // name.request or name.response
 	switch {
 	case name == "timeline":
 		return r.parseTimeline(string(body))
@@ -203,23 +205,18 @@ func (e *Exchange) parseResponse(text []byte, encoded bool) error {
 	return err
 }
 
+// parseMessage splits an HTTP message into the words of its first line, its header and its
+// body.
 func parseMessage(text []byte) (first []string, header http.Header, body []byte, err error) {
 	head, body, _ := bytes.Cut(text, []byte("\n\n"))
-	header = http.Header{}
-	lines := bufio.NewScanner(bytes.NewReader(head))
-	for lines.Scan() {
-		if first == nil {
-			first = strings.SplitN(lines.Text(), " ", 3)
-			continue
-		}
-		key, value, ok := strings.Cut(lines.Text(), ": ")
-		if !ok {
-			return nil, nil, nil, fmt.Errorf("bad header line %q", lines.Text())
-		}
-		header.Add(key, value)
+	lines := textproto.NewReader(bufio.NewReader(io.MultiReader(bytes.NewReader(head), strings.NewReader("\n\n"))))
+	line, err := lines.ReadLine()
+	if err != nil {
+		return nil, nil, nil, err
 	}
-	if len(first) < 2 {
-		return nil, nil, nil, fmt.Errorf("bad first line %q", first)
+	if first = strings.SplitN(line, " ", 3); len(first) < 2 {
+		return nil, nil, nil, fmt.Errorf("bad first line %q", line)
 	}
-	return first, header, body, nil
+	mime, err := lines.ReadMIMEHeader()
+	return first, http.Header(mime), body, err
 }

@@ -7,13 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"reflect"
 	"slices"
 	"strings"
 )
 
-// SyntaxError says that the bytes are no JSON. Its text is that of Mesos.
+// SyntaxError means that the bytes are no JSON. Its text is the one of Mesos.
 type SyntaxError struct {
 	Line int
 	Near string // the rest of the line
@@ -23,7 +24,7 @@ func (e *SyntaxError) Error() string {
 	return fmt.Sprintf("syntax error at line %d near: %s", e.Line, e.Near)
 }
 
-// SchemaError says that JSON does not fit the message. Its text is that of Mesos.
+// SchemaError means that the JSON does not fit the message. Its text is the one of Mesos.
 type SchemaError struct{ text string }
 
 func (e *SchemaError) Error() string { return e.text }
@@ -32,10 +33,10 @@ func schemaErrorf(format string, args ...any) error {
 	return &SchemaError{text: fmt.Sprintf(format, args...)}
 }
 
-// Unmarshal parses JSON into m, a pointer to an empty mesos-go message, by the
-// rules of a Mesos master: unknown fields and unknown values of optional enums
-// are as if they were not there, a missing required field or an unknown value of
-// a required enum is an error. Errors are a *SyntaxError or a *SchemaError.
+// Unmarshal parses JSON into m, a pointer to an empty mesos-go message, by the rules of a
+// Mesos master: it ignores unknown fields and unknown values of optional enums, but a
+// missing required field or an unknown value of a required enum is an error. Errors are a
+// *SyntaxError or a *SchemaError.
 func Unmarshal(data []byte, m any) error {
 	tree, err := parse(data)
 	if err != nil {
@@ -82,8 +83,8 @@ func syntaxErrorAt(data []byte, at int) error {
 	return &SyntaxError{Line: 1 + bytes.Count(data[:at], []byte("\n")), Near: string(near[:min(len(near), 200)])}
 }
 
-// decodeMessage visits the keys in sorted order, as Mesos does, so that of two
-// errors the same one is told.
+// decodeMessage visits the keys in sorted order, as Mesos does, so that it returns the
+// same one of several errors.
 func decodeMessage(object map[string]any, v reflect.Value) error {
 	p := planOf(v.Type())
 	for _, key := range sortedKeys(object) {
@@ -100,7 +101,7 @@ func decodeMessage(object map[string]any, v reflect.Value) error {
 
 func decodeField(f *field, x any, v reflect.Value) error {
 	if x == nil {
-		return nil // null is unset
+		return nil // null means unset
 	}
 	if v.Kind() == reflect.Map {
 		return decodeMap(f, x, v)
@@ -110,7 +111,7 @@ func decodeField(f *field, x any, v reflect.Value) error {
 	}
 	list, ok := x.([]any)
 	if !ok {
-		list = []any{x} // Mesos takes one value for a list of one
+		list = []any{x} // Mesos reads a single value as a list of one
 	}
 	for _, item := range list {
 		element := reflect.New(v.Type().Elem()).Elem()
@@ -150,7 +151,7 @@ func decodeValue(f *field, x any, v reflect.Value) error {
 	return err
 }
 
-// decodeScalar reports false for a value that is as if it were not there.
+// decodeScalar reports false for a value that is ignored.
 func decodeScalar(f *field, x any, v reflect.Value) (set bool, err error) {
 	switch x := x.(type) {
 	case map[string]any:
@@ -235,7 +236,7 @@ func decodeNumber(f *field, n json.Number, v reflect.Value) error {
 }
 
 func decodeInteger(f *field, n json.Number, v reflect.Value) error {
-	whole, _, _ := strings.Cut(n.String(), ".") // 5.0 is 5
+	whole, _, _ := strings.Cut(n.String(), ".") // 5.0 means 5
 	target := v.Addr().Interface()
 	if err := json.Unmarshal([]byte(whole), target); err != nil {
 		return schemaErrorf("Number out of range for field '%s'", f.name)
@@ -260,8 +261,8 @@ func unexpected(f *field, x any) error {
 	return schemaErrorf("Not expecting a JSON %s for field '%s'", kind, f.name)
 }
 
-// missingFields names the required fields that are not in the tree, in the order
-// of protobuf: a message's own first, then those of its parts.
+// missingFields names the required fields that are not in the object, in the order of
+// protobuf: first the fields of the message, then those of the messages in it.
 func missingFields(object map[string]any, t reflect.Type, path string) []string {
 	var missing []string
 	p := planOf(t)
@@ -302,11 +303,4 @@ func missingIn(x any, t reflect.Type, path string) []string {
 	return missing
 }
 
-func sortedKeys(object map[string]any) []string {
-	keys := make([]string, 0, len(object))
-	for k := range object {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
-}
+func sortedKeys(object map[string]any) []string { return slices.Sorted(maps.Keys(object)) }

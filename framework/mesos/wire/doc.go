@@ -1,8 +1,8 @@
-// Package wire is the bytes of the Mesos v1 scheduler API: mesos-go's types as
-// JSON, exactly as a real master reads and writes it, and RecordIO framing.
+// Package wire encodes and decodes the messages of the Mesos v1 scheduler API: mesos-go's
+// types as JSON, exactly as a real master writes and reads it, and RecordIO framing.
 //
-// It exists because mesos-go's own JSON is unfit for the wire: it fails on enum
-// values newer than itself (every SUBSCRIBED of Mesos 1.12 has one), writes null
-// for empty lists and does not know Infinity. It never opens a connection and
-// never judges a message beyond its schema.
+// mesos-go's own JSON cannot be used: it fails on enum values that are newer than itself
+// (every SUBSCRIBED of Mesos 1.12 has one), writes null for empty lists and does not know
+// Infinity. The package opens no connection and checks no more of a message than its
+// schema. Start reading at Unmarshal.
 package wire

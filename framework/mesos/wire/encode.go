@@ -12,9 +12,9 @@ import (
 	"strings"
 )
 
-// Marshal returns m, a mesos-go message or a pointer to one, as a Mesos master
-// writes it: fields in the order of declaration, enums by name, bytes in base64,
-// doubles with a decimal point, nothing for what is unset or empty.
+// Marshal encodes m, a mesos-go message or a pointer to one, as a Mesos master does:
+// fields in the order of declaration, enums by name, bytes in base64, doubles with a
+// decimal point. Unset and empty fields are left out.
 func Marshal(m any) ([]byte, error) {
 	v := reflect.Indirect(reflect.ValueOf(m))
 	if v.Kind() != reflect.Struct {
@@ -44,8 +44,8 @@ func appendMessage(b []byte, v reflect.Value) []byte {
 	return append(b, '}')
 }
 
-// present says whether a field is written. An optional field without a pointer
-// has no way to say "set to zero".
+// present reports whether a field is written. An optional field that is no pointer cannot
+// be told from an unset one when it is zero, and is left out.
 func present(f *field, v reflect.Value) bool {
 	switch {
 	case f.required:
@@ -93,7 +93,7 @@ func appendMap(b []byte, f *field, v reflect.Value) []byte {
 
 func appendValue(b []byte, f *field, v reflect.Value) []byte {
 	if v.Kind() == reflect.Pointer {
-		if v.IsNil() { // a required message that nobody filled
+		if v.IsNil() { // a required message that the caller left out
 			return append(b, '{', '}')
 		}
 		v = v.Elem()
@@ -122,8 +122,8 @@ func appendValue(b []byte, f *field, v reflect.Value) []byte {
 	}
 }
 
-// appendFloat writes 15.0 for 15 and, as protobuf's JSON does, strings for what
-// JSON has no numbers for.
+// appendFloat writes 15.0 for 15. Like protobuf's JSON, it writes strings for infinities
+// and NaN.
 func appendFloat(b []byte, x float64) []byte {
 	switch {
 	case math.IsInf(x, 1):
@@ -148,7 +148,7 @@ func appendString(b []byte, s string) []byte {
 	var quoted bytes.Buffer
 	e := json.NewEncoder(&quoted)
 	e.SetEscapeHTML(false)
-	if err := e.Encode(s); err != nil { // cannot be: every Go string has a JSON form
+	if err := e.Encode(s); err != nil { // never: every Go string has a JSON form
 		panic(err)
 	}
 	return append(b, bytes.TrimSpace(quoted.Bytes())...)

@@ -10,27 +10,25 @@ import (
 	"github.com/gogo/protobuf/proto"
 )
 
-// plan is the schema of one message: its fields in the order of declaration,
-// which is the order in which Mesos writes them.
+// plan is the schema of one message.
 type plan struct {
-	fields []field
-	byName map[string]*field
-	// byNumber is the order in which protobuf checks for missing fields.
-	byNumber []*field
+	fields   []field // in the order of declaration, in which Mesos writes them
+	byName   map[string]*field
+	byNumber []*field // ordered by number, as protobuf looks for missing ones
 }
 
 type field struct {
 	name     string
 	number   int
-	index    int // in the Go struct
+	index    int // of the field of the Go struct
 	required bool
 	repeated bool
-	enum     map[string]int32 // nil unless an enum
+	enum     map[string]int32 // nil: no enum
 }
 
 var plans sync.Map // reflect.Type -> *plan
 
-// planOf reads the schema out of the struct tags that protoc-gen-gogo writes.
+// planOf returns the schema of a message, from the struct tags that protoc-gen-gogo writes.
 func planOf(t reflect.Type) *plan {
 	if p, ok := plans.Load(t); ok {
 		return p.(*plan)
@@ -50,14 +48,14 @@ func planOf(t reflect.Type) *plan {
 	return p
 }
 
-// parseTag reads for example "varint,1,opt,name=type,enum=mesos.Value_Type".
+// parseTag parses a struct tag, for example "varint,1,opt,name=type,enum=mesos.Value_Type".
 func parseTag(tag string, index int) field {
 	f := field{index: index}
 	for i, part := range strings.Split(tag, ",") {
 		key, value, _ := strings.Cut(part, "=")
 		switch {
 		case i == 1:
-			_, _ = fmt.Sscan(part, &f.number) // the generator wrote a number
+			_, _ = fmt.Sscan(part, &f.number) // never an error: the generator wrote a number
 		case i == 2:
 			f.required, f.repeated = part == "req", part == "rep"
 		case key == "name":
@@ -69,7 +67,7 @@ func parseTag(tag string, index int) field {
 	return f
 }
 
-// isBytes says whether t is the Go type of a bytes field.
+// isBytes reports whether t is the Go type of a bytes field.
 func isBytes(t reflect.Type) bool {
 	return t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Uint8
 }

@@ -18,9 +18,8 @@ import (
 	"tombolo/framework/mesos/wire"
 )
 
-// TestRecordedEvents decodes every recorded event and writes it again: the
-// meaning must be that of the real master, but for what mesos-go v0.0.11 has no
-// field or value for.
+// TestRecordedEvents decodes every recorded event and encodes it again. Nothing may be lost
+// but fields and values that mesos-go v0.0.11 does not have.
 func TestRecordedEvents(t *testing.T) {
 	count, lost := 0, map[string]int{}
 	eachStream(t, func(name string, e *mesostest.Exchange) {
@@ -44,15 +43,15 @@ func TestRecordedEvents(t *testing.T) {
 		`subscribed.master_info.capabilities[].type "QUOTA_V2"`: 42,
 	}
 	if diff := cmp.Diff(want, lost); diff != "" {
-		t.Errorf("what is lost of %d events (-want +got):\n%s", count, diff)
+		t.Errorf("fields that %d events lost (-want +got):\n%s", count, diff)
 	}
 	if count < 700 {
-		t.Errorf("only %d events were found", count)
+		t.Errorf("only %d events were found, want at least 700: are recordings missing?", count)
 	}
 }
 
-// TestRecordedCalls parses every request that a real master took and writes it
-// again with the same meaning.
+// TestRecordedCalls decodes every call that a real master has taken and encodes it again
+// with the same meaning.
 func TestRecordedCalls(t *testing.T) {
 	count, lost := 0, map[string]int{}
 	for _, r := range mesostest.Recordings(t) {
@@ -75,11 +74,11 @@ func TestRecordedCalls(t *testing.T) {
 		}
 	}
 	want := map[string]int{
-		// Unknown to mesos-go, and to Mesos but for force.
+		// mesos-go does not know these, and Mesos only the last one.
 		"nosuch 1": 1,
 		`accept.operations[].launch.task_infos[].nosuchfield {"a":1}`: 1,
 		"subscribe.force true": 1,
-		// Unknown values of optional enums: unset, as a real master has it.
+		// Unknown values of optional enums are ignored, as a real master does.
 		`accept.operations[].launch.task_infos[].container.docker.network "BOGUS"`: 1,
 		`accept.operations[].type "NOSUCH"`:                                        1,
 		`subscribe.framework_info.capabilities[].type "NOSUCH"`:                    1,
@@ -91,14 +90,14 @@ func TestRecordedCalls(t *testing.T) {
 		"subscribe.framework_info.roles []":                    1,
 	}
 	if diff := cmp.Diff(want, lost); diff != "" {
-		t.Errorf("what is lost of %d calls (-want +got):\n%s", count, diff)
+		t.Errorf("fields that %d calls lost (-want +got):\n%s", count, diff)
 	}
 	if count < 500 {
-		t.Errorf("only %d calls were found", count)
+		t.Errorf("only %d calls were found, want at least 500: are recordings missing?", count)
 	}
 }
 
-// TestRecordedRefusals holds the texts with which a real master refused a body.
+// TestRecordedRefusals compares the errors of Unmarshal with those of a real master.
 func TestRecordedRefusals(t *testing.T) {
 	count := 0
 	for _, r := range mesostest.Recordings(t) {
@@ -118,12 +117,12 @@ func TestRecordedRefusals(t *testing.T) {
 			err := wire.Unmarshal(e.Body, new(scheduler.Call))
 			var asSyntax *wire.SyntaxError
 			if err == nil || err.Error() != detail || errors.As(err, &asSyntax) != syntax {
-				t.Errorf("%s/%s: got %v, want %s", r.Name, e.Name, err, detail)
+				t.Errorf("%s/%s: Unmarshal returned %v, want %s", r.Name, e.Name, err, detail)
 			}
 		}
 	}
 	if count < 12 {
-		t.Errorf("only %d refusals were found", count)
+		t.Errorf("only %d refusals were found, want at least 12: are recordings missing?", count)
 	}
 }
 
@@ -169,8 +168,8 @@ func tree(t *testing.T, b []byte) any {
 	return x
 }
 
-// dropped counts the leaves of want that got lacks, by path, and fails for what
-// got has besides.
+// dropped counts in lost the leaves of want that got does not have, by path. It fails the
+// test for other differences.
 func dropped(t *testing.T, want, got any, path string, lost map[string]int) {
 	t.Helper()
 	wantObject, ok1 := want.(map[string]any)
@@ -185,7 +184,7 @@ func dropped(t *testing.T, want, got any, path string, lost map[string]int) {
 			dropped(t, wantList[i], gotList[i], path+"[]", lost)
 		}
 	case !reflect.DeepEqual(want, got):
-		t.Errorf("%s: want %v, got %v", path, want, got)
+		t.Errorf("%s is %v, want %v", path, got, want)
 	}
 }
 
@@ -207,7 +206,7 @@ func droppedFields(t *testing.T, want, got map[string]any, path string, lost map
 	}
 	for k := range got {
 		if _, ok := want[k]; !ok {
-			t.Errorf("%s.%s was added: %v", path, k, got[k])
+			t.Errorf("%s.%s is %v, want no such field", path, k, got[k])
 		}
 	}
 }

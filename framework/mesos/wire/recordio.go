@@ -9,28 +9,29 @@ import (
 	"strconv"
 )
 
-// MaxRecord is the default bound of one record: an OFFERS event of 10,000 agents
-// is a tenth of it.
+// MaxRecord is a limit for the bytes of one record. An OFFERS event of 10,000 agents has a
+// tenth of it.
 const MaxRecord = 64 << 20
 
-// ErrFraming says that a stream is not RecordIO, or that a record is too long.
+// ErrFraming means that a stream is no RecordIO, or that a record is too long.
 var ErrFraming = errors.New("invalid RecordIO framing")
 
-// Reader splits a stream into records: a decimal length, a line feed, that many
-// bytes.
+// Reader reads records from a stream. A record is a decimal length, a line feed and that
+// many bytes (RecordIO, as the Mesos documentation of the v1 API describes it).
 type Reader struct {
 	r   *bufio.Reader
 	max int
 }
 
-// NewReader reads records of at most max bytes from r.
+// NewReader returns a Reader for records of at most max bytes.
 func NewReader(r io.Reader, max int) *Reader {
 	return &Reader{r: bufio.NewReader(r), max: max}
 }
 
-// Next returns the next record; the caller owns it. It returns io.EOF between
-// records, io.ErrUnexpectedEOF inside one, ErrFraming for what is no RecordIO.
-// Memory grows with what arrived, not with what a length promises.
+// Next returns the next record, which the caller owns. If the stream ends, it returns
+// io.EOF between two records and io.ErrUnexpectedEOF inside of one; other errors wrap
+// ErrFraming. Memory grows with the bytes that arrive, not with the length that a sender
+// announces.
 func (r *Reader) Next() ([]byte, error) {
 	n, err := r.length()
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"tombolo/framework/mesos/wire"
 )
 
-func TestUnmarshalErrors(t *testing.T) {
+func TestUnmarshalRefusesAsMesosDoes(t *testing.T) {
 	for _, c := range []struct{ name, body, want string }{
 		{"empty", ``, "syntax error at line 1 near: "},
 		{"second line", "{\n\"type\": x}", "syntax error at line 2 near: x}"},
@@ -31,13 +31,13 @@ func TestUnmarshalErrors(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			err := wire.Unmarshal([]byte(c.body), new(scheduler.Call))
 			if err == nil || err.Error() != c.want {
-				t.Errorf("got %v, want %s", err, c.want)
+				t.Errorf("Unmarshal returned %v, want %s", err, c.want)
 			}
 		})
 	}
 }
 
-func TestUnmarshalLenient(t *testing.T) {
+func TestUnmarshalIgnoresWhatItDoesNotKnow(t *testing.T) {
 	const body = `{"type":"REVIVE","revive":{"roles":"one"},"kill":null,"extra":{"a":[1]}}`
 	want := scheduler.Call{Type: scheduler.Call_REVIVE, Revive: &scheduler.Call_Revive{Roles: []string{"one"}}}
 	var got scheduler.Call
@@ -45,11 +45,11 @@ func TestUnmarshalLenient(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error(diff)
+		t.Errorf("call (-want +got):\n%s", diff)
 	}
 }
 
-func TestRecordIO(t *testing.T) {
+func TestRecordsOfAStream(t *testing.T) {
 	for _, c := range []struct {
 		name, stream string
 		want         []string
@@ -72,14 +72,14 @@ func TestRecordIO(t *testing.T) {
 				record, err := r.Next()
 				if err != nil {
 					if !errors.Is(err, c.err) {
-						t.Errorf("got %v, want %v", err, c.err)
+						t.Errorf("the stream ended with %v, want %v", err, c.err)
 					}
 					break
 				}
 				got = append(got, string(record))
 			}
 			if diff := cmp.Diff(c.want, got); diff != "" {
-				t.Error(diff)
+				t.Errorf("records (-want +got):\n%s", diff)
 			}
 		})
 	}
@@ -97,17 +97,17 @@ func FuzzReader(f *testing.F) {
 				break
 			}
 			if len(record) > 1000 {
-				t.Fatalf("a record of %d bytes", len(record))
+				t.Fatalf("a record has %d bytes, the limit is 1000", len(record))
 			}
 			again = wire.AppendRecord(again, record)
 		}
 		if len(again) > len(stream) {
-			t.Fatalf("%d bytes became %d", len(stream), len(again))
+			t.Fatalf("the records of a stream of %d bytes have %d bytes", len(stream), len(again))
 		}
 	})
 }
 
-// FuzzEvent: whatever decodes is written, and read again as the same.
+// FuzzEvent checks that an event that can be decoded survives another encoding.
 func FuzzEvent(f *testing.F) {
 	f.Add([]byte(`{"type":"OFFERS","offers":{"offers":[{"id":{"value":"O"}}]}}`))
 	f.Add([]byte(`{"type":"FAILURE","failure":{"status":1e3}}`))
@@ -129,11 +129,11 @@ func FuzzEvent(f *testing.F) {
 			t.Fatal(err)
 		}
 		if err := wire.Unmarshal(first, &again); err != nil {
-			t.Fatalf("%s: %v", first, err)
+			t.Fatalf("an encoded event cannot be decoded: %v\n%s", err, first)
 		}
 		second, err := wire.Marshal(&again)
 		if err != nil || !bytes.Equal(first, second) {
-			t.Fatalf("%s became %s (%v)", first, second, err)
+			t.Fatalf("an event changed when it was encoded again (error %v):\n%s\n%s", err, first, second)
 		}
 	})
 }
