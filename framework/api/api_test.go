@@ -20,7 +20,7 @@ import (
 	"tombolo/framework/app"
 )
 
-// cluster is an api.Cluster and api.Logs that does as it is told.
+// cluster is an api.Cluster and api.Logs whose answers the test sets.
 type cluster struct {
 	mu       sync.Mutex
 	snapshot *api.Snapshot
@@ -107,17 +107,17 @@ func serve(t *testing.T) (*cluster, *api.Client) {
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func TestRoundTrip(t *testing.T) {
+func TestEveryCallReachesTheCluster(t *testing.T) {
 	c, client := serve(t)
 	ctx := t.Context()
 	wanted := app.App{Name: "shop", Services: map[string]app.Service{"web": {
 		Name: "web", Image: "nginx", Replicas: 2, DependsOn: map[string]app.Dependency{"db": {Condition: app.Healthy}},
 	}}}
 	if revision, err := client.PutApp(ctx, wanted); err != nil || revision != 1 {
-		t.Errorf("put: %d, %v", revision, err)
+		t.Errorf("PutApp returned %d, %v; want revision 1", revision, err)
 	}
 	if diff := cmp.Diff([]app.App{wanted}, c.put); diff != "" {
-		t.Error(diff)
+		t.Errorf("apps put (-want +got):\n%s", diff)
 	}
 	for _, volumes := range []bool{false, true} {
 		if err := client.DeleteApp(ctx, "shop", volumes); err != nil {
@@ -125,58 +125,58 @@ func TestRoundTrip(t *testing.T) {
 		}
 	}
 	if diff := cmp.Diff([]string{"shop false", "shop true"}, c.deleted); diff != "" {
-		t.Error(diff)
+		t.Errorf("apps deleted (-want +got):\n%s", diff)
 	}
 	shop := api.Status{App: "shop", Revision: 3, Instances: []api.Instance{{App: "shop", Service: "web", Slot: 1, State: api.StateUp}}}
 	c.set(shop, api.Status{App: "blog"})
 	if list, err := client.Apps(ctx); err != nil || len(list) != 2 || list[0].App != "blog" {
-		t.Errorf("apps %v, %v", list, err)
+		t.Errorf("Apps returned %v, %v; want blog and shop", list, err)
 	}
 	got, err := client.App(ctx, "shop")
 	if diff := cmp.Diff(shop, got); err != nil || diff != "" {
-		t.Error(err, diff)
+		t.Errorf("App: error %v, status (-want +got):\n%s", err, diff)
 	}
 	if spec, err := client.Spec(ctx, "shop"); err != nil || spec.Name != "shop" {
-		t.Errorf("spec %v, %v", spec, err)
+		t.Errorf("Spec returned %v, %v; want that of shop", spec, err)
 	}
 	if info, err := client.Info(ctx); err != nil || info.Version != "1" {
-		t.Errorf("info %v, %v", info, err)
+		t.Errorf("Info returned %v, %v; want version 1", info, err)
 	}
 }
 
-func TestErrors(t *testing.T) {
+func TestErrorsKeepTheirMeaning(t *testing.T) {
 	c, client := serve(t)
 	ctx := t.Context()
 	if _, err := client.App(ctx, "none"); !errors.Is(err, api.ErrNotFound) {
-		t.Errorf("app: %v", err)
+		t.Errorf("App of an app that does not exist: %v, want ErrNotFound", err)
 	}
 	if _, err := client.Spec(ctx, "none"); !errors.Is(err, api.ErrNotFound) {
-		t.Errorf("spec: %v", err)
+		t.Errorf("Spec of an app that does not exist: %v, want ErrNotFound", err)
 	}
 	if err := client.Follow(ctx, "none", nil); !errors.Is(err, api.ErrNotFound) {
-		t.Errorf("follow: %v", err)
+		t.Errorf("Follow of an app that does not exist: %v, want ErrNotFound", err)
 	}
 	if err := client.Logs(ctx, "none", api.LogQuery{}, nil); !errors.Is(err, api.ErrNotFound) {
-		t.Errorf("logs: %v", err)
+		t.Errorf("Logs of an app that does not exist: %v, want ErrNotFound", err)
 	}
 	for _, kind := range []error{api.ErrConflict, api.ErrInvalid, api.ErrUnavailable, api.ErrNotFound} {
 		c.err = fmt.Errorf("shop: %w: for a reason", kind)
 		_, err := client.PutApp(ctx, app.App{Name: "shop"})
 		if !errors.Is(err, kind) || err.Error() != c.err.Error() {
-			t.Errorf("%v became %v", c.err, err)
+			t.Errorf("the cluster returned %v, the client %v; want the same", c.err, err)
 		}
 	}
 	c.err = errors.New("boom")
 	if _, err := client.PutApp(ctx, app.App{Name: "shop"}); err == nil || err.Error() != "boom" {
-		t.Errorf("put: %v", err)
+		t.Errorf("PutApp returned %v, want boom", err)
 	}
 	var refused *net.OpError
 	if _, err := api.NewClient("/nowhere/api.sock").Info(ctx); !errors.As(err, &refused) {
-		t.Errorf("nobody listens: %v", err)
+		t.Errorf("Info without a server returned %v, want an error of net.Dial", err)
 	}
 }
 
-func TestFollow(t *testing.T) {
+func TestFollowShowsEveryChange(t *testing.T) {
 	c, client := serve(t)
 	c.set(api.Status{App: "shop", Revision: 1})
 	var seen []uint64
@@ -191,17 +191,17 @@ func TestFollow(t *testing.T) {
 		return nil
 	})
 	if diff := cmp.Diff([]uint64{1, 2}, seen); err != nil || diff != "" {
-		t.Error(err, diff)
+		t.Errorf("Follow: error %v, revisions (-want +got):\n%s", err, diff)
 	}
 	c.set(api.Status{App: "shop"})
 	enough := errors.New("enough")
 	if err := client.Follow(t.Context(), "shop", func(api.Status) error { return enough }); !errors.Is(err, enough) {
-		t.Errorf("follow: %v", err)
+		t.Errorf("Follow returned %v, want the error of its function", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	err = client.Follow(ctx, "shop", func(api.Status) error { cancel(); return nil })
 	if !errors.Is(err, context.Canceled) {
-		t.Errorf("follow after cancel: %v", err)
+		t.Errorf("Follow returned %v after its context had ended, want context.Canceled", err)
 	}
 }
 
@@ -214,11 +214,11 @@ func TestFollowEndsWithTheServer(t *testing.T) {
 	c.set(api.Status{App: "shop"})
 	err := client.Follow(t.Context(), "shop", func(api.Status) error { server.CloseClientConnections(); return nil })
 	if err == nil {
-		t.Error("a broken stream looks like an app that is gone")
+		t.Error("Follow returned nil when the stream broke off, as if the app had ended")
 	}
 }
 
-func TestLogs(t *testing.T) {
+func TestLogsAndTheirErrorsReachTheClient(t *testing.T) {
 	c, client := serve(t)
 	c.set(api.Status{App: "shop"})
 	query := api.LogQuery{Service: "web", Slot: 2, Follow: true, Tail: -1}
@@ -228,19 +228,19 @@ func TestLogs(t *testing.T) {
 		return nil
 	})
 	if diff := cmp.Diff([]string{"web.0 of shop", "web.1 of shop", "web.2 of shop"}, lines); err != nil || diff != "" {
-		t.Error(err, diff)
+		t.Errorf("Logs: error %v, lines (-want +got):\n%s", err, diff)
 	}
 	if diff := cmp.Diff(query, c.query); diff != "" {
-		t.Error(diff)
+		t.Errorf("query (-want +got):\n%s", diff)
 	}
 	c.err = errors.New("the linker hung up")
 	err = client.Logs(t.Context(), "shop", query, func(api.LogLine) error { return nil })
 	if err == nil || !strings.Contains(err.Error(), "the linker hung up") {
-		t.Errorf("an error at the end became %v", err)
+		t.Errorf("Logs returned %v, want the error at the end of the output", err)
 	}
 }
 
-func TestBadRequests(t *testing.T) {
+func TestBadRequestsAreRefused(t *testing.T) {
 	c := newCluster()
 	server := httptest.NewServer(api.NewHandler(api.Config{Cluster: c, Logs: c}))
 	defer server.Close()
@@ -281,14 +281,14 @@ func TestBadRequests(t *testing.T) {
 				t.Fatal(err)
 			}
 			if answer.StatusCode != tt.code || !strings.Contains(string(body), tt.says) {
-				t.Errorf("%d %s, want %d with %q", answer.StatusCode, body, tt.code, tt.says)
+				t.Errorf("the response is %d %s, want %d with %q", answer.StatusCode, body, tt.code, tt.says)
 			}
 			if kind := answer.Header.Get("Content-Type"); kind != "application/json" {
-				t.Errorf("content type %s", kind)
+				t.Errorf("the content type is %s, want application/json", kind)
 			}
 		})
 	}
 	if len(c.put) > 0 {
-		t.Errorf("put: %v", c.put)
+		t.Errorf("bad requests put apps: %v", c.put)
 	}
 }

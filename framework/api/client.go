@@ -8,51 +8,48 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 
 	"tombolo/framework/app"
+	"tombolo/internal/unixhttp"
 )
 
-// maxLine bounds one line of a stream: a Status of some 10,000 instances.
+// maxLine is the largest line of a stream: a Status of some 10,000 instances.
 const maxLine = 16 << 20
 
-// Client asks a framework's API. Its errors wrap ErrNotFound, ErrConflict,
-// ErrInvalid or ErrUnavailable where the server's answer says so; one that says
-// that nobody listens wraps the error of net.Dial.
+// Client is a client of a framework's API. Its errors wrap ErrNotFound, ErrConflict,
+// ErrInvalid or ErrUnavailable as the server's response says. If nobody listens, they wrap
+// the error of net.Dial.
 type Client struct {
 	base string
 	http *http.Client
 }
 
-// NewClient asks the API at target: the path of a unix socket (with or without
-// "unix://") or an http:// or https:// URL. It connects with the first call.
+// NewClient returns a client of the API at target: the path of a unix socket (with or
+// without "unix://") or an http:// or https:// URL. It connects with the first call.
 func NewClient(target string) *Client {
 	if strings.HasPrefix(target, "http://") || strings.HasPrefix(target, "https://") {
 		return &Client{base: strings.TrimSuffix(target, "/"), http: &http.Client{Transport: &http.Transport{}}}
 	}
 	socket := strings.TrimPrefix(target, "unix://")
-	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
-	}
-	return &Client{base: "http://tombolo", http: &http.Client{Transport: &http.Transport{DialContext: dial}}}
+	return &Client{base: "http://tombolo", http: &http.Client{Transport: unixhttp.Transport(socket)}}
 }
 
 // Close ends idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// PutApp makes the app wanted and returns its revision.
+// PutApp makes the cluster run the app and returns its revision.
 func (c *Client) PutApp(ctx context.Context, wanted app.App) (uint64, error) {
 	body, err := json.Marshal(wanted)
 	if err != nil {
 		return 0, fmt.Errorf("encode app: %w", err)
 	}
-	var answer revision
-	err = c.call(ctx, http.MethodPut, appPath(wanted.Name), body, &answer)
-	return answer.Revision, err
+	var response revision
+	err = c.call(ctx, http.MethodPut, appPath(wanted.Name), body, &response)
+	return response.Revision, err
 }
 
 // DeleteApp ends the app. With volumes the framework forgets which hosts hold its
@@ -78,7 +75,7 @@ func (c *Client) App(ctx context.Context, name string) (status Status, err error
 	return status, err
 }
 
-// Spec returns the App as it was last put.
+// Spec returns an app as it was last put.
 func (c *Client) Spec(ctx context.Context, name string) (spec app.App, err error) {
 	err = c.call(ctx, http.MethodGet, appPath(name)+"/spec", nil, &spec)
 	return spec, err
@@ -90,9 +87,9 @@ func (c *Client) Info(ctx context.Context) (info Info, err error) {
 	return info, err
 }
 
-// Follow calls fn with the app's Status, at once and after each change. It
-// returns nil when the app is gone, what fn returned when that is not nil, and
-// an error when there is no such app or the stream breaks off.
+// Follow calls fn with the app's Status, at once and after each change. It returns nil
+// when the app has ended, the error of fn if it returns one, and an error if there is no
+// such app or the stream breaks off.
 func (c *Client) Follow(ctx context.Context, name string, fn func(Status) error) error {
 	body, err := c.open(ctx, appPath(name)+"/events")
 	if err != nil {
@@ -124,8 +121,8 @@ func (c *Client) Follow(ctx context.Context, name string, fn func(Status) error)
 	return err
 }
 
-// Logs calls fn with each line of the app's output that query selects. It
-// returns nil at the output's end, or what fn returned when that is not nil.
+// Logs calls fn with each line of the app's output that query selects. It returns nil at
+// the end of the output, or the error of fn if it returns one.
 func (c *Client) Logs(ctx context.Context, name string, query LogQuery, fn func(LogLine) error) error {
 	values := url.Values{}
 	if query.Service != "" {
@@ -157,68 +154,69 @@ func (c *Client) Logs(ctx context.Context, name string, query LogQuery, fn func(
 func appPath(name string) string { return "/v1/apps/" + url.PathEscape(name) }
 
 func (c *Client) call(ctx context.Context, method, path string, body []byte, into any) error {
-	answer, err := c.do(ctx, method, path, body)
+	response, err := c.do(ctx, method, path, body)
 	if err != nil {
 		return err
 	}
-	defer answer.Body.Close()
+	defer response.Body.Close()
 	if into == nil {
 		return nil
 	}
-	if err := json.NewDecoder(answer.Body).Decode(into); err != nil {
-		return fmt.Errorf("%s %s: decode answer: %w", method, path, err)
+	if err := json.NewDecoder(response.Body).Decode(into); err != nil {
+		return fmt.Errorf("%s %s: decode the response: %w", method, path, err)
 	}
 	return nil
 }
 
 func (c *Client) open(ctx context.Context, path string) (io.ReadCloser, error) {
-	answer, err := c.do(ctx, http.MethodGet, path, nil)
+	response, err := c.do(ctx, http.MethodGet, path, nil)
 	if err != nil {
 		return nil, err
 	}
-	return answer.Body, nil
+	return response.Body, nil
 }
 
-// do returns an answer whose status is 2xx.
+// do makes a request and returns a response with a 2xx status.
 func (c *Client) do(ctx context.Context, method, path string, body []byte) (*http.Response, error) {
 	request, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
 	request.Header.Set("Content-Type", "application/json")
-	answer, err := c.http.Do(request)
+	response, err := c.http.Do(request)
 	if err != nil {
 		return nil, err
 	}
-	if answer.StatusCode/100 == 2 {
-		return answer, nil
+	if response.StatusCode/100 == 2 {
+		return response, nil
 	}
-	defer answer.Body.Close()
-	return nil, refusal(answer)
+	defer response.Body.Close()
+	return nil, refusal(response)
 }
 
-// refusal rebuilds the server's error, so that errors.Is finds what it means.
-func refusal(answer *http.Response) error {
+// refusal returns the error that a response reports.
+func refusal(response *http.Response) error {
 	var told Error
-	raw, _ := io.ReadAll(io.LimitReader(answer.Body, 1<<20))
+	raw, _ := io.ReadAll(io.LimitReader(response.Body, 1<<20))
 	if json.Unmarshal(raw, &told) != nil || told.Message == "" {
-		told.Message = fmt.Sprintf("%s: %s", answer.Status, bytes.TrimSpace(raw))
+		told.Message = fmt.Sprintf("%s: %s", response.Status, bytes.TrimSpace(raw))
 	}
-	for _, kind := range []error{ErrNotFound, ErrConflict, ErrInvalid, ErrUnavailable} {
-		if statusOf(kind) == answer.StatusCode {
-			return &answered{told.Message, kind}
+	for kind, status := range statuses {
+		if status == response.StatusCode {
+			return &apiError{told.Message, kind}
 		}
 	}
 	return errors.New(told.Message)
 }
 
-type answered struct {
+// apiError has the message of the server and wraps one of the errors in cluster.go.
+type apiError struct {
 	message string
 	kind    error
 }
 
-func (a *answered) Error() string { return a.message }
-func (a *answered) Unwrap() error { return a.kind }
+func (e *apiError) Error() string { return e.message }
+func (e *apiError) Unwrap() error { return e.kind }
 
 func scan(body io.Reader, fn func([]byte) error) error {
 	lines := bufio.NewScanner(body)

@@ -3,59 +3,60 @@ package api
 import (
 	"context"
 	"errors"
-	"time"
+	"net/http"
 
 	"tombolo/framework/app"
 )
 
-// What a Cluster's errors mean to whoever asked. Wrap them to say more.
+// The errors that a Cluster wraps to say what went wrong. Each has its HTTP status, and the
+// client returns it again.
 var (
-	ErrNotFound    = errors.New("not found")   // 404
-	ErrConflict    = errors.New("conflict")    // 409: not now, or not beside what runs
-	ErrInvalid     = errors.New("invalid")     // 400
-	ErrUnavailable = errors.New("unavailable") // 503: try again
+	ErrNotFound    = errors.New("not found")   // there is no such app
+	ErrConflict    = errors.New("conflict")    // the app cannot be put now
+	ErrInvalid     = errors.New("invalid")     // the request or the App has an error
+	ErrUnavailable = errors.New("unavailable") // the framework does not answer; try again
 )
 
-// Cluster is what the server asks. Its methods may be called by many goroutines.
+var statuses = map[error]int{
+	ErrNotFound: http.StatusNotFound, ErrConflict: http.StatusConflict,
+	ErrInvalid: http.StatusBadRequest, ErrUnavailable: http.StatusServiceUnavailable,
+}
+
+// Cluster runs apps. Any goroutine may call its methods.
 type Cluster interface {
-	// PutApp makes the app wanted and returns its revision. The same App again
+	// PutApp makes the cluster run the app and returns its revision. The same App again
 	// keeps its revision.
 	PutApp(ctx context.Context, wanted app.App) (revision uint64, err error)
-	// DeleteApp makes the app unwanted. It returns before everything is gone. With
-	// volumes the hosts that hold its volumes are forgotten at the end: whoever
-	// asks removes the volumes themselves.
+	// DeleteApp begins to end the app. With volumes it also forgets, at the end, which
+	// hosts hold the app's volumes; the caller removes the volumes themselves.
 	DeleteApp(ctx context.Context, name string, volumes bool) error
-	// Snapshot is the present one and a channel that is closed by the next one.
+	// Snapshot returns the present state, and a channel that the next change closes.
 	Snapshot() (*Snapshot, <-chan struct{})
 }
 
-// Logs copies the output of an app's instances to fn until it ends, ctx does or
-// fn returns an error.
+// Logs shows the output of instances.
 type Logs interface {
+	// Logs calls fn with each line until the output ends, ctx ends or fn returns an
+	// error.
 	Logs(ctx context.Context, app string, query LogQuery, fn func(LogLine) error) error
 }
 
-// Snapshot is an immutable picture of all that the framework knows.
+// Snapshot is the state of the apps and their cluster at one moment. It never changes.
 type Snapshot struct {
 	Info Info
-	Apps map[string]Status
-	Spec map[string]app.App
+	Apps map[string]Status  // by name
+	Spec map[string]app.App // by name, as last put
 }
 
-// LogQuery selects what Logs shows.
+// LogQuery selects output. The zero LogQuery selects all output so far.
 type LogQuery struct {
 	Service string // "": every service
 	Slot    int    // 0: every instance
-	Follow  bool   // go on with what comes, restarted instances included
-	Tail    int    // at most so many earlier lines an instance; 0: all, negative: none
+	Follow  bool   // wait for more output, also of instances that start later
+	Tail    int    // at most so many earlier lines of each instance; 0: all, negative: none
 }
 
-// revision answers a PUT.
+// revision is the response to a PUT.
 type revision struct {
 	Revision uint64 `json:"revision"`
 }
-
-const (
-	maxBody  = 4 << 20          // bytes of an App
-	pingWait = 15 * time.Second // between comments on a quiet event stream
-)

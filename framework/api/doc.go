@@ -1,15 +1,15 @@
-// Package api is the framework's front door: the types that it shows, an HTTP
-// server that speaks JSON and server-sent events, and the client beside it.
+// Package api is the framework's HTTP API: its types, a server that speaks JSON and
+// server-sent events, and a client.
 //
-//	PUT    /v1/apps/{name}         an App; answers its revision
-//	DELETE /v1/apps/{name}         ends it (?volumes=1: and forgets where its volumes are)
+//	PUT    /v1/apps/{name}         run the App in the body; returns its revision
+//	DELETE /v1/apps/{name}         end the app (?volumes=1: and forget where its volumes are)
 //	GET    /v1/apps                the Status of every app
-//	GET    /v1/apps/{name}         the Status of one
+//	GET    /v1/apps/{name}         the Status of one app
 //	GET    /v1/apps/{name}/spec    the App as it was last put
-//	GET    /v1/apps/{name}/events  its Status, now and after every change
-//	GET    /v1/apps/{name}/logs    output of its instances, one JSON object a line
-//	GET    /v1/info                the framework and its cluster
+//	GET    /v1/apps/{name}/events  the app's Status, now and after every change
+//	GET    /v1/apps/{name}/logs    output of the app's instances, one LogLine a line
+//	GET    /v1/info                Info about the framework and its cluster
 //
-// It decides nothing: what it is asked it hands to a Cluster, what it shows it
-// takes from a Cluster's Snapshot.
+// The server decides nothing: it passes commands to a Cluster and shows the Cluster's
+// Snapshot. Start reading at Cluster.
 package api

@@ -8,7 +8,7 @@ import (
 	"tombolo/framework/app"
 )
 
-// FuzzDecodeApp: whatever comes is an error or an App that survives another trip.
+// FuzzDecodeApp checks that a body that is no error is an App that survives encoding.
 func FuzzDecodeApp(f *testing.F) {
 	f.Add([]byte(`{"name":"shop","services":{"web":{"name":"web","image":"x","replicas":1,"restart":{"condition":"any"}}}}`))
 	f.Add([]byte(`{"name":"shop"}{}`))

@@ -15,17 +15,19 @@ import (
 	"tombolo/framework/app"
 )
 
-// Config is what a server needs.
+const maxBody = 4 << 20 // bytes of an App
+
+// Config is what a handler needs.
 type Config struct {
 	Cluster Cluster
 	Logs    Logs
 	Log     *slog.Logger // nil: slog.Default()
 }
 
-type server struct{ Config }
+type server struct{ config Config }
 
-// NewHandler serves the API described in the package's documentation. Requests
-// end with their contexts; the handler starts nothing that outlives them.
+// NewHandler returns a handler of the API that the package comment describes. It starts
+// nothing that outlives a request.
 func NewHandler(config Config) http.Handler {
 	config.Log = cmp.Or(config.Log, slog.Default())
 	s := &server{config}
@@ -33,8 +35,12 @@ func NewHandler(config Config) http.Handler {
 	mux.HandleFunc("PUT /v1/apps/{name}", s.answer(s.put))
 	mux.HandleFunc("DELETE /v1/apps/{name}", s.answer(s.delete))
 	mux.HandleFunc("GET /v1/apps", s.answer(s.apps))
-	mux.HandleFunc("GET /v1/apps/{name}", s.answer(s.app))
-	mux.HandleFunc("GET /v1/apps/{name}/spec", s.answer(s.spec))
+	mux.HandleFunc("GET /v1/apps/{name}", s.answer(func(w http.ResponseWriter, r *http.Request) error {
+		return s.show(w, r, func(state *Snapshot, name string) any { return state.Apps[name] })
+	}))
+	mux.HandleFunc("GET /v1/apps/{name}/spec", s.answer(func(w http.ResponseWriter, r *http.Request) error {
+		return s.show(w, r, func(state *Snapshot, name string) any { return state.Spec[name] })
+	}))
 	mux.HandleFunc("GET /v1/apps/{name}/events", s.answer(s.events))
 	mux.HandleFunc("GET /v1/apps/{name}/logs", s.answer(s.logs))
 	mux.HandleFunc("GET /v1/info", s.answer(s.info))
@@ -42,7 +48,7 @@ func NewHandler(config Config) http.Handler {
 	return mux
 }
 
-// answer turns an error of h into its status code and an Error.
+// answer makes an HTTP handler of h. It turns an error of h into a status and an Error.
 func (s *server) answer(h func(http.ResponseWriter, *http.Request) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		err := h(w, r)
@@ -50,7 +56,7 @@ func (s *server) answer(h func(http.ResponseWriter, *http.Request) error) http.H
 			return
 		}
 		code := statusOf(err)
-		s.Log.Debug("API call refused", "method", r.Method, "path", r.URL.Path, "code", code, "err", err)
+		s.config.Log.Debug("API call refused", "method", r.Method, "path", r.URL.Path, "code", code, "err", err)
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(code)
 		_ = json.NewEncoder(w).Encode(Error{Message: err.Error()}) // the caller may be gone
@@ -59,17 +65,13 @@ func (s *server) answer(h func(http.ResponseWriter, *http.Request) error) http.H
 
 func statusOf(err error) int {
 	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooLarge):
+	if errors.As(err, &tooLarge) {
 		return http.StatusRequestEntityTooLarge
-	case errors.Is(err, ErrNotFound):
-		return http.StatusNotFound
-	case errors.Is(err, ErrConflict):
-		return http.StatusConflict
-	case errors.Is(err, ErrInvalid):
-		return http.StatusBadRequest
-	case errors.Is(err, ErrUnavailable):
-		return http.StatusServiceUnavailable
+	}
+	for _, kind := range []error{ErrNotFound, ErrConflict, ErrInvalid, ErrUnavailable} { // in this order
+		if errors.Is(err, kind) {
+			return statuses[kind]
+		}
 	}
 	return http.StatusInternalServerError
 }
@@ -82,14 +84,14 @@ func (s *server) put(w http.ResponseWriter, r *http.Request) error {
 	if name := r.PathValue("name"); wanted.Name != name {
 		return fmt.Errorf("%w: the app is named %q, its path %q", ErrInvalid, wanted.Name, name)
 	}
-	number, err := s.Cluster.PutApp(r.Context(), wanted)
+	number, err := s.config.Cluster.PutApp(r.Context(), wanted)
 	if err != nil {
 		return err
 	}
 	return reply(w, http.StatusOK, revision{number})
 }
 
-// decodeApp reads one App and nothing else: unknown fields are errors.
+// decodeApp reads exactly one App. Unknown fields are errors.
 func decodeApp(body io.Reader) (app.App, error) {
 	raw, err := io.ReadAll(body)
 	if err != nil {
@@ -112,17 +114,17 @@ func (s *server) delete(w http.ResponseWriter, r *http.Request) error {
 	if text := r.URL.Query().Get("volumes"); text != "" {
 		var err error
 		if volumes, err = strconv.ParseBool(text); err != nil {
-			return fmt.Errorf("%w: volumes=%q is no boolean", ErrInvalid, text)
+			return fmt.Errorf("%w: volumes=%q is not a boolean", ErrInvalid, text)
 		}
 	}
-	if err := s.Cluster.DeleteApp(r.Context(), r.PathValue("name"), volumes); err != nil {
+	if err := s.config.Cluster.DeleteApp(r.Context(), r.PathValue("name"), volumes); err != nil {
 		return err
 	}
 	return reply(w, http.StatusAccepted, struct{}{})
 }
 
 func (s *server) apps(w http.ResponseWriter, _ *http.Request) error {
-	state, _ := s.Cluster.Snapshot()
+	state, _ := s.config.Cluster.Snapshot()
 	list := make([]Status, 0, len(state.Apps))
 	for _, status := range state.Apps {
 		list = append(list, status)
@@ -131,26 +133,18 @@ func (s *server) apps(w http.ResponseWriter, _ *http.Request) error {
 	return reply(w, http.StatusOK, list)
 }
 
-func (s *server) app(w http.ResponseWriter, r *http.Request) error {
-	state, _ := s.Cluster.Snapshot()
-	status, ok := state.Apps[r.PathValue("name")]
-	if !ok {
+// show responds with what pick returns of the request's app.
+func (s *server) show(w http.ResponseWriter, r *http.Request, pick func(*Snapshot, string) any) error {
+	state, _ := s.config.Cluster.Snapshot()
+	name := r.PathValue("name")
+	if _, ok := state.Apps[name]; !ok {
 		return notFound(r)
 	}
-	return reply(w, http.StatusOK, status)
-}
-
-func (s *server) spec(w http.ResponseWriter, r *http.Request) error {
-	state, _ := s.Cluster.Snapshot()
-	spec, ok := state.Spec[r.PathValue("name")]
-	if !ok {
-		return notFound(r)
-	}
-	return reply(w, http.StatusOK, spec)
+	return reply(w, http.StatusOK, pick(state, name))
 }
 
 func (s *server) info(w http.ResponseWriter, _ *http.Request) error {
-	state, _ := s.Cluster.Snapshot()
+	state, _ := s.config.Cluster.Snapshot()
 	return reply(w, http.StatusOK, state.Info)
 }
 

@@ -9,11 +9,13 @@ import (
 	"time"
 )
 
-// events writes the app's Status as server-sent events: "status" at once and
-// after each change, "gone" when the app is no more.
+const pingWait = 15 * time.Second // between comments on a quiet event stream
+
+// events sends the app's Status as server-sent events: "status" at once and after each
+// change, "gone" when the app has ended.
 func (s *server) events(w http.ResponseWriter, r *http.Request) error {
 	name := r.PathValue("name")
-	state, changed := s.Cluster.Snapshot()
+	state, changed := s.config.Cluster.Snapshot()
 	status, ok := state.Apps[name]
 	if !ok {
 		return notFound(r)
@@ -35,7 +37,7 @@ func (s *server) events(w http.ResponseWriter, r *http.Request) error {
 				return nil
 			}
 		case <-changed:
-			state, changed = s.Cluster.Snapshot()
+			state, changed = s.config.Cluster.Snapshot()
 			next, ok := state.Apps[name]
 			if !ok {
 				event(w, "gone", struct{}{})
@@ -68,12 +70,12 @@ func (s *server) logs(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if state, _ := s.Cluster.Snapshot(); state.Apps[name].App == "" {
+	if state, _ := s.config.Cluster.Snapshot(); state.Apps[name].App == "" {
 		return notFound(r)
 	}
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	sent := false
-	err = s.Logs.Logs(r.Context(), name, query, func(line LogLine) error {
+	err = s.config.Logs.Logs(r.Context(), name, query, func(line LogLine) error {
 		raw, err := json.Marshal(line)
 		if err != nil {
 			return err
@@ -85,7 +87,7 @@ func (s *server) logs(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	})
 	if err != nil && sent {
-		// Too late for a status code: the client finds the error in the stream.
+		// The status is sent already, so the error goes into the stream.
 		raw, _ := json.Marshal(Error{Message: err.Error()})
 		write(w, append(raw, '\n'))
 		return nil
@@ -100,7 +102,7 @@ func parseQuery(r *http.Request) (LogQuery, error) {
 	number := func(key string) (n int) {
 		if text := values.Get(key); text != "" && err == nil {
 			if n, err = strconv.Atoi(text); err != nil {
-				err = fmt.Errorf("%w: %s=%q is no number", ErrInvalid, key, text)
+				err = fmt.Errorf("%w: %s=%q is not a number", ErrInvalid, key, text)
 			}
 		}
 		return n
@@ -108,7 +110,7 @@ func parseQuery(r *http.Request) (LogQuery, error) {
 	query.Slot, query.Tail = number("slot"), number("tail")
 	if text := values.Get("follow"); text != "" && err == nil {
 		if query.Follow, err = strconv.ParseBool(text); err != nil {
-			err = fmt.Errorf("%w: follow=%q is no boolean", ErrInvalid, text)
+			err = fmt.Errorf("%w: follow=%q is not a boolean", ErrInvalid, text)
 		}
 	}
 	return query, err

@@ -6,24 +6,24 @@ import (
 	"tombolo/framework/app"
 )
 
-// State is where an instance stands.
+// State is the state of an instance.
 type State string
 
-// The states of an instance, in the order in which a healthy one passes them.
+// The states of an instance. A healthy one passes the first five in this order.
 const (
-	StateWaiting   State = "waiting" // Reason says for what: an offer, a dependency, a back-off, a volume's host
-	StateStaging   State = "staging" // accepted by the master; image pull and start under way
-	StateRunning   State = "running" // the container runs, its health check has not passed yet
-	StateHealthy   State = "healthy" // healthy, not yet resolvable on every host of its dependents
+	StateWaiting   State = "waiting" // for an offer, a dependency, a back-off or a volume's host: see Reason
+	StateStaging   State = "staging" // launched; the agent pulls the image and starts the container
+	StateRunning   State = "running" // the container runs; its health check has not passed yet
+	StateHealthy   State = "healthy" // healthy, but not every linker tells containers its address yet
 	StateUp        State = "up"      // healthy and resolvable
 	StateUnhealthy State = "unhealthy"
-	StateStopping  State = "stopping" // a kill is under way
-	StateFailed    State = "failed"   // ended badly; Reason, ExitCode and Log say how; it may be retried
-	StateDone      State = "done"     // ended well, and its restart policy wants no more
+	StateStopping  State = "stopping" // the framework has asked for its end
+	StateFailed    State = "failed"   // it ended badly (see Reason, ExitCode, Log); it may start again
+	StateDone      State = "done"     // it ended well, and its restart policy does not start it again
 	StateLost      State = "lost"     // its host is unreachable
 )
 
-// Instance is one slot of a service as `tombolo ps` shows it.
+// Instance is one slot of a service and its current task, as `tombolo ps` shows them.
 type Instance struct {
 	App        string     `json:"app"`
 	Service    string     `json:"service"`
@@ -34,8 +34,8 @@ type Instance struct {
 	Reason     string     `json:"reason,omitempty"`
 	Host       string     `json:"host,omitempty"`
 	Container  string     `json:"container,omitempty"`
-	Address    string     `json:"address,omitempty"` // overlay IPv4 address
-	Ports      []app.Port `json:"ports,omitempty"`   // of the host, that lead to it
+	Address    string     `json:"address,omitempty"` // its IPv4 address on the overlay
+	Ports      []app.Port `json:"ports,omitempty"`   // of the host that lead to it
 	Health     string     `json:"health,omitempty"`
 	Since      time.Time  `json:"since"`              // of the state
 	Started    time.Time  `json:"started,omitzero"`   // of the container
@@ -44,14 +44,14 @@ type Instance struct {
 	Log        []string   `json:"log,omitempty"` // last lines of the last task that failed
 }
 
-// Status is an app and its instances.
+// Status is the state of an app and its instances.
 type Status struct {
 	App       string     `json:"app"`
 	Revision  uint64     `json:"revision"`
-	Removing  bool       `json:"removing,omitempty"` // `down` is under way
-	Up        bool       `json:"up"`                 // every instance is up or done
+	Removing  bool       `json:"removing,omitempty"` // the app is being ended
+	Up        bool       `json:"up"`                 // every instance is up or done, and none is outdated
 	Failed    string     `json:"failed,omitempty"`   // why the app cannot come up without a change
-	Warnings  []string   `json:"warnings,omitempty"` // what keeps nothing from coming up, and is hardly meant
+	Warnings  []string   `json:"warnings,omitempty"` // likely mistakes that do not keep the app from coming up
 	Instances []Instance `json:"instances"`
 }
 
@@ -59,10 +59,10 @@ type Status struct {
 type Info struct {
 	Version   string    `json:"version"`
 	Framework string    `json:"framework"` // the Mesos framework ID
-	Master    string    `json:"master"`    // as configured, else the leader's address
-	Connected bool      `json:"connected"` // subscribed now
+	Master    string    `json:"master"`    // as configured, or the leader's address
+	Connected bool      `json:"connected"` // the framework is subscribed to a master
 	Zone      string    `json:"zone"`
-	Registry  *Registry `json:"registry,omitempty"` // nil: images must be where the hosts' Engines find them
+	Registry  *Registry `json:"registry,omitempty"` // nil: the hosts' Engines must find images elsewhere
 	Hosts     []Host    `json:"hosts"`
 }
 
@@ -72,10 +72,10 @@ type Registry struct {
 	Pull string `json:"pull"` // host:port as the hosts reach it
 }
 
-// Host is an agent as the framework knows it.
+// Host is a host of the cluster.
 type Host struct {
 	Name     string  `json:"name"`
-	Agent    string  `json:"agent,omitempty"` // Mesos agent ID of the last offer or task
+	Agent    string  `json:"agent,omitempty"` // Mesos agent ID; "": no offer in this subscription
 	Underlay string  `json:"underlay,omitempty"`
 	Overlay  string  `json:"overlay,omitempty"`
 	Linker   string  `json:"linker"`         // "up", "down" or "unknown"
@@ -94,7 +94,7 @@ type LogLine struct {
 	Line    string    `json:"line"`
 }
 
-// Error is the body of every answer that is not 2xx.
+// Error is the body of every response whose status is not 2xx.
 type Error struct {
 	Message string `json:"error"`
 }
