@@ -13,16 +13,16 @@ import (
 	"tombolo/linker/record"
 )
 
-// run starts a task's life.
+// run makes the task behave as the options say.
 func (c *Cluster) run(t *task) {
 	b := t.behaviour
 	if b.Pull != "" {
 		c.after(b.Start, func() {
-			c.ended(t, mesos.TASK_FAILED, fmt.Sprintf("Failed to launch container: Failed to run 'docker pull %s': exited with status 1; stderr='%s\n'", t.info.Container.Docker.Image, b.Pull))
+			c.end(t, mesos.TASK_FAILED, fmt.Sprintf("Failed to launch container: Failed to run 'docker pull %s': exited with status 1; stderr='%s\n'", t.info.Container.Docker.Image, b.Pull))
 		})
 		return
 	}
-	c.after(10*time.Millisecond, func() { c.moved(t, mesos.TASK_STARTING, "") })
+	c.after(10*time.Millisecond, func() { c.setState(t, mesos.TASK_STARTING, "") })
 	c.after(10*time.Millisecond+b.Start, func() {
 		if terminal(t.state) || !t.host.alive {
 			return
@@ -33,29 +33,29 @@ func (c *Cluster) run(t *task) {
 		}
 		c.say(t, "I am "+t.container)
 		c.say(t, "something is wrong")
-		c.moved(t, mesos.TASK_RUNNING, "")
+		c.setState(t, mesos.TASK_RUNNING, "")
 		c.gossip()
-		c.turns(t, b.Healthy, record.HealthHealthy)
-		c.turns(t, b.Unhealthy, record.HealthUnhealthy)
+		c.setHealth(t, b.Healthy, record.HealthHealthy)
+		c.setHealth(t, b.Unhealthy, record.HealthUnhealthy)
 		if b.Run > 0 {
 			c.after(b.Run, func() {
 				state := mesos.TASK_FAILED
 				if b.Exit == 0 {
 					state = mesos.TASK_FINISHED
 				}
-				c.ended(t, state, fmt.Sprintf("Container exited with status %d", b.Exit))
+				c.end(t, state, fmt.Sprintf("Container exited with status %d", b.Exit))
 			})
 		}
 	})
 }
 
 func (c *Cluster) say(t *task, text string) {
-	// No two lines have one time, as with Docker.
-	t.said = append(t.said, linker.LogLine{Stream: "stderr", Time: time.Now().Add(time.Duration(len(t.said))), Line: text})
+	// As with Docker, all lines have different times.
+	t.output = append(t.output, linker.LogLine{Stream: "stderr", Time: time.Now().Add(time.Duration(len(t.output))), Line: text})
 }
 
-// turns makes a health check say something from a moment on; 0: never.
-func (c *Cluster) turns(t *task, after time.Duration, health record.Health) {
+// setHealth sets the result of a task's health check after a time; 0: never.
+func (c *Cluster) setHealth(t *task, after time.Duration, health record.Health) {
 	if after == 0 {
 		return
 	}
@@ -65,17 +65,18 @@ func (c *Cluster) turns(t *task, after time.Duration, health record.Health) {
 	})
 }
 
-func (c *Cluster) ended(t *task, state mesos.TaskState, message string) {
+// end ends a task's container.
+func (c *Cluster) end(t *task, state mesos.TaskState, message string) {
 	if terminal(t.state) || !t.host.alive {
 		return
 	}
 	t.running = false
-	c.moved(t, state, message)
+	c.setState(t, state, message)
 	c.gossip()
 }
 
-// moved makes an update that comes again until it is acknowledged.
-func (c *Cluster) moved(t *task, state mesos.TaskState, message string) {
+// setState makes the agent send an update until it is acknowledged.
+func (c *Cluster) setState(t *task, state mesos.TaskState, message string) {
 	if terminal(t.state) {
 		return
 	}
@@ -94,7 +95,7 @@ func (c *Cluster) moved(t *task, state mesos.TaskState, message string) {
 	}
 }
 
-// push sends a task's oldest update, and again later.
+// push sends a task's oldest update, and again later unless it is acknowledged.
 func (c *Cluster) push(t *task) {
 	if len(t.pending) == 0 || !t.host.joined {
 		return
@@ -139,7 +140,7 @@ func (c *Cluster) kill(id, agent string) {
 		if !h.joined {
 			return
 		}
-		c.after(t.behaviour.Stop, func() { c.ended(t, mesos.TASK_KILLED, "Container exited with status 137") })
+		c.after(t.behaviour.Stop, func() { c.end(t, mesos.TASK_KILLED, "Container exited with status 137") })
 		return
 	}
 	state := mesos.TASK_UNKNOWN
@@ -149,17 +150,17 @@ func (c *Cluster) kill(id, agent string) {
 	c.tell(id, agent, state, mesos.REASON_RECONCILIATION)
 }
 
-// observe checks what a launch must not do.
-func (c *Cluster) observe(info mesos.TaskInfo) {
+// check notes a violation if the task must not be launched.
+func (c *Cluster) check(info mesos.TaskInfo) {
 	slot, app := slotOf(info.TaskID.Value)
 	if c.forbidden[app] {
 		c.violate("%s launched after its app was removed", info.TaskID.Value)
 	}
 	for _, h := range c.hosts {
 		for id, t := range h.tasks {
-			// A task that ended and whose end is not acknowledged holds its slot no
-			// more. One that was given up as lost has been replaced already: it is
-			// killed when it is seen again, and until then nobody waits for it.
+			// A task that has ended does not hold its slot, also while its end is not
+			// acknowledged. Neither does one that was given up as lost: the framework
+			// replaces it, and kills it if it returns.
 			if other, _ := slotOf(id); other == slot && !terminal(t.state) && h.alive && !t.lost {
 				c.violate("%s launched while %s is alive on %s", info.TaskID.Value, id, h.name)
 			}
@@ -177,7 +178,7 @@ func (c *Cluster) violate(format string, args ...any) {
 	c.violations = append(c.violations, fmt.Sprintf(format, args...))
 }
 
-// endpoint is a task's record in the catalog.
+// endpoint returns a task's record in the catalog; nil: its labels are invalid.
 func (t *task) endpoint() *record.Endpoint {
 	labels := map[string]string{}
 	for _, p := range t.info.Container.Docker.Parameters {

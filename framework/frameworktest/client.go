@@ -12,13 +12,13 @@ import (
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
 
 	mesosclient "tombolo/framework/mesos"
+	"tombolo/internal/wake"
 )
 
-// Client is one framework's connection to the cluster's master: what
-// framework/mesos has for a real one.
+// Client is one framework's connection to the cluster's master, like framework/mesos.Client.
 type Client struct {
 	c            *Cluster
-	Disconnected func(error) // may be nil; set before Run
+	Disconnected func(error) // called when a subscription is lost; may be nil; set before Run
 
 	mu sync.Mutex
 	id string
@@ -27,36 +27,19 @@ type Client struct {
 // Client returns a connection for one run of a framework.
 func (c *Cluster) Client() *Client { return &Client{c: c} }
 
-// session is a subscription: a queue of events that Run empties.
+// session is a subscription.
 type session struct {
 	client *Client
-	ready  chan struct{}
-
-	mu    sync.Mutex
-	queue []scheduler.Event
-	err   error // why it ended
+	events *wake.Queue[sessionEvent]
 }
 
-func (s *session) put(e scheduler.Event) {
-	s.mu.Lock()
-	s.queue = append(s.queue, e)
-	s.mu.Unlock()
-	s.signal()
+// sessionEvent is an event, or the error that ends the subscription.
+type sessionEvent struct {
+	event scheduler.Event
+	end   error
 }
 
-func (s *session) end(err error) {
-	s.mu.Lock()
-	s.err = err
-	s.mu.Unlock()
-	s.signal()
-}
-
-func (s *session) signal() {
-	select {
-	case s.ready <- struct{}{}:
-	default:
-	}
-}
+func (s *session) end(err error) { s.events.Put(sessionEvent{end: err}) }
 
 var errMasterLost = errors.New("the master is gone")
 
@@ -81,10 +64,7 @@ func (cl *Client) Run(ctx context.Context, handle func(scheduler.Event)) error {
 		if errors.Is(err, mesosclient.ErrRemoved) || errors.Is(err, mesosclient.ErrFailedOver) {
 			return err
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(500 * time.Millisecond):
-		}
+		wake.Sleep(ctx, 500*time.Millisecond)
 	}
 	return nil
 }
@@ -94,17 +74,13 @@ func (s *session) deliver(ctx context.Context, handle func(scheduler.Event)) err
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-s.ready:
+		case <-s.events.Ready():
 		}
-		s.mu.Lock()
-		queue, err := s.queue, s.err
-		s.queue = nil
-		s.mu.Unlock()
-		for _, e := range queue {
-			handle(e)
-		}
-		if err != nil {
-			return err
+		for _, e := range s.events.Take() {
+			if e.end != nil {
+				return e.end
+			}
+			handle(e.event)
 		}
 	}
 }
@@ -128,7 +104,7 @@ func (cl *Client) subscribe() (*session, error) {
 	if c.session != nil {
 		c.session.end(mesosclient.ErrFailedOver)
 	}
-	s := &session{client: cl, ready: make(chan struct{}, 1)}
+	s := &session{client: cl, events: wake.NewQueue[sessionEvent]()}
 	c.session, c.framework, c.suppressed = s, cl.id, false
 	clear(c.offers)
 	for _, h := range c.hosts {
@@ -234,7 +210,7 @@ func (c *Cluster) accept(a *scheduler.Call_Accept) {
 
 func (c *Cluster) launch(info mesos.TaskInfo, h *host, valid bool) {
 	id := info.TaskID.Value
-	c.observe(info)
+	c.check(info)
 	if !valid || !h.joined {
 		c.tell(id, info.AgentID.Value, mesos.TASK_DROPPED, mesos.REASON_INVALID_OFFERS)
 		return
@@ -253,7 +229,7 @@ func (c *Cluster) launch(info mesos.TaskInfo, h *host, valid bool) {
 	c.run(t)
 }
 
-// reconcile answers as the master would: nothing about agents that are not back.
+// reconcile answers as a master does: not for tasks whose agent has not come back yet.
 func (c *Cluster) reconcile(asked []scheduler.Call_Reconcile_Task) {
 	if len(asked) == 0 {
 		for _, h := range c.sorted() {
@@ -291,7 +267,7 @@ func (c *Cluster) byAgent(agent string) *host {
 	return nil
 }
 
-// tell sends an update of the master's own: it wants no acknowledgement.
+// tell sends an update of the master itself, which needs no acknowledgement.
 func (c *Cluster) tell(id, agent string, state mesos.TaskState, reason mesos.TaskStatus_Reason) {
 	status := mesos.TaskStatus{TaskID: mesos.TaskID{Value: id}, State: &state, Reason: &reason}
 	if agent != "" {

@@ -1,6 +1,7 @@
 package frameworktest
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -12,75 +13,71 @@ import (
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
 
+	"tombolo/internal/wake"
 	linker "tombolo/linker/api"
 	"tombolo/linker/record"
 )
 
-// Behaviour is what a task's container does.
+// Behaviour says what a task's container does.
 type Behaviour struct {
-	Pull    string        // not empty: the image cannot be pulled, because
-	Start   time.Duration // until it runs
-	Healthy time.Duration // after that, until its health check passes; 0: it has none
-	// Unhealthy is when, after it runs, its health check fails for good; 0: never.
-	Unhealthy time.Duration
-	Run       time.Duration // until it ends by itself; 0: never
-	Exit      int
-	Stop      time.Duration // how long it takes to obey a KILL
+	Pull      string        // why its image cannot be pulled; "": it can
+	Start     time.Duration // until it runs
+	Healthy   time.Duration // from then until its health check passes; 0: it has no health check
+	Unhealthy time.Duration // from then until its health check fails for good; 0: never
+	Run       time.Duration // from then until it ends by itself; 0: never
+	Exit      int           // its status when it ends by itself
+	Stop      time.Duration // from a KILL to its end
 }
 
 // Options describe a cluster.
 type Options struct {
 	Hosts     []string
-	CPUs      float64 // of each host; 0: 4
-	MemBytes  int64   // 0: 4 GiB
-	Seed      uint64
-	Partition time.Duration // until an agent that is away counts as lost; 0: 10 s
-	// Behave says what a task does; nil: it starts in 200 ms and runs for ever.
+	CPUs      float64       // of each host; 0: 4
+	MemBytes  int64         // of each host; 0: 4 GiB
+	Seed      uint64        // of everything that happens by chance
+	Partition time.Duration // after which the master gives up an agent that is away; 0: 10 s
+	// Behave returns what a task does; nil: it starts in 200 ms and runs for ever.
 	Behave func(mesos.TaskInfo) Behaviour
-	// Loss is the probability that a call is lost, half of the time after it has
-	// had its effect.
-	Loss float64
-	// Repeat is the probability that an update comes twice.
-	Repeat float64
+	Loss   float64 // the probability that a call fails, in half of the cases after it had its effect
+	Repeat float64 // the probability that an update comes twice
 }
 
-// Cluster is a master, its agents and linkers. Its methods may be called at any
-// time by anybody.
+// Cluster is a master, its agents and linkers. Any goroutine may call its methods.
 type Cluster struct {
-	options Options
+	options  Options
+	catalogs wake.Broadcast // the catalog or the output of a container has changed
 
 	mu         sync.Mutex
 	random     *rand.Rand
 	hosts      map[string]*host
 	offers     map[string]*offer
-	session    *session
+	session    *session // nil: no framework is subscribed
 	framework  string
-	removed    map[string]bool
-	frameworks int
+	removed    map[string]bool // framework IDs
+	frameworks int             // IDs given
 	suppressed bool
 	masterDown bool
-	count      int // of offers, containers and updates
-	forbidden  map[string]bool
+	count      int             // of offers, containers and updates
+	forbidden  map[string]bool // apps
 	violations []string
-	launches   []string
-	index      uint64
-	changed    chan struct{} // closed when the catalog changes
-	apps       map[string]appRecord
+	launches   []string // task IDs
+	index      uint64   // of the catalog
+	apps       map[string]record.Record
 }
 
 type host struct {
-	name     string
-	agent    string
-	cpus     float64
-	memory   float64
-	tasks    map[string]*task
-	joined   bool // its agent is registered with the master
-	alive    bool
-	reach    bool // the network leads to it
-	linker   bool
-	lost     bool // the master has given it up
-	filtered time.Time
-	away     *time.Timer
+	name      string
+	agent     string
+	cpus      float64
+	memory    float64 // MiB
+	tasks     map[string]*task
+	joined    bool // its agent is registered with the master
+	alive     bool
+	reachable bool      // the network leads to it
+	linker    bool      // its linker runs
+	lost      bool      // the master has given it up
+	filtered  time.Time // the master makes no offers of it before
+	away      *time.Timer
 }
 
 type task struct {
@@ -91,9 +88,9 @@ type task struct {
 	started   time.Time
 	running   bool
 	health    record.Health
-	said      []linker.LogLine
-	lost      bool // it was given up with its host once
-	pending   []mesos.TaskStatus
+	output    []linker.LogLine
+	lost      bool               // it was given up with its host once
+	pending   []mesos.TaskStatus // updates that are not acknowledged
 	behaviour Behaviour
 }
 
@@ -105,55 +102,49 @@ type offer struct {
 
 // New returns a cluster that does nothing before a Client runs.
 func New(options Options) *Cluster {
-	if options.CPUs == 0 {
-		options.CPUs = 4
-	}
-	if options.MemBytes == 0 {
-		options.MemBytes = 4 << 30
-	}
-	if options.Partition == 0 {
-		options.Partition = 10 * time.Second
-	}
+	options.CPUs = cmp.Or(options.CPUs, 4)
+	options.MemBytes = cmp.Or(options.MemBytes, 4<<30)
+	options.Partition = cmp.Or(options.Partition, 10*time.Second)
 	if options.Behave == nil {
 		options.Behave = func(mesos.TaskInfo) Behaviour { return Behaviour{Start: 200 * time.Millisecond} }
 	}
 	c := &Cluster{
 		options: options, random: rand.New(rand.NewPCG(options.Seed, 1)),
 		hosts: map[string]*host{}, offers: map[string]*offer{}, removed: map[string]bool{},
-		forbidden: map[string]bool{}, changed: make(chan struct{}), apps: map[string]appRecord{},
+		forbidden: map[string]bool{}, apps: map[string]record.Record{},
 	}
 	for i, name := range options.Hosts {
 		c.hosts[name] = &host{
 			name: name, agent: fmt.Sprintf("S%d", i), cpus: options.CPUs,
 			memory: float64(options.MemBytes) / (1 << 20), tasks: map[string]*task{},
-			joined: true, alive: true, reach: true, linker: true,
+			joined: true, alive: true, reachable: true, linker: true,
 		}
 	}
 	return c
 }
 
-// Violations are what the framework must never do, and did.
+// Violations returns everything that the framework did and must never do.
 func (c *Cluster) Violations() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.violations)
 }
 
-// Launches are the IDs of all tasks launched so far, in order.
+// Launches returns the IDs of all tasks launched so far, in order.
 func (c *Cluster) Launches() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.launches)
 }
 
-// Forbid makes launches for the app violations, or allows them again.
+// Forbid makes launches for an app violations, or allows them again.
 func (c *Cluster) Forbid(app string, forbid bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.forbidden[app] = forbid
 }
 
-// Running are the tasks whose containers run, as task ID -> host.
+// Running returns the tasks whose containers run, as task ID -> host.
 func (c *Cluster) Running() map[string]string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -182,21 +173,17 @@ func (c *Cluster) after(d time.Duration, fn func()) *time.Timer {
 }
 
 func (c *Cluster) sorted() []*host {
-	var list []*host
-	for _, name := range slices.Sorted(maps.Keys(c.hosts)) {
-		list = append(list, c.hosts[name])
-	}
-	return list
+	return slices.SortedFunc(maps.Values(c.hosts), func(a, b *host) int { return cmp.Compare(a.name, b.name) })
 }
 
-// send queues an event for the present subscription, if any.
+// send queues an event for the present subscription, if there is one.
 func (c *Cluster) send(e scheduler.Event) {
 	if c.session != nil && !c.masterDown {
-		c.session.put(e)
+		c.session.events.Put(sessionEvent{event: e})
 	}
 }
 
-// offer sends offers of all that is free, not offered and not refused.
+// offer offers all resources that are free, not offered and not filtered.
 func (c *Cluster) offer() {
 	if c.session == nil || c.suppressed || c.masterDown {
 		return
@@ -219,7 +206,7 @@ func (c *Cluster) offer() {
 	}
 }
 
-// fullName is what an agent calls itself: not as its linker does.
+// fullName returns the name with which the agent of a host offers. Linkers use host.
 func fullName(host string) string { return strings.ToUpper(host) + ".example.com" }
 
 func (c *Cluster) offered(h *host) bool {

@@ -12,8 +12,6 @@ import (
 	"tombolo/linker/record"
 )
 
-type appRecord = record.Record
-
 var errNoLinker = errors.New("connection refused")
 
 // Linker is the linker of one host, as the framework sees it.
@@ -25,37 +23,38 @@ type Linker struct {
 // Linker returns the linker of a host.
 func (c *Cluster) Linker(name string) *Linker { return &Linker{c, c.hosts[name]} }
 
-// AppRecord returns the newest record of an app that any linker was handed.
+// AppRecord returns the newest record of an app that any linker has got.
 func (c *Cluster) AppRecord(name string) record.Record {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.apps[name]
 }
 
-// gossip makes the present catalog known to all linkers.
+// gossip makes all linkers show the present catalog.
 func (c *Cluster) gossip() {
 	c.index++
-	close(c.changed)
-	c.changed = make(chan struct{})
+	c.catalogs.Notify()
 }
 
-func (l *Linker) up() bool { return l.host.alive && l.host.reach && l.host.linker }
+func (l *Linker) up() bool { return l.host.alive && l.host.reachable && l.host.linker }
 
 // Watch implements framework.Catalog.
 func (l *Linker) Watch(ctx context.Context, fn func(*record.Snapshot)) error {
+	changes, cancel := l.c.catalogs.Watch()
+	defer cancel()
 	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-changes:
+		}
 		l.c.mu.Lock()
-		up, snapshot, changed := l.up(), l.c.catalog(), l.c.changed
+		up, snapshot := l.up(), l.c.catalog()
 		l.c.mu.Unlock()
 		if !up {
 			return errNoLinker
 		}
 		fn(snapshot)
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-changed:
-		}
 	}
 }
 
@@ -69,7 +68,7 @@ func (c *Cluster) catalog() *record.Snapshot {
 			Name: h.name, Underlay: netip.AddrFrom4([4]byte{198, 18, 0, byte(11 + i)}),
 			Overlay4: netip.AddrFrom4([4]byte{100, 64, byte(i), 0}),
 		}
-		if !h.reach {
+		if !h.reachable {
 			s.Suspended[h.name] = true
 		}
 		for _, t := range h.tasks {
@@ -115,8 +114,15 @@ func (l *Linker) take(r record.Record) error {
 
 // Logs implements framework.Logs.
 func (l *Linker) Logs(ctx context.Context, container string, o linker.LogOptions, fn func(linker.LogLine) error) error {
+	changes, cancel := l.c.catalogs.Watch()
+	defer cancel()
 	for n := 0; ; {
-		up, running, lines, changed := l.output(container)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-changes:
+		}
+		up, running, lines := l.output(container)
 		if !up {
 			return errNoLinker
 		}
@@ -128,22 +134,17 @@ func (l *Linker) Logs(ctx context.Context, container string, o linker.LogOptions
 		if !o.Follow || !running {
 			return nil
 		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-changed:
-		}
 	}
 }
 
-// output is what a container has said by now.
-func (l *Linker) output(container string) (up, running bool, lines []linker.LogLine, changed chan struct{}) {
+// output returns all lines of a container so far.
+func (l *Linker) output(container string) (up, running bool, lines []linker.LogLine) {
 	l.c.mu.Lock()
 	defer l.c.mu.Unlock()
 	for _, t := range l.host.tasks {
 		if t.container == strings.TrimPrefix(container, "mesos-") {
-			running, lines = t.running, slices.Clone(t.said)
+			running, lines = t.running, slices.Clone(t.output)
 		}
 	}
-	return l.up(), running, lines, l.c.changed
+	return l.up(), running, lines
 }

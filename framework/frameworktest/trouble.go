@@ -10,27 +10,27 @@ import (
 	mesosclient "tombolo/framework/mesos"
 )
 
-// KillHost ends a host with all that runs on it.
+// KillHost ends a host and everything that runs on it.
 func (c *Cluster) KillHost(name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	h := c.hosts[name]
-	h.alive, h.reach = false, false
+	h.alive, h.reachable = false, false
 	for _, t := range h.tasks {
 		t.running = false
 	}
 	c.away(h)
 }
 
-// Partition cuts a host off: what runs there runs on.
+// Partition cuts a host off from the network. Its tasks continue to run.
 func (c *Cluster) Partition(name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.hosts[name].reach = false
+	c.hosts[name].reachable = false
 	c.away(c.hosts[name])
 }
 
-// away is what the rest of the cluster sees of a host that is gone.
+// away makes the rest of the cluster notice that a host is gone.
 func (c *Cluster) away(h *host) {
 	if !h.joined {
 		return
@@ -55,14 +55,14 @@ func (c *Cluster) away(h *host) {
 	})
 }
 
-// Return brings a host back, from death or from a partition. Containers that died
-// with it are reported as failed.
+// Return brings back a host that was killed or partitioned. Its agent reports containers
+// that were killed with it as failed.
 func (c *Cluster) Return(name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	h := c.hosts[name]
 	dead := !h.alive
-	h.alive, h.reach, h.joined, h.linker = true, true, !c.masterDown, true
+	h.alive, h.reachable, h.joined, h.linker = true, true, !c.masterDown, true
 	lost := h.lost
 	h.lost = false
 	if h.away != nil {
@@ -71,7 +71,7 @@ func (c *Cluster) Return(name string) {
 	for id, t := range h.tasks {
 		switch {
 		case dead && !terminal(t.state):
-			c.moved(t, mesos.TASK_FAILED, "Container terminated")
+			c.setState(t, mesos.TASK_FAILED, "Container terminated")
 		case lost && !terminal(t.state):
 			c.tell(id, h.agent, t.state, mesos.REASON_AGENT_REREGISTERED)
 		}
@@ -83,7 +83,7 @@ func (c *Cluster) Return(name string) {
 	c.offer()
 }
 
-// ReturnAnew brings a host back that has lost all: its agent is another one.
+// ReturnAnew brings back a host that has lost all data: it has no tasks and a new agent.
 func (c *Cluster) ReturnAnew(name string) {
 	c.mu.Lock()
 	h := c.hosts[name]
@@ -93,21 +93,21 @@ func (c *Cluster) ReturnAnew(name string) {
 	c.Return(name)
 }
 
-// StopLinker and StartLinker end and start the linker of a host.
-func (c *Cluster) StopLinker(name string) { c.linker(name, false) }
+// StopLinker ends the linker of a host.
+func (c *Cluster) StopLinker(name string) { c.setLinker(name, false) }
 
-// StartLinker starts it again.
-func (c *Cluster) StartLinker(name string) { c.linker(name, true) }
+// StartLinker starts the linker of a host again.
+func (c *Cluster) StartLinker(name string) { c.setLinker(name, true) }
 
-func (c *Cluster) linker(name string, up bool) {
+func (c *Cluster) setLinker(name string, up bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.hosts[name].linker = up
 	c.gossip()
 }
 
-// RestartMaster ends the master for a while. The next one knows nothing of agents
-// and tasks before the agents are back, some at a time.
+// RestartMaster ends the master and starts another one after a time. That one knows no
+// agents and tasks until the agents are back, which they are one after the other.
 func (c *Cluster) RestartMaster(down time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -127,7 +127,7 @@ func (c *Cluster) RestartMaster(down time.Duration) {
 }
 
 func (c *Cluster) rejoin(h *host) {
-	if !h.reach || !h.alive || c.masterDown {
+	if !h.reachable || !h.alive || c.masterDown {
 		return
 	}
 	h.joined = true
@@ -139,8 +139,8 @@ func (c *Cluster) rejoin(h *host) {
 	c.offer()
 }
 
-// RemoveFramework is what the master does when the failover timeout has passed:
-// the framework's id is void and its tasks end.
+// RemoveFramework makes the master remove the framework, as when its failover timeout has
+// passed: its ID is void and its tasks end.
 func (c *Cluster) RemoveFramework() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -156,7 +156,7 @@ func (c *Cluster) RemoveFramework() {
 	c.gossip()
 }
 
-// Say makes a task's container write a line.
+// Say makes a task's container write a line of output.
 func (c *Cluster) Say(id, text string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -168,13 +168,13 @@ func (c *Cluster) Say(id, text string) {
 	}
 }
 
-// EndTask ends a task's container as if by itself.
+// EndTask makes a task's container exit by itself with status 1.
 func (c *Cluster) EndTask(id string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, h := range c.hosts {
 		if t := h.tasks[id]; t != nil {
-			c.ended(t, mesos.TASK_FAILED, "Container exited with status 1")
+			c.end(t, mesos.TASK_FAILED, "Container exited with status 1")
 		}
 	}
 }

@@ -9,11 +9,12 @@ import (
 
 var bucket = []byte("tombolo")
 
-// lockWait is how long a second framework on the same file waits for the first
-// to let go: a restart overlaps a little.
+// lockWait is how long OpenBolt waits for another process that has the file open, because
+// a framework may start a little before the one that it replaces has ended.
 const lockWait = 5 * time.Second
 
-// OpenBolt opens or creates the file and locks it until Close.
+// OpenBolt opens the file at path, which it creates if necessary, and locks it until Close.
+// It returns an error if another process keeps the lock for more than lockWait.
 func OpenBolt(path string) (Backend, error) {
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockWait, FreelistType: bbolt.FreelistMapType})
 	if err != nil {
@@ -24,7 +25,7 @@ func OpenBolt(path string) (Backend, error) {
 		return err
 	})
 	if err != nil {
-		_ = db.Close() // the first error says more
+		_ = db.Close() // the error of Update says more
 		return nil, fmt.Errorf("open store %s: %w", path, err)
 	}
 	return &bolt{db}, nil

@@ -1,10 +1,13 @@
-// Package store keeps what the framework must not forget: who it is, what is
-// wanted, which tasks it has launched, how many generations every slot has had,
-// and where volumes are. A Batch is written whole or not at all and is durable
-// when Commit returns, so that what follows from it may then be sent: a task is
-// stored before its ACCEPT, an update before its acknowledgement.
+// Package store keeps the state that a framework needs after a crash: its ID, the wanted
+// apps, the tasks that it has launched, the history of every slot, and the hosts of
+// volumes.
 //
-// It owns the keys and their encoding, not their meaning: it decides nothing. A
-// Backend holds the bytes: bbolt on one machine; the keys are paths, one for each
-// task and each app, so that ZooKeeper can hold them as well.
+// The framework collects changes in a Batch. Commit writes a Batch as a whole or not at
+// all, and the Batch is durable when Commit returns. Only then does the framework do what
+// follows from it: a task is stored before its ACCEPT, an update before its
+// acknowledgement.
+//
+// The package owns the keys and their encoding and decides nothing. A Backend holds the
+// bytes; bbolt is the one for a single machine. The keys are paths, one for each app and
+// task, so that ZooKeeper can be another. Start reading at State.
 package store

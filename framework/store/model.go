@@ -6,62 +6,64 @@ import (
 	"tombolo/framework/app"
 )
 
-// App is an app that is or was wanted.
+// App is an app that is wanted or being removed. JSON names in this file are the format of
+// stored data and must not change.
 type App struct {
 	Wanted        app.App   `json:"app"`
-	Revision      uint64    `json:"revision"`
+	Revision      uint64    `json:"revision"` // of its last change, counted over all apps
 	Put           time.Time `json:"put"`
 	Removing      bool      `json:"removing,omitempty"`
-	ForgetVolumes bool      `json:"volumes,omitempty"`
+	ForgetVolumes bool      `json:"volumes,omitempty"` // forget the hosts of its volumes once it is removed
 }
 
-// Slot is the history of one instance.
+// Slot is the history of one instance. Its zero fields from Ended on mean that no task of
+// the slot has ended yet.
 type Slot struct {
 	App        string    `json:"app"`
 	Service    string    `json:"service"`
 	Slot       int       `json:"slot"`
-	Generation uint64    `json:"generation"` // of the last task launched
-	Host       string    `json:"host,omitempty"`
+	Generation uint64    `json:"generation"`         // of the last task launched
+	Host       string    `json:"host,omitempty"`     // of the last task launched
 	Restarts   int       `json:"restarts,omitempty"` // tasks that have ended
-	Failures   int       `json:"failures,omitempty"` // the last of them that ended soon or badly, in a row
-	Ended      time.Time `json:"ended,omitzero"`     // the last task's end
-	Spec       string    `json:"spec,omitempty"`     // what the last ended task ran
-	Outcome    string    `json:"outcome,omitempty"`  // a deploy.Phase by name
+	Failures   int       `json:"failures,omitempty"` // of the last tasks in a row that ended badly or soon
+	Ended      time.Time `json:"ended,omitzero"`     // when the last task ended
+	Spec       string    `json:"spec,omitempty"`     // digest of the service that it ran
+	Outcome    string    `json:"outcome,omitempty"`  // its last deploy.Phase; "" also: to be tried again at once
 	ExitCode   int       `json:"exit_code,omitempty"`
 	Reason     string    `json:"reason,omitempty"`
-	Fatal      bool      `json:"fatal,omitempty"` // trying again cannot help by itself
-	Log        []string  `json:"log,omitempty"`
+	Fatal      bool      `json:"fatal,omitempty"` // another attempt fails too unless something outside changes
+	Log        []string  `json:"log,omitempty"`   // its last lines of output
 }
 
-// Task is a task that was launched and, as far as is known, has not ended.
+// Task is a task that was launched and, as far as the framework knows, has not ended.
 type Task struct {
 	ID             string     `json:"id"`
 	App            string     `json:"app"`
 	Service        string     `json:"service"`
 	Slot           int        `json:"slot"`
 	Generation     uint64     `json:"generation"`
-	Spec           string     `json:"spec"` // digest of what it runs
-	Agent          string     `json:"agent"`
+	Spec           string     `json:"spec"`  // digest of the service that it runs
+	Agent          string     `json:"agent"` // Mesos agent ID
 	Host           string     `json:"host"`
-	Ports          []app.Port `json:"ports,omitempty"` // published
-	Volumes        []string   `json:"volumes,omitempty"`
-	Phase          string     `json:"phase"`
+	Ports          []app.Port `json:"ports,omitempty"`   // that its service publishes
+	Volumes        []string   `json:"volumes,omitempty"` // that exist on its host only
+	Phase          string     `json:"phase"`             // a deploy.Phase
 	Reason         string     `json:"reason,omitempty"`
-	Container      string     `json:"container,omitempty"` // "mesos-" + Mesos' ContainerID
+	Container      string     `json:"container,omitempty"` // name in Docker: "mesos-" and Mesos' ContainerID; "": not known yet
 	Since          time.Time  `json:"since"`               // of Phase
-	Started        time.Time  `json:"started,omitzero"`
-	Killing        bool       `json:"killing,omitempty"` // we want its end
-	UnhealthySince time.Time  `json:"sick,omitzero"`
+	Started        time.Time  `json:"started,omitzero"`    // zero: it has never run
+	Killing        bool       `json:"killing,omitempty"`   // the framework has asked for its end
+	UnhealthySince time.Time  `json:"sick,omitzero"`       // zero: it is not killed for its health
 }
 
-// State is all that is stored.
+// State is everything that is stored.
 type State struct {
-	FrameworkID string
-	Epoch       uint64            // of the app records last written
-	Revision    uint64            // the last that any app was given
-	Floors      map[string]uint64 // by app: the highest generation of a forgotten slot
-	Apps        map[string]App
-	Tasks       map[string]Task
+	FrameworkID string            // "": the master has not given one yet
+	Epoch       uint64            // of the app records; 0: none was written
+	Revision    uint64            // the last one given to an app; 0: none
+	Floors      map[string]uint64 // by app: the highest generation of its forgotten slots
+	Apps        map[string]App    // by name
+	Tasks       map[string]Task   // by ID
 	Slots       map[SlotKey]Slot
 	Pins        map[string]string // volume name -> host
 }
@@ -72,5 +74,5 @@ type SlotKey struct {
 	Slot         int
 }
 
-// Key is the slot's name.
+// Key returns the key of the slot.
 func (s Slot) Key() SlotKey { return SlotKey{s.App, s.Service, s.Slot} }

@@ -2,31 +2,32 @@ package store
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 )
 
-// Backend holds keys and values.
+// Backend holds keys and values durably.
 type Backend interface {
-	// Load calls fn with every key. fn keeps neither key nor value.
+	// Load calls fn with every key and its value, which fn must not keep.
 	Load(fn func(key string, value []byte) error) error
-	// Apply makes all writes or none, durably. A nil value deletes the key.
+	// Apply makes all writes or none. They are durable when it returns. A nil value
+	// deletes the key.
 	Apply(writes map[string][]byte) error
-	// Close ends the use of the backend.
 	Close() error
 }
 
-// Store is a typed layer over a Backend. One goroutine uses it.
+// Store keeps a State in a Backend. One goroutine uses it.
 type Store struct{ backend Backend }
 
-// New returns the store that backend holds.
+// New returns a store in backend.
 func New(backend Backend) *Store { return &Store{backend} }
 
 // Close closes the backend.
 func (s *Store) Close() error { return s.backend.Close() }
 
-// The first element of every key.
+// The first elements of keys.
 const (
 	keyFramework = "framework"
 	keyEpoch     = "epoch"
@@ -38,7 +39,7 @@ const (
 	keyPins      = "pins"
 )
 
-// Load reads everything.
+// Load returns everything that is stored.
 func (s *Store) Load() (*State, error) {
 	state := &State{
 		Apps: map[string]App{}, Tasks: map[string]Task{},
@@ -81,7 +82,7 @@ func (s *State) read(key string, value []byte) error {
 		s.Slots[slot.Key()] = slot
 		return nil
 	}
-	return fmt.Errorf("of an unknown kind: written by a newer version?")
+	return errors.New("unknown kind of key: was the store written by a newer version?")
 }
 
 func into[T any](table map[string]T, name string, value []byte) error {
@@ -93,14 +94,14 @@ func into[T any](table map[string]T, name string, value []byte) error {
 	return nil
 }
 
-// Batch collects changes. The zero Batch is empty and ready.
+// Batch collects changes. The zero Batch is empty and ready to use.
 type Batch struct {
 	writes map[string][]byte
 	err    error
 }
 
-// Commit makes the batch durable and empties it. After an error nothing of the
-// batch is stored, and the store is not to be used further.
+// Commit makes the batch durable and empties it. After an error nothing of the batch is
+// stored, and the store must not be used any more.
 func (s *Store) Commit(b *Batch) error {
 	if b.err != nil {
 		return fmt.Errorf("encode for store: %w", b.err)
@@ -115,17 +116,17 @@ func (s *Store) Commit(b *Batch) error {
 	return nil
 }
 
-// SetFrameworkID stores who we are to the master.
+// SetFrameworkID stores the framework ID.
 func (b *Batch) SetFrameworkID(id string) { b.put(id, keyFramework) }
 
 // SetEpoch stores the epoch of the app records.
 func (b *Batch) SetEpoch(epoch uint64) { b.put(epoch, keyEpoch) }
 
-// SetRevision stores the last revision given.
+// SetRevision stores the last revision given to an app.
 func (b *Batch) SetRevision(revision uint64) { b.put(revision, keyRevision) }
 
-// PutFloor stores the highest generation of an app's forgotten slots. It outlives
-// the app: no task ID may come twice.
+// PutFloor stores the highest generation of an app's forgotten slots. It outlives the app,
+// because no task ID may be used twice.
 func (b *Batch) PutFloor(app string, floor uint64) { b.put(floor, keyFloors, app) }
 
 // PutApp stores an app under its name.

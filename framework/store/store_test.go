@@ -19,7 +19,8 @@ import (
 
 var when = time.Date(2026, 11, 23, 13, 20, 0, 0, time.UTC)
 
-// backends opens each kind of backend, over and over on the same data.
+// backends returns a function for each kind of backend that opens it, again and again on
+// the same data.
 func backends(t *testing.T) map[string]func() store.Backend {
 	path := filepath.Join(t.TempDir(), "framework.db")
 	memory := storetest.NewMemory()
@@ -77,16 +78,16 @@ func commit(t *testing.T, s *store.Store, b *store.Batch) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(&store.Batch{}, b, cmp.AllowUnexported(store.Batch{})); diff != "" {
-		t.Errorf("the batch is not empty after its commit: %s", diff)
+		t.Errorf("the batch is not empty after its commit (-want +got):\n%s", diff)
 	}
 }
 
-func TestReopen(t *testing.T) {
+func TestStateSurvivesReopening(t *testing.T) {
 	for name, open := range backends(t) {
 		t.Run(name, func(t *testing.T) {
 			s := store.New(open())
 			var b store.Batch
-			commit(t, s, &b) // an empty one does nothing
+			commit(t, s, &b) // an empty batch does nothing
 			want := fill(&b)
 			commit(t, s, &b)
 			if err := s.Close(); err != nil {
@@ -94,7 +95,7 @@ func TestReopen(t *testing.T) {
 			}
 			s = store.New(open())
 			if diff := cmp.Diff(want, load(t, s)); diff != "" {
-				t.Error(diff)
+				t.Errorf("state after reopening (-want +got):\n%s", diff)
 			}
 			b.DeleteApp("shop")
 			b.DeleteTask("shop.db.1.g2")
@@ -106,7 +107,7 @@ func TestReopen(t *testing.T) {
 				Tasks: map[string]store.Task{}, Slots: map[store.SlotKey]store.Slot{}, Pins: map[string]string{},
 			}
 			if diff := cmp.Diff(empty, load(t, s)); diff != "" {
-				t.Error(diff)
+				t.Errorf("state after all is deleted (-want +got):\n%s", diff)
 			}
 			if err := s.Close(); err != nil {
 				t.Fatal(err)
@@ -115,7 +116,7 @@ func TestReopen(t *testing.T) {
 	}
 }
 
-func TestTheLastOfABatchWins(t *testing.T) {
+func TestTheLastWriteOfABatchWins(t *testing.T) {
 	s := store.New(storetest.NewMemory())
 	var b store.Batch
 	b.PutPin("v", "h1")
@@ -123,11 +124,11 @@ func TestTheLastOfABatchWins(t *testing.T) {
 	b.PutPin("v", "h2")
 	commit(t, s, &b)
 	if got := load(t, s).Pins["v"]; got != "h2" {
-		t.Errorf("pin %q", got)
+		t.Errorf("the volume is on %q, want h2", got)
 	}
 }
 
-func TestCrash(t *testing.T) {
+func TestACrashKeepsABatchWholeOrNotAtAll(t *testing.T) {
 	for _, lose := range []bool{true, false} {
 		memory := storetest.NewMemory()
 		s := store.New(memory)
@@ -135,20 +136,20 @@ func TestCrash(t *testing.T) {
 		var b store.Batch
 		fill(&b)
 		if err := s.Commit(&b); !errors.Is(err, storetest.ErrCrash) {
-			t.Fatalf("commit: %v", err)
+			t.Fatalf("Commit returned %v, want ErrCrash", err)
 		}
 		if _, err := s.Load(); !errors.Is(err, storetest.ErrCrash) {
-			t.Fatalf("load: %v", err)
+			t.Fatalf("Load after the crash returned %v, want ErrCrash", err)
 		}
 		memory.Reopen()
 		if kept := load(t, s).FrameworkID == "F1"; kept == lose {
-			t.Errorf("lose %v: kept %v", lose, kept)
+			t.Errorf("a crash with lose=%v: the batch was kept: %v", lose, kept)
 		}
 	}
 }
 
-// TestKilled kills a process that commits one batch after another: what it leaves
-// holds every batch that it said was durable, and no half of one.
+// TestKilled kills a process that commits one batch after another. Every batch that it
+// reported as durable must be there, and no half of one.
 func TestKilled(t *testing.T) {
 	if path := os.Getenv("TOMBOLO_STORE_CHILD"); path != "" {
 		commitForEver(t, path)
@@ -170,7 +171,7 @@ func TestKilled(t *testing.T) {
 				t.Fatal(err)
 			}
 			if said%20 == uint64(round+10) {
-				_ = child.Process.Kill() // what it has written meanwhile is read still
+				_ = child.Process.Kill() // its output until then is still read
 			}
 		}
 		_ = child.Wait() // killed
@@ -181,7 +182,7 @@ func TestKilled(t *testing.T) {
 		s := store.New(backend)
 		state := load(t, s)
 		if state.Revision < said || uint64(len(state.Pins)) != state.Revision {
-			t.Errorf("%d was durable; found %d and %d pins", said, state.Revision, len(state.Pins))
+			t.Errorf("the process reported revision %d as durable; revision %d with %d pins is stored, want at least that, with as many pins", said, state.Revision, len(state.Pins))
 		}
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
@@ -189,7 +190,7 @@ func TestKilled(t *testing.T) {
 	}
 }
 
-// commitForEver goes on where an earlier process was killed.
+// commitForEver continues after the last batch of the process that was killed.
 func commitForEver(t *testing.T, path string) {
 	backend, err := store.OpenBolt(path)
 	if err != nil {
@@ -214,16 +215,16 @@ func TestSecondOpenIsRefused(t *testing.T) {
 	defer first.Close()
 	if second, err := store.OpenBolt(path); err == nil {
 		second.Close()
-		t.Error("two frameworks on one store")
+		t.Error("a second process could open the store, want it locked")
 	}
 }
 
-func TestUnknownKey(t *testing.T) {
+func TestAKeyOfANewerVersionIsRefused(t *testing.T) {
 	memory := storetest.NewMemory()
 	if err := memory.Apply(map[string][]byte{"novel/x": []byte("1")}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := store.New(memory).Load(); err == nil {
-		t.Error("a store of a newer version was loaded")
+		t.Error("a store with an unknown kind of key was loaded, want an error")
 	}
 }

@@ -1,5 +1,5 @@
-// Package storetest holds a Backend in memory for tests: it survives the store
-// that uses it, counts its writes, and can die before or after any of them.
+// Package storetest has a store.Backend in memory for tests. It survives the store that
+// uses it, and can crash before or after any write.
 package storetest
 
 import (
@@ -8,7 +8,7 @@ import (
 	"sync"
 )
 
-// ErrCrash is what a Memory that has crashed answers to everything.
+// ErrCrash is the error of every call of a Memory that has crashed.
 var ErrCrash = errors.New("the store crashed")
 
 // Memory is a Backend in memory.
@@ -21,32 +21,25 @@ type Memory struct {
 	dead   bool
 }
 
-// NewMemory returns an empty one that does not crash.
+// NewMemory returns an empty backend that does not crash.
 func NewMemory() *Memory { return &Memory{data: map[string][]byte{}, until: -1} }
 
-// Writes counts the batches that were applied.
-func (m *Memory) Writes() int {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.writes
-}
-
-// CrashAfter makes the n-th batch from now the last: it fails, and is kept unless
-// lose is set.
+// CrashAfter makes the n-th batch from now fail and crash the backend. The batch is kept
+// unless lose is set.
 func (m *Memory) CrashAfter(n int, lose bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.until, m.lose = m.writes+n, lose
 }
 
-// Reopen ends a crash. What was kept is still there.
+// Reopen ends a crash. Everything that was kept is still there.
 func (m *Memory) Reopen() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.dead, m.until = false, -1
 }
 
-// Crashed reports whether it has crashed and was not reopened.
+// Crashed reports whether the backend has crashed and was not reopened.
 func (m *Memory) Crashed() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
