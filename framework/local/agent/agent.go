@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"time"
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
@@ -18,34 +19,15 @@ import (
 	"tombolo/internal/wake"
 )
 
-const (
-	engineRetry = 250 * time.Millisecond
-)
+// engineRetry is the pause between attempts to reach the Engine.
+const engineRetry = 250 * time.Millisecond
 
-// Agent is the other half of a Mesos agent and its Docker executors: one for each
-// host's Engine. One goroutine (Run) owns its state:
-//
-//	master ──inbox──▶ ┌───────┐ ──start, kill, nudge──▶ runner (one a task)
-//	       ◀──Send─── │ agent │ ◀──────events────────── runner
-//	                  └───────┘ ◀──────events────────── watcher (the Engine)
-//
-// It is connected to the master while its Engine answers.
-//
-// Where it does otherwise than Mesos' containerizer and executor (recordings 02,
-// 02b, 06c, 07; testdata/deviations.txt names the tasks):
-//   - docker's own words follow "Container exited with status 125" and its like,
-//     without the five seconds that Mesos waits;
-//   - with --detach, --restart, docker restart or a docker command that dies, the
-//     task is the container, and ends when it does: Mesos reports docker's end;
-//   - containers that no task owns are removed only when this WorkDir started them;
-//   - the container of a killed task is removed before TASK_KILLED, any other with
-//     the acknowledgement (RemoveDelay), not after six hours;
-//   - URIs are refused; health_check, check and max_completion_time do nothing.
+// Agent runs the tasks of one host.
 type Agent struct {
-	cfg    Config
-	docker Docker
-	saved  checkpoint
-	log    *slog.Logger
+	cfg        Config
+	docker     Docker
+	checkpoint checkpoint
+	log        *slog.Logger
 
 	inbox  *wake.Queue[local.ToAgent]
 	events *wake.Queue[event]
@@ -53,50 +35,52 @@ type Agent struct {
 	// Owned by Run.
 	master    local.Master
 	group     *errgroup.Group
-	id        string
+	id        string // empty before the first registration
 	machine   Machine
-	connected bool
+	connected bool // registered with the master
 	tasks     map[local.TaskRef]*task
 }
 
-// task is a task of an agent: what is on disk, and who looks after it.
+// task is a task of the agent.
 type task struct {
 	savedTask
-	runner    *runner // nil when the task has ended
-	discarded bool    // its framework is gone: end it, tell nobody
+	runner    *runner // nil: the task has ended
+	discarded bool    // its framework is gone: it is ended without updates
 }
 
-// event is what the agent's own goroutines tell it.
-type event interface{ toAgentItself() }
+// event is a message from the agent's own goroutines.
+type event interface{ isEvent() }
 
 type (
+	// engineUp says that the watcher follows the Engine's events.
 	engineUp struct {
 		machine    Machine
-		containers []Container
+		containers []Container // as List returns them; nil if it failed
 	}
+	// engineDown says that the watcher cannot follow them.
 	engineDown       struct{ err error }
 	containerChanged struct{ name string }
-	taskChanged      struct {
+	// taskChanged is from a task's runner. Agent.update completes the status.
+	taskChanged struct {
 		ref    local.TaskRef
-		status mesos.TaskStatus // state, and what is special about it
+		status mesos.TaskStatus
 	}
 )
 
-func (engineUp) toAgentItself()         {}
-func (engineDown) toAgentItself()       {}
-func (containerChanged) toAgentItself() {}
-func (taskChanged) toAgentItself()      {}
+func (engineUp) isEvent()         {}
+func (engineDown) isEvent()       {}
+func (containerChanged) isEvent() {}
+func (taskChanged) isEvent()      {}
 
-// newAgent checks cfg and reads what an earlier agent left in its WorkDir.
+// New checks cfg and reads the ID of an earlier agent in its WorkDir. It starts nothing.
 func New(cfg Config, log *slog.Logger) (*Agent, error) {
 	cfg.IP = cmp.Or(cfg.IP, "127.0.0.1")
 	cfg.Port = cmp.Or(cfg.Port, 5051)
 	if cfg.Hostname == "" || !filepath.IsAbs(cfg.WorkDir) {
-		return nil, fmt.Errorf("agent %q: needs a hostname and an absolute work folder, not %q", cfg.Hostname, cfg.WorkDir)
+		return nil, fmt.Errorf("agent %q: it needs a hostname and an absolute work folder, which %q is not", cfg.Hostname, cfg.WorkDir)
 	}
 	a := &Agent{
-		cfg: cfg, docker: cfg.Docker, saved: checkpoint{dir: cfg.WorkDir},
-		log:   log.With("host", cfg.Hostname),
+		cfg: cfg, docker: cfg.Docker, checkpoint: checkpoint{dir: cfg.WorkDir}, log: log.With("host", cfg.Hostname),
 		inbox: wake.NewQueue[local.ToAgent](), events: wake.NewQueue[event](),
 		tasks: map[local.TaskRef]*task{},
 	}
@@ -106,20 +90,20 @@ func New(cfg Config, log *slog.Logger) (*Agent, error) {
 			return nil, fmt.Errorf("agent %s: %w", cfg.Hostname, err)
 		}
 	}
-	switch a.id, err = a.saved.agentID(); {
+	switch a.id, err = a.checkpoint.agentID(); {
 	case errors.Is(err, state.ErrBroken):
-		a.log.Error("the agent's ID is lost: it registers as a new one", "err", err)
+		a.log.Error("the agent's ID is lost: it registers as a new agent", "err", err)
 	case err != nil:
 		return nil, fmt.Errorf("agent %s: %w", cfg.Hostname, err)
 	}
 	return a, nil
 }
 
-// Send queues a message from the master.
+// Send queues a message from the master: Agent is a local.Agent.
 func (a *Agent) Send(m local.ToAgent) { a.inbox.Put(m) }
 
-// Run registers with master while the Engine answers and runs its tasks until ctx
-// ends. The containers run on; a later Run on the same WorkDir takes them over.
+// Run takes over the tasks of an earlier agent, and serves the master until ctx ends.
+// It then returns nil. The containers run on.
 func (a *Agent) Run(ctx context.Context, master local.Master) error {
 	a.master = master
 	a.group, ctx = errgroup.WithContext(ctx)
@@ -132,11 +116,11 @@ func (a *Agent) Run(ctx context.Context, master local.Master) error {
 			return errors.Join(a.group.Wait(), a.closeDocker())
 		case <-a.inbox.Ready():
 			for _, m := range a.inbox.Take() {
-				a.handle(ctx, m)
+				a.handleMessage(ctx, m)
 			}
 		case <-a.events.Ready():
 			for _, e := range a.events.Take() {
-				a.notice(ctx, e)
+				a.handleEvent(ctx, e)
 			}
 		}
 	}
@@ -151,28 +135,29 @@ func (a *Agent) closeDocker() error {
 
 // recover takes over the tasks of an earlier agent.
 func (a *Agent) recover(ctx context.Context) {
-	saved, err := a.saved.load()
+	saved, err := a.checkpoint.load()
 	if err != nil {
-		a.log.Warn("dropped task files that cannot be read", "err", err)
+		a.log.Warn("tasks are lost: their checkpoints cannot be read", "err", err)
 	}
 	containers := map[string]bool{}
 	for _, s := range saved {
 		containers[s.ContainerID] = true
 		t := &task{savedTask: s}
 		a.tasks[s.ref()] = t
-		if !local.IsTerminal(s.State) {
-			a.start(ctx, t)
+		if local.IsTerminal(s.State) {
+			continue
 		}
-		if s.Killed && t.runner != nil {
+		a.start(ctx, t)
+		if s.Killed {
 			t.runner.kill(killGrace(s.Task.KillPolicy))
 		}
 	}
 	if err := sweepSandboxes(a.cfg.WorkDir, func(id string) bool { return containers[id] }); err != nil {
-		a.log.Warn("old sandboxes stay", "err", err)
+		a.log.Warn("old sandboxes are left behind", "err", err)
 	}
 }
 
-// watch tells the agent when its Engine comes, goes, and changes a container.
+// watch is the watcher: it follows the Engine's events and connects again when it must.
 func (a *Agent) watch(ctx context.Context) {
 	for ctx.Err() == nil {
 		err := a.docker.Watch(ctx, func(name string) {
@@ -182,7 +167,7 @@ func (a *Agent) watch(ctx context.Context) {
 			}
 			machine, err := a.docker.Machine(ctx)
 			if err != nil {
-				return // the stream breaks too
+				return // the Engine is gone again, and Watch is about to fail
 			}
 			containers, err := a.docker.List(ctx)
 			if err != nil {
@@ -197,21 +182,21 @@ func (a *Agent) watch(ctx context.Context) {
 	}
 }
 
-func (a *Agent) notice(ctx context.Context, e event) {
+func (a *Agent) handleEvent(ctx context.Context, e event) {
 	switch e := e.(type) {
 	case engineUp:
 		a.machine = e.machine
 		a.removeOrphans(ctx, e.containers)
-		a.nudge("")
+		a.lookAgain("")
 		a.register()
 	case engineDown:
 		if a.connected {
-			a.log.Warn("the Docker Engine is gone; looking for it", "err", e.err)
+			a.log.Warn("the Docker Engine does not answer; the agent keeps trying", "err", e.err)
 		}
 		a.depart()
-		a.nudge("")
+		a.lookAgain("")
 	case containerChanged:
-		a.nudge(e.name)
+		a.lookAgain(e.name)
 	case taskChanged:
 		if t := a.tasks[e.ref]; t != nil {
 			a.update(ctx, t, e.status)
@@ -219,7 +204,7 @@ func (a *Agent) notice(ctx context.Context, e event) {
 	}
 }
 
-func (a *Agent) handle(ctx context.Context, m local.ToAgent) {
+func (a *Agent) handleMessage(ctx context.Context, m local.ToAgent) {
 	switch m := m.(type) {
 	case local.Registered:
 		a.registered(ctx, m)
@@ -238,26 +223,25 @@ func (a *Agent) handle(ctx context.Context, m local.ToAgent) {
 	}
 }
 
-// nudge has the runner of a container, or all, look at it again.
-func (a *Agent) nudge(name string) {
+// lookAgain makes the runner of a container look at it. With an empty name it makes all
+// runners look.
+func (a *Agent) lookAgain(name string) {
 	for _, t := range a.tasks {
 		if t.runner != nil && (name == "" || t.containerName() == name) {
-			t.runner.nudge()
+			t.runner.lookAgain.Notify()
 		}
 	}
 }
 
-// register announces the agent and everything it knows.
+// register announces the agent and its tasks to the master.
 func (a *Agent) register() {
-	info := agentInfo(a.cfg, a.machine)
+	r := local.Registration{Info: agentInfo(a.cfg, a.machine)}
 	if a.id != "" {
-		info.ID = &mesos.AgentID{Value: a.id}
+		r.Info.ID = &mesos.AgentID{Value: a.id}
 	}
-	r := local.Registration{Info: info}
 	for _, t := range a.tasks {
 		r.Tasks = append(r.Tasks, local.Task{
-			Framework: t.Framework, Task: t.Task, State: t.State, Latest: t.Latest,
-			Pending: append([]mesos.TaskStatus(nil), t.Pending...),
+			Framework: t.Framework, Task: t.Task, State: t.State, Latest: t.Latest, Pending: slices.Clone(t.Pending),
 		})
 	}
 	a.connected = true
@@ -272,10 +256,11 @@ func (a *Agent) depart() {
 	}
 }
 
+// registered handles the master's answer to a registration.
 func (a *Agent) registered(ctx context.Context, m local.Registered) {
 	if a.id != m.AgentID.Value {
-		if err := a.saved.setAgentID(m.AgentID.Value); err != nil {
-			a.log.Error("agent ID is not kept", "err", err)
+		if err := a.checkpoint.setAgentID(m.AgentID.Value); err != nil {
+			a.log.Error("the agent's ID is not stored", "err", err)
 		}
 		for _, t := range a.tasks {
 			a.discard(ctx, t)

@@ -2,23 +2,25 @@ package agent
 
 import "time"
 
-// Config describes one agent: one host's Docker Engine.
+// Config describes one agent: the Docker Engine of one host.
 type Config struct {
-	Hostname   string // unique in the cluster, what offers carry
-	DockerHost string // unix:///… ; empty: the Engine's default
-	WorkDir    string // the agent's own: identity, checkpoints, sandboxes
-	IP         string // of the host, for offers' URLs and container statuses
-	Port       int    // 5051 when zero; nothing listens on it
+	Hostname   string // what offers carry; no two agents of a cluster may have the same
+	DockerHost string // unix:///…; empty: the Engine that the docker command uses by default
+	WorkDir    string // absolute; for this agent alone: its ID, checkpoints and sandboxes
+	IP         string // of the host, for container statuses; empty: 127.0.0.1
+	Port       int    // what offers carry, nothing listens on it; zero: 5051
 
-	// What is offered. Zero CPUs or MemBytes: what `docker info` says.
+	// CPUs and MemBytes are what the agent offers. Zero: all CPUs of the Engine's
+	// host, and as much memory as an agent of Mesos would offer.
 	CPUs       float64
 	MemBytes   int64
-	Attributes map[string]string
+	Attributes map[string]string // what offers carry besides
 
-	// RemoveDelay is how long the container and the sandbox of a task that ended
-	// by itself outlive the acknowledgement of its end; until that they are there.
-	// Those of a killed task go before its end is reported.
+	// RemoveDelay is how long the container and the sandbox of a task that ended by
+	// itself stay after its end was acknowledged. Those of a killed task are removed
+	// before its end is reported.
 	RemoveDelay time.Duration
-	// Docker overrides the Docker at DockerHost (see agenttest).
+	// Docker takes the place of the Engine at DockerHost; agenttest has one without
+	// containers. Nil: the Engine at DockerHost.
 	Docker Docker
 }

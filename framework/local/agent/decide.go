@@ -1,68 +1,69 @@
 package agent
 
-// progress is how far a task has come, as its scheduler knows.
+// progress is how far a task has come.
 type progress struct {
-	starting, running bool // reported
-	killed            bool // asked for
+	starting, running bool // TASK_STARTING, TASK_RUNNING was reported
+	killed            bool // a kill was requested
 }
 
-// decision is the one next thing that a runner does.
+// decision is the next thing that a runner does.
 type decision struct {
-	do    action
-	never bool // doEnd: killed before there was a container
-	gone  bool // doEnd: the container vanished, and nobody saw how
+	do           action
+	neverStarted bool // with doEnd: the task was killed before it had a container
+	vanished     bool // with doEnd: the container is gone, and nobody saw its exit status
 }
 
 type action int
 
 const (
-	doWait    action = iota
-	doLaunch         // get the image
-	doRun            // docker run
-	doRunning        // report TASK_RUNNING
-	doFollow         // keep the output coming
-	doDrain          // get the rest of the output
-	doEnd            // report a terminal state
+	doWait          action = iota
+	doPull                 // get the image
+	doRun                  // docker run
+	doReportRunning        // report TASK_RUNNING
+	doFollow               // copy the output of a container without a docker run
+	doReadRest             // wait for the rest of the output
+	doEnd                  // report a terminal state
 )
 
-// decide is a runner's whole judgement. A container's own state goes before the
-// exit status of a docker command: docker run ends when its Engine does, while
-// the container may run on.
+// decide decides what a runner does next, from the state of its container, the reported
+// progress, the activity that is under way and the one that ended last. The container's
+// own state counts more than the exit status of a docker command: docker run ends when
+// its Engine does, while the container may run on.
 //
-//	absent ──launch──▶ pull ──run──▶ created ──▶ live ──▶ ended ──drain──▶ end
-//	   ▲                  │ failed: end   │ docker run ended: end
-//	   └── its agent or its Engine died meanwhile ──┘
-func decide(c Container, seen progress, under kind, last activity) decision {
+//	absent ──pull──▶ image ──run──▶ created ──▶ live ──▶ ended ──read rest──▶ end
+//	   ▲               │ failed: end   │ docker run ended: end
+//	   └── the agent or its Engine died meanwhile ──┘
+func decide(c Container, reported progress, current kind, last activity) decision {
 	switch {
-	case (c.live() || c.ended()) && !seen.running:
-		return decision{do: doRunning}
-	case c.live() && under == nothing:
+	case (c.live() || c.ended()) && !reported.running:
+		return decision{do: doReportRunning}
+	case c.live() && current == nothing:
 		return decision{do: doFollow}
 	case c.live():
 		return decision{do: doWait}
-	case c.ended() && (under != nothing || last.kind != run && last.kind != follow):
-		return decision{do: doDrain}
+	case c.ended() && (current != nothing || last.kind != run && last.kind != follow):
+		return decision{do: doReadRest}
 	case c.ended():
 		return decision{do: doEnd}
 	}
-	return decideAbsent(seen, under, last)
+	return decideAbsent(reported, current, last)
 }
 
-// decideAbsent is decide for a container that is not there or was only created.
-func decideAbsent(seen progress, under kind, last activity) decision {
+// decideAbsent is decide for a container that does not exist or was only created.
+func decideAbsent(reported progress, current kind, last activity) decision {
 	switch {
-	case under == pull || under == run:
+	case current == pull || current == run:
 		return decision{do: doWait}
-	case last.kind == run && last.err == nil, last.kind == follow && seen.running:
-		return decision{do: doEnd, gone: last.kind == follow}
-	case seen.killed:
-		return decision{do: doEnd, never: true}
-	case seen.running:
-		return decision{do: doEnd, gone: true}
+	case last.kind == run && last.err == nil, last.kind == follow && reported.running:
+		return decision{do: doEnd, vanished: last.kind == follow}
+	case reported.killed:
+		return decision{do: doEnd, neverStarted: true}
+	case reported.running:
+		return decision{do: doEnd, vanished: true}
 	case last.kind == pull && last.err == nil && last.exit == 0:
 		return decision{do: doRun}
 	case last.kind == pull && last.err == nil:
 		return decision{do: doEnd}
 	}
-	return decision{do: doLaunch}
+	return decision{do: doPull}
 }

@@ -10,20 +10,20 @@ import (
 // ErrNoContainer is returned for a container that the Engine does not know.
 var ErrNoContainer = errors.New("no such container")
 
-// Docker is how an agent sees its host's Docker: the Engine's API for looking,
-// the docker command line for acting, as Mesos' Docker containerizer does it.
-// localtest has one without containers. Implementations are safe for concurrent
-// use.
+// Docker is the Docker of a host. Like Mesos' Docker containerizer, an agent reads with
+// the Engine's API and acts with the docker command. agenttest has a Docker without
+// containers. Implementations are safe for concurrent use.
 type Docker interface {
 	Engine
 	CommandLine
 }
 
-// Engine is what an agent asks the Engine itself.
+// Engine reads from the API of a Docker Engine.
 type Engine interface {
-	// Watch calls changed with the name of every container to which something
-	// happens, and once with "" when the stream stands: what happened before that
-	// call is to be looked up. It returns when the stream breaks or ctx ends.
+	// Watch calls changed with the name of every mesos-* container that starts, ends
+	// or is removed. It first calls changed with "" when it follows the events; it
+	// misses what happened before. It returns an error when it loses the Engine or
+	// ctx ends.
 	Watch(ctx context.Context, changed func(name string)) error
 	// List returns all containers named mesos-*, running or not.
 	List(ctx context.Context) ([]Container, error)
@@ -32,23 +32,23 @@ type Engine interface {
 	Inspect(ctx context.Context, name string) (Container, error)
 }
 
-// CommandLine runs docker commands on the agent's Engine.
+// CommandLine runs docker commands.
 type CommandLine interface {
-	// Machine describes what the Engine runs on. It fails within seconds when the
-	// Engine does not answer.
+	// Machine describes the machine of the Engine. It returns an error within seconds
+	// if the Engine does not answer.
 	Machine(ctx context.Context) (Machine, error)
-	// Run runs a docker command until it ends or ctx ends (then it is killed; a
-	// container it started lives on). The error is nil whatever the exit status.
+	// Run runs a docker command until it ends, or kills it when ctx ends; a container
+	// that it started runs on. The error is nil whatever the exit status is.
 	Run(ctx context.Context, c Command) (exit int, err error)
 }
 
-// Command is one call of the docker command line.
+// Command is one docker command.
 type Command struct {
-	Args           []string // after "docker", from "-H" on
+	Args           []string // without "docker" itself
 	Stdout, Stderr io.Writer
 }
 
-// Machine is what a Docker Engine runs on.
+// Machine is the machine of a Docker Engine.
 type Machine struct {
 	CPUs     int
 	MemBytes int64
@@ -59,15 +59,16 @@ type Container struct {
 	Name     string // without the leading slash
 	Status   string // created, running, paused, restarting, removing, exited or dead
 	ExitCode int
-	// Sandbox is the host's folder behind /mnt/mesos/sandbox: whose it is.
+	// Sandbox is the host's folder that is mounted at /mnt/mesos/sandbox. It tells
+	// which agent started the container. Empty: there is no such mount.
 	Sandbox string
-	// Networks are the addresses on each network by the network's name.
+	// Networks are the container's addresses by the name of their network.
 	Networks map[string][]netip.Addr
-	// JSON is what `docker inspect` prints: an array of one. List leaves it empty.
+	// JSON is what docker inspect prints: an array of one element. List leaves it empty.
 	JSON []byte
 }
 
-// live says that the container's process exists, or will again without us.
+// live reports whether the container's process exists, or Docker is restarting it.
 func (c Container) live() bool {
 	switch c.Status {
 	case "running", "paused", "restarting":
@@ -76,7 +77,7 @@ func (c Container) live() bool {
 	return false
 }
 
-// ended says that the container ran and does not any more. One that was created
+// ended reports whether the container ran and runs no more. A container that was created
 // and could not be started is neither live nor ended.
 func (c Container) ended() bool {
 	switch c.Status {

@@ -24,18 +24,18 @@ const (
 	mebibyte      = 1 << 20
 )
 
-// dockerRun is everything that a task's `docker run` depends on.
+// dockerRun is everything that the docker run of a task depends on.
 type dockerRun struct {
-	Host        string // of the Engine; empty: the command line's default
+	Host        string // for docker's -H; empty: without -H
 	Task        mesos.TaskInfo
 	ContainerID string
 	Sandbox     string // the task's folder on the host
-	MemTotal    int64  // of the host, bytes
+	MemTotal    int64  // of the host, in bytes; zero: unknown
 }
 
-// dockerArgs returns the arguments of docker, in the order and with the rounding
-// of Mesos' Docker containerizer (Docker::RunOptions::create, Docker::run), and
-// its errors word for word.
+// dockerArgs returns the arguments of the docker command that runs a task. Their order,
+// their rounding and the texts of the errors are those of Mesos' Docker containerizer
+// (Docker::RunOptions::create, Docker::run).
 func dockerArgs(r dockerRun) ([]string, error) {
 	b := argsBuilder{run: r, docker: r.Task.GetContainer().GetDocker()}
 	if b.docker == nil {
@@ -64,11 +64,11 @@ func hostArgs(host string) []string {
 	return []string{"-H", host}
 }
 
-// argsBuilder holds what the steps of dockerArgs share.
+// argsBuilder is the state of dockerArgs.
 type argsBuilder struct {
 	run        dockerRun
 	docker     *mesos.ContainerInfo_DockerInfo
-	parameters []mesos.Parameter // those not consumed by --net
+	parameters []mesos.Parameter // those of the task, without the one that became --net
 	args       []string
 }
 
@@ -108,8 +108,8 @@ func (b *argsBuilder) memory() {
 	}
 }
 
-// oomScoreAdj makes the kernel end bursting tasks first, those with the smallest
-// requests before others (src/slave/containerizer/mesos/utils: calculateOOMScoreAdj).
+// oomScoreAdj makes the kernel end burstable tasks first, and of these the ones with the
+// smallest requests (src/slave/containerizer/mesos/utils: calculateOOMScoreAdj).
 func oomScoreAdj(request, total int64) int {
 	if total <= 0 {
 		return 999
@@ -120,7 +120,7 @@ func oomScoreAdj(request, total int64) int {
 func (b *argsBuilder) environment() {
 	env := map[string]string{}
 	for _, v := range b.run.Task.GetCommand().GetEnvironment().GetVariables() {
-		env[v.Name] = v.GetValue() // a secret has no value here
+		env[v.Name] = v.GetValue() // a secret has no value
 	}
 	env["MESOS_SANDBOX"] = sandboxMount
 	env["MESOS_CONTAINER_NAME"] = namePrefix + b.run.ContainerID
@@ -162,8 +162,9 @@ func (b *argsBuilder) volumes() error {
 	return nil
 }
 
-// volumeSource returns what is before the colon of -v, and the driver that the
-// volume names. Mesos ignores every source but host_path and DOCKER_VOLUME.
+// volumeSource returns the part of -v before the colon, and the driver that the volume
+// names. ok is false for every source but host_path and DOCKER_VOLUME: Mesos ignores
+// those.
 func volumeSource(v mesos.Volume) (source, driver string, ok bool) {
 	if dv := v.GetSource().GetDockerVolume(); dv != nil && v.Source.Type == mesos.Volume_Source_DOCKER_VOLUME {
 		return dv.Name, dv.GetDriver(), true
@@ -264,7 +265,7 @@ func (b *argsBuilder) command() error {
 	return nil
 }
 
-// scalar sums the resources of one name: reservations split them.
+// scalar returns the sum of the resources of one name, which reservations may have split.
 func scalar(rs []mesos.Resource, name string) float64 {
 	sum := 0.0
 	for _, r := range rs {
@@ -275,7 +276,7 @@ func scalar(rs []mesos.Resource, name string) float64 {
 	return sum
 }
 
-// ranges joins the ranges of one name; nil when there is no such resource.
+// ranges returns all ranges of one name, or nil if there is no such resource.
 func ranges(rs []mesos.Resource, name string) []mesos.Value_Range {
 	var all []mesos.Value_Range
 	for _, r := range rs {

@@ -18,21 +18,19 @@ import (
 )
 
 const (
-	// An Engine that hangs holds its event stream open: ask it now and then.
+	// pingInterval is the pause between two pings while the agent follows the events: an
+	// Engine that hangs keeps their stream open.
 	pingInterval = 2 * time.Second
-	engineWait   = 5 * time.Second
+	// engineWait bounds a request to the Engine.
+	engineWait = 5 * time.Second
 )
 
-// dockerEngine is the real Docker: the Engine's API and the docker command line,
-// both on one socket.
-type dockerEngine struct {
-	host string // of the command line's -H; empty: its default
-	api  *client.Client
-}
+// dockerEngine is the real Docker.
+type dockerEngine struct{ api *client.Client }
 
-// NewDocker returns the Docker of the Engine at host (unix:///…); "" is the
-// machine's own. It does not connect. It is an io.Closer, too: Close drops idle
-// connections.
+// NewDocker returns the Docker of the Engine at host (unix:///…). An empty host means
+// the Engine that the docker command uses by default. NewDocker does not connect. The
+// result is an io.Closer, too; Close closes idle connections.
 func NewDocker(host string) (Docker, error) {
 	opts := []client.Opt{client.FromEnv}
 	if host != "" {
@@ -42,7 +40,7 @@ func NewDocker(host string) (Docker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("docker client for %q: %w", host, err)
 	}
-	return &dockerEngine{host: host, api: api}, nil
+	return &dockerEngine{api: api}, nil
 }
 
 func (e *dockerEngine) Close() error { return e.api.Close() }
@@ -52,7 +50,7 @@ func (e *dockerEngine) Machine(ctx context.Context) (Machine, error) {
 	defer cancel()
 	r, err := e.api.Info(ctx, client.InfoOptions{})
 	if err != nil {
-		return Machine{}, fmt.Errorf("ask the Engine for its machine: %w", err)
+		return Machine{}, fmt.Errorf("ask the Docker Engine for its machine: %w", err)
 	}
 	return Machine{CPUs: r.Info.NCPU, MemBytes: r.Info.MemTotal}, nil
 }
@@ -79,12 +77,12 @@ func (e *dockerEngine) Watch(ctx context.Context, changed func(name string)) err
 			if cause := context.Cause(ctx); cause != nil {
 				err = cause
 			}
-			return fmt.Errorf("watch the Engine's events: %w", err)
+			return fmt.Errorf("watch the Docker Engine's events: %w", err)
 		}
 	}
 }
 
-// ping ends a watch whose Engine does not answer any more.
+// ping cancels a watch when the Engine does not answer.
 func (e *dockerEngine) ping(ctx context.Context, cancel context.CancelCauseFunc) {
 	tick := time.NewTicker(pingInterval)
 	defer tick.Stop()
@@ -150,7 +148,7 @@ func inspected(r client.ContainerInspectResult) (Container, error) {
 			}
 		}
 	}
-	// `docker inspect` prints the Engine's own bytes, in an array, indented by four.
+	// docker inspect prints the Engine's answer in an array, indented by four.
 	var out bytes.Buffer
 	if err := json.Indent(&out, append(append([]byte("["), r.Raw...), ']'), "", "    "); err != nil {
 		return Container{}, fmt.Errorf("inspect %s: %w", c.Name, err)
@@ -171,8 +169,8 @@ func sandboxSource(mounts []container.MountPoint) string {
 func (e *dockerEngine) Run(ctx context.Context, c Command) (int, error) {
 	cmd := exec.CommandContext(ctx, "docker", c.Args...)
 	cmd.Stdout, cmd.Stderr = c.Stdout, c.Stderr
-	// A session of its own: Ctrl-C in the daemon's terminal must not reach the
-	// command line, which would pass it on to the container.
+	// In a session of its own, so that Ctrl-C in the daemon's terminal does not reach
+	// the docker command, which would pass it on to the container.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	err := cmd.Run()
 	var exit *exec.ExitError

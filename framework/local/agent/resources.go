@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"syscall"
@@ -8,29 +9,23 @@ import (
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 )
 
-// What Mesos leaves to the system when an agent is not told its resources
-// (src/slave/containerizer/containerizer.cpp): 1 GB of memory and 5 GB of disk, or
-// half of what there is.
+// Like an agent of Mesos, an agent leaves this much memory and disk to the system, or
+// half of a total that is less than twice as much
+// (src/slave/containerizer/containerizer.cpp).
 const (
-	memLeft  = 1 << 30
-	diskLeft = 5 << 30
+	memReserve  = 1 << 30
+	diskReserve = 5 << 30
 )
 
-// agentInfo describes an agent on a machine to the master, without its ID.
+// agentInfo describes an agent to the master, without its ID.
 func agentInfo(cfg Config, m Machine) mesos.AgentInfo {
-	cpus, mem, disk := cfg.CPUs, cfg.MemBytes, less(diskBytes(cfg.WorkDir), diskLeft)
-	if cpus == 0 {
-		cpus = float64(m.CPUs)
-	}
-	if mem == 0 {
-		mem = less(m.MemBytes, memLeft)
-	}
-	ports := []mesos.Value_Range{{Begin: 31000, End: 32000}} // Mesos' own
-	port := int32(cfg.Port)
+	mem := cmp.Or(cfg.MemBytes, afterReserve(m.MemBytes, memReserve))
+	disk := afterReserve(diskBytes(cfg.WorkDir), diskReserve)
+	ports := []mesos.Value_Range{{Begin: 31000, End: 32000}} // Mesos' default
 	return mesos.AgentInfo{
-		Hostname: cfg.Hostname, Port: &port, Attributes: attributes(cfg.Attributes),
+		Hostname: cfg.Hostname, Port: new(int32(cfg.Port)), Attributes: attributes(cfg.Attributes),
 		Resources: []mesos.Resource{
-			scalarResource("cpus", cpus),
+			scalarResource("cpus", cmp.Or(cfg.CPUs, float64(m.CPUs))),
 			scalarResource("mem", float64(mem/mebibyte)),
 			scalarResource("disk", float64(disk/mebibyte)),
 			{Name: "ports", Type: mesos.RANGES.Enum(), Ranges: &mesos.Value_Ranges{Range: ports}},
@@ -49,14 +44,15 @@ func scalarResource(name string, value float64) mesos.Resource {
 	return mesos.Resource{Name: name, Type: mesos.SCALAR.Enum(), Scalar: &mesos.Value_Scalar{Value: value}}
 }
 
-func less(total, left int64) int64 {
-	if total < 2*left {
+// afterReserve returns total without reserve, or half of total if that is more.
+func afterReserve(total, reserve int64) int64 {
+	if total < 2*reserve {
 		return total / 2
 	}
-	return total - left
+	return total - reserve
 }
 
-// diskBytes is the size of the file system that holds path; 0 when unknown.
+// diskBytes returns the size of the file system that holds path, or 0 if it is unknown.
 func diskBytes(path string) int64 {
 	var s syscall.Statfs_t
 	if err := syscall.Statfs(path, &s); err != nil {

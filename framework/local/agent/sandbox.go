@@ -11,24 +11,24 @@ import (
 	"sync"
 )
 
-// outputLimit bounds each of a sandbox's output files; a full one is moved to
-// NAME.1, so that a task's output takes at most four times this. Docker's own log
-// is what `docker logs` reads; these files are what Mesos' users look for.
+// outputLimit bounds each output file of a sandbox, in bytes. A full file is renamed to
+// NAME.1, so that a task's output takes at most four times this. docker logs does not
+// read these files, but users of Mesos look for them.
 const outputLimit = 8 << 20
 
-// sandbox is a task run's folder on the host, laid out as Mesos does it.
+// sandbox is the folder of one run of a task on the host, laid out as in Mesos.
 type sandbox struct {
 	dir            string
 	stdout, stderr *outputFile
 }
 
-// sandboxDir returns the folder of one run of a task.
+// sandboxDir returns the folder of a task's run.
 func sandboxDir(workDir string, s savedTask) string {
 	return filepath.Join(workDir, "slaves", s.AgentID, "frameworks", s.Framework.GetID().Value,
 		"executors", s.Task.TaskID.Value, "runs", s.ContainerID)
 }
 
-// openSandbox creates the folder, if it must, and its output files.
+// openSandbox creates the folder and its output files, where they do not exist.
 func openSandbox(dir string) (*sandbox, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("create sandbox: %w", err)
@@ -46,20 +46,21 @@ func openSandbox(dir string) (*sandbox, error) {
 
 func (s *sandbox) Close() error { return errors.Join(s.stdout.Close(), s.stderr.Close()) }
 
-// rewind makes the next byte written to an output start it anew: what follows is
-// all of the container's output from its beginning. Until then the old stays.
+// rewind makes the next write to each output file replace its content, because all of
+// the container's output follows again. A file to which nothing is written keeps its
+// content.
 func (s *sandbox) rewind() {
 	s.stdout.rewind()
 	s.stderr.rewind()
 }
 
-// outputFile is an append-only file that moves itself away when it is full.
+// outputFile is a file that is appended to, and that is renamed when it is full.
 type outputFile struct {
 	mu     sync.Mutex
 	file   *os.File
 	size   int64
-	anew   bool
-	broken error // the disk is full or worse: the task goes on without output
+	anew   bool  // the next write replaces the content
+	broken error // why output is dropped, for example because the disk is full; nil: it is not
 }
 
 func openOutput(path string) (*outputFile, error) {
@@ -74,7 +75,8 @@ func openOutput(path string) (*outputFile, error) {
 	return &outputFile{file: f, size: size}, nil
 }
 
-// Write never fails: output that cannot be kept must not end the task.
+// Write never fails. Output that cannot be stored is dropped, because it must not end
+// the task.
 func (o *outputFile) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -119,7 +121,7 @@ func (o *outputFile) Close() error {
 	return o.file.Close()
 }
 
-// tail returns at most the last n bytes of a file, from the start of a line.
+// tail returns the last lines of a file that fit into n bytes, or "" if it cannot be read.
 func tail(path string, n int64) string {
 	f, err := os.Open(path)
 	if err != nil {
@@ -141,9 +143,9 @@ func tail(path string, n int64) string {
 	return string(data)
 }
 
-// complaint shortens what docker said on stderr to what matters in a message:
-// without the hint at its help.
-func complaint(stderr string) string {
+// dockerError returns what docker wrote to stderr on one line, without its hints at
+// --help.
+func dockerError(stderr string) string {
 	var lines []string
 	for line := range strings.Lines(stderr) {
 		line = strings.TrimSpace(line)
@@ -156,7 +158,7 @@ func complaint(stderr string) string {
 	return strings.Join(lines, "; ")
 }
 
-// sweepSandboxes removes the folders of runs that keep does not want.
+// sweepSandboxes removes the folders of all runs for which keep returns false.
 func sweepSandboxes(workDir string, keep func(containerID string) bool) error {
 	runs, err := filepath.Glob(filepath.Join(workDir, "slaves", "*", "frameworks", "*", "executors", "*", "runs", "*"))
 	if err != nil {
@@ -171,13 +173,13 @@ func sweepSandboxes(workDir string, keep func(containerID string) bool) error {
 	return errors.Join(errs...)
 }
 
-// removeSandbox removes a run's folder, and its task's and framework's when it
-// was the last in them.
+// removeSandbox removes the folder of a run, and those of its task and its framework if
+// they are empty then.
 func removeSandbox(dir string) error {
 	if err := os.RemoveAll(dir); err != nil {
 		return fmt.Errorf("remove sandbox: %w", err)
 	}
-	for range 4 { // runs, <task>, executors, <framework>
+	for range 4 { // the folders runs, <task>, executors and <framework>
 		dir = filepath.Dir(dir)
 		if os.Remove(dir) != nil {
 			break

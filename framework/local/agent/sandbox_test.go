@@ -75,14 +75,14 @@ func TestTail(t *testing.T) {
 	}
 }
 
-func TestComplaint(t *testing.T) {
+func TestDockerError(t *testing.T) {
 	for in, want := range map[string]string{
 		"docker: Error response from daemon: network n not found.\nSee 'docker run --help'.\n":                      "docker: Error response from daemon: network n not found.",
 		"unknown flag: --x\n\nUsage:  docker run [OPTIONS] IMAGE\n\nRun 'docker run --help' for more information\n": "unknown flag: --x",
 		"": "",
 	} {
-		if got := complaint(in); got != want {
-			t.Errorf("complaint(%q) = %q, want %q", in, got, want)
+		if got := dockerError(in); got != want {
+			t.Errorf("dockerError(%q) = %q, want %q", in, got, want)
 		}
 	}
 }

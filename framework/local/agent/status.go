@@ -10,12 +10,13 @@ import (
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 )
 
-// defaultGrace is an executor's when no kill policy says otherwise (recorded:
-// docker stop -t 5).
+// defaultGrace is the grace period of a kill without a kill policy (recorded: docker
+// stop -t 5).
 const defaultGrace = 5 * time.Second
 
-// exitStatus is the terminal update of a container's exit status, in Mesos' words;
-// why is our addition, for a container that docker could not start.
+// exitStatus returns the terminal update for a container's exit status, in Mesos' words.
+// For a container that docker could not start, why has docker's message, which Mesos
+// leaves out.
 func exitStatus(code int, why string) mesos.TaskStatus {
 	state := mesos.TASK_FAILED
 	if code == 0 {
@@ -28,7 +29,7 @@ func exitStatus(code int, why string) mesos.TaskStatus {
 	return mesos.TaskStatus{State: state.Enum(), Message: &message}
 }
 
-// launchFailed is what an agent reports when it did not come to docker run.
+// launchFailed returns the update for a task that failed before docker run.
 func launchFailed(err error) mesos.TaskStatus {
 	return mesos.TaskStatus{
 		State:   mesos.TASK_FAILED.Enum(),
@@ -38,7 +39,8 @@ func launchFailed(err error) mesos.TaskStatus {
 	}
 }
 
-// runningStatus carries docker inspect's JSON and the container's addresses.
+// runningStatus returns TASK_RUNNING with the output of docker inspect and the
+// container's addresses.
 func runningStatus(task mesos.TaskInfo, c Container) mesos.TaskStatus {
 	info := mesos.NetworkInfo{}
 	if infos := task.GetContainer().GetNetworkInfos(); len(infos) == 1 &&
@@ -56,8 +58,9 @@ func runningStatus(task mesos.TaskInfo, c Container) mesos.TaskStatus {
 	}
 }
 
-// containerAddresses are those on the named network, or else on the first that
-// has any: the host's and the empty network have none.
+// containerAddresses returns the addresses on the named network, or if there are none,
+// on the first network that has any. A container on the network "host" or "none" has
+// no addresses.
 func containerAddresses(c Container, network string) []netip.Addr {
 	if addrs := c.Networks[network]; len(addrs) > 0 {
 		return addrs

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,20 +15,17 @@ import (
 	"tombolo/internal/wake"
 )
 
-// removeWait bounds docker rm.
-const removeWait = 10 * time.Second
-
 func (a *Agent) launch(ctx context.Context, m local.Launch) {
 	t := &task{savedTask: savedTask{
 		AgentID: a.id, ContainerID: uuid.NewString(), Framework: m.Framework, Task: m.Task,
 		State: mesos.TASK_STAGING,
 	}}
 	if a.tasks[t.ref()] != nil {
-		a.log.Warn("task is here already", "task", m.Task.TaskID.Value)
+		a.log.Warn("launch ignored: the agent has this task already", "task", m.Task.TaskID.Value)
 		return
 	}
 	a.tasks[t.ref()] = t
-	err := a.saved.save(t.savedTask)
+	err := a.checkpoint.save(t.savedTask)
 	if len(m.Task.GetCommand().GetURIs()) > 0 {
 		err = fmt.Errorf("Failed to fetch all URIs for container '%s': this agent has no fetcher", t.ContainerID) //nolint:staticcheck // Mesos' words
 	}
@@ -38,16 +36,16 @@ func (a *Agent) launch(ctx context.Context, m local.Launch) {
 	a.start(ctx, t)
 }
 
-// start gives the task its runner.
+// start starts the task's runner.
 func (a *Agent) start(ctx context.Context, t *task) {
 	ref := t.ref()
-	t.runner = newRunner(runnerConfig{
+	r := newRunner(runnerConfig{
 		Docker: a.docker, Host: a.cfg.DockerHost, Task: t.savedTask,
 		Sandbox: sandboxDir(a.cfg.WorkDir, t.savedTask),
 		Log:     a.log.With("task", t.Task.TaskID.Value, "container", t.containerName()),
 		Report:  func(s mesos.TaskStatus) { a.events.Put(taskChanged{ref, s}) },
 	})
-	r := t.runner
+	t.runner = r
 	a.group.Go(func() error { r.Run(ctx); return nil })
 }
 
@@ -70,7 +68,7 @@ func (a *Agent) kill(ctx context.Context, m local.Kill) {
 	t.runner.kill(killGrace(policy))
 }
 
-// discard ends a task that nobody asks about any more.
+// discard ends a task whose framework is gone, or that the master does not know.
 func (a *Agent) discard(ctx context.Context, t *task) {
 	if t.discarded {
 		return
@@ -83,7 +81,7 @@ func (a *Agent) discard(ctx context.Context, t *task) {
 	t.runner.kill(local.ShutdownGrace)
 }
 
-// update completes a status of a task, keeps it and passes it on.
+// update completes a status of a task, stores it and sends it to the master.
 func (a *Agent) update(ctx context.Context, t *task, s mesos.TaskStatus) {
 	ended := local.IsTerminal(s.GetState())
 	if ended {
@@ -102,7 +100,7 @@ func (a *Agent) update(ctx context.Context, t *task, s mesos.TaskStatus) {
 	t.State = s.GetState()
 	t.Pending = append(t.Pending, s)
 	t.Latest = s
-	t.Latest.Data = nil // what docker inspect says goes with the update
+	t.Latest.Data = nil // docker inspect's output is only in the update itself
 	a.save(t)
 	a.log.Info("task changes", "task", t.Task.TaskID.Value, "state", t.State.String(), "message", s.GetMessage())
 	if a.connected {
@@ -110,17 +108,16 @@ func (a *Agent) update(ctx context.Context, t *task, s mesos.TaskStatus) {
 	}
 }
 
-// complete fills in what every update carries.
+// complete sets the fields that every update has.
 func (a *Agent) complete(t *task, s *mesos.TaskStatus) {
-	now := float64(time.Now().UnixMicro()) / 1e6
 	s.TaskID = t.Task.TaskID
 	s.AgentID = &mesos.AgentID{Value: a.id}
 	s.ExecutorID = &mesos.ExecutorID{Value: t.Task.TaskID.Value}
-	s.Timestamp = &now
+	s.Timestamp = new(float64(time.Now().UnixMicro()) / 1e6)
 	s.UUID = make([]byte, 16)
 	rand.Read(s.UUID) //nolint:errcheck // never fails
 	if s.Source != nil {
-		return // the agent's own word: no container was there
+		return // the update is the agent's, not an executor's: there was no container
 	}
 	s.Source = mesos.SOURCE_EXECUTOR.Enum()
 	if s.ContainerStatus == nil {
@@ -140,43 +137,42 @@ func (a *Agent) acknowledge(ctx context.Context, m local.Acknowledge) {
 	if t == nil {
 		return
 	}
-	for i, p := range t.Pending {
-		if string(p.UUID) != string(m.UUID) {
-			continue
-		}
-		t.Pending = append(t.Pending[:i:i], t.Pending[i+1:]...)
-		if !local.IsTerminal(p.GetState()) {
-			a.save(t)
-			return
-		}
-		delay := a.cfg.RemoveDelay
-		if t.Killed {
-			delay = 0
-		}
-		a.forget(ctx, t, delay)
+	i := slices.IndexFunc(t.Pending, func(p mesos.TaskStatus) bool { return string(p.UUID) == string(m.UUID) })
+	if i < 0 {
 		return
+	}
+	acknowledged := t.Pending[i]
+	t.Pending = slices.Delete(slices.Clone(t.Pending), i, i+1)
+	switch {
+	case !local.IsTerminal(acknowledged.GetState()):
+		a.save(t)
+	case t.Killed:
+		a.forget(ctx, t, 0)
+	default:
+		a.forget(ctx, t, a.cfg.RemoveDelay)
 	}
 }
 
-// forget drops a task, and its container and sandbox after delay.
+// forget drops a task, and after delay removes its container and sandbox. An agent that
+// stops does not wait.
 func (a *Agent) forget(ctx context.Context, t *task, delay time.Duration) {
 	delete(a.tasks, t.ref())
-	if err := a.saved.forget(t.ContainerID); err != nil {
-		a.log.Warn("task file stays", "err", err)
+	if err := a.checkpoint.forget(t.ContainerID); err != nil {
+		a.log.Warn("the task's checkpoint is left behind", "err", err)
 	}
 	name, dir := t.containerName(), sandboxDir(a.cfg.WorkDir, t.savedTask)
 	a.group.Go(func() error {
-		wake.Sleep(ctx, delay) // an agent that stops does it now
+		wake.Sleep(ctx, delay)
 		a.remove(ctx, name)
 		if err := removeSandbox(dir); err != nil {
-			a.log.Warn("sandbox stays", "err", err)
+			a.log.Warn("the sandbox is left behind", "err", err)
 		}
 		return nil
 	})
 }
 
-// removeOrphans removes the containers that an agent on this WorkDir started and
-// no task owns.
+// removeOrphans removes the containers that belong to no task but whose sandbox is in
+// this WorkDir, so that an earlier agent must have started them.
 func (a *Agent) removeOrphans(ctx context.Context, containers []Container) {
 	owned := map[string]bool{}
 	for _, t := range a.tasks {
@@ -191,23 +187,16 @@ func (a *Agent) removeOrphans(ctx context.Context, containers []Container) {
 	}
 }
 
-// remove removes a container if it is there, even while the agent stops. What it
-// cannot remove, the next agent finds as an orphan.
+// remove removes a container if it exists, even while the agent stops. If that fails,
+// the next agent finds it as an orphan.
 func (a *Agent) remove(ctx context.Context, name string) {
 	if err := removeContainer(ctx, a.docker, a.cfg.DockerHost, name); err != nil {
-		a.log.Warn("container stays", "container", name, "err", err)
+		a.log.Warn("the container is left behind", "container", name, "err", err)
 	}
 }
 
-func removeContainer(ctx context.Context, docker Docker, host, name string) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeWait)
-	defer cancel()
-	_, err := docker.Run(ctx, Command{Args: append(hostArgs(host), "rm", "-f", "-v", name)})
-	return err
-}
-
 func (a *Agent) save(t *task) {
-	if err := a.saved.save(t.savedTask); err != nil {
-		a.log.Error("task is not kept", "task", t.Task.TaskID.Value, "err", err)
+	if err := a.checkpoint.save(t.savedTask); err != nil {
+		a.log.Error("the task is not stored", "task", t.Task.TaskID.Value, "err", err)
 	}
 }

@@ -25,7 +25,7 @@ type Cluster struct {
 	agents []*agent.Agent
 }
 
-// New reads what an earlier cluster left in its folders. It starts nothing.
+// New reads what an earlier cluster left in the folders of config. It starts nothing.
 func New(config Config) (*Cluster, error) {
 	log := config.Log
 	if log == nil {
@@ -39,7 +39,7 @@ func New(config Config) (*Cluster, error) {
 	hosts := map[string]bool{}
 	for _, ac := range config.Agents {
 		if hosts[ac.Hostname] {
-			return nil, fmt.Errorf("two agents on host %q", ac.Hostname)
+			return nil, fmt.Errorf("two agents have the hostname %q: each needs its own", ac.Hostname)
 		}
 		hosts[ac.Hostname] = true
 		a, err := agent.New(ac, log)
@@ -51,12 +51,11 @@ func New(config Config) (*Cluster, error) {
 	return c, nil
 }
 
-// Handler is the master: the v1 scheduler API at /api/v1/scheduler, and /health,
-// /version, /state. It answers while Run runs.
+// Handler is the HTTP API of the master. It answers while Run runs.
 func (c *Cluster) Handler() http.Handler { return c.master.Handler() }
 
-// Run runs the cluster until ctx ends. Containers run on: the agents of a later
-// cluster with the same folders take them over. It returns nil when ctx ends.
+// Run runs the cluster until ctx ends, and then returns nil. The containers run on, and
+// a later cluster with the same folders takes them over.
 func (c *Cluster) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return c.master.Run(ctx) })

@@ -1,3 +1,3 @@
-// Package localtest reads the lists of how the embedded cluster differs from the
-// recorded Apache Mesos, and holds the replay tests of both halves to them.
+// Package localtest lists how the master and the agent differ from the Apache Mesos of
+// the recordings, and holds their replay tests to the lists.
 package localtest

@@ -1,3 +1,3 @@
-// Package agenttest holds what tests of an agent need: a Docker without containers.
-// It never starts a process.
+// Package agenttest has a Docker without containers, for tests of agents and clusters. It
+// never starts a process.
 package agenttest

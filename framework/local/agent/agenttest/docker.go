@@ -14,21 +14,21 @@ import (
 	"tombolo/framework/local/agent"
 )
 
-// ErrDown is what an Engine that is down answers.
+// ErrDown is the error of everything that asks an Engine that is down.
 var ErrDown = errors.New("cannot connect to the Docker daemon")
 
-// Docker is an Engine and its command line in memory. A container runs until it is
-// stopped, removed, or Exit is called. The zero value is up and holds every image.
+// Docker is an Engine and its docker command in memory. A container runs until it is
+// stopped, removed, or ended by Exit. The zero value is up and has every image.
 type Docker struct {
-	// Hardware is what the Engine runs on.
+	// Hardware is the Engine's machine. Zero: 1 CPU and 4 GiB.
 	Hardware agent.Machine
-	// Start decides about a docker run: with a code other than 0 the container is
-	// not started, and docker ends with the code and stderr. Nil starts all.
+	// Start returns how docker run ends before it starts the container; with code 0 it
+	// starts the container. Nil: it starts every container.
 	Start func(args []string) (code int, stderr string)
-	// Stop gives the exit code of a container that docker stop ends; nil: 143.
+	// Stop returns the exit code of a container that docker stop ends. Nil: 143.
 	Stop func(name string) int
-	// Pull decides about a docker pull in the same way. With Pull set, no image is
-	// there until it was pulled.
+	// Pull returns how docker pull ends. If Pull is set, an image exists only after it
+	// was pulled. Nil: every image exists.
 	Pull func(image string) (code int, stderr string)
 
 	mu         sync.Mutex
@@ -42,12 +42,12 @@ type Docker struct {
 
 type container struct {
 	agent.Container
-	done chan struct{} // closed when it ends
+	done chan struct{} // closed when the container ends
 }
 
 var _ agent.Docker = (*Docker)(nil)
 
-// Down makes the Engine vanish: streams break, commands fail. Containers live on.
+// Down stops the Engine: streams break and commands fail. The containers run on.
 func (d *Docker) Down() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -58,35 +58,35 @@ func (d *Docker) Down() {
 	d.watchers = nil
 }
 
-// Up brings the Engine back.
+// Up starts the Engine again.
 func (d *Docker) Up() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.down = false
 }
 
-// Exit ends a container by itself.
+// Exit ends a container as if its process had exited.
 func (d *Docker) Exit(name string, code int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.end(name, code)
 }
 
-// Put places a container that no docker run of this Docker made.
+// Put adds a container that was not made by a docker run.
 func (d *Docker) Put(c agent.Container) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.put(c)
 }
 
-// Names returns the containers, running or not, sorted.
+// Names returns the sorted names of all containers, running or not.
 func (d *Docker) Names() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return slices.Sorted(maps.Keys(d.containers))
 }
 
-// Running returns the containers that run, sorted.
+// Running returns the sorted names of the containers that run.
 func (d *Docker) Running() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -100,7 +100,8 @@ func (d *Docker) Running() []string {
 	return names
 }
 
-// Commands returns the arguments of all commands of one verb, oldest first.
+// Commands returns the arguments of all docker commands that begin with verb, oldest
+// first, without -H.
 func (d *Docker) Commands(verb string) [][]string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -127,33 +128,42 @@ func (d *Docker) Machine(context.Context) (agent.Machine, error) {
 
 // Watch is part of agent.Docker.
 func (d *Docker) Watch(ctx context.Context, changed func(string)) error {
-	d.mu.Lock()
-	if d.down {
-		d.mu.Unlock()
+	events, stop := d.follow()
+	defer stop()
+	if events == nil {
 		return ErrDown
 	}
-	w := make(chan string, 1024) // more than any test makes happen at once
-	if d.watchers == nil {
-		d.watchers = map[chan string]bool{}
-	}
-	d.watchers[w] = true
-	d.mu.Unlock()
-	defer func() {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		delete(d.watchers, w)
-	}()
 	changed("")
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case name, ok := <-w:
+		case name, ok := <-events:
 			if !ok {
 				return ErrDown
 			}
 			changed(name)
 		}
+	}
+}
+
+// follow returns a channel that gets the names of the containers that change. Down
+// closes it. The channel is nil if the Engine is down already.
+func (d *Docker) follow() (events chan string, stop func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.down {
+		return nil, func() {}
+	}
+	events = make(chan string, 1024) // more changes than a test makes at once
+	if d.watchers == nil {
+		d.watchers = map[chan string]bool{}
+	}
+	d.watchers[events] = true
+	return events, func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		delete(d.watchers, events)
 	}
 }
 
@@ -202,7 +212,7 @@ func (d *Docker) Run(ctx context.Context, c agent.Command) (int, error) {
 	name := args[len(args)-1]
 	switch args[0] {
 	case "run":
-		return d.run(ctx, c, args) // unlocks
+		return d.run(ctx, c, args)
 	case "logs":
 		done := d.doneOf(name)
 		d.mu.Unlock()
@@ -249,7 +259,7 @@ func (d *Docker) pull(c agent.Command, image string) (int, error) {
 	return 0, nil
 }
 
-// run is called locked.
+// run is docker run. The caller has locked d.mu, and run unlocks it.
 func (d *Docker) run(ctx context.Context, c agent.Command, args []string) (int, error) {
 	name := flag(args, "--name")
 	code, why := 0, ""
@@ -281,25 +291,14 @@ func (d *Docker) run(ctx context.Context, c agent.Command, args []string) (int, 
 	return d.await(ctx, c, name, done)
 }
 
-// await is the end of docker run and docker logs -f: with the container or with
-// the Engine.
+// await waits until a container ends, as docker run and docker logs -f do, and returns
+// its exit code. It fails when the Engine goes down.
 func (d *Docker) await(ctx context.Context, c agent.Command, name string, done chan struct{}) (int, error) {
-	gone := make(chan string, 1024)
-	d.mu.Lock()
-	if d.down {
-		d.mu.Unlock()
+	events, stop := d.follow()
+	defer stop()
+	if events == nil {
 		return fail(c.Stderr, 125, ErrDown.Error())
 	}
-	if d.watchers == nil {
-		d.watchers = map[chan string]bool{}
-	}
-	d.watchers[gone] = true
-	d.mu.Unlock()
-	defer func() {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		delete(d.watchers, gone)
-	}()
 	for {
 		select {
 		case <-ctx.Done():
@@ -311,7 +310,7 @@ func (d *Docker) await(ctx context.Context, c agent.Command, name string, done c
 				return ended.ExitCode, nil
 			}
 			return 137, nil
-		case _, ok := <-gone:
+		case _, ok := <-events:
 			if !ok {
 				return fail(c.Stderr, 125, "error waiting for container: unexpected EOF")
 			}
@@ -319,7 +318,7 @@ func (d *Docker) await(ctx context.Context, c agent.Command, name string, done c
 	}
 }
 
-// doneOf returns a closed channel for a container that is not there.
+// doneOf returns the done channel of a container, or a closed one if it does not exist.
 func (d *Docker) doneOf(name string) chan struct{} {
 	if c := d.containers[name]; c != nil {
 		return c.done
