@@ -1,7 +1,8 @@
-// Package reach is the one relation "may a reach b, under which names", computed
-// from a snapshot of the catalog. DNS views, packet policy and explanations all
-// ask it, so that what resolves is what can be reached.
+// Package reach computes, from a snapshot of the catalog, whether endpoint a may reach
+// endpoint b, and under which names. DNS views, packet policy and explanations all ask
+// it, so that a name that resolves leads to something that can be reached.
 //
-// It is pure: no I/O, no clock, no state that outlives a Relation. It imports
-// nothing of ours but linker/record.
+// It is pure: it does no I/O, reads no clock, and keeps nothing beside a Relation.
+//
+// Start with Relation and the function grant, which has the one rule.
 package reach

@@ -10,213 +10,235 @@ import (
 	"tombolo/linker/record"
 )
 
-// rank orders what may claim a name in a view. The lowest rank that claims it has
-// it; equals share it, as Compose has services with one alias share it.
+// rank orders the kinds of names in a view. If several services have a name, it belongs
+// to those that have it with the lowest rank. Services with the same rank share it, as
+// services that have the same alias do in Compose.
 type rank int
 
 const (
-	rankZone      rank = iota // db.shop and the like: nobody can take another's
-	rankLink                  // the alias of a link
-	rankOwn                   // service, alias, container_name in the asker's app
+	rankZone      rank = iota // db.shop and the like: no other name hides these
+	rankLink                  // alias of a link
+	rankOwn                   // service, alias or container_name in the asker's app
 	rankOwnHost               // hostname in the asker's app
-	rankOther                 // the same of other apps
-	rankOtherHost             //
+	rankOther                 // service, alias or container_name in another app
+	rankOtherHost             // hostname in another app
 )
 
-// Names returns what endpoint from (by ID) sees: nothing when it is unknown or of
-// no app. What it sees it can reach, on one port at least.
+// Names returns the view of the endpoint from (by ID). It is empty if the endpoint is not
+// known or belongs to no app. Every name in it leads to endpoints of which from can reach
+// at least one port.
 func (r *Relation) Names(from string) record.View {
-	a := r.members[from]
-	if a == nil || a.of.app == "" {
+	a := r.endpoints[from]
+	if a == nil || a.svc.app == "" {
 		return record.View{
 			Index: r.s.Index, Names: map[string]record.Answers{}, PTR: map[netip.Addr]string{},
-			Internal: a == nil || a.e.Internal,
+			Internal: a == nil || a.rec.Internal,
 		}
 	}
-	v := r.newView()
-	for of := range r.inReach(a) {
-		for _, s := range r.services[of].sights() {
-			v.add(a, s)
+	b := r.newViewBuilder()
+	for id := range r.inReach(a) {
+		for _, g := range r.services[id].groups() {
+			b.addGroup(a, g)
 		}
 	}
-	v.instance(a)
-	view := v.view()
-	view.Internal = a.e.Internal
+	b.addInstance(a)
+	view := b.view()
+	view.Internal = a.rec.Internal
 	return view
 }
 
-// HostView returns what the host and its operator see: every app by names
-// relative to the zone (db.shop), every host, every address of an app.
+// HostView returns the view of the host and its operator: every app by names relative to
+// the zone (db.shop), every host, and every address of an app.
 func (r *Relation) HostView() record.View {
-	v := r.newView()
+	b := r.newViewBuilder()
 	for _, svc := range r.services {
 		if svc.app == "" {
 			continue
 		}
-		for _, s := range svc.sights() {
-			v.zone(s)
+		for _, g := range svc.groups() {
+			b.addZoneNames(g)
 		}
 	}
-	return v.view()
+	return b.view()
 }
 
-// inReach returns the services that a may have in reach.
-func (r *Relation) inReach(a *member) map[id]bool {
-	set := map[id]bool{}
+// inReach returns the services that a may reach. addGroup decides.
+func (r *Relation) inReach(a *endpoint) map[serviceID]bool {
+	set := map[serviceID]bool{}
 	for n := range a.networks {
-		for _, of := range r.offers[n] {
-			set[of] = true
+		for _, id := range r.servicesOn[n] {
+			set[id] = true
 		}
 	}
 	for _, l := range a.links {
-		if of := target(a.of.app, l); r.services[of] != nil {
-			set[of] = true
+		if id := linkTarget(a.svc.app, l); r.services[id] != nil {
+			set[id] = true
 		}
 	}
 	return set
 }
 
-// sight is a service, or one of its endpoints where labels alone speak and each
-// may say something else.
-type sight struct {
-	svc     *service
-	terms   *terms
-	members []*member
+// group is the endpoints of a service that share their terms. A service of an app record
+// is one group. Without a record each endpoint is a group, because its labels may differ
+// from those of the others.
+type group struct {
+	svc       *service
+	terms     *terms
+	endpoints []*endpoint
 }
 
-func (svc *service) sights() []sight {
+func (svc *service) groups() []group {
 	if svc.terms != nil {
-		return []sight{{svc: svc, terms: svc.terms, members: svc.members}}
+		return []group{{svc: svc, terms: svc.terms, endpoints: svc.endpoints}}
 	}
-	all := make([]sight, len(svc.members))
-	for i, m := range svc.members {
-		all[i] = sight{svc: svc, terms: m.terms, members: svc.members[i : i+1]}
+	all := make([]group, len(svc.endpoints))
+	for i, e := range svc.endpoints {
+		all[i] = group{svc: svc, terms: e.terms, endpoints: svc.endpoints[i : i+1]}
 	}
 	return all
 }
 
-// view collects names.
-type view struct {
-	r     *Relation
-	names map[string]*claim
-	ptr   map[netip.Addr]string
-	known map[*member]record.Target // of members that answer; unset for the others
+// viewBuilder collects the names and addresses of a view.
+type viewBuilder struct {
+	r       *Relation
+	names   map[string]*nameEntry
+	ptr     map[netip.Addr]string
+	targets map[*endpoint]record.Target // results of target
 }
 
-// claim is who has a name so far.
-type claim struct {
+// nameEntry is a name and the best rank with which it was added so far.
+type nameEntry struct {
 	rank    rank
-	short   bool            // somebody claims it as a name without the zone
-	targets []record.Target // some of them twice
+	short   bool            // some service has it as a name without the zone
+	targets []record.Target // may hold a target twice
 	ports   []record.Port
 }
 
-func (r *Relation) newView() *view {
-	return &view{r: r, names: map[string]*claim{}, ptr: map[netip.Addr]string{}, known: map[*member]record.Target{}}
+func (r *Relation) newViewBuilder() *viewBuilder {
+	return &viewBuilder{r: r, names: map[string]*nameEntry{}, ptr: map[netip.Addr]string{}, targets: map[*endpoint]record.Target{}}
 }
 
-// claim makes name exist, and lead to whichever of members answer, unless someone
-// of lower rank has it.
-func (v *view) claim(name string, by rank, t *terms, members ...*member) {
+// addName makes name exist and lead to those of endpoints that answer, unless it was
+// added with a lower rank.
+func (b *viewBuilder) addName(name string, by rank, t *terms, endpoints ...*endpoint) {
 	name = record.Normal(name)
 	if name == "" {
 		return
 	}
-	c := v.names[name]
+	n := b.names[name]
 	switch {
-	case c == nil:
-		c = &claim{rank: by}
-		v.names[name] = c
-	case by < c.rank:
-		*c = claim{rank: by, short: c.short}
+	case n == nil:
+		n = &nameEntry{rank: by}
+		b.names[name] = n
+	case by < n.rank:
+		*n = nameEntry{rank: by, short: n.short}
 	}
-	c.short = c.short || by != rankZone
-	if by > c.rank {
+	n.short = n.short || by != rankZone
+	if by > n.rank {
 		return
 	}
-	for _, m := range members {
-		if target := v.target(m); target.Name != "" {
-			c.targets = append(c.targets, target)
+	for _, e := range endpoints {
+		if target := b.target(e); target.Name != "" {
+			n.targets = append(n.targets, target)
 		}
 	}
 	for _, p := range t.ports {
-		if !slices.Contains(c.ports, p) {
-			c.ports = append(c.ports, p)
+		if !slices.Contains(n.ports, p) {
+			n.ports = append(n.ports, p)
 		}
 	}
 }
 
-// target is where names lead to for m: nowhere unless it answers.
-func (v *view) target(m *member) record.Target {
-	target, known := v.known[m]
+// target returns the target of names that lead to e, or an empty one if e does not
+// answer.
+func (b *viewBuilder) target(e *endpoint) record.Target {
+	target, known := b.targets[e]
 	if !known {
-		if v.r.answers(m) {
-			target = record.Target{Name: m.name(), Addr4: m.e.Addr4, Addr6: m.e.Addr6}
+		if b.r.answers(e) {
+			target = record.Target{Name: e.name(), Addr4: e.rec.Addr4, Addr6: e.rec.Addr6}
 		}
-		v.known[m] = target
+		b.targets[e] = target
 	}
 	return target
 }
 
-// add shows a what of s is in its reach.
-func (v *view) add(a *member, s sight) {
-	common, links := shared(a.terms, s.terms), links(a, s.svc.id, s.terms)
+// addGroup adds the names of g, if a may reach g.
+func (b *viewBuilder) addGroup(a *endpoint, g group) {
+	common, links := sharedNetworks(a.terms, g.terms), validLinks(a, g.svc.serviceID, g.terms)
 	if len(common) == 0 && len(links) == 0 {
 		return
 	}
 	own, ownHost := rankOwn, rankOwnHost
-	if s.svc.app != a.of.app {
+	if g.svc.app != a.svc.app {
 		own, ownHost = rankOther, rankOtherHost
 	}
-	v.zone(s)
-	v.claim(s.svc.service, own, s.terms, s.members...)
+	b.addZoneNames(g)
+	b.addName(g.svc.service, own, g.terms, g.endpoints...)
 	for _, l := range links {
-		v.claim(l.Alias, rankLink, s.terms, s.members...)
+		b.addName(l.Alias, rankLink, g.terms, g.endpoints...)
 	}
 	for _, n := range common {
-		for _, alias := range s.terms.networks[n] {
-			v.claim(alias, own, s.terms, s.members...)
+		for _, alias := range g.terms.networks[n] {
+			b.addName(alias, own, g.terms, g.endpoints...)
 		}
 	}
-	if spec := s.svc.spec; spec != nil {
-		v.claim(spec.ContainerName, own, s.terms)
-		v.claim(spec.Hostname, ownHost, s.terms)
+	if spec := g.svc.spec; spec != nil {
+		b.addName(spec.ContainerName, own, g.terms)
+		b.addName(spec.Hostname, ownHost, g.terms)
 	}
-	for _, m := range s.members {
-		v.claim(m.e.ContainerName, own, s.terms, m)
-		v.claim(m.e.Hostname, ownHost, s.terms, m)
+	for _, e := range g.endpoints {
+		b.addName(e.rec.ContainerName, own, g.terms, e)
+		b.addName(e.rec.Hostname, ownHost, g.terms, e)
 	}
 }
 
-// zone adds the names that are relative to the zone.
-func (v *view) zone(s sight) {
-	if s.svc.service != "" {
-		v.claim(s.svc.zone(), rankZone, s.terms, s.members...)
-		v.claim("tasks."+s.svc.zone(), rankZone, s.terms, s.members...)
+// addZoneNames adds the names of g that are relative to the zone.
+func (b *viewBuilder) addZoneNames(g group) {
+	zone := g.svc.zoneName()
+	if g.svc.service != "" {
+		b.addName(zone, rankZone, g.terms, g.endpoints...)
+		b.addName("tasks."+zone, rankZone, g.terms, g.endpoints...)
 	}
-	if s.svc.spec != nil {
-		for slot := 1; slot <= s.svc.spec.Replicas; slot++ {
-			v.claim(strconv.Itoa(slot)+"."+s.svc.zone(), rankZone, s.terms)
+	if g.svc.spec != nil {
+		for slot := 1; slot <= g.svc.spec.Replicas; slot++ {
+			b.addName(strconv.Itoa(slot)+"."+zone, rankZone, g.terms)
 		}
 	}
-	for _, m := range s.members {
-		v.instance(m)
+	for _, e := range g.endpoints {
+		b.addInstance(e)
 	}
 }
 
-// instance adds the name of one endpoint, and its addresses. Where the record of
-// an endpoint that is gone still holds its address, the running one has it.
-func (v *view) instance(m *member) {
-	v.claim(m.name(), rankZone, m.terms, m)
-	for _, addr := range []netip.Addr{m.e.Addr4, m.e.Addr6} {
-		if addr.IsValid() && (m.e.Running || v.ptr[addr] == "") {
-			v.ptr[addr] = record.Normal(m.name())
+// addInstance adds the name of one endpoint, and its addresses. An address belongs to the
+// endpoint that runs, even if the record of one that ended still has it.
+func (b *viewBuilder) addInstance(e *endpoint) {
+	b.addName(e.name(), rankZone, e.terms, e)
+	for _, addr := range []netip.Addr{e.rec.Addr4, e.rec.Addr6} {
+		if addr.IsValid() && (e.rec.Running || b.ptr[addr] == "") {
+			b.ptr[addr] = record.Normal(e.name())
 		}
 	}
 }
 
-// hostAnswers is every host by its underlay address. A suspended one has none.
-// Every view of the snapshot shares them.
+// view returns the collected names and those of the hosts, which hide all others. The
+// caller sets Internal.
+func (b *viewBuilder) view() record.View {
+	hosts := b.r.hosts()
+	names := make(map[string]record.Answers, len(b.names)+len(hosts))
+	for name, n := range b.names {
+		slices.SortFunc(n.targets, byName)
+		names[name] = record.Answers{Short: n.short, Targets: slices.Compact(n.targets), Ports: n.ports}
+	}
+	maps.Copy(names, hosts)
+	return record.View{Index: b.r.s.Index, Names: names, PTR: b.ptr}
+}
+
+func byName(a, b record.Target) int {
+	return cmp.Or(cmp.Compare(a.Name, b.Name), a.Addr4.Compare(b.Addr4), a.Addr6.Compare(b.Addr6))
+}
+
+// hostAnswers returns the underlay address of every host, and no address for a suspended
+// one. All views of the snapshot share the result.
 func hostAnswers(s *record.Snapshot) map[string]record.Answers {
 	all := make(map[string]record.Answers, len(s.Hosts))
 	for host, h := range s.Hosts {
@@ -234,20 +256,4 @@ func hostAnswers(s *record.Snapshot) map[string]record.Answers {
 		all[name] = a
 	}
 	return all
-}
-
-// view is what was collected, and the hosts, whose names nobody can take.
-func (v *view) view() record.View {
-	hosts := v.r.hosts()
-	names := make(map[string]record.Answers, len(v.names)+len(hosts))
-	for name, c := range v.names {
-		slices.SortFunc(c.targets, byName)
-		names[name] = record.Answers{Short: c.short, Targets: slices.Compact(c.targets), Ports: c.ports}
-	}
-	maps.Copy(names, hosts)
-	return record.View{Index: v.r.s.Index, Names: names, PTR: v.ptr}
-}
-
-func byName(a, b record.Target) int {
-	return cmp.Or(cmp.Compare(a.Name, b.Name), a.Addr4.Compare(b.Addr4), a.Addr6.Compare(b.Addr6))
 }

@@ -12,7 +12,7 @@ import (
 	"tombolo/linker/record"
 )
 
-// In every case endpoint a asks; the names without a dot are shown.
+// In every case the endpoint a asks. The test compares the names without a dot.
 func TestShortNames(t *testing.T) {
 	spec := func(s record.Service) map[string]record.Service {
 		if s.Networks == nil {
@@ -21,124 +21,124 @@ func TestShortNames(t *testing.T) {
 		return map[string]record.Service{"web": {Networks: nets("shop_default")}, "db": s}
 	}
 	tests := map[string]struct {
-		world world
-		want  []string
+		cluster cluster
+		want    []string
 	}{
 		"services of the app": {
-			newWorld().add("a", "shop/web/1").add("b1", "shop/db/1").add("b2", "shop/db/2"),
+			newCluster().add("a", "shop/web/1").add("b1", "shop/db/1").add("b2", "shop/db/2"),
 			[]string{"db -> b1 b2", "web -> a"}},
-		"another app's are not there": {
-			newWorld().add("a", "shop/web/1").add("b", "blog/db/1"), []string{"web -> a"}},
+		"services of another app are not visible": {
+			newCluster().add("a", "shop/web/1").add("b", "blog/db/1"), []string{"web -> a"}},
 		"aliases on a shared network": {
-			newWorld().add("a", "shop/web/1", on("n")).add("b", "shop/db/1", on("n:Store,sql", "m:secret")),
+			newCluster().add("a", "shop/web/1", on("n")).add("b", "shop/db/1", on("n:Store,sql", "m:secret")),
 			[]string{"db -> b", "sql -> b", "store -> b", "web -> a"}},
-		"services share an alias": {
-			newWorld().add("a", "shop/web/1").add("b", "shop/db-a/1", on("shop_default:db")).add("c", "shop/db-b/1", on("shop_default:db")),
+		"two services share an alias": {
+			newCluster().add("a", "shop/web/1").add("b", "shop/db-a/1", on("shop_default:db")).add("c", "shop/db-b/1", on("shop_default:db")),
 			[]string{"db -> b c", "db-a -> b", "db-b -> c", "web -> a"}},
-		"an alias joins a service of that name": {
-			newWorld().add("a", "shop/web/1").add("b", "shop/db/1").add("c", "shop/new/1", on("shop_default:db")),
+		"an alias and a service share a name": {
+			newCluster().add("a", "shop/web/1").add("b", "shop/db/1").add("c", "shop/new/1", on("shop_default:db")),
 			[]string{"db -> b c", "new -> c", "web -> a"}},
 		"link with an alias": {
-			newWorld().add("a", "shop/web/1", on("x"), links("db:store")).add("b", "shop/db/1", on("y:sql")),
+			newCluster().add("a", "shop/web/1", on("x"), links("db:store")).add("b", "shop/db/1", on("y:sql")),
 			[]string{"db -> b", "store -> b", "web -> a"}},
-		"the alias of a link hides a service": {
-			newWorld().add("a", "shop/web/1", links("db:cache")).add("b", "shop/db/1").add("c", "shop/cache/1"),
+		"the alias of a link hides a service of that name": {
+			newCluster().add("a", "shop/web/1", links("db:cache")).add("b", "shop/db/1").add("c", "shop/cache/1"),
 			[]string{"cache -> b", "db -> b", "web -> a"}},
-		"two links, one alias": {
-			newWorld().add("a", "shop/web/1", links("db:x", "cache:x")).add("b", "shop/db/1").add("c", "shop/cache/1"),
+		"two links share an alias": {
+			newCluster().add("a", "shop/web/1", links("db:x", "cache:x")).add("b", "shop/db/1").add("c", "shop/cache/1"),
 			[]string{"cache -> c", "db -> b", "web -> a", "x -> c b"}},
-		"strict: links alone, and itself not by its service": {
-			newWorld().add("a", "shop/web/1", strict, links("db")).add("b", "shop/db/1", strict).add("c", "shop/web/2", strict).add("d", "shop/cache/1", strict),
+		"strict: only links, and not its own service": {
+			newCluster().add("a", "shop/web/1", strict, links("db")).add("b", "shop/db/1", strict).add("c", "shop/web/2", strict).add("d", "shop/cache/1", strict),
 			[]string{"db -> b"}},
 		"container_name and hostname": {
-			newWorld().add("a", "shop/web/1").add("b", "shop/db/1", named("The_DB"), hostname("sql")),
+			newCluster().add("a", "shop/web/1").add("b", "shop/db/1", named("The_DB"), hostname("sql")),
 			[]string{"db -> b", "sql -> b", "the_db -> b", "web -> a"}},
-		"a hostname does not take a service's name": {
-			newWorld().add("a", "shop/web/1").add("b", "shop/db/1", hostname("web")),
+		"a service hides a hostname": {
+			newCluster().add("a", "shop/web/1").add("b", "shop/db/1", hostname("web")),
 			[]string{"db -> b", "web -> a"}},
-		"one-off": {
-			newWorld().add("a", "shop", named("tool")).add("b", "shop/db/1"),
+		"one-off container": {
+			newCluster().add("a", "shop", named("tool")).add("b", "shop/db/1"),
 			[]string{"db -> b", "tool -> a"}},
 
-		"across apps by network": {
-			newWorld().add("a", "shop/web/1", on("ext")).add("b", "blog/db/1", on("ext:posts")),
+		"another app on a shared network": {
+			newCluster().add("a", "shop/web/1", on("ext")).add("b", "blog/db/1", on("ext:posts")),
 			[]string{"db -> b", "posts -> b", "web -> a"}},
-		"the own app's service first": {
-			newWorld().add("a", "shop/web/1", on("ext")).add("b", "blog/db/1", on("ext")).add("c", "shop/db/1", on("ext")),
+		"a service of the own app hides that of another": {
+			newCluster().add("a", "shop/web/1", on("ext")).add("b", "blog/db/1", on("ext")).add("c", "shop/db/1", on("ext")),
 			[]string{"db -> c", "web -> a"}},
-		"an own service without instance first too": {
-			newWorld().add("a", "shop/web/1", on("ext")).add("b", "blog/db/1", on("ext")).
+		"a service without instances of the own app hides that of another": {
+			newCluster().add("a", "shop/web/1", on("ext")).add("b", "blog/db/1", on("ext")).
 				app("shop", false, map[string]record.Service{"web": {Networks: nets("ext")}, "db": {Networks: nets("ext")}}),
 			[]string{"db ->", "web -> a"}},
-		"across apps by link": {
-			newWorld().add("a", "shop/web/1", links("blog.db:posts")).add("b", "blog/db/1", export()),
+		"another app by a link": {
+			newCluster().add("a", "shop/web/1", links("blog.db:posts")).add("b", "blog/db/1", export()),
 			[]string{"db -> b", "posts -> b", "web -> a"}},
-		"across apps by link, not exported": {
-			newWorld().add("a", "shop/web/1", links("blog.db:posts")).add("b", "blog/db/1"),
+		"another app by a link that is not exported": {
+			newCluster().add("a", "shop/web/1", links("blog.db:posts")).add("b", "blog/db/1"),
 			[]string{"web -> a"}},
-		"across apps by link, exported, no instance": {
-			newWorld().add("a", "shop/web/1", links("blog.db:posts")).
+		"another app by a link to a service without instances": {
+			newCluster().add("a", "shop/web/1", links("blog.db:posts")).
 				app("blog", false, map[string]record.Service{"db": {Networks: nets("blog_default"), Export: &record.Export{}}}),
 			[]string{"db ->", "posts ->", "web -> a"}},
 
-		"no instance": {
-			newWorld().add("a", "shop/web/1").app("shop", false, spec(record.Service{Networks: nets("shop_default:sql"), ContainerName: "the_db", Hostname: "H"})),
+		"a service without instances": {
+			newCluster().add("a", "shop/web/1").app("shop", false, spec(record.Service{Networks: nets("shop_default:sql"), ContainerName: "the_db", Hostname: "H"})),
 			[]string{"db ->", "h ->", "sql ->", "the_db ->", "web -> a"}},
-		"a link to no instance": {
-			newWorld().add("a", "shop/web/1").app("shop", false, map[string]record.Service{
+		"a link to a service without instances": {
+			newCluster().add("a", "shop/web/1").app("shop", false, map[string]record.Service{
 				"web": {Networks: nets("n"), Links: []record.Link{link("db:store")}}, "db": {Networks: nets("m")}}),
 			[]string{"db ->", "store ->", "web -> a"}},
-		"a link to nothing": {
-			newWorld().add("a", "shop/web/1", links("nothing:x")), []string{"web -> a"}},
-		"not healthy": {
-			newWorld().add("a", "shop/web/1").add("b", "shop/db/1", unhealthy).add("c", "shop/db/2", starting).add("d", "shop/db/3", stopped),
+		"a link to an unknown service": {
+			newCluster().add("a", "shop/web/1", links("nothing:x")), []string{"web -> a"}},
+		"unhealthy, starting or stopped": {
+			newCluster().add("a", "shop/web/1").add("b", "shop/db/1", unhealthy).add("c", "shop/db/2", starting).add("d", "shop/db/3", stopped),
 			[]string{"db ->", "web -> a"}},
 		"healthy": {
-			newWorld().add("a", "shop/web/1").add("b", "shop/db/1", healthy), []string{"db -> b", "web -> a"}},
+			newCluster().add("a", "shop/web/1").add("b", "shop/db/1", healthy), []string{"db -> b", "web -> a"}},
 		"the asker itself is unhealthy": {
-			newWorld().add("a", "shop/web/1", unhealthy).add("b", "shop/db/1"), []string{"db -> b", "web ->"}},
-		"suspended": {
-			newWorld().add("a", "shop/web/1").add("b", "shop/db/1", host("h2")).add("c", "shop/db/2").suspend("h2"),
+			newCluster().add("a", "shop/web/1", unhealthy).add("b", "shop/db/1"), []string{"db -> b", "web ->"}},
+		"on a suspended host": {
+			newCluster().add("a", "shop/web/1").add("b", "shop/db/1", host("h2")).add("c", "shop/db/2").suspend("h2"),
 			[]string{"db -> c", "web -> a"}},
 		"drained": {
-			newWorld().add("a", "shop/web/1").add("b", "shop/db/1").add("c", "shop/db/2").app("shop", false, spec(record.Service{Drained: []int{1}})),
+			newCluster().add("a", "shop/web/1").add("b", "shop/db/1").add("c", "shop/db/2").app("shop", false, spec(record.Service{Drained: []int{1}})),
 			[]string{"db -> c", "web -> a"}},
 		"the highest generation": {
-			newWorld().add("a", "shop/web/1").add("b", "shop/db/1", gen(1)).add("c", "shop/db/1", gen(2)).add("d", "shop/db/2", gen(1)),
+			newCluster().add("a", "shop/web/1").add("b", "shop/db/1", gen(1)).add("c", "shop/db/1", gen(2)).add("d", "shop/db/2", gen(1)),
 			[]string{"db -> c d", "web -> a"}},
 		"the highest generation is dead": {
-			newWorld().add("a", "shop/web/1").add("b", "shop/db/1", gen(1)).add("c", "shop/db/1", gen(2), host("h2")).suspend("h2"),
+			newCluster().add("a", "shop/web/1").add("b", "shop/db/1", gen(1)).add("c", "shop/db/1", gen(2), host("h2")).suspend("h2"),
 			[]string{"db ->", "web -> a"}},
-		"the generation that counts": {
-			newWorld().add("a", "shop/web/1").add("b", "shop/db/1", gen(1)).add("c", "shop/db/1", gen(2)).add("d", "shop/db/1", gen(3)).
+		"the generation of the app record": {
+			newCluster().add("a", "shop/web/1").add("b", "shop/db/1", gen(1)).add("c", "shop/db/1", gen(2)).add("d", "shop/db/1", gen(3)).
 				app("shop", false, spec(record.Service{Generations: map[int]uint64{1: 2}})),
 			[]string{"db -> c", "web -> a"}},
-		"the generation that counts is not there": {
-			newWorld().add("a", "shop/web/1").add("b", "shop/db/1", gen(1)).app("shop", false, spec(record.Service{Generations: map[int]uint64{1: 2}})),
+		"the generation of the app record does not exist": {
+			newCluster().add("a", "shop/web/1").add("b", "shop/db/1", gen(1)).app("shop", false, spec(record.Service{Generations: map[int]uint64{1: 2}})),
 			[]string{"db ->", "web -> a"}},
-		"a slot that the app record does not count": {
-			newWorld().add("a", "shop/web/1").add("b", "shop/db/2", gen(1)).add("c", "shop/db/2", gen(5)).
+		"a slot without a generation in the app record": {
+			newCluster().add("a", "shop/web/1").add("b", "shop/db/2", gen(1)).add("c", "shop/db/2", gen(5)).
 				app("shop", false, spec(record.Service{Generations: map[int]uint64{1: 2}})),
 			[]string{"db -> c", "web -> a"}},
-		"without slots all answer": {
-			newWorld().add("a", "shop/web").add("b", "shop/db").add("c", "shop/db"), []string{"db -> b c", "web -> a"}},
+		"without slots all endpoints answer": {
+			newCluster().add("a", "shop/web").add("b", "shop/db").add("c", "shop/db"), []string{"db -> b c", "web -> a"}},
 		"labels differ among a service's containers": {
-			newWorld().add("a", "shop/web/1", on("n")).add("b", "shop/db/1", on("n:x")).add("c", "shop/db/2", on("m:y")),
+			newCluster().add("a", "shop/web/1", on("n")).add("b", "shop/db/1", on("n:x")).add("c", "shop/db/2", on("m:y")),
 			[]string{"db -> b", "web -> a", "x -> b"}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			got := short(show(tt.world.s, reach.Of(tt.world.s).Names("a")))
+			got := short(show(tt.cluster.s, reach.Of(tt.cluster.s).Names("a")))
 			if d := cmp.Diff(tt.want, got); d != "" {
-				t.Errorf("want -, got +:\n%s", d)
+				t.Errorf("names (-want +got):\n%s", d)
 			}
 		})
 	}
 }
 
-// All names of a view, those relative to the zone too.
+// The test compares all names of a view, also those relative to the zone.
 func TestZoneNames(t *testing.T) {
-	w := newWorld().add("a", "shop/web/1", links("blog.api"), named("h1.host"), hostname("db.pay")).
+	w := newCluster().add("a", "shop/web/1", links("blog.api"), named("h1.host"), hostname("db.pay")).
 		add("b", "shop/db/1", on("shop_default:db.pay,tasks.db.shop")).
 		add("c", "shop/db", ports(5432)).
 		add("d", "blog/api/3", export(), host("h2")).
@@ -158,7 +158,7 @@ func TestZoneNames(t *testing.T) {
 	}
 	got := show(w.s, v)
 	if d := cmp.Diff(want, got); d != "" {
-		t.Errorf("want -, got +:\n%s", d)
+		t.Errorf("names (-want +got):\n%s", d)
 	}
 	var bare []string
 	for name, a := range v.Names {
@@ -167,12 +167,12 @@ func TestZoneNames(t *testing.T) {
 		}
 	}
 	slices.Sort(bare)
-	// tasks.db.shop is an alias as well; h1.host is a container's name as well, but nobody's to take.
+	// tasks.db.shop is an alias, too. h1.host is a container's name, too, but nothing hides a host.
 	if d := cmp.Diff([]string{"api", "db", "db.pay", "tasks.db.shop", "web"}, bare); d != "" {
-		t.Errorf("short names: want -, got +:\n%s", d)
+		t.Errorf("short names (-want +got):\n%s", d)
 	}
 	if d := cmp.Diff([]record.Port{{Number: 5432, Proto: "tcp"}}, v.Names["db"].Ports); d != "" {
-		t.Error(d)
+		t.Errorf("ports of db (-want +got):\n%s", d)
 	}
 	ptr := map[string]string{}
 	for addr, name := range v.PTR {
@@ -182,12 +182,12 @@ func TestZoneNames(t *testing.T) {
 		"100.64.0.2": "1.web.shop", "100.64.0.3": "1.db.shop", "100.64.0.4": "c-c.db.shop", "100.64.0.5": "3.api.blog",
 	}
 	if d := cmp.Diff(wantPTR, ptr); d != "" {
-		t.Errorf("PTR: want -, got +:\n%s", d)
+		t.Errorf("names of addresses (-want +got):\n%s", d)
 	}
 }
 
 func TestHostView(t *testing.T) {
-	w := newWorld().add("a", "shop/web/1", strict).add("b", "blog/db/1", named("x")).add("f", "").
+	w := newCluster().add("a", "shop/web/1", strict).add("b", "blog/db/1", named("x")).add("f", "").
 		app("shop", true, map[string]record.Service{"web": {Replicas: 1}, "later": {Replicas: 1}})
 	w.s.Hosts["h1"] = &record.Host{Name: "h1", Underlay: netip.MustParseAddr("fd00::1")}
 	v := reach.Of(w.s).HostView()
@@ -196,43 +196,42 @@ func TestHostView(t *testing.T) {
 		"later.shop ->", "tasks.db.blog -> b", "tasks.later.shop ->", "tasks.web.shop -> a", "web.shop -> a",
 	}
 	if d := cmp.Diff(want, show(w.s, v)); d != "" {
-		t.Errorf("want -, got +:\n%s", d)
+		t.Errorf("names (-want +got):\n%s", d)
 	}
 	if got := v.Names["h1.host"].Targets[0].Addr6.String(); got != "fd00::1" {
-		t.Errorf("h1.host: %s", got)
+		t.Errorf("h1.host has the address %s, want fd00::1", got)
 	}
 	if len(v.PTR) != 2 {
-		t.Errorf("PTR %v", v.PTR)
+		t.Errorf("the addresses with a name are %v, want those of a and b", v.PTR)
 	}
 }
 
-// An address that the record of a dead container still holds names the living one.
-func TestAddressReused(t *testing.T) {
-	w := newWorld().add("a", "shop/web/1").add("b", "shop/db/1", stopped).add("c", "shop/cache/1")
+func TestReusedAddressNamesTheRunningContainer(t *testing.T) {
+	w := newCluster().add("a", "shop/web/1").add("b", "shop/db/1", stopped).add("c", "shop/cache/1")
 	w.s.Endpoints["b"].Addr4 = w.s.Endpoints["c"].Addr4
-	for range 20 { // whatever the order of maps
+	for range 20 { // the order of maps must not matter
 		if got := reach.Of(w.s).Names("a").PTR[w.s.Endpoints["c"].Addr4]; got != "1.cache.shop" {
-			t.Fatalf("the address names %s", got)
+			t.Fatalf("the address has the name %s, want 1.cache.shop", got)
 		}
 	}
 }
 
-func TestViewIsStable(t *testing.T) {
-	w := newWorld().add("a", "shop/web/1", on("n", "m"), links("db:x")).add("b", "shop/db/1", on("m:q", "n:q")).add("c", "shop/db/2", on("n"))
+func TestEqualSnapshotsGiveEqualViews(t *testing.T) {
+	w := newCluster().add("a", "shop/web/1", on("n", "m"), links("db:x")).add("b", "shop/db/1", on("m:q", "n:q")).add("c", "shop/db/2", on("n"))
 	first := reach.Of(w.s).Names("a")
 	for range 20 {
 		if d := cmp.Diff(first, reach.Of(w.s).Names("a"), cmpopts.EquateComparable(netip.Addr{})); d != "" {
-			t.Fatal(d)
+			t.Fatalf("a second view of the same snapshot differs (-first +second):\n%s", d)
 		}
 	}
 }
 
-func TestInternalView(t *testing.T) {
+func TestViewIsInternalWithoutEgress(t *testing.T) {
 	internal := func(e *record.Endpoint) { e.Internal = true }
-	w := newWorld().add("a", "shop/web/1").add("b", "shop/db/1", internal).add("c", "").add("d", "", internal)
+	w := newCluster().add("a", "shop/web/1").add("b", "shop/db/1", internal).add("c", "").add("d", "", internal)
 	for id, want := range map[string]bool{"a": false, "b": true, "c": false, "d": true, "unknown": true} {
 		if got := reach.Of(w.s).Names(id).Internal; got != want {
-			t.Errorf("view of %s: internal = %v, want %v", id, got, want)
+			t.Errorf("the view of %s has Internal=%v, want %v", id, got, want)
 		}
 	}
 }

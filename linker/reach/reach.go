@@ -8,17 +8,16 @@ import (
 	"tombolo/linker/record"
 )
 
-// Grant lets From reach To, a local endpoint. Nil Ports means every port and
-// protocol.
+// Grant permits From to reach To on some ports. Nil Ports means every port and protocol.
 type Grant struct {
 	From, To *record.Endpoint
 	Ports    []record.Port
 }
 
-// Allowed reports whether endpoint from (by ID) may reach port of endpoint to.
-// Port.Number 0 asks for any port at all; an unset Proto is "tcp".
+// Allowed reports whether the endpoint from may reach port of the endpoint to (both by
+// ID). Port number 0 asks whether it may reach any port. An unset protocol means "tcp".
 func (r *Relation) Allowed(from, to string, port record.Port) bool {
-	a, b := r.members[from], r.members[to]
+	a, b := r.endpoints[from], r.endpoints[to]
 	if a == nil || b == nil {
 		return false
 	}
@@ -35,70 +34,71 @@ func (r *Relation) Allowed(from, to string, port record.Port) bool {
 }
 
 // Answers reports whether names lead to an endpoint (by ID) now.
-func (r *Relation) Answers(endpoint string) bool {
-	m := r.members[endpoint]
-	return m != nil && r.answers(m)
+func (r *Relation) Answers(id string) bool {
+	e := r.endpoints[id]
+	return e != nil && r.answers(e)
 }
 
-// Grants returns what the endpoints of host may receive from other endpoints,
-// sorted by To.ID and From.ID. Whether an endpoint answers, drains, is superseded
-// or sits on a suspended host makes no difference.
+// Grants returns who may reach the endpoints of host, sorted by To.ID and From.ID. It
+// makes no difference whether an endpoint is healthy, drained, replaced by a later
+// generation, or on a suspended host.
 func (r *Relation) Grants(host string) []Grant {
 	var grants []Grant
-	for _, b := range r.hosted(host) {
-		for _, a := range r.askers(b) {
+	for _, b := range r.endpointsOf(host) {
+		for _, a := range r.candidates(b) {
 			if ports, ok := grant(a, b); ok {
-				grants = append(grants, Grant{From: a.e, To: b.e, Ports: ports})
+				grants = append(grants, Grant{From: a.rec, To: b.rec, Ports: ports})
 			}
 		}
 	}
 	return grants
 }
 
-// hosted returns the endpoints of host, sorted by ID.
-func (r *Relation) hosted(host string) []*member {
-	var all []*member
-	for _, m := range r.members {
-		if m.e.Host == host {
-			all = append(all, m)
+// endpointsOf returns the endpoints of host, sorted by ID.
+func (r *Relation) endpointsOf(host string) []*endpoint {
+	var all []*endpoint
+	for _, e := range r.endpoints {
+		if e.rec.Host == host {
+			all = append(all, e)
 		}
 	}
 	slices.SortFunc(all, byID)
 	return all
 }
 
-// askers returns everyone else who may have a right to reach b, sorted by ID:
-// those on its networks, and those who link to its service.
-func (r *Relation) askers(b *member) []*member {
-	set := map[*member]bool{}
+// candidates returns the other endpoints that may have a right to reach b, sorted by ID:
+// those on its networks and those with a link to its service.
+func (r *Relation) candidates(b *endpoint) []*endpoint {
+	set := map[*endpoint]bool{}
 	for n := range b.networks {
-		for _, a := range r.networks[n] {
+		for _, a := range r.endpointsOn[n] {
 			set[a] = true
 		}
 	}
-	for _, a := range r.linkers[b.of.id] {
+	for _, a := range r.linkedFrom[b.svc.serviceID] {
 		set[a] = true
 	}
 	delete(set, b)
 	return slices.SortedFunc(maps.Keys(set), byID)
 }
 
-// grant says whether a may reach b, and on which ports: nil for all. It is the
+// grant reports whether a may reach b, and on which ports; nil means all. This is the
 // one rule:
 //
-//	itself                                              every port
-//	a network of the same full name, neither strict     every port
-//	a link of a's to b's service, in the same app, or   the ports b's service
-//	exported to a's app by b's own file                 listens on, when it says so
-func grant(a, b *member) (ports []record.Port, ok bool) {
+//	a and b are the same endpoint                         every port
+//	a and b are on a network with the same full name,     every port
+//	and neither is strict
+//	a has a link to b's service, which is in the same     the ports that b's service
+//	app or exported to a's app by b's own file            names; every port if it names none
+func grant(a, b *endpoint) (ports []record.Port, ok bool) {
 	switch {
 	case a == b:
 		return nil, true
-	case a.of.app == "" || b.of.app == "":
+	case a.svc.app == "" || b.svc.app == "":
 		return nil, false
-	case len(shared(a.terms, b.terms)) > 0:
+	case len(sharedNetworks(a.terms, b.terms)) > 0:
 		return nil, true
-	case len(links(a, b.of.id, b.terms)) == 0:
+	case len(validLinks(a, b.svc.serviceID, b.terms)) == 0:
 		return nil, false
 	case len(b.ports) == 0:
 		return nil, true
@@ -106,8 +106,9 @@ func grant(a, b *member) (ports []record.Port, ok bool) {
 	return b.ports, true
 }
 
-// shared returns the networks by which the holders of a and b see each other.
-func shared(a, b *terms) []string {
+// sharedNetworks returns the networks on which endpoints with the terms a and b reach
+// each other.
+func sharedNetworks(a, b *terms) []string {
 	if a.strict || b.strict {
 		return nil
 	}
@@ -120,26 +121,27 @@ func shared(a, b *terms) []string {
 	return names
 }
 
-// links returns a's links to service to that hold: whose target offers terms b.
-func links(a *member, to id, b *terms) []record.Link {
-	if to.app != a.of.app && !b.export.Allows(a.of.app) {
+// validLinks returns a's links to a service with the terms b. It returns none if the
+// service is in another app and not exported to a's.
+func validLinks(a *endpoint, to serviceID, b *terms) []record.Link {
+	if to.app != a.svc.app && !b.export.Allows(a.svc.app) {
 		return nil
 	}
 	var all []record.Link
 	for _, l := range a.links {
-		if target(a.of.app, l) == to {
+		if linkTarget(a.svc.app, l) == to {
 			all = append(all, l)
 		}
 	}
 	return all
 }
 
-// target is the service that a link of app's means.
-func target(app string, l record.Link) id {
+// linkTarget returns the service to which a link in app leads.
+func linkTarget(app string, l record.Link) serviceID {
 	if l.App != "" {
 		app = record.Normal(l.App)
 	}
-	return id{app: app, service: record.Normal(l.Service)}
+	return serviceID{app: app, service: record.Normal(l.Service)}
 }
 
-func byID(a, b *member) int { return strings.Compare(a.e.ID, b.e.ID) }
+func byID(a, b *endpoint) int { return strings.Compare(a.rec.ID, b.rec.ID) }

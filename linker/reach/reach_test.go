@@ -11,7 +11,7 @@ import (
 	"tombolo/linker/record"
 )
 
-// In every case endpoint a asks for endpoint b.
+// In every case the endpoint a asks for the endpoint b.
 func TestAllowed(t *testing.T) {
 	port := func(n uint16) record.Port { return record.Port{Number: n, Proto: "tcp"} }
 	udp := record.Port{Number: 80, Proto: "udp"}
@@ -23,136 +23,137 @@ func TestAllowed(t *testing.T) {
 		return s
 	}
 	tests := map[string]struct {
-		world world
-		port  record.Port
-		want  bool
+		cluster cluster
+		port    record.Port
+		want    bool
 	}{
 		"same app, same network": {
-			newWorld().add("a", "shop/web/1").add("b", "shop/db/1"), port(80), true},
-		"any port of a shared network, whatever it listens on": {
-			newWorld().add("a", "shop/web/1").add("b", "shop/db/1", ports(5432)), port(80), true},
-		"any protocol": {
-			newWorld().add("a", "shop/web/1").add("b", "shop/db/1"), udp, true},
-		"same app, other network": {
-			newWorld().add("a", "shop/web/1", on("shop_front")).add("b", "shop/db/1", on("shop_back")), port(80), false},
+			newCluster().add("a", "shop/web/1").add("b", "shop/db/1"), port(80), true},
+		"any port on a shared network, even if the service names its ports": {
+			newCluster().add("a", "shop/web/1").add("b", "shop/db/1", ports(5432)), port(80), true},
+		"any protocol on a shared network": {
+			newCluster().add("a", "shop/web/1").add("b", "shop/db/1"), udp, true},
+		"same app, no shared network": {
+			newCluster().add("a", "shop/web/1", on("shop_front")).add("b", "shop/db/1", on("shop_back")), port(80), false},
 		"one of several networks": {
-			newWorld().add("a", "shop/web/1", on("shop_front", "shop_mid")).add("b", "shop/db/1", on("shop_mid", "shop_back")), port(80), true},
+			newCluster().add("a", "shop/web/1", on("shop_front", "shop_mid")).add("b", "shop/db/1", on("shop_mid", "shop_back")), port(80), true},
 		"same service": {
-			newWorld().add("a", "shop/web/1").add("b", "shop/web/2"), port(80), true},
-		"no network": {
-			newWorld().add("a", "shop/web/1", on()).add("b", "shop/db/1", on()), port(80), false},
-		"one-off of the app": {
-			newWorld().add("a", "shop").add("b", "shop/db/1"), port(80), true},
+			newCluster().add("a", "shop/web/1").add("b", "shop/web/2"), port(80), true},
+		"same app, no network at all": {
+			newCluster().add("a", "shop/web/1", on()).add("b", "shop/db/1", on()), port(80), false},
+		"one-off container of the app": {
+			newCluster().add("a", "shop").add("b", "shop/db/1"), port(80), true},
 
 		"link across networks": {
-			newWorld().add("a", "shop/web/1", on("shop_front"), links("db:store")).add("b", "shop/db/1", on("shop_back")), port(80), true},
+			newCluster().add("a", "shop/web/1", on("shop_front"), links("db:store")).add("b", "shop/db/1", on("shop_back")), port(80), true},
 		"link is directed": {
-			newWorld().add("b", "shop/web/1", on("shop_front"), links("db")).add("a", "shop/db/1", on("shop_back")), port(80), false},
+			newCluster().add("b", "shop/web/1", on("shop_front"), links("db")).add("a", "shop/db/1", on("shop_back")), port(80), false},
 		"link to another service": {
-			newWorld().add("a", "shop/web/1", on("x"), links("cache")).add("b", "shop/db/1", on("y")), port(80), false},
-		"link reaches a port listened on": {
-			newWorld().add("a", "shop/web/1", on("x"), links("db")).add("b", "shop/db/1", on("y"), ports(5432)), port(5432), true},
+			newCluster().add("a", "shop/web/1", on("x"), links("cache")).add("b", "shop/db/1", on("y")), port(80), false},
+		"link reaches a port that the service names": {
+			newCluster().add("a", "shop/web/1", on("x"), links("db")).add("b", "shop/db/1", on("y"), ports(5432)), port(5432), true},
 		"link does not reach another port": {
-			newWorld().add("a", "shop/web/1", on("x"), links("db")).add("b", "shop/db/1", on("y"), ports(5432)), port(22), false},
+			newCluster().add("a", "shop/web/1", on("x"), links("db")).add("b", "shop/db/1", on("y"), ports(5432)), port(22), false},
 		"link does not reach another protocol": {
-			newWorld().add("a", "shop/web/1", on("x"), links("db")).add("b", "shop/db/1", on("y"), ports(80)), udp, false},
+			newCluster().add("a", "shop/web/1", on("x"), links("db")).add("b", "shop/db/1", on("y"), ports(80)), udp, false},
 		"an unset protocol is tcp": {
-			newWorld().add("a", "shop/web/1", on("x"), links("db")).add("b", "shop/db/1", on("y"), ports(80)), record.Port{Number: 80}, true},
-		"any port at all": {
-			newWorld().add("a", "shop/web/1", on("x"), links("db")).add("b", "shop/db/1", on("y"), ports(80)), record.Port{}, true},
-		"link of upper case": {
-			newWorld().add("a", "shop/web/1", on("x"), links("DB")).add("b", "shop/db/1", on("y")), port(80), true},
+			newCluster().add("a", "shop/web/1", on("x"), links("db")).add("b", "shop/db/1", on("y"), ports(80)), record.Port{Number: 80}, true},
+		"port 0 asks for any port": {
+			newCluster().add("a", "shop/web/1", on("x"), links("db")).add("b", "shop/db/1", on("y"), ports(80)), record.Port{}, true},
+		"link in upper case": {
+			newCluster().add("a", "shop/web/1", on("x"), links("DB")).add("b", "shop/db/1", on("y")), port(80), true},
 		"link names its own app": {
-			newWorld().add("a", "shop/web/1", on("x"), links("shop.db")).add("b", "shop/db/1", on("y")), port(80), true},
+			newCluster().add("a", "shop/web/1", on("x"), links("shop.db")).add("b", "shop/db/1", on("y")), port(80), true},
 
 		"strict: a network is not enough": {
-			newWorld().add("a", "shop/web/1", strict).add("b", "shop/db/1", strict), port(80), false},
-		"strict: the target alone": {
-			newWorld().add("a", "shop/web/1").add("b", "shop/db/1", strict), port(80), false},
-		"strict: the asker alone": {
-			newWorld().add("a", "shop/web/1", strict).add("b", "shop/db/1"), port(80), false},
-		"strict: a link is": {
-			newWorld().add("a", "shop/web/1", strict, links("db")).add("b", "shop/db/1", strict), port(80), true},
+			newCluster().add("a", "shop/web/1", strict).add("b", "shop/db/1", strict), port(80), false},
+		"strict: only the target is": {
+			newCluster().add("a", "shop/web/1").add("b", "shop/db/1", strict), port(80), false},
+		"strict: only the asker is": {
+			newCluster().add("a", "shop/web/1", strict).add("b", "shop/db/1"), port(80), false},
+		"strict: a link is enough": {
+			newCluster().add("a", "shop/web/1", strict, links("db")).add("b", "shop/db/1", strict), port(80), true},
 		"strict: replicas do not see each other": {
-			newWorld().add("a", "shop/web/1", strict).add("b", "shop/web/2", strict), port(80), false},
+			newCluster().add("a", "shop/web/1", strict).add("b", "shop/web/2", strict), port(80), false},
 		"strict: unless the service links to itself": {
-			newWorld().add("a", "shop/web/1", strict, links("web")).add("b", "shop/web/2", strict), port(80), true},
+			newCluster().add("a", "shop/web/1", strict, links("web")).add("b", "shop/web/2", strict), port(80), true},
 
 		"other app": {
-			newWorld().add("a", "blog/web/1").add("b", "shop/db/1"), port(80), false},
+			newCluster().add("a", "blog/web/1").add("b", "shop/db/1"), port(80), false},
 		"other app, shared external network": {
-			newWorld().add("a", "blog/web/1", on("metrics")).add("b", "shop/db/1", on("metrics", "shop_default")), port(80), true},
+			newCluster().add("a", "blog/web/1", on("metrics")).add("b", "shop/db/1", on("metrics", "shop_default")), port(80), true},
 		"other app, shared external network, strict target": {
-			newWorld().add("a", "blog/web/1", on("metrics")).add("b", "shop/db/1", on("metrics"), strict), port(80), false},
+			newCluster().add("a", "blog/web/1", on("metrics")).add("b", "shop/db/1", on("metrics"), strict), port(80), false},
 		"other app, link without export": {
-			newWorld().add("a", "blog/web/1", links("shop.db")).add("b", "shop/db/1"), port(80), false},
+			newCluster().add("a", "blog/web/1", links("shop.db")).add("b", "shop/db/1"), port(80), false},
 		"other app, export without link": {
-			newWorld().add("a", "blog/web/1").add("b", "shop/db/1", export()), port(80), false},
+			newCluster().add("a", "blog/web/1").add("b", "shop/db/1", export()), port(80), false},
 		"other app, link and export": {
-			newWorld().add("a", "blog/web/1", links("shop.db")).add("b", "shop/db/1", export()), port(80), true},
+			newCluster().add("a", "blog/web/1", links("shop.db")).add("b", "shop/db/1", export()), port(80), true},
 		"other app, link and export to it": {
-			newWorld().add("a", "blog/web/1", links("shop.db")).add("b", "shop/db/1", export("x", "Blog")), port(80), true},
+			newCluster().add("a", "blog/web/1", links("shop.db")).add("b", "shop/db/1", export("x", "Blog")), port(80), true},
 		"other app, link and export to another": {
-			newWorld().add("a", "blog/web/1", links("shop.db")).add("b", "shop/db/1", export("x")), port(80), false},
+			newCluster().add("a", "blog/web/1", links("shop.db")).add("b", "shop/db/1", export("x")), port(80), false},
 		"other app, strict, link and export": {
-			newWorld().add("a", "blog/web/1", strict, links("shop.db")).add("b", "shop/db/1", strict, export()), port(80), true},
+			newCluster().add("a", "blog/web/1", strict, links("shop.db")).add("b", "shop/db/1", strict, export()), port(80), true},
 		"other app, link and export, other port": {
-			newWorld().add("a", "blog/web/1", links("shop.db")).add("b", "shop/db/1", export(), ports(5432)), port(22), false},
-		"a link without app does not leave it": {
-			newWorld().add("a", "blog/web/1", links("db")).add("b", "shop/db/1", export()), port(80), false},
+			newCluster().add("a", "blog/web/1", links("shop.db")).add("b", "shop/db/1", export(), ports(5432)), port(22), false},
+		"a link without an app stays in the asker's app": {
+			newCluster().add("a", "blog/web/1", links("db")).add("b", "shop/db/1", export()), port(80), false},
 
-		"foreign asker":            {newWorld().add("a", "").add("b", "shop/db/1"), port(80), false},
-		"foreign target":           {newWorld().add("a", "shop/web/1").add("b", ""), port(80), false},
-		"foreign both":             {newWorld().add("a", "").add("b", ""), port(80), false},
-		"foreign on our network":   {newWorld().add("a", "", on("shop_default")).add("b", "shop/db/1"), port(80), false},
-		"foreign with a link":      {newWorld().add("a", "", links("shop.db")).add("b", "shop/db/1", export()), port(80), false},
-		"unknown target":           {newWorld().add("a", "shop/web/1"), port(80), false},
-		"drained, still reached":   {newWorld().add("a", "shop/web/1").add("b", "shop/db/1").app("shop", false, map[string]record.Service{"web": service(nets("n"), nil), "db": service(nets("n"), func(s *record.Service) { s.Drained = []int{1} })}), port(80), true},
-		"stopped, still reached":   {newWorld().add("a", "shop/web/1").add("b", "shop/db/1", stopped), port(80), true},
-		"suspended, still reached": {newWorld().add("a", "shop/web/1").add("b", "shop/db/1", host("h2")).suspend("h2"), port(80), true},
+		"foreign asker":            {newCluster().add("a", "").add("b", "shop/db/1"), port(80), false},
+		"foreign target":           {newCluster().add("a", "shop/web/1").add("b", ""), port(80), false},
+		"foreign both":             {newCluster().add("a", "").add("b", ""), port(80), false},
+		"foreign on our network":   {newCluster().add("a", "", on("shop_default")).add("b", "shop/db/1"), port(80), false},
+		"foreign with a link":      {newCluster().add("a", "", links("shop.db")).add("b", "shop/db/1", export()), port(80), false},
+		"unknown target":           {newCluster().add("a", "shop/web/1"), port(80), false},
+		"drained, still reached":   {newCluster().add("a", "shop/web/1").add("b", "shop/db/1").app("shop", false, map[string]record.Service{"web": service(nets("n"), nil), "db": service(nets("n"), func(s *record.Service) { s.Drained = []int{1} })}), port(80), true},
+		"stopped, still reached":   {newCluster().add("a", "shop/web/1").add("b", "shop/db/1", stopped), port(80), true},
+		"suspended, still reached": {newCluster().add("a", "shop/web/1").add("b", "shop/db/1", host("h2")).suspend("h2"), port(80), true},
 		"superseded, still reached": {
-			newWorld().add("a", "shop/web/1").add("b", "shop/db/1", gen(1)).add("c", "shop/db/1", gen(2)), port(80), true},
+			newCluster().add("a", "shop/web/1").add("b", "shop/db/1", gen(1)).add("c", "shop/db/1", gen(2)), port(80), true},
 
 		"app record adds a network": {
-			newWorld().add("a", "shop/web/1", on()).add("b", "shop/db/1", on()).
+			newCluster().add("a", "shop/web/1", on()).add("b", "shop/db/1", on()).
 				app("shop", false, map[string]record.Service{"web": service(nets("n"), nil), "db": service(nets("n"), nil)}), port(80), true},
 		"app record takes a network away": {
-			newWorld().add("a", "shop/web/1").add("b", "shop/db/1").
+			newCluster().add("a", "shop/web/1").add("b", "shop/db/1").
 				app("shop", false, map[string]record.Service{"web": service(nets("n"), nil), "db": service(nets("m"), nil)}), port(80), false},
 		"app record takes a link away": {
-			newWorld().add("a", "shop/web/1", on("x"), links("db")).add("b", "shop/db/1", on("y")).
+			newCluster().add("a", "shop/web/1", on("x"), links("db")).add("b", "shop/db/1", on("y")).
 				app("shop", false, map[string]record.Service{"web": service(nets("x"), nil), "db": service(nets("y"), nil)}), port(80), false},
 		"app record adds a link": {
-			newWorld().add("a", "shop/web/1", on("x")).add("b", "shop/db/1", on("y")).
+			newCluster().add("a", "shop/web/1", on("x")).add("b", "shop/db/1", on("y")).
 				app("shop", false, map[string]record.Service{"web": service(nets("x"), func(s *record.Service) { s.Links = []record.Link{link("db")} }), "db": service(nets("y"), nil)}), port(80), true},
 		"app record takes an export away": {
-			newWorld().add("a", "blog/web/1", links("shop.db")).add("b", "shop/db/1", export()).
+			newCluster().add("a", "blog/web/1", links("shop.db")).add("b", "shop/db/1", export()).
 				app("shop", false, map[string]record.Service{"db": service(nets("y"), nil)}), port(80), false},
 		"app record bounds the ports of a link": {
-			newWorld().add("a", "shop/web/1", on("x"), links("db")).add("b", "shop/db/1", on("y")).
+			newCluster().add("a", "shop/web/1", on("x"), links("db")).add("b", "shop/db/1", on("y")).
 				app("shop", false, map[string]record.Service{"db": service(nets("y"), func(s *record.Service) { s.Ports = tcp(1) })}), port(80), false},
 		"app record makes it strict": {
-			newWorld().add("a", "shop/web/1").add("b", "shop/db/1").
+			newCluster().add("a", "shop/web/1").add("b", "shop/db/1").
 				app("shop", true, map[string]record.Service{"web": service(nets("n"), nil), "db": service(nets("n"), nil)}), port(80), false},
 		"app record makes it strict for those it does not name": {
-			newWorld().add("a", "shop/web/1").add("b", "shop/db/1").app("shop", true, nil), port(80), false},
+			newCluster().add("a", "shop/web/1").add("b", "shop/db/1").app("shop", true, nil), port(80), false},
 		"labels hold where the app record is silent": {
-			newWorld().add("a", "shop/web/1").add("b", "shop/old/1").
+			newCluster().add("a", "shop/web/1").add("b", "shop/old/1").
 				app("shop", false, map[string]record.Service{"web": service(nets("shop_default"), nil)}), port(80), true},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			if got := reach.Of(tt.world.s).Allowed("a", "b", tt.port); got != tt.want {
-				t.Errorf("allowed %v, want %v", got, tt.want)
+			if got := reach.Of(tt.cluster.s).Allowed("a", "b", tt.port); got != tt.want {
+				t.Errorf("a may reach b: %v, want %v", got, tt.want)
 			}
-			if !reach.Of(tt.world.s).Allowed("a", "a", tt.port) {
-				t.Error("it does not reach itself")
+			if !reach.Of(tt.cluster.s).Allowed("a", "a", tt.port) {
+				t.Error("a may not reach itself")
 			}
 		})
 	}
 }
 
-func grants(t *testing.T, w world, host string) []string {
+// grants formats the grants of host as "from > to ports".
+func grants(t *testing.T, w cluster, host string) []string {
 	t.Helper()
 	lines := []string{}
 	for _, g := range reach.Of(w.s).Grants(host) {
@@ -165,8 +166,8 @@ func grants(t *testing.T, w world, host string) []string {
 	return lines
 }
 
-func TestGrants(t *testing.T) {
-	w := newWorld().
+func TestGrantsOfAHost(t *testing.T) {
+	w := newCluster().
 		add("web1", "shop/web/1", host("h1"), on("shop_front"), links("db")).
 		add("web2", "shop/web/2", host("h2"), on("shop_front"), links("db")).
 		add("db1", "shop/db/1", host("h1"), on("shop_back"), ports(5432)).
@@ -181,19 +182,18 @@ func TestGrants(t *testing.T) {
 	}
 	for host, want := range tests {
 		if d := cmp.Diff(want, grants(t, w, host)); d != "" {
-			t.Errorf("%s: want -, got +:\n%s", host, d)
+			t.Errorf("grants of %s (-want +got):\n%s", host, d)
 		}
 	}
 	w.s.Endpoints["db1"].Export = &record.Export{To: []string{"blog"}}
 	want := []string{"blog > db1 5432/tcp", "db0 > db1", "web1 > db1 5432/tcp", "web2 > db1 5432/tcp", "web2 > web1"}
 	if d := cmp.Diff(want, grants(t, w, "h1")); d != "" {
-		t.Errorf("exported: want -, got +:\n%s", d)
+		t.Errorf("grants of h1 after db is exported to blog (-want +got):\n%s", d)
 	}
 }
 
-// What Grants says of two endpoints and what Allowed says is the same.
 func TestGrantsAgreeWithAllowed(t *testing.T) {
-	w := newWorld().
+	w := newCluster().
 		add("a", "shop/web/1", links("db", "blog.api")).add("b", "shop/db/1", on("x"), ports(1)).add("c", "shop/web/2", strict).
 		add("d", "blog/api/1", export("shop")).add("e", "blog/web/1", on("x")).add("f", "").add("g", "shop")
 	granted := map[string]bool{}
@@ -206,15 +206,14 @@ func TestGrantsAgreeWithAllowed(t *testing.T) {
 				continue
 			}
 			if want := reach.Of(w.s).Allowed(from, to, record.Port{}); granted[from+to] != want {
-				t.Errorf("%s > %s: granted %v, allowed %v", from, to, granted[from+to], want)
+				t.Errorf("from %s to %s there is a grant: %v, but Allowed says %v", from, to, granted[from+to], want)
 			}
 		}
 	}
 }
 
-// What a name leads to can be reached, for any asker.
-func TestNamesAreReachable(t *testing.T) {
-	w := newWorld().
+func TestEveryTargetOfANameCanBeReached(t *testing.T) {
+	w := newCluster().
 		add("a", "shop/web/1", links("db:store", "blog.api:posts"), named("front"), hostname("www")).
 		add("b", "shop/db/1", on("x:sql"), ports(1)).add("c", "shop/web/2", strict).
 		add("d", "blog/api/1", export("shop"), on("blog_default:api2", "x")).add("e", "blog/web/1", on("x")).add("f", "").add("g", "shop", named("tool"))
@@ -225,26 +224,26 @@ func TestNamesAreReachable(t *testing.T) {
 			for _, target := range a.Targets {
 				for to, e := range w.s.Endpoints {
 					if e.Addr4 == target.Addr4 && !r.Allowed(from, to, record.Port{}) {
-						t.Errorf("%s sees %s -> %s, and may not reach it", from, name, to)
+						t.Errorf("for %s the name %s leads to %s, which it may not reach", from, name, to)
 					}
 				}
 			}
 		}
 		for to, e := range w.s.Endpoints {
 			if _, visible := v.PTR[e.Addr4]; visible != (e.App != "" && r.Allowed(from, to, record.Port{})) {
-				t.Errorf("%s sees the address of %s: %v", from, to, visible)
+				t.Errorf("%s sees a name for the address of %s: %v, want %v", from, to, visible, !visible)
 			}
 		}
 	}
 }
 
-func TestUnknownAsker(t *testing.T) {
-	w := newWorld().add("b", "shop/db/1").add("f", "")
+func TestUnknownAndForeignAskersSeeNothing(t *testing.T) {
+	w := newCluster().add("b", "shop/db/1").add("f", "")
 	w.s.Hosts["h1"] = &record.Host{Name: "h1"}
 	for _, from := range []string{"nobody", "f"} {
 		v := reach.Of(w.s).Names(from)
 		if d := cmp.Diff(record.View{Index: 7, Internal: from == "nobody"}, v, cmpopts.EquateEmpty()); d != "" {
-			t.Errorf("%s sees something:\n%s", from, d)
+			t.Errorf("the view of %s is not empty (-want +got):\n%s", from, d)
 		}
 	}
 }

@@ -9,170 +9,169 @@ import (
 	"tombolo/linker/record"
 )
 
-// Relation is the reach relation of one snapshot. Of indexes the snapshot once,
-// in time linear in its size; the methods then look at little but what they
-// return. It is immutable and safe for concurrent use.
+// Relation answers questions about one snapshot. Of indexes the snapshot once, in time
+// linear in its size; the cost of a method depends only on its result. A Relation is
+// immutable and safe for concurrent use.
 type Relation struct {
-	s        *record.Snapshot
-	members  map[string]*member   // by endpoint ID
-	services map[id]*service      // those of app records, and those that endpoints name
-	networks map[string][]*member // full network name -> who is on it
-	offers   map[string][]id      // full network name -> services on it
-	linkers  map[id][]*member     // service -> who links to it
-	hosts    func() map[string]record.Answers
+	s           *record.Snapshot
+	endpoints   map[string]*endpoint      // by ID
+	services    map[serviceID]*service    // those of app records and those that endpoints name
+	endpointsOn map[string][]*endpoint    // by full network name
+	servicesOn  map[string][]serviceID    // by full network name
+	linkedFrom  map[serviceID][]*endpoint // the endpoints with a link to the service
+	hosts       func() map[string]record.Answers
 }
 
-// id names a service. Service is "" for an app's endpoints of no service.
-type id struct{ app, service string }
+// serviceID names a service. Service is "" for the endpoints of an app that belong to no
+// service; both are "" for foreign endpoints.
+type serviceID struct{ app, service string }
 
-// service is the endpoints that answer to one name.
+// service is a service and its endpoints.
 type service struct {
-	id
-	spec    *record.Service // nil where no app record speaks of it
-	terms   *terms          // of spec
-	members []*member
-	counts  map[int]uint64 // slot -> generation that answers
+	serviceID
+	spec        *record.Service // from the app record; nil if that lacks the service
+	terms       *terms          // of spec; nil without spec
+	endpoints   []*endpoint
+	generations map[int]uint64 // slot -> the generation that names lead to
 }
 
-// terms decide reach. They come from the app record where it speaks of the
-// service, else from the endpoint's labels.
+// terms are the facts that decide who reaches an endpoint and whom it reaches. They come
+// from the app record if that has the service, else from the endpoint's labels.
 type terms struct {
-	networks map[string][]string
+	networks map[string][]string // full network name -> aliases
 	links    []record.Link
 	export   *record.Export
 	ports    []record.Port
 	strict   bool
 }
 
-// member is one endpoint.
-type member struct {
+type endpoint struct {
 	*terms
-	e  *record.Endpoint
-	of *service
+	rec *record.Endpoint
+	svc *service
 }
 
-// Of returns the relation of s, which must not change.
+// Of returns the relation of s, which must not change afterwards.
 func Of(s *record.Snapshot) *Relation {
 	r := &Relation{
-		s:        s,
-		members:  make(map[string]*member, len(s.Endpoints)),
-		services: map[id]*service{},
-		networks: map[string][]*member{},
-		offers:   map[string][]id{},
-		linkers:  map[id][]*member{},
-		hosts:    sync.OnceValue(func() map[string]record.Answers { return hostAnswers(s) }),
+		s:           s,
+		endpoints:   make(map[string]*endpoint, len(s.Endpoints)),
+		services:    map[serviceID]*service{},
+		endpointsOn: map[string][]*endpoint{},
+		servicesOn:  map[string][]serviceID{},
+		linkedFrom:  map[serviceID][]*endpoint{},
+		hosts:       sync.OnceValue(func() map[string]record.Answers { return hostAnswers(s) }),
 	}
 	for name, a := range s.Apps {
 		for n, spec := range a.Services {
-			r.declare(id{app: name, service: n}, a, &spec)
+			r.addService(serviceID{app: name, service: n}, a, &spec)
 		}
 	}
 	for _, e := range s.Endpoints {
-		r.join(e)
+		r.addEndpoint(e)
 	}
 	for _, svc := range r.services {
-		slices.SortFunc(svc.members, byID)
-		r.offer(svc)
+		slices.SortFunc(svc.endpoints, byID)
+		r.indexNetworks(svc)
 	}
 	return r
 }
 
-func (r *Relation) declare(of id, a *record.App, spec *record.Service) {
-	r.services[of] = &service{
-		id: of, spec: spec, counts: maps.Clone(spec.Generations),
+func (r *Relation) addService(id serviceID, a *record.App, spec *record.Service) {
+	r.services[id] = &service{
+		serviceID: id, spec: spec, generations: maps.Clone(spec.Generations),
 		terms: &terms{
 			networks: spec.Networks, links: spec.Links, export: spec.Export, ports: spec.Ports, strict: a.Strict,
 		},
 	}
 }
 
-// join makes e a member of its service.
-func (r *Relation) join(e *record.Endpoint) {
-	of := id{app: e.App, service: e.Service}
-	svc := r.services[of]
+func (r *Relation) addEndpoint(rec *record.Endpoint) {
+	id := serviceID{app: rec.App, service: rec.Service}
+	svc := r.services[id]
 	if svc == nil {
-		svc = &service{id: of}
-		r.services[of] = svc
+		svc = &service{serviceID: id}
+		r.services[id] = svc
 	}
-	m := &member{e: e, of: svc, terms: svc.terms}
-	if m.terms == nil {
-		m.terms = r.labelled(e)
+	e := &endpoint{rec: rec, svc: svc, terms: svc.terms}
+	if e.terms == nil {
+		e.terms = r.labelTerms(rec)
 	}
-	r.members[e.ID] = m
-	svc.members = append(svc.members, m)
-	if e.App == "" {
-		return // foreign: on no network that is ours to tell
+	r.endpoints[rec.ID] = e
+	svc.endpoints = append(svc.endpoints, e)
+	if rec.App == "" {
+		return // nothing is known about the networks of a foreign endpoint
 	}
-	svc.count(e)
-	for n := range m.networks {
-		r.networks[n] = append(r.networks[n], m)
+	svc.noteGeneration(rec)
+	for n := range e.networks {
+		r.endpointsOn[n] = append(r.endpointsOn[n], e)
 	}
-	for _, l := range m.links {
-		to := target(e.App, l)
-		r.linkers[to] = append(r.linkers[to], m)
+	for _, l := range e.links {
+		to := linkTarget(rec.App, l)
+		r.linkedFrom[to] = append(r.linkedFrom[to], e)
 	}
 }
 
-func (r *Relation) labelled(e *record.Endpoint) *terms {
-	t := &terms{networks: e.Networks, links: e.Links, export: e.Export, ports: e.Ports, strict: e.Strict}
-	if a := r.s.Apps[e.App]; a != nil {
+func (r *Relation) labelTerms(rec *record.Endpoint) *terms {
+	t := &terms{networks: rec.Networks, links: rec.Links, export: rec.Export, ports: rec.Ports, strict: rec.Strict}
+	if a := r.s.Apps[rec.App]; a != nil {
 		t.strict = a.Strict
 	}
 	return t
 }
 
-// count finds the generation that answers for a slot: the app record's word, else
-// the highest there is, dead or alive.
-func (svc *service) count(e *record.Endpoint) {
+// noteGeneration keeps the generation that names lead to for a slot: the app record's if
+// it names one, else the highest of all endpoints, dead or alive.
+func (svc *service) noteGeneration(rec *record.Endpoint) {
 	if svc.spec != nil {
-		if _, said := svc.spec.Generations[e.Slot]; said {
+		if _, set := svc.spec.Generations[rec.Slot]; set {
 			return
 		}
 	}
-	if svc.counts == nil {
-		svc.counts = map[int]uint64{}
+	if svc.generations == nil {
+		svc.generations = map[int]uint64{}
 	}
-	svc.counts[e.Slot] = max(svc.counts[e.Slot], e.Generation)
+	svc.generations[rec.Slot] = max(svc.generations[rec.Slot], rec.Generation)
 }
 
-// offer notes on which networks svc can be met.
-func (r *Relation) offer(svc *service) {
+// indexNetworks adds svc to servicesOn.
+func (r *Relation) indexNetworks(svc *service) {
 	if svc.app == "" {
 		return
 	}
 	on := map[string]bool{}
-	for _, s := range svc.sights() {
-		for n := range s.terms.networks {
+	for _, g := range svc.groups() {
+		for n := range g.terms.networks {
 			on[n] = true
 		}
 	}
 	for n := range on {
-		r.offers[n] = append(r.offers[n], svc.id)
+		r.servicesOn[n] = append(r.servicesOn[n], svc.serviceID)
 	}
 }
 
-// answers reports whether names may lead to m now.
-func (r *Relation) answers(m *member) bool {
-	return m.e.Answering() && !r.s.Suspended[m.e.Host] && m.e.Generation == m.of.counts[m.e.Slot] &&
-		(m.of.spec == nil || !slices.Contains(m.of.spec.Drained, m.e.Slot))
+// answers reports whether names lead to e now.
+func (r *Relation) answers(e *endpoint) bool {
+	return e.rec.Answering() && !r.s.Suspended[e.rec.Host] && e.rec.Generation == e.svc.generations[e.rec.Slot] &&
+		(e.svc.spec == nil || !slices.Contains(e.svc.spec.Drained, e.rec.Slot))
 }
 
-// name is m's name relative to the zone: by its slot, or by its container's ID
-// where it has none.
-func (m *member) name() string {
-	first := strconv.Itoa(m.e.Slot)
-	if m.e.Slot == 0 {
-		first = m.e.Container
+// name returns e's name relative to the zone. It begins with e's slot, or with the ID of
+// its container if it has none.
+func (e *endpoint) name() string {
+	first := strconv.Itoa(e.rec.Slot)
+	if e.rec.Slot == 0 {
+		first = e.rec.Container
 		if first == "" {
-			first = m.e.ID
+			first = e.rec.ID
 		}
 		first = first[:min(12, len(first))]
 	}
-	if m.of.service == "" {
-		return first + "." + m.of.app
+	if e.svc.service == "" {
+		return first + "." + e.svc.app
 	}
-	return first + "." + m.of.zone()
+	return first + "." + e.svc.zoneName()
 }
 
-// zone is the service's name relative to the zone.
-func (of id) zone() string { return of.service + "." + of.app }
+// zoneName returns the service's name relative to the zone.
+func (id serviceID) zoneName() string { return id.service + "." + id.app }

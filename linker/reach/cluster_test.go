@@ -10,23 +10,23 @@ import (
 	"tombolo/linker/record"
 )
 
-// world builds snapshots tersely.
-type world struct{ s *record.Snapshot }
+// cluster builds snapshots in few words.
+type cluster struct{ s *record.Snapshot }
 
-func newWorld() world {
-	return world{&record.Snapshot{
+func newCluster() cluster {
+	return cluster{&record.Snapshot{
 		Index: 7, Hosts: map[string]*record.Host{}, Endpoints: map[string]*record.Endpoint{},
 		Apps: map[string]*record.App{}, Suspended: map[string]bool{},
 	}}
 }
 
-// change alters the endpoint that add makes.
+// change changes the endpoint that add makes.
 type change func(*record.Endpoint)
 
-// add puts an endpoint of "app/service/slot" (or "app/service", "app", "") on
-// h1, running, on the app's default network, with ID id and the next address.
-func (w world) add(id, who string, changes ...change) world {
-	parts := append(strings.Split(who, "/"), "", "")
+// add adds an endpoint with the ID id. It runs on h1, on the app's default network, with
+// the next address. The identity is "app/service/slot", "app/service", "app" or "".
+func (w cluster) add(id, identity string, changes ...change) cluster {
+	parts := append(strings.Split(identity, "/"), "", "")
 	e := &record.Endpoint{
 		ID: id, Host: "h1", Container: "c-" + id, Running: true, Health: record.HealthNone,
 		Addr4: netip.AddrFrom4([4]byte{100, 64, 0, byte(2 + len(w.s.Endpoints))}),
@@ -47,12 +47,12 @@ func (w world) add(id, who string, changes ...change) world {
 	return w
 }
 
-func (w world) app(name string, strict bool, services map[string]record.Service) world {
+func (w cluster) app(name string, strict bool, services map[string]record.Service) cluster {
 	w.s.Apps[name] = &record.App{Name: name, Strict: strict, Services: services}
 	return w
 }
 
-func (w world) suspend(host string) world { w.s.Suspended[host] = true; return w }
+func (w cluster) suspend(host string) cluster { w.s.Suspended[host] = true; return w }
 
 // nets parses networks: "a_default", "a_back:alias,other".
 func nets(specs ...string) map[string][]string {
@@ -118,7 +118,7 @@ func hostname(name string) change {
 	return func(e *record.Endpoint) { e.Hostname = name }
 }
 
-// show writes a view as one line a name: "db -> e1 e2", by the IDs of endpoints.
+// show formats each name of a view as "db -> e1 e2", with the IDs of endpoints.
 func show(s *record.Snapshot, v record.View) []string {
 	ids := map[netip.Addr]string{}
 	for id, e := range s.Endpoints {
@@ -139,7 +139,7 @@ func show(s *record.Snapshot, v record.View) []string {
 	return lines
 }
 
-// short keeps the names that have no zone part: those without a dot.
+// short keeps the names without a dot.
 func short(lines []string) []string {
 	return slices.DeleteFunc(slices.Clone(lines), func(l string) bool {
 		name, _, _ := strings.Cut(l, " ")
