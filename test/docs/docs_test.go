@@ -55,6 +55,27 @@ func TestEveryPathInCodeExists(t *testing.T) {
 	}
 }
 
+// commands.md is generated from the commands, so it knows which there are.
+func TestEveryMentionedCommandExists(t *testing.T) {
+	pages := pages(t)
+	commands := pages["docs/commands.md"].anchors
+	mentioned := regexp.MustCompile(`(?:^|\s)(?:bin/)?tombolo(?: -[fp] \S+)* ([a-z]+)(?: ([a-z]+))?`)
+	for name, p := range pages {
+		if name == "docs/commands.md" {
+			continue // it also names commands of docker compose, to say that they do not exist
+		}
+		for _, code := range p.code {
+			for _, m := range mentioned.FindAllStringSubmatch(code, -1) {
+				if !commands["tombolo-"+m[1]] {
+					t.Errorf("%s mentions %q, but docs/commands.md has no command %q", name, strings.TrimSpace(m[0]), m[1])
+				} else if group := m[1] == "lab" || m[1] == "daemon"; group && m[2] != "" && !commands["tombolo-"+m[1]+"-"+m[2]] {
+					t.Errorf("%s mentions %q, but docs/commands.md has no command %q", name, strings.TrimSpace(m[0]), m[1]+" "+m[2])
+				}
+			}
+		}
+	}
+}
+
 // A page may name a test as the proof of what it says: the test has to be there.
 func TestEveryMentionedTestExists(t *testing.T) {
 	have := map[string]bool{}
