@@ -41,15 +41,15 @@ func TestUpLinksReplicasAcrossHosts(t *testing.T) {
 		}
 	}
 	if len(used) != hosts {
-		t.Errorf("three replicas run on %d hosts", len(used))
+		t.Errorf("three replicas run on %d hosts, want %d", len(used), hosts)
 	}
 	out, err := tombolo.Must(t.Context(), "resolve", "web.linked")
 	if err != nil {
 		t.Error(err)
 	}
-	for slot := range 3 { // an instance has an address of each family
+	for slot := range 3 {
 		if name := fmt.Sprintf(" %d.web.linked", slot+1); !strings.Contains(out, name) {
-			t.Errorf("resolve web.linked says nothing of%s: %q", name, out)
+			t.Errorf("resolve web.linked does not name%s: %q", name, out)
 		}
 	}
 }
@@ -74,7 +74,7 @@ func TestTwoUpsAtOnce(t *testing.T) {
 		}
 	}
 	if got := containers(t, "twice"); len(got) != 3 {
-		t.Errorf("three instances run in %v", got)
+		t.Errorf("three instances run in the containers %v, want three", got)
 	}
 }
 
@@ -82,18 +82,18 @@ func TestFrameworkKilledMidDeploy(t *testing.T) {
 	upMidway(t, "killed")
 	killControl(t)
 	if got := containers(t, "killed"); len(got) >= 7 {
-		t.Fatalf("it was killed when all was started: %v", got)
+		t.Fatalf("all containers had been started before the framework was killed: %v", got)
 	}
 	startControl(t)
 	whole(t, "killed", 7)
 }
 
-// upMidway brings an app of seven instances up and returns when some of them are
-// started and some are not: those of web wait for the first health check of db's.
+// upMidway brings up an app of seven instances and returns when some of them have started. The
+// instances of web have not: they wait for the first health check of db.
 func upMidway(t *testing.T, app string) {
 	t.Helper()
 	file := compose(t, app, `
-  db: {image: %PATIENT%, command: [serve, "5432"], healthcheck: {interval: 3s}, deploy: {replicas: 3}}
+  db: {image: %CHECKED%, command: [serve, "5432"], healthcheck: {interval: 3s}, deploy: {replicas: 3}}
   web:
     image: %IMAGE%
     command: [serve, "80"]
@@ -105,14 +105,13 @@ func upMidway(t *testing.T, app string) {
 	}
 	within(t, func(context.Context) error {
 		if n := len(containers(t, app)); n < 2 {
-			return fmt.Errorf("%d containers", n)
+			return fmt.Errorf("only %d containers have started", n)
 		}
 		return nil
 	})
 }
 
-// killControl kills the master, the agents and the framework, which are one process
-// here.
+// killControl kills the process that is the master, the agents and the framework.
 func killControl(t *testing.T) {
 	t.Helper()
 	if err := testLab.KillControl(); err != nil {
@@ -149,7 +148,7 @@ func TestFrameworkKilledKeepsContainers(t *testing.T) {
 	killControl(t)
 	startControl(t)
 	if after := ids(); !slices.Equal(after, before) {
-		t.Errorf("containers were replaced: %v, then %v", before, after)
+		t.Errorf("the containers were replaced: %v before, %v after", before, after)
 	}
 }
 
@@ -158,7 +157,7 @@ func TestInterruptedUp(t *testing.T) {
   db:
     image: %IMAGE%
     command: [serve, "5432"]
-    healthcheck: {test: "false", interval: 5m} # it says nothing for long
+    healthcheck: {test: "false", interval: 5m} # the first check comes late
   web:
     image: %IMAGE%
     command: [serve, "80"]
@@ -175,7 +174,7 @@ func TestInterruptedUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	first := make([]byte, 1)
-	if _, err := io.ReadFull(stdout, first); err != nil { // it waits for the app now
+	if _, err := io.ReadFull(stdout, first); err != nil { // it has sent the app and waits now
 		t.Fatal(err)
 	}
 	if err := cmd.Process.Signal(os.Interrupt); err != nil {
@@ -187,10 +186,10 @@ func TestInterruptedUp(t *testing.T) {
 	}
 	_ = cmd.Wait()
 	if code := cmd.ProcessState.ExitCode(); code != 130 {
-		t.Errorf("exit code %d: %s%s", code, rest, out.String())
+		t.Errorf("an interrupted up ends with exit code %d, want 130: %s%s", code, rest, out.String())
 	}
 	if !strings.Contains(string(rest), "down") {
-		t.Errorf("an interrupted up does not say what goes on: %s", rest)
+		t.Errorf("an interrupted up does not mention down, which would end the app: %s", rest)
 	}
 }
 
@@ -211,11 +210,11 @@ volumes:
 	up(t, file)
 	second := allUp(t, "kept-data", 1)[0]
 	if second.Host != first.Host {
-		t.Errorf("the volume is on %s, but db went to %s", first.Host, second.Host)
+		t.Errorf("db runs on %s, want %s, which has its volume", second.Host, first.Host)
 	}
 	out, err := tombolo.Must(t.Context(), "-p", "kept-data", "logs")
 	if err != nil || !strings.Contains(out, "boot 2") {
-		t.Errorf("logs: %v: %q", err, out)
+		t.Errorf("logs do not say that this is boot 2: %v: %q", err, out)
 	}
 }
 
@@ -254,18 +253,18 @@ volumes:
 				return nil
 			}
 		}
-		return fmt.Errorf("nobody waits for a volume: %+v", list)
+		return fmt.Errorf("db does not wait for its volume: %+v", list)
 	})
 	startHost(t, testLab.Hosts[other].Name)
 	startHost(t, dbHost)
 	for _, i := range allUp(t, "moved", 4) {
 		if i.Service == "db" && i.Host != dbHost {
-			t.Errorf("db went to %s, its volume is on %s", i.Host, dbHost)
+			t.Errorf("db runs on %s, want %s, which has its volume", i.Host, dbHost)
 		}
 	}
 }
 
-// elsewhere is nil when every instance of an app is up on another host than this.
+// elsewhere returns nil if every instance of an app is up on another host.
 func elsewhere(ctx context.Context, app, host string) error {
 	list, err := tombolo.Instances(ctx, app)
 	if err != nil {
@@ -284,7 +283,7 @@ func kill(t *testing.T, host string) {
 	if err := testLab.Kill(host); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { // the other tests want a whole lab
+	t.Cleanup(func() { // the other tests need all hosts
 		if h, err := testLab.Host(host); err == nil && !h.Alive() {
 			startHost(t, host)
 		}

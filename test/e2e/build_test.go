@@ -11,9 +11,9 @@ import (
 	"testing"
 )
 
-// What has build: is built on this machine and reaches the hosts through the lab's
-// registry; when its source changes, `up` rolls it out.
-func TestBuild(t *testing.T) {
+// `up` builds the images of services with build: on this machine, and the hosts pull them from the
+// lab's registry. When the source changes, `up` replaces the service.
+func TestUpBuildsImages(t *testing.T) {
 	file := compose(t, "built", `
   web:
     build:
@@ -39,7 +39,7 @@ func TestBuild(t *testing.T) {
 				continue
 			}
 			if out, err := inInstance(t.Context(), i, "facts"); err != nil || !strings.Contains(out, "env WORD="+word+"\n") {
-				t.Errorf("web.%d: %v:\n%s", i.Slot, err, out)
+				t.Errorf("web.%d does not have WORD=%s in its environment: %v:\n%s", i.Slot, word, err, out)
 			}
 		}
 	}
@@ -47,16 +47,16 @@ func TestBuild(t *testing.T) {
 	other := instance(t, "built", "other", 1).Container
 	build("second")
 	if instance(t, "built", "other", 1).Container != other {
-		t.Error("what did not change was replaced")
+		t.Error("other was replaced although it has not changed")
 	}
 	web := instance(t, "built", "web", 1).Container
 	build("second")
 	if instance(t, "built", "web", 1).Container != web {
-		t.Error("a build that changes nothing replaces")
+		t.Error("web was replaced although its build has not changed")
 	}
 }
 
-// Ctrl-C while something is built ends the build, and nothing has come up.
+// Ctrl-C during a build ends the build, and nothing is started.
 func TestInterruptedBuild(t *testing.T) {
 	file := compose(t, "unbuilt", `
   other: {image: %IMAGE%, command: [serve, "80"]}
@@ -66,7 +66,7 @@ func TestInterruptedBuild(t *testing.T) {
 	if err := os.Mkdir(source, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	text := "ARG FROM\nFROM $FROM\nRUN [\"/probe\", \"trap\"]\n" // without end
+	text := "ARG FROM\nFROM $FROM\nRUN [\"/probe\", \"trap\"]\n" // this never ends
 	if err := os.WriteFile(filepath.Join(source, "Dockerfile"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -83,15 +83,15 @@ func TestInterruptedBuild(t *testing.T) {
 	}
 	_ = cmd.Wait()
 	if code := cmd.ProcessState.ExitCode(); code != 130 {
-		t.Errorf("exit code %d: %s", code, out.String())
+		t.Errorf("an interrupted up ends with exit code %d, want 130: %s", code, out.String())
 	}
 	within(t, func(context.Context) error {
 		if building() == nil {
-			return errors.New("the build goes on")
+			return errors.New("the build is still running")
 		}
 		return nil
 	})
 	if r, err := tombolo.Run(t.Context(), "-p", "unbuilt", "ps"); err != nil || !strings.Contains(r.Stderr, "unbuilt is not up") {
-		t.Errorf("the framework has heard of it: %v: %s%s", err, r.Stdout, r.Stderr)
+		t.Errorf("the framework knows the app: %v: %s%s", err, r.Stdout, r.Stderr)
 	}
 }

@@ -14,12 +14,12 @@ import (
 	"tombolo/test/cli"
 )
 
-// compose writes a Compose file whose %IMAGE% is the probe's and whose %PATIENT% is
-// the same with a health check, and removes the app when the test ends.
+// compose writes a Compose file and removes the app when the test ends. %IMAGE% in the file stands
+// for the probe's image, and %CHECKED% for the same image with a health check.
 func compose(t *testing.T, app, text string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "compose.yaml")
-	text = "name: " + app + "\nservices:\n" + strings.NewReplacer("%IMAGE%", image, "%PATIENT%", patient).Replace(text)
+	text = "name: " + app + "\nservices:\n" + strings.NewReplacer("%IMAGE%", image, "%CHECKED%", checkedImage).Replace(text)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -29,7 +29,8 @@ func compose(t *testing.T, app, text string) string {
 		if _, err := tombolo.Must(ctx, "-f", file, "down", "-v"); err != nil {
 			t.Errorf("down: %v", err)
 		}
-		// What had failed by itself goes with its acknowledgement, at about this time.
+		// Containers that had ended by themselves are removed when their last status is acknowledged,
+		// which may be a moment later.
 		if err := cli.Until(ctx, func() error { return leftovers(t, app) }); err != nil {
 			t.Error(err)
 		}
@@ -37,7 +38,7 @@ func compose(t *testing.T, app, text string) string {
 	return file
 }
 
-// rewrite changes what a Compose file says.
+// rewrite replaces a piece of text in a Compose file.
 func rewrite(t *testing.T, file, old, replacement string) {
 	t.Helper()
 	text, err := os.ReadFile(file)
@@ -45,37 +46,37 @@ func rewrite(t *testing.T, file, old, replacement string) {
 		t.Fatal(err)
 	}
 	if !strings.Contains(string(text), old) {
-		t.Fatalf("the file does not say %q", old)
+		t.Fatalf("the Compose file does not contain %q", old)
 	}
 	if err := os.WriteFile(file, []byte(strings.Replace(string(text), old, replacement, 1)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// leftovers is an error while containers of an app are there.
+// leftovers returns an error if an app still has containers.
 func leftovers(t *testing.T, app string) error {
 	if left := containers(t, app); len(left) > 0 {
-		return fmt.Errorf("down left %v", left)
+		return fmt.Errorf("down left the containers %v", left)
 	}
 	return nil
 }
 
-// up brings an app up, which has to work.
+// up brings an app up and fails the test if that does not work.
 func up(t *testing.T, file string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 	defer cancel()
 	if out, err := tombolo.Must(ctx, "-f", file, "up"); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+		t.Fatalf("up: %v\n%s", err, out)
 	}
 }
 
-// kept is a container of an app, as the Engine of its host lists it.
-type kept struct{ host, id, state, instance string }
+// engineContainer is a container of an app, as the Engine of its host lists it.
+type engineContainer struct{ host, id, state, instance string }
 
-// listed are an app's containers on all living hosts, those that have ended too.
-func listed(ctx context.Context, app string) ([]kept, error) {
-	var all []kept
+// listContainers returns an app's containers on all living hosts, also those that have ended.
+func listContainers(ctx context.Context, app string) ([]engineContainer, error) {
+	var all []engineContainer
 	for _, h := range testLab.Hosts {
 		if !h.Alive() {
 			continue
@@ -86,9 +87,9 @@ func listed(ctx context.Context, app string) ([]kept, error) {
 			return nil, fmt.Errorf("docker ps on %s: %w: %s", h.Name, err, out)
 		}
 		for line := range strings.Lines(out) {
-			c := kept{host: h.Name}
+			c := engineContainer{host: h.Name}
 			if _, err := fmt.Sscan(line, &c.id, &c.state, &c.instance); err != nil {
-				return nil, fmt.Errorf("docker ps on %s says %q: %w", h.Name, line, err)
+				return nil, fmt.Errorf("parse the line %q of docker ps on %s: %w", line, h.Name, err)
 			}
 			all = append(all, c)
 		}
@@ -96,10 +97,10 @@ func listed(ctx context.Context, app string) ([]kept, error) {
 	return all, nil
 }
 
-// containers lists an app's containers on all living hosts as "host service.slot".
+// containers returns an app's containers on all living hosts, each as "host service.slot".
 func containers(t *testing.T, app string) []string {
 	t.Helper()
-	list, err := listed(context.WithoutCancel(t.Context()), app)
+	list, err := listContainers(context.WithoutCancel(t.Context()), app)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,15 +131,14 @@ func allUp(t *testing.T, app string, n int) []api.Instance {
 	return list
 }
 
-// upNow are an app's n instances; an error if there are not as many, or one of them
-// is not up.
+// upNow returns an app's instances, or an error if there are not n or one of them is not up.
 func upNow(ctx context.Context, app string, n int) ([]api.Instance, error) {
 	list, err := tombolo.Instances(ctx, app)
 	if err != nil {
 		return nil, err
 	}
 	if len(list) != n {
-		return nil, fmt.Errorf("%d instances of %d: %+v", len(list), n, list)
+		return nil, fmt.Errorf("the app has %d instances, want %d: %+v", len(list), n, list)
 	}
 	for _, i := range list {
 		if i.State != api.StateUp {
@@ -148,8 +148,8 @@ func upNow(ctx context.Context, app string, n int) ([]api.Instance, error) {
 	return list, nil
 }
 
-// whole waits until an app has n instances, all up, and the Engines have one running
-// container for each of them and no others of the app, not even ended ones.
+// whole waits until an app has n instances, all of them are up, and the Engines have exactly one
+// container for each, without any that has ended.
 func whole(t *testing.T, app string, n int) []api.Instance {
 	t.Helper()
 	var list []api.Instance
@@ -157,30 +157,41 @@ func whole(t *testing.T, app string, n int) []api.Instance {
 		if list, err = upNow(ctx, app, n); err != nil {
 			return err
 		}
-		have, err := listed(ctx, app)
+		have, err := listContainers(ctx, app)
 		if err != nil {
 			return err
 		}
-		var want []kept
+		var want []engineContainer
 		for _, i := range list {
-			want = append(want, kept{i.Host, i.Container, "running", fmt.Sprintf("%s.%d", i.Service, i.Slot)})
+			want = append(want, engineContainer{i.Host, i.Container, "running", fmt.Sprintf("%s.%d", i.Service, i.Slot)})
 		}
-		byID := func(a, b kept) int { return cmp.Compare(a.id, b.id) }
+		byID := func(a, b engineContainer) int { return cmp.Compare(a.id, b.id) }
 		slices.SortFunc(have, byID)
 		slices.SortFunc(want, byID)
 		if !slices.Equal(have, want) {
-			return fmt.Errorf("the Engines have %+v, and the framework %+v", have, want)
+			return fmt.Errorf("the Engines have the containers %+v, the framework knows %+v", have, want)
 		}
 		return nil
 	})
 	return list
 }
 
-// inInstance runs the probe in an instance's container.
+// inInstance runs another probe in an instance's container and returns its output.
 func inInstance(ctx context.Context, i api.Instance, args ...string) (string, error) {
 	h, err := testLab.Host(i.Host)
 	if err != nil {
 		return "", err
 	}
 	return docker(ctx, *h, append([]string{"exec", i.Container, "/probe"}, args...)...)
+}
+
+// mustProbe runs another probe in an instance's container, which has to succeed, and returns its
+// output.
+func mustProbe(t *testing.T, i api.Instance, args ...string) string {
+	t.Helper()
+	out, err := inInstance(t.Context(), i, args...)
+	if err != nil {
+		t.Fatalf("probe %s in %s.%d: %v: %s", strings.Join(args, " "), i.Service, i.Slot, err, out)
+	}
+	return out
 }

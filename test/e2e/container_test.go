@@ -15,10 +15,10 @@ import (
 	"tombolo/test/cli"
 )
 
-// patience bounds every wait of these tests; what is waited for takes far less.
+// patience limits every wait of these tests. What they wait for takes far less.
 const patience = 30 * time.Second
 
-// docker runs a docker command against a host's Engine.
+// docker runs a docker command with the Engine of a host and returns its output.
 func docker(ctx context.Context, h lab.Host, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "docker", args...)
 	cmd.Env = append(cmd.Environ(), "DOCKER_HOST="+h.DockerHost())
@@ -26,21 +26,21 @@ func docker(ctx context.Context, h lab.Host, args ...string) (string, error) {
 	return strings.TrimSpace(string(b)), err
 }
 
-// container is a container that a test started by hand, linked by its labels.
+// container is a container that a test started with docker run. Its labels link it.
 type container struct {
 	host lab.Host
 	name string
 }
 
-// spec says what to start.
+// spec describes a container to start.
 type spec struct {
 	app, service string
-	networks     map[string][]string // default: the app's own
-	flags        []string            // of docker run
-	args         []string            // of probe
+	networks     map[string][]string // with the aliases on each; nil means the app's default network
+	flags        []string            // for docker run
+	args         []string            // for probe
 }
 
-// start runs the probe on a host, in an app, and removes it when the test ends.
+// start runs the probe in a container of a host, and removes it when the test ends.
 func start(t *testing.T, host int, s spec) container {
 	t.Helper()
 	c := container{host: testLab.Hosts[host], name: fmt.Sprintf("%s-%s-%d", s.app, s.service, host)}
@@ -73,12 +73,12 @@ func start(t *testing.T, host int, s spec) container {
 	return c
 }
 
-// exec runs the probe once more inside the container.
+// exec runs another probe inside the container and returns its output.
 func (c container) exec(ctx context.Context, args ...string) (string, error) {
 	return docker(ctx, c.host, append([]string{"exec", c.name, "/probe"}, args...)...)
 }
 
-// reaches waits until the container can dial target.
+// reaches waits until the container can dial target, and returns the answer.
 func (c container) reaches(t *testing.T, target string) string {
 	t.Helper()
 	var out string
@@ -97,11 +97,11 @@ func (c container) refuses(t *testing.T, target string) {
 	out, err := c.exec(t.Context(), "dial", target)
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) || exit.ExitCode() != 1 {
-		t.Errorf("%s dialled %s and got %v: %s", c.name, target, err, out)
+		t.Errorf("%s dials %s: %v: %s; want the probe to fail", c.name, target, err, out)
 	}
 }
 
-// address is the container's overlay address.
+// address returns the container's IPv4 overlay address.
 func (c container) address(t *testing.T) string {
 	t.Helper()
 	out, err := docker(t.Context(), c.host, "inspect", "-f", "{{.NetworkSettings.Networks.tombolo.IPAddress}}", c.name)
@@ -111,7 +111,7 @@ func (c container) address(t *testing.T) string {
 	return out
 }
 
-// logs are the container's output so far.
+// logs returns the container's output so far.
 func (c container) logs(t *testing.T) string {
 	t.Helper()
 	out, err := docker(t.Context(), c.host, "logs", c.name)
@@ -124,12 +124,12 @@ func (c container) logs(t *testing.T) string {
 func (c container) running(ctx context.Context) error {
 	out, err := docker(ctx, c.host, "inspect", "-f", "{{.State.Running}}", c.name)
 	if err == nil && out != "true" {
-		err = fmt.Errorf("%s does not run", c.name)
+		err = fmt.Errorf("%s is not running", c.name)
 	}
 	return err
 }
 
-// within polls check until it passes and fails the test when patience ends.
+// within polls check until it passes. It fails the test when patience ends.
 func within(t *testing.T, check func(ctx context.Context) error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)

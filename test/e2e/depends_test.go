@@ -11,14 +11,14 @@ import (
 	"tombolo/framework/api"
 )
 
-// A service waits until what it depends on is completed, and healthy.
+// A service waits until the services that it depends on are completed or healthy.
 func TestDependsOn(t *testing.T) {
 	file := compose(t, "depends", `
   setup: {image: %IMAGE%, command: [end, "0"], restart: "no"}
   db:
-    image: %PATIENT%
+    image: %CHECKED%
     command: [serve, "5432"]
-    environment: {SICK: "1"}
+    environment: {UNHEALTHY: "1"}
     depends_on: {setup: {condition: service_completed_successfully}}
   web:
     image: %IMAGE%
@@ -30,14 +30,12 @@ func TestDependsOn(t *testing.T) {
 	}
 	db := awaitInstance(t, "depends", "db", 1, func(i api.Instance) bool { return i.Health == "unhealthy" })
 	if web := instance(t, "depends", "web", 1); web.Container != "" || !strings.Contains(web.Reason, "waits for db to be healthy") {
-		t.Errorf("web does not wait: %+v", web)
+		t.Errorf("web does not wait for db: %+v", web)
 	}
 	if setup := instance(t, "depends", "setup", 1); setup.State != api.StateDone {
-		t.Errorf("setup is %s", setup.State)
+		t.Errorf("setup is %s, want %s", setup.State, api.StateDone)
 	}
-	if out, err := inInstance(t.Context(), db, "well"); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	mustProbe(t, db, "healthy")
 	up(t, file)
 	web := instance(t, "depends", "web", 1)
 	if !started(t, db).Before(started(t, web)) {
@@ -45,7 +43,7 @@ func TestDependsOn(t *testing.T) {
 	}
 }
 
-// A dependency that fails for good ends up with its last words.
+// If a dependency fails for good, `up` ends and shows its last lines.
 func TestDependencyFails(t *testing.T) {
 	failed := upFails(t, compose(t, "undone", `
   setup: {image: %IMAGE%, command: [end, "3"], restart: "no"}
@@ -64,50 +62,46 @@ func TestDependencyFails(t *testing.T) {
 	}
 }
 
-// What is unhealthy is shown so and leaves every answer, until it is well again.
+// An unhealthy instance is shown as such and leaves DNS until it is healthy again.
 func TestUnhealthyLeavesDNS(t *testing.T) {
-	up(t, compose(t, "ward", `
-  web: {image: %PATIENT%, command: [serve, "80"], deploy: {replicas: 2}}
+	up(t, compose(t, "recovering", `
+  web: {image: %CHECKED%, command: [serve, "80"], deploy: {replicas: 2}}
   asker: {image: %IMAGE%, command: [serve, "80"]}
 `))
-	sick, healthy := instance(t, "ward", "web", 1), instance(t, "ward", "web", 2)
-	asker := instance(t, "ward", "asker", 1)
+	unhealthy, healthy := instance(t, "recovering", "web", 1), instance(t, "recovering", "web", 2)
+	asker := instance(t, "recovering", "asker", 1)
 	resolves := func(want ...string) {
 		t.Helper()
 		within(t, func(ctx context.Context) error { return finds(ctx, asker, "web", want...) })
 	}
-	resolves(sick.Address, healthy.Address)
-	if out, err := inInstance(t.Context(), sick, "sick"); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	awaitInstance(t, "ward", "web", 1, func(i api.Instance) bool { return i.State == api.StateUnhealthy && i.Container == sick.Container })
+	resolves(unhealthy.Address, healthy.Address)
+	mustProbe(t, unhealthy, "unhealthy")
+	awaitInstance(t, "recovering", "web", 1, func(i api.Instance) bool { return i.State == api.StateUnhealthy && i.Container == unhealthy.Container })
 	resolves(healthy.Address)
-	if out, err := tombolo.Must(t.Context(), "ps", "-p", "ward"); err != nil || !strings.Contains(out, "unhealthy") {
-		t.Errorf("ps: %v:\n%s", err, out)
+	if out, err := tombolo.Must(t.Context(), "ps", "-p", "recovering"); err != nil || !strings.Contains(out, "unhealthy") {
+		t.Errorf("ps does not show an unhealthy instance: %v:\n%s", err, out)
 	}
-	if out, err := inInstance(t.Context(), sick, "well"); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	resolves(sick.Address, healthy.Address)
-	allUp(t, "ward", 3)
+	mustProbe(t, unhealthy, "healthy")
+	resolves(unhealthy.Address, healthy.Address)
+	allUp(t, "recovering", 3)
 }
 
-// finds is nil when a look-up in the asker gives just these IPv4 addresses.
+// finds returns nil if a look-up in the asker gives exactly these IPv4 addresses.
 func finds(ctx context.Context, asker api.Instance, name string, want ...string) error {
 	out, err := inInstance(ctx, asker, "lookup", name)
 	if err != nil {
-		return fmt.Errorf("%w: %s", err, out)
+		return fmt.Errorf("look up %s: %w: %s", name, err, out)
 	}
 	got := slices.DeleteFunc(strings.Fields(out), func(a string) bool { return strings.Contains(a, ":") })
 	slices.Sort(got)
 	slices.Sort(want)
 	if !slices.Equal(got, want) {
-		return fmt.Errorf("%s is %v, want %v", name, got, want)
+		return fmt.Errorf("%s has the addresses %v, want %v", name, got, want)
 	}
 	return nil
 }
 
-// instance is one instance of an app as ps shows it.
+// instance returns an instance of an app, as ps shows it.
 func instance(t *testing.T, app, service string, slot int) api.Instance {
 	t.Helper()
 	for _, i := range instances(t, app) {
@@ -119,7 +113,7 @@ func instance(t *testing.T, app, service string, slot int) api.Instance {
 	return api.Instance{}
 }
 
-// awaitInstance waits until one instance is as wanted.
+// awaitInstance waits until ok accepts an instance, and returns it.
 func awaitInstance(t *testing.T, app, service string, slot int, ok func(api.Instance) bool) api.Instance {
 	t.Helper()
 	var i api.Instance
@@ -132,7 +126,7 @@ func awaitInstance(t *testing.T, app, service string, slot int, ok func(api.Inst
 	return i
 }
 
-// started is when the Engine started an instance's process.
+// started returns the time when the Engine started an instance's process.
 func started(t *testing.T, i api.Instance) time.Time {
 	t.Helper()
 	h, err := testLab.Host(i.Host)
@@ -141,7 +135,7 @@ func started(t *testing.T, i api.Instance) time.Time {
 	}
 	out, err := docker(t.Context(), *h, "inspect", "-f", "{{.State.StartedAt}}", i.Container)
 	if err != nil {
-		t.Fatalf("%v: %s", err, out)
+		t.Fatalf("start time of %s: %v: %s", i.Service, err, out)
 	}
 	at, err := time.Parse(time.RFC3339Nano, out)
 	if err != nil {

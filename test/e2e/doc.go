@@ -1,5 +1,4 @@
-// Package e2e tests Tombolo from end to end in a lab of three virtual hosts: real
-// Docker Engines, real kernel networking, the embedded cluster, the command line.
-// Nothing in it looks inside a process: what is tested is what users and
-// containers see.
+// Package e2e tests Tombolo from end to end in a lab of three virtual hosts, with real Docker
+// Engines, real kernel networking, the embedded cluster and the command line. The tests look at
+// what users and containers see, and never inside a process.
 package e2e

@@ -10,8 +10,8 @@ import (
 	"tombolo/framework/api"
 )
 
-// An Engine that is told to stop takes its containers with it: their instances run
-// anew, the others on.
+// An Engine that stops also stops its containers. Their instances are replaced, and the instances on
+// the other hosts are not.
 func TestDockerStopsMidWay(t *testing.T) {
 	file := compose(t, "engine", `
   web:
@@ -39,19 +39,18 @@ func TestDockerStopsMidWay(t *testing.T) {
 	}
 }
 
-// The Engine of one host dies by kill -9 while containers start on it: in the end
-// each instance runs once.
+// The Engine of one host is killed while containers start on it. In the end each instance runs once.
 func TestDockerKilledMidDeploy(t *testing.T) {
 	upMidway(t, "midway")
 	if got := containers(t, "midway"); len(got) >= 7 {
-		t.Fatalf("all was started: %v", got)
+		t.Fatalf("all containers had been started before the Engine was killed: %v", got)
 	}
 	restartEngine(t, testLab.Hosts[1], "-KILL")
 	whole(t, "midway", 7)
 }
 
-// restartEngine sends a signal to a host's Engine, which ends it, and waits until
-// the one that the host's init starts next answers.
+// restartEngine ends a host's Engine with a signal and waits until the next one answers, which the
+// host's init starts.
 func restartEngine(t *testing.T, h lab.Host, signal string) {
 	t.Helper()
 	before := inHost(t, h, "pgrep", "-x", "dockerd")

@@ -10,11 +10,11 @@ import (
 	"tombolo/test/cli"
 )
 
-// What never gets healthy is no reason to wait for ever: up says who it is and who
-// waits for it.
+// `up` does not wait forever for a service that never becomes healthy. It names the service and
+// those that wait for it.
 func TestNeverHealthy(t *testing.T) {
-	failed := upFails(t, compose(t, "ailing", `
-  db: {image: %PATIENT%, command: [serve, "5432"], environment: {SICK: "1"}}
+	failed := upFails(t, compose(t, "unhealthy", `
+  db: {image: %CHECKED%, command: [serve, "5432"], environment: {UNHEALTHY: "1"}}
   web:
     image: %IMAGE%
     command: [serve, "80"]
@@ -27,23 +27,21 @@ func TestNeverHealthy(t *testing.T) {
 	}
 }
 
-// What stays unhealthy leaves DNS at once and is replaced after a while.
+// An unhealthy instance leaves DNS at once and is replaced after a while.
 func TestUnhealthyIsReplaced(t *testing.T) {
-	up(t, compose(t, "hospice", `
-  web: {image: %PATIENT%, command: [serve, "80"], deploy: {replicas: 2}}
+	up(t, compose(t, "replaced", `
+  web: {image: %CHECKED%, command: [serve, "80"], deploy: {replicas: 2}}
   asker: {image: %IMAGE%, command: [serve, "80"]}
 `))
-	sick, healthy := instance(t, "hospice", "web", 1), instance(t, "hospice", "web", 2)
-	asker := instance(t, "hospice", "asker", 1)
-	if out, err := inInstance(t.Context(), sick, "sick"); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	unhealthy, healthy := instance(t, "replaced", "web", 1), instance(t, "replaced", "web", 2)
+	asker := instance(t, "replaced", "asker", 1)
+	mustProbe(t, unhealthy, "unhealthy")
 	within(t, func(ctx context.Context) error { return finds(ctx, asker, "web", healthy.Address) })
 	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 	defer cancel()
 	var next api.Instance
 	if err := cli.Until(ctx, func() error {
-		if next = instance(t, "hospice", "web", 1); next.State != api.StateUp || next.Generation != 2 {
+		if next = instance(t, "replaced", "web", 1); next.State != api.StateUp || next.Generation != 2 {
 			return fmt.Errorf("web.1 is %s: %s", next.State, next.Reason)
 		}
 		return nil
@@ -51,7 +49,7 @@ func TestUnhealthyIsReplaced(t *testing.T) {
 		t.Fatal(err)
 	}
 	within(t, func(ctx context.Context) error { return finds(ctx, asker, "web", healthy.Address, next.Address) })
-	if again := instance(t, "hospice", "web", 2); again.Container != healthy.Container {
-		t.Errorf("the healthy one was replaced too: %+v", again)
+	if again := instance(t, "replaced", "web", 2); again.Container != healthy.Container {
+		t.Errorf("the healthy instance was replaced too: %+v", again)
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"tombolo/linker/record"
 )
 
-// A container of Docker's own networks is reached by the ports that it publishes,
-// as from outside, and by no others; it reaches nobody on the overlay.
+// Containers of the overlay reach a container on one of Docker's own networks by its published
+// ports only. That container reaches no container of the overlay.
 func TestDockersOwnNetworksStayApart(t *testing.T) {
 	inside := start(t, 0, spec{app: "apart", service: "web", args: []string{"serve", "80"}})
 	h := testLab.Hosts[0]
@@ -20,11 +20,11 @@ func TestDockersOwnNetworksStayApart(t *testing.T) {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		if out, err := docker(ctx, h, "rm", "-f", plain.name); err != nil {
-			t.Errorf("remove: %v: %s", err, out)
+			t.Errorf("remove %s: %v: %s", plain.name, err, out)
 		}
 	})
 	if out, err := docker(t.Context(), h, "run", "-d", "--name", plain.name, "-p", "18080:80", image, "serve", "80"); err != nil {
-		t.Fatalf("%v: %s", err, out)
+		t.Fatalf("start %s: %v: %s", plain.name, err, out)
 	}
 	addr, err := docker(t.Context(), h, "inspect", "-f", "{{.NetworkSettings.Networks.bridge.IPAddress}}", plain.name)
 	if err != nil || addr == "" {
@@ -35,9 +35,9 @@ func TestDockersOwnNetworksStayApart(t *testing.T) {
 	plain.refuses(t, inside.address(t)+":80")
 }
 
-// Two containers that claim one slot of one generation both answer; of two
-// generations the higher one does, wherever it runs.
-func TestTwoOfOneSlot(t *testing.T) {
+// Two containers with the same slot and generation both answer to its names. If their generations
+// differ, only the higher one does, on whatever host it runs.
+func TestTheHighestGenerationOfASlotAnswers(t *testing.T) {
 	asker := start(t, 0, spec{app: "slots", service: "web", args: []string{"serve", "80"}})
 	second := func(host int, generation string) container {
 		return start(t, host, spec{app: "slots", service: "db", args: []string{"serve", "80"},
@@ -49,7 +49,7 @@ func TestTwoOfOneSlot(t *testing.T) {
 	asker.sees(t, "db", c.address(t))
 }
 
-// sees waits until a name has these IPv4 addresses for the container, and no others.
+// sees waits until a look-up in the container gives exactly these IPv4 addresses.
 func (c container) sees(t *testing.T, name string, want ...string) {
 	t.Helper()
 	slices.Sort(want)
@@ -58,7 +58,7 @@ func (c container) sees(t *testing.T, name string, want ...string) {
 		got := slices.DeleteFunc(strings.Fields(out), func(a string) bool { return strings.Contains(a, ":") })
 		slices.Sort(got)
 		if err != nil || !slices.Equal(got, want) {
-			return fmt.Errorf("%s is %v, want %v: %w", name, got, want, err)
+			return fmt.Errorf("%s looks up %s: %v, want %v: %w", c.name, name, got, want, err)
 		}
 		return nil
 	})

@@ -14,11 +14,11 @@ import (
 	"tombolo/framework/api"
 )
 
-// everyKey holds a value for each key that reaches Docker's command line on its
-// own, and for the ones that the framework and the agent translate.
+// everyKey has a value for each key that becomes a flag of docker run, and for those that the
+// framework and the agent translate.
 const everyKey = `
   all:
-    image: %PATIENT%
+    image: %CHECKED%
     entrypoint: [/probe, serve]
     command: ["8080"]
     env_file: [one.env, {path: missing.env, required: false}]
@@ -48,7 +48,7 @@ const everyKey = `
     oom_score_adj: 300
     labels: {team: "x, y"}
     logging: {driver: json-file, options: {max-size: 1m}}
-    healthcheck: {interval: 700ms, timeout: 6s, retries: 4, start_period: 10s} # of the image's own
+    healthcheck: {interval: 700ms, timeout: 6s, retries: 4, start_period: 10s} # for the image's own check
     restart: on-failure:3
     depends_on: [words, cleared, tail]
     volumes:
@@ -69,8 +69,8 @@ volumes:
   data: {labels: {kept: "yes"}}
 `
 
-// TestKeysReachTheContainer holds the keys of a file against what the Engine says
-// of the container, and against what its process sees.
+// The keys of the file reach the container: docker inspect shows them, and so do the facts that the
+// container's process sees.
 func TestKeysReachTheContainer(t *testing.T) {
 	file := compose(t, "keys", everyKey)
 	env := "FROM_FILE=\"two words\"\nOVER=file\n"
@@ -82,24 +82,21 @@ func TestKeysReachTheContainer(t *testing.T) {
 		c := inspect(t, i)
 		if i.Service == "all" {
 			if diff := cmp.Diff(everything(), c); diff != "" {
-				t.Errorf("what the Engine has of it (-want +got):\n%s", diff)
+				t.Errorf("docker inspect (-want +got):\n%s", diff)
 			}
 			checkFacts(t, i)
 			continue
 		}
 		if got := c.Path + " " + strings.Join(c.Args, " "); got != "/probe serve 80" {
-			t.Errorf("%s runs %s", i.Service, got)
+			t.Errorf("%s runs %q, want /probe serve 80", i.Service, got)
 		}
 	}
 }
 
-// checkFacts asks the container itself.
+// checkFacts checks the facts that a process of the container sees.
 func checkFacts(t *testing.T, i api.Instance) {
 	t.Helper()
-	out, err := inInstance(t.Context(), i, "facts")
-	if err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	out := mustProbe(t, i, "facts")
 	for _, fact := range []string{
 		"user 1234 2345", "groups [2345 3456]", "hostname chosen", "directory /made", "nofile 2000", "writable / false",
 		"env FROM_FILE=two words", "env FROM_MAP=a = 'b' $c", "env OVER=environment", "env TOMBOLO_SERVICE=all",
@@ -182,8 +179,8 @@ func everything() inspected {
 	}
 }
 
-// inspect reads a container of the Engine that runs it, but for the labels and
-// mounts that every container has.
+// inspect returns docker inspect's view of a container, without the labels and mounts that every
+// container has.
 func inspect(t *testing.T, i api.Instance) inspected {
 	t.Helper()
 	h, err := testLab.Host(i.Host)
@@ -192,15 +189,15 @@ func inspect(t *testing.T, i api.Instance) inspected {
 	}
 	out, err := docker(t.Context(), *h, "inspect", i.Container)
 	if err != nil {
-		t.Fatalf("%v: %s", err, out)
+		t.Fatalf("docker inspect of %s: %v: %s", i.Service, err, out)
 	}
 	var list []inspected
 	if err := json.Unmarshal([]byte(out), &list); err != nil || len(list) != 1 {
-		t.Fatalf("%d containers: %v", len(list), err)
+		t.Fatalf("docker inspect returned %d containers, want 1: %v", len(list), err)
 	}
 	c := list[0]
 	for _, list := range [][]string{c.HostConfig.CapAdd, c.HostConfig.CapDrop} {
-		for i, name := range list { // some Engines write CAP_
+		for i, name := range list { // some Engines add this prefix
 			list[i] = strings.TrimPrefix(name, "CAP_")
 		}
 	}

@@ -13,7 +13,7 @@ import (
 	"tombolo/framework/api"
 )
 
-// A container that dies is replaced, and its names move to the new address.
+// A container that dies is replaced, and its names get the new address.
 func TestNamesMoveWithTheInstance(t *testing.T) {
 	up(t, compose(t, "mover", `
   web: {image: %IMAGE%, command: [serve, "80"]}
@@ -25,22 +25,22 @@ func TestNamesMoveWithTheInstance(t *testing.T) {
 		t.Fatal(err)
 	}
 	if out, err := docker(t.Context(), *h, "kill", web.Container); err != nil {
-		t.Fatalf("%v: %s", err, out)
+		t.Fatalf("docker kill: %v: %s", err, out)
 	}
 	again := awaitInstance(t, "mover", "web", 1, func(i api.Instance) bool { return i.State == api.StateUp && i.Container != web.Container })
 	if again.Generation <= web.Generation || again.Restarts == 0 || again.Address == web.Address {
-		t.Errorf("web was %+v and is %+v", web, again)
+		t.Errorf("the new instance needs another generation and address, and a restart.\nbefore: %+v\nafter:  %+v", web, again)
 	}
 	within(t, func(ctx context.Context) error { return finds(ctx, asker, "web", again.Address) })
 	if out, err := inInstance(t.Context(), asker, "dial", "web:80"); err != nil {
-		t.Errorf("%v: %s", err, out)
+		t.Errorf("asker cannot reach web: %v: %s", err, out)
 	}
 	if got := containers(t, "mover"); len(got) != 2 {
-		t.Errorf("two instances run in %v", got)
+		t.Errorf("two instances run in the containers %v, want two", got)
 	}
 }
 
-// A file that says something else replaces what it changes, and nothing else.
+// `up` with a changed file replaces the services that have changed, and no others.
 func TestUpOnAChangedFile(t *testing.T) {
 	file := compose(t, "changer", `
   web: {image: %IMAGE%, command: [serve, "80"], environment: {COLOUR: red}, deploy: {replicas: 3}}
@@ -56,13 +56,13 @@ func TestUpOnAChangedFile(t *testing.T) {
 	for _, i := range allUp(t, "changer", 4) {
 		same := before[fmt.Sprint(i.Service, i.Slot)] == i.Container
 		if same != (i.Service == "asker") {
-			t.Errorf("%s.%d: its container is the same: %v", i.Service, i.Slot, same)
+			t.Errorf("%s.%d has the same container: %t, want that for asker only", i.Service, i.Slot, same)
 		}
 		if i.Service != "web" {
 			continue
 		}
 		if out, err := inInstance(t.Context(), i, "facts"); err != nil || !strings.Contains(out, "env COLOUR=blue") {
-			t.Errorf("web.%d: %v:\n%s", i.Slot, err, out)
+			t.Errorf("web.%d does not have COLOUR=blue: %v:\n%s", i.Slot, err, out)
 		}
 	}
 	rewrite(t, file, "replicas: 3", "replicas: 1")
@@ -74,17 +74,17 @@ func TestUpOnAChangedFile(t *testing.T) {
 	within(t, func(context.Context) error {
 		got := containers(t, "changer")
 		if slices.Sort(got); len(got) != 2 {
-			return fmt.Errorf("two instances run in %v", got)
+			return fmt.Errorf("two instances run in the containers %v, want two", got)
 		}
 		return nil
 	})
 	if out, err := inInstance(t.Context(), asker, "lookup", "2.web.changer.tombolo.internal"); err == nil {
-		t.Errorf("an instance that is gone is %s", out)
+		t.Errorf("a removed instance still has the address %s", out)
 	}
 }
 
-// `down` sends the file's stop signal, and SIGKILL when the grace is over; `logs -f`
-// shows it and ends with the app.
+// `down` sends the file's stop signal, and SIGKILL after the grace period. `logs -f` shows the
+// container's reaction and ends with the app.
 func TestStopSignalGraceAndLogs(t *testing.T) {
 	up(t, compose(t, "stubborn", `
   web: {image: %IMAGE%, command: [trap], stop_signal: SIGUSR1, stop_grace_period: 2s, init: false}
@@ -101,23 +101,23 @@ func TestStopSignalGraceAndLogs(t *testing.T) {
 	}
 	lines := bufio.NewScanner(out)
 	if !lines.Scan() || lines.Text() != "web.1  | ready" {
-		t.Errorf("the first line is %q: %v", lines.Text(), lines.Err())
+		t.Errorf("the first line of logs -f is %q: %v", lines.Text(), lines.Err())
 	}
 	begin := time.Now()
 	if _, err := tombolo.Must(ctx, "-p", "stubborn", "down"); err != nil {
 		t.Fatal(err)
 	}
 	if took := time.Since(begin); took < 2*time.Second || took > 9*time.Second {
-		t.Errorf("down took %v with a grace of 2 s", took)
+		t.Errorf("down took %v, want 2s to 9s with a grace period of 2s", took)
 	}
 	var rest []string
 	for lines.Scan() {
 		rest = append(rest, lines.Text())
 	}
 	if len(rest) != 1 || rest[0] != "web.1  | got user defined signal 1" {
-		t.Errorf("then came %q", rest)
+		t.Errorf("after ready, logs -f printed %q, want the stop signal", rest)
 	}
 	if err := logs.Wait(); err != nil {
-		t.Errorf("logs -f: %v", err)
+		t.Errorf("logs -f ended with %v", err)
 	}
 }

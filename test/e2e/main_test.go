@@ -14,23 +14,23 @@ import (
 	"tombolo/test/cli"
 )
 
-// The lab that the tests share, and the binary that they drive.
+// All tests share one lab and run one binary.
 var (
 	testLab *lab.Lab
 	tombolo cli.CLI
 )
 
-// hosts is the size of the lab.
+// hosts is the number of hosts in the lab.
 const hosts = 3
 
-// The probe's image, and the same with a health check (see probe check), as the
-// hosts pull them; before that, as this machine has them.
+// image and checkedImage are the probe's image without and with a health check (see probe check).
+// publish replaces the names on this machine by those that the hosts pull.
 var (
-	image   = "tombolo-e2e/probe:latest"
-	patient = "tombolo-e2e/patient:latest"
+	image        = "tombolo-e2e/probe:latest"
+	checkedImage = "tombolo-e2e/checked:latest"
 )
 
-// probe is the probe's binary on this machine.
+// probe is the path of the probe's binary on this machine.
 var probe string
 
 func TestMain(m *testing.M) { os.Exit(runAll(m)) }
@@ -42,7 +42,7 @@ func runAll(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	if err := lab.Clear(); err != nil { // not ours to remove
+	if err := lab.Clear(); err != nil { // it fails if a lab is up that is not ours
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 		return 1
 	}
@@ -89,18 +89,18 @@ func goBuild(out, pkg string) error {
 	return nil
 }
 
-// publishImages builds the images on this machine's Engine and pushes them to the
-// lab's registry.
+// publishImages builds the images with this machine's Docker Engine and pushes them to the lab's
+// registry.
 func publishImages(ctx context.Context, dir string) error {
 	const dockerfile = "FROM scratch\nCOPY probe /probe\nENTRYPOINT [\"/probe\"]\n"
 	const healthcheck = "HEALTHCHECK --interval=500ms --timeout=5s --retries=1 CMD [\"/probe\", \"check\"]\n"
 	if err := publish(ctx, dir, &image, dockerfile); err != nil {
 		return err
 	}
-	return publish(ctx, dir, &patient, dockerfile+healthcheck)
+	return publish(ctx, dir, &checkedImage, dockerfile+healthcheck)
 }
 
-// publish makes name the image's name in the registry.
+// publish builds and pushes the image, and sets name to its name in the registry.
 func publish(ctx context.Context, dir string, name *string, dockerfile string) error {
 	if err := os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte(dockerfile), 0o600); err != nil {
 		return err

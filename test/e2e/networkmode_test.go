@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// Services off the overlay run on the host's network, on the Engine's own, or on none;
-// their names exist for nobody. Names of several labels, on the overlay, do.
+// Services with a network_mode run on the host's network, on Docker's bridge, or on none, and their
+// names do not exist. On the overlay, aliases may have several labels.
 func TestNetworkModes(t *testing.T) {
 	up(t, compose(t, "modes", `
   host: {image: %IMAGE%, command: [serve, "8123"], network_mode: host}
@@ -30,7 +30,7 @@ func TestNetworkModes(t *testing.T) {
 			want = i.Service
 		}
 		if err != nil || strings.TrimSpace(out) != want {
-			t.Errorf("%s is on %q, %v", i.Service, out, err)
+			t.Errorf("%s has the network mode %q, want %q: %v", i.Service, out, want, err)
 		}
 	}
 	for service, port := range map[string]string{"host": "8123", "bridge": "8124"} {
@@ -50,7 +50,7 @@ func TestNetworkModes(t *testing.T) {
 	conf := inHost(t, *h, "docker", "inspect", "-f", "{{.ResolvConfPath}}", b.Container)
 	for _, line := range []string{"nameserver 192.0.2.53", "search corp.example", "options timeout:2"} {
 		if got := inHost(t, *h, "cat", conf); !strings.Contains(got, line) {
-			t.Errorf("bridge's resolv.conf has no %q: %s", line, got)
+			t.Errorf("the resolv.conf of bridge lacks %q: %s", line, got)
 		}
 	}
 	asker, web := instance(t, "modes", "asker", 1), instance(t, "modes", "web", 1)
@@ -58,6 +58,6 @@ func TestNetworkModes(t *testing.T) {
 		within(t, func(ctx context.Context) error { return finds(ctx, asker, name, web.Address) })
 	}
 	if out, err := inInstance(t.Context(), asker, "lookup", "bridge"); err == nil {
-		t.Errorf("bridge has a name: %s", out)
+		t.Errorf("the name bridge exists: %s", out)
 	}
 }

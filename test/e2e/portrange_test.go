@@ -1,10 +1,8 @@
 package e2e
 
-import (
-	"testing"
-)
+import "testing"
 
-// Of a range of host ports each replica of a host has one of its own.
+// With a range of host ports, each replica on a host has a port of its own.
 func TestRangeOfHostPorts(t *testing.T) {
 	up(t, compose(t, "range", `
   web:

@@ -11,8 +11,8 @@ import (
 	"tombolo/framework/api"
 )
 
-// Four apps that use each way from one service to another. Two have services of
-// the same names; every service's host name says whose it is.
+// These four apps use every way in which one service can reach another. Some services have the same
+// name in two apps; the host name of each tells which one answered.
 var (
 	longName = strings.Repeat("n", 63)
 
@@ -42,7 +42,7 @@ x-tombolo: {isolation: links}
 `
 )
 
-func TestWaysBetweenServices(t *testing.T) {
+func TestServicesReachWhatTheirFilesAllow(t *testing.T) {
 	who := map[string]api.Instance{}
 	for app, text := range map[string]string{"alpha": reachAlpha, "beta": reachBeta, "gamma": reachGamma, "delta": reachDelta} {
 		file := compose(t, app, text)
@@ -57,42 +57,42 @@ func TestWaysBetweenServices(t *testing.T) {
 	}
 	long := longName + ".alpha.tombolo.internal"
 	for _, way := range []struct{ from, name, answers string }{
-		{"alpha.web", "db", "alpha-db"}, // each app its own
+		{"alpha.web", "db", "alpha-db"}, // each app has its own db
 		{"beta.web", "db", "beta-db"},
 		{"alpha.web", "store", "alpha-db"},
 		{"alpha.web", "alpha-database", "alpha-db"},
 		{"alpha.web", "alpha-db", "alpha-db"},
 		{"alpha.vault", longName, "alpha-long"},
 		{"alpha.vault", long, "alpha-long"},
-		{"beta.web", "partner", "alpha-open"}, // asked for there, exported here
+		{"beta.web", "partner", "alpha-open"}, // beta asks for it and alpha exports it
 		{"beta.web", "open.alpha.tombolo.internal", "alpha-open"},
-		{"beta.web", "stall", "gamma-stall"}, // on one external network
+		{"beta.web", "stall", "gamma-stall"}, // both are on one external network
 		{"beta.web", "counter", "gamma-stall"},
 		{"gamma.stall", "web.beta.tombolo.internal", "beta-web"},
-		{"delta.web", "db", "delta-db"}, // by link alone
+		{"delta.web", "db", "delta-db"}, // strict isolation: only by link
 		{"delta.web", "store", "delta-db"},
 	} {
 		within(t, func(ctx context.Context) error {
 			out, err := inInstance(ctx, who[way.from], "dial", way.name+":80")
 			if err != nil || !strings.HasPrefix(out, way.answers+":") {
-				return fmt.Errorf("%s asks %s and gets %q: %w", way.from, way.name, out, err)
+				return fmt.Errorf("%s dials %s and gets %q, want an answer of %s: %w", way.from, way.name, out, way.answers, err)
 			}
 			return nil
 		})
 	}
 	address := func(name string) string { return who[name].Address }
-	var closed sync.WaitGroup // a dial that is dropped takes its time
+	var closed sync.WaitGroup // these dials run at once because a dropped one takes seconds
 	for _, way := range []struct{ from, to string }{
-		{"alpha.web", "vault"}, // on no network of its
+		{"alpha.web", "vault"}, // not on a network of web
 		{"alpha.web", address("alpha.vault")},
 		{"alpha.web", "stall"},
 		{"alpha.open", "web.beta.tombolo.internal"}, // a link has a direction
 		{"alpha.open", address("beta.web")},
-		{"beta.web", "db.alpha.tombolo.internal"}, // not exported
+		{"beta.web", "db.alpha.tombolo.internal"}, // db is not exported
 		{"beta.web", address("alpha.db")},
-		{"beta.db", "partner"}, // the link is web's
+		{"beta.db", "partner"}, // only web has the link
 		{"beta.db", address("alpha.open")},
-		{"gamma.thief", "partner"}, // exported to others
+		{"gamma.thief", "partner"}, // exported to beta only
 		{"gamma.thief", address("alpha.open")},
 		{"gamma.thief", "stall"},
 		{"gamma.stall", "db.beta.tombolo.internal"},
@@ -103,7 +103,7 @@ func TestWaysBetweenServices(t *testing.T) {
 	} {
 		closed.Go(func() {
 			if out, err := inInstance(t.Context(), who[way.from], "dial", way.to+":80"); err == nil {
-				t.Errorf("%s reaches %s: %s", way.from, way.to, out)
+				t.Errorf("%s reaches %s, want no way there: %s", way.from, way.to, out)
 			}
 		})
 	}
@@ -111,19 +111,19 @@ func TestWaysBetweenServices(t *testing.T) {
 	checkEgress(t, who["alpha.web"], who["alpha.vault"])
 }
 
-// checkEgress asks the lab's registry, which is outside of the overlay.
+// checkEgress dials the lab's registry, which is outside of the overlay.
 func checkEgress(t *testing.T, open, closed api.Instance) {
 	t.Helper()
 	outside := fmt.Sprintf("%s:%d", lab.Gateway, lab.RegistryPort)
 	if out, err := inInstance(t.Context(), open, "dial", outside); err != nil {
-		t.Errorf("no way out: %v: %s", err, out)
+		t.Errorf("%s cannot reach the outside: %v: %s", open.Service, err, out)
 	}
 	if out, err := inInstance(t.Context(), closed, "dial", outside); err == nil {
-		t.Errorf("a way out of an internal network: %s", out)
+		t.Errorf("%s reaches the outside from an internal network: %s", closed.Service, out)
 	}
 }
 
-// Links and aliases are told by the app record: to change them replaces nothing.
+// Links and aliases are in the app record and not in containers. A change of them replaces nothing.
 func TestLinksChangeWhileContainersRun(t *testing.T) {
 	file := compose(t, "relinked", `
   db: {image: %IMAGE%, command: [serve, "80"], x-tombolo: {export: false}}
@@ -137,7 +137,7 @@ x-tombolo: {isolation: links}
 	within(t, func(ctx context.Context) error {
 		out, err := inInstance(ctx, web, "dial", "store:80")
 		if err != nil {
-			return fmt.Errorf("%w: %s", err, out)
+			return fmt.Errorf("web dials store: %w: %s", err, out)
 		}
 		return nil
 	})
@@ -146,7 +146,7 @@ x-tombolo: {isolation: links}
 	for _, target := range []string{"store:80", db.Address + ":80"} {
 		within(t, func(ctx context.Context) error {
 			if out, err := inInstance(ctx, web, "dial", target); err == nil {
-				return fmt.Errorf("reaches %s without a link: %s", target, out)
+				return fmt.Errorf("web reaches %s without a link: %s", target, out)
 			}
 			return nil
 		})

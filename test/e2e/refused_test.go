@@ -13,19 +13,18 @@ import (
 	"tombolo/framework/api"
 )
 
-// TestRefusedFiles checks that what cannot be honoured is refused before anything
-// starts, by key and position.
+// A file that Tombolo cannot honour is refused before anything starts, with the key and its position.
 func TestRefusedFiles(t *testing.T) {
 	long := strings.Repeat("a", 64)
 	for name, c := range map[string]struct{ text, want string }{
-		"unknown key":        {"services:\n  web:\n    image: x\n    imagine: y\n", ":5:5: services.web.imagine: unknown key"},
-		"bad YAML":           {"services:\n  web: [\n", ":3: bad YAML: did not find expected node content"},
-		"cycle":              {"services:\n  a:\n    image: x\n    depends_on: [b]\n  b:\n    image: x\n    depends_on: [a]\n", "wait for each other: a -> b -> a"},
-		"link to nobody":     {"services:\n  web:\n    image: x\n    links: [db]\n", ":5:13: services.web.links.db: there is no service db"},
-		"depends on nobody":  {"services:\n  web:\n    image: x\n    depends_on: [db]\n", ":5:18: services.web.depends_on.db: there is no service db"},
-		"name over 63 bytes": {"services:\n  " + long + ":\n    image: x\n", ":3:3: services." + long + ": service name has 64 bytes, more than the 63 of a DNS label"},
-		"no service":         {"services: {}\n", ":2:1: services: there is no service to run"},
-		"twice wrong":        {"services:\n  web:\n    image: x\n    imagine: y\n    links: [db]\n", "services.web.links.db: there is no service db"},
+		"unknown key":           {"services:\n  web:\n    image: x\n    imagine: y\n", ":5:5: services.web.imagine: unknown key"},
+		"bad YAML":              {"services:\n  web: [\n", ":3: bad YAML: did not find expected node content"},
+		"cycle":                 {"services:\n  a:\n    image: x\n    depends_on: [b]\n  b:\n    image: x\n    depends_on: [a]\n", "wait for each other: a -> b -> a"},
+		"link to no service":    {"services:\n  web:\n    image: x\n    links: [db]\n", ":5:13: services.web.links.db: there is no service db"},
+		"depends on no service": {"services:\n  web:\n    image: x\n    depends_on: [db]\n", ":5:18: services.web.depends_on.db: there is no service db"},
+		"name over 63 bytes":    {"services:\n  " + long + ":\n    image: x\n", ":3:3: services." + long + ": service name has 64 bytes, more than the 63 of a DNS label"},
+		"no service":            {"services: {}\n", ":2:1: services: there is no service to run"},
+		"two problems":          {"services:\n  web:\n    image: x\n    imagine: y\n    links: [db]\n", "services.web.links.db: there is no service db"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "compose.yaml")
@@ -37,19 +36,19 @@ func TestRefusedFiles(t *testing.T) {
 				t.Fatal(err)
 			}
 			if r.Code != 1 || !strings.Contains(r.Stderr, c.want) || r.Stdout != "" {
-				t.Errorf("exit code %d, wanted %q in:\n%s%s", r.Code, c.want, r.Stdout, r.Stderr)
+				t.Errorf("up ended with exit code %d, want 1 and %q in:\n%s%s", r.Code, c.want, r.Stdout, r.Stderr)
 			}
 		})
 	}
 	if got := containers(t, "refused"); len(got) > 0 {
-		t.Errorf("refused, and yet there are %v", got)
+		t.Errorf("the refused app has the containers %v", got)
 	}
 	if r, err := tombolo.Run(t.Context(), "-p", "refused", "ps"); err != nil || !strings.Contains(r.Stderr, "refused is not up") {
-		t.Errorf("the framework has heard of it: %v: %s%s", err, r.Stdout, r.Stderr)
+		t.Errorf("the framework knows the refused app: %v: %s%s", err, r.Stdout, r.Stderr)
 	}
 }
 
-func TestImageThatDoesNotExist(t *testing.T) {
+func TestUpNamesAnImageThatDoesNotExist(t *testing.T) {
 	missing := strings.Replace(image, "probe", "nobody", 1)
 	file := compose(t, "imageless", "  web:\n    image: "+missing+"\n")
 	failed := upFails(t, file)
@@ -58,7 +57,7 @@ func TestImageThatDoesNotExist(t *testing.T) {
 	}
 }
 
-func TestContainerThatExitsAtOnce(t *testing.T) {
+func TestUpShowsWhyAContainerExits(t *testing.T) {
 	file := compose(t, "shortlived", `
   web:
     image: %IMAGE%
@@ -72,14 +71,14 @@ func TestContainerThatExitsAtOnce(t *testing.T) {
 	}
 }
 
-// upFails runs an up that has to end with exit code 1 and returns all it said.
+// upFails runs up, which has to end with exit code 1, and returns its output.
 func upFails(t *testing.T, file string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 	defer cancel()
 	r, err := tombolo.Run(ctx, "-f", file, "up")
 	if err != nil || r.Code != 1 {
-		t.Fatalf("up: %v, exit code %d:\n%s%s", err, r.Code, r.Stdout, r.Stderr)
+		t.Fatalf("up: %v, exit code %d, want 1:\n%s%s", err, r.Code, r.Stdout, r.Stderr)
 	}
 	return r.Stdout + r.Stderr
 }
@@ -108,7 +107,7 @@ func TestPortTakenByTheHost(t *testing.T) {
     ports: ["8099:80"]
 `)
 	if failed := upFails(t, file); !strings.Contains(failed, "port 8099/tcp of this host is taken by probe") {
-		t.Errorf("up does not say which port is taken:\n%s", failed)
+		t.Errorf("up does not say that the host's probe has the port:\n%s", failed)
 	}
 }
 
@@ -133,13 +132,13 @@ func TestPortTakenByAnotherApp(t *testing.T) {
 	}
 	for _, i := range allUp(t, "porthaver", 3) {
 		if i.State != api.StateUp {
-			t.Errorf("%s.%d is disturbed: %s", i.Service, i.Slot, i.State)
+			t.Errorf("%s.%d is %s, want it still up", i.Service, i.Slot, i.State)
 		}
 	}
 }
 
-// TestNotRoot runs the binary as nobody.
-func TestNotRoot(t *testing.T) {
+// The commands that need root say so when the user nobody runs them.
+func TestCommandsSayThatTheyNeedRoot(t *testing.T) {
 	dir, err := os.MkdirTemp("", "tombolo-nobody")
 	if err != nil {
 		t.Fatal(err)
@@ -163,8 +162,8 @@ func TestNotRoot(t *testing.T) {
 	}
 }
 
-// TestNoDocker hides the lab and names an Engine that is not there.
-func TestNoDocker(t *testing.T) {
+// The test hides the lab and names an Engine that does not exist.
+func TestUpWithoutDocker(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "compose.yaml")
 	if err := os.WriteFile(file, []byte("name: engineless\nservices:\n  web:\n    image: x\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -173,15 +172,15 @@ func TestNoDocker(t *testing.T) {
 	cmd.Env = append(cmd.Environ(), "DOCKER_HOST=unix:///nowhere/docker.sock")
 	out, err := cmd.CombinedOutput()
 	if err == nil || cmd.ProcessState.ExitCode() != 1 || !strings.Contains(string(out), "no Docker Engine answers") {
-		t.Errorf("up without Docker: %v: %s", err, out)
+		t.Errorf("up without Docker: %v: %s; want exit code 1 and no Docker Engine answers", err, out)
 	}
 }
 
-func TestWrongCommandLines(t *testing.T) {
+func TestWrongCommandLinesEndWithExitCode2(t *testing.T) {
 	for _, args := range [][]string{{"upp"}, {"up", "--no-such-flag"}, {"lab", "upp"}, {"ps", "--format", "xml"}} {
 		r, err := tombolo.Run(t.Context(), args...)
 		if err != nil || r.Code != 2 || !strings.HasPrefix(r.Stderr, "tombolo: ") || r.Stdout != "" {
-			t.Errorf("tombolo %v: %v, exit code %d: %s%s", args, err, r.Code, r.Stdout, r.Stderr)
+			t.Errorf("tombolo %v: %v, exit code %d: %s%s; want exit code 2 and a message on standard error", args, err, r.Code, r.Stdout, r.Stderr)
 		}
 	}
 }

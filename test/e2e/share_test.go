@@ -12,8 +12,8 @@ import (
 	"tombolo/framework/api"
 )
 
-// Three replicas that publish one port run on three hosts, and on the two that are
-// left when one dies; new connections are balanced between the two on one host.
+// Three replicas that publish one port run on three hosts. When one host dies, they run on the other
+// two, and new connections to the host with two replicas are balanced between these.
 func TestReplicasShareAPublishedPort(t *testing.T) {
 	file := compose(t, "shared", `
   web:
@@ -42,10 +42,10 @@ func TestReplicasShareAPublishedPort(t *testing.T) {
 		if out, err := docker(t.Context(), h, "rm", "-f", on[h.Name][0].Container); err != nil {
 			t.Fatalf("rm: %v: %s", err, out)
 		}
-		within(t, func(context.Context) error { // soon nobody is sent there
+		within(t, func(context.Context) error { // soon no connection goes to the removed replica
 			for range 20 {
 				if _, err := whoAnswers(h); err != nil {
-					return fmt.Errorf("with one replica gone: %w", err)
+					return fmt.Errorf("with one replica removed: %w", err)
 				}
 			}
 			return nil
@@ -53,7 +53,7 @@ func TestReplicasShareAPublishedPort(t *testing.T) {
 	}
 }
 
-// answered waits until so many replicas have answered on a host's published port.
+// answered waits until n different replicas have answered on a host's published port.
 func answered(t *testing.T, h lab.Host, n int) {
 	t.Helper()
 	within(t, func(context.Context) error {
@@ -66,13 +66,13 @@ func answered(t *testing.T, h lab.Host, n int) {
 			who[name]++
 		}
 		if len(who) != n {
-			return fmt.Errorf("on %s answered %v, want %d", h.Name, who, n)
+			return fmt.Errorf("the replicas %v answered on %s, want %d replicas", who, h.Name, n)
 		}
 		return nil
 	})
 }
 
-// whoAnswers asks on the published port from outside the hosts.
+// whoAnswers connects to the published port from outside of the hosts and returns the answer.
 func whoAnswers(h lab.Host) (name string, err error) {
 	err = lab.InUnderlay(func() error {
 		c, err := net.DialTimeout("tcp", h.Underlay.String()+":8088", 2*time.Second)

@@ -13,15 +13,15 @@ import (
 	"tombolo/linker/record"
 )
 
-// Bounds of what the failure detector (gossip.DefaultTiming, on a busy machine) and
-// the repair of the catalog take.
+// The longest times that the failure detector (gossip.DefaultTiming) and the repair of the catalog
+// may take on a busy machine.
 const (
 	deadWithin = 10 * time.Second
 	healWithin = 10 * time.Second
 )
 
-// twoOfDB starts db.1 on the first host and db.2 on the third, and an asker on the
-// second that sees both.
+// twoOfDB starts db.1 on the first host, db.2 on the third, and on the second an asker that sees
+// both.
 func twoOfDB(t *testing.T) (near, far, asker container) {
 	t.Helper()
 	near = start(t, 0, spec{app: "shop", service: "db", args: []string{"serve", "5432"}})
@@ -37,20 +37,21 @@ func TestDeadHostLeavesDNS(t *testing.T) {
 	asker.soonSees(t, deadWithin, "db", near.address(t))
 }
 
-// soonSees is sees within a bound.
+// soonSees checks that sees takes no longer than bound.
 func (c container) soonSees(t *testing.T, bound time.Duration, name string, want ...string) {
 	t.Helper()
 	began := time.Now()
 	c.sees(t, name, want...)
 	took := time.Since(began).Round(time.Millisecond)
 	if took > bound {
-		t.Errorf("%s has %s after %v, want %v", c.name, name, took, bound)
+		t.Errorf("%s saw the addresses of %s after %v, want at most %v", c.name, name, took, bound)
 	}
-	t.Logf("%s has %s after %v", c.name, name, took)
+	t.Logf("%s saw the addresses of %s after %v", c.name, name, took)
 }
 
-// A split leaves both sides what they reach, and no more; what happened on either
-// is known on both when it is healed, and nothing is replaced or cut.
+// When the network splits, each side has the names of the containers that it still reaches, and no
+// others. After it heals, both sides know what happened on either. No connection breaks, and no
+// container is replaced.
 func TestSplitAndHeal(t *testing.T) {
 	file := compose(t, "split", `
   web: {image: %IMAGE%, command: [serve, "80"], deploy: {replicas: 3}}
@@ -85,14 +86,14 @@ func TestSplitAndHeal(t *testing.T) {
 		c.reaches(t, far.address(t)+":5432")
 	}
 	for _, h := range holders {
-		if err := moved(t, h); err != nil {
+		if err := exchanges(t, h); err != nil {
 			t.Errorf("%s lost its connection: %v: %s", h.name, err, h.logs(t))
 		}
 	}
 	sameContainers(t, before, whole(t, "split", 3))
 }
 
-// sameContainers checks that nothing was replaced.
+// sameContainers checks that no container was replaced.
 func sameContainers(t *testing.T, before, after []api.Instance) {
 	t.Helper()
 	for _, i := range after {
@@ -102,13 +103,13 @@ func sameContainers(t *testing.T, before, after []api.Instance) {
 	}
 }
 
-// cut and heal pull a host's cable and plug it in again, as `tombolo lab` does.
+// cut disconnects a host from the others until heal, with `tombolo lab`.
 func cut(t *testing.T, host string) {
 	t.Helper()
 	if _, err := tombolo.Must(t.Context(), "lab", "partition", host); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { heal(t, host) }) // the other tests want a whole lab
+	t.Cleanup(func() { heal(t, host) }) // the other tests need all hosts
 }
 
 func heal(t *testing.T, host string) {
@@ -118,8 +119,8 @@ func heal(t *testing.T, host string) {
 	}
 }
 
-// With the master, the agents, the framework and every linker stopped, a connection
-// between two hosts goes on; when they are back, they take up what runs.
+// While the master, the agents, the framework and all linkers are stopped, a connection between two
+// hosts works on. When they run again, they adopt the running containers.
 func TestConnectionsNeedNoControl(t *testing.T) {
 	file := compose(t, "plane", `
   db: {image: %IMAGE%, command: [serve, "5432"]}
@@ -128,7 +129,7 @@ func TestConnectionsNeedNoControl(t *testing.T) {
 	up(t, file)
 	before := whole(t, "plane", 2)
 	if before[0].Host == before[1].Host {
-		t.Fatalf("both run on %s: %+v", before[0].Host, before)
+		t.Fatalf("both instances run on %s, want two hosts: %+v", before[0].Host, before)
 	}
 	holder := instance(t, "plane", "holder", 1)
 	h, err := testLab.Host(holder.Host)
@@ -138,9 +139,9 @@ func TestConnectionsNeedNoControl(t *testing.T) {
 	held := container{host: *h, name: holder.Container}
 
 	stopControlPlane(t)
-	// Longer than the time after which linkers take each other for dead.
+	// After this time linkers consider each other dead.
 	for began := time.Now(); time.Since(began) < deadWithin; {
-		if err := moved(t, held); err != nil {
+		if err := exchanges(t, held); err != nil {
 			t.Fatalf("the connection broke: %v: %s", err, held.logs(t))
 		}
 	}
@@ -149,19 +150,19 @@ func TestConnectionsNeedNoControl(t *testing.T) {
 		waitReady(t, h)
 	}
 	sameContainers(t, before, whole(t, "plane", 2))
-	if err := moved(t, held); err != nil {
+	if err := exchanges(t, held); err != nil {
 		t.Errorf("the connection broke: %v: %s", err, held.logs(t))
 	}
 	within(t, func(ctx context.Context) error {
 		if out, err := inInstance(ctx, holder, "dial", "db:5432"); err != nil {
-			return fmt.Errorf("a new connection: %w: %s", err, out)
+			return fmt.Errorf("a new connection to db: %w: %s", err, out)
 		}
 		return nil
 	})
 }
 
-// stopControlPlane stops every process of it with SIGSTOP: nothing answers, and
-// nobody who would start one anew sees it end.
+// stopControlPlane stops all its processes with SIGSTOP. They do not answer, and since none ends,
+// none is started again.
 func stopControlPlane(t *testing.T) {
 	t.Helper()
 	t.Cleanup(func() { resumeControlPlane(t) })
@@ -169,7 +170,7 @@ func stopControlPlane(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, h := range testLab.Hosts {
-		inHost(t, h, append([]string{"kill", "-STOP"}, linkerProcesses(t, h)...)...) // the supervisor first
+		inHost(t, h, append([]string{"kill", "-STOP"}, linkerProcesses(t, h)...)...) // the supervisor first, so that it cannot replace its child
 	}
 }
 
@@ -185,6 +186,6 @@ func resumeControlPlane(t *testing.T) {
 
 func signalLinker(t *testing.T, h lab.Host, signal string) {
 	t.Helper()
-	// The child ends with its supervisor, or by it, perhaps before kill comes to it.
+	// kill may find that the child has already ended with its supervisor.
 	_ = h.Command(append([]string{"kill", signal}, linkerProcesses(t, h)...)...).Run()
 }

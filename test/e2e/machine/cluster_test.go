@@ -19,26 +19,26 @@ import (
 	"tombolo/framework/local/master"
 )
 
-// Where a daemon runs there is no lab, and the try leaves the daemon alone.
+// `lab up` refuses to run beside a daemon, and leaves the daemon alone.
 func TestNoLabBesideADaemon(t *testing.T) {
 	m := withImage(t)
 	file := writeApp(t, keeper)
 	m.must(t, "-f", file, "up")
-	m.must(t, "lab", "down") // makes the lock file
+	m.must(t, "lab", "down") // this creates the lock file
 	before := m.traces(t)
 	m.fails(t, 1, "a tombolo daemon runs here (process", "lab", "up", "--hosts", "1")
 	if after := m.traces(t); strings.Join(after, "\n") != strings.Join(before, "\n") {
-		t.Errorf("before\n%s\nafter\n%s", strings.Join(before, "\n"), strings.Join(after, "\n"))
+		t.Errorf("the refused lab up changed the machine.\nbefore:\n%s\nafter:\n%s", strings.Join(before, "\n"), strings.Join(after, "\n"))
 	}
 	if out := m.must(t, "daemon", "status"); !strings.Contains(out, "shop: 1 of 1 instances up") {
-		t.Errorf("daemon status said:\n%s", out)
+		t.Errorf("daemon status does not show that the app is up:\n%s", out)
 	}
 	m.must(t, "-p", "shop", "down", "-v")
 	m.must(t, "daemon", "stop")
 }
 
-// A cluster as packaging/install.sh makes it: a master that listens on TCP and wants
-// to know who asks, a linker, and a framework that is told of the master alone.
+// The cluster is one that packaging/install.sh would make: a master that listens on TCP and requires
+// authentication, a linker, and a framework that is given only the master's address.
 func TestFrameworkOfACluster(t *testing.T) {
 	m := withImage(t)
 	serveMaster(t, m)
@@ -56,12 +56,12 @@ func TestFrameworkOfACluster(t *testing.T) {
 	allUp(t, m, "shop", 4)
 	checkLinks(t, m)
 
-	// While it is down, nobody takes its place.
+	// While the framework is down, no command starts a daemon in its place.
 	m.sh(t, "pkill -9 -f '^"+binary+" framework'")
 	for _, args := range [][]string{{"-f", file, "up"}, {"-p", "shop", "down"}, {"ps", "-a"}} {
 		m.fails(t, 1, "systemctl start tombolo-framework", args...)
 	}
-	m.sh(t, "rm /run/tombolo/daemon.pid /run/tombolo/api.sock") // as after a reboot
+	m.sh(t, "rm /run/tombolo/daemon.pid /run/tombolo/api.sock") // a reboot would remove these files
 	for _, args := range [][]string{{"-f", file, "up"}, {"-p", "shop", "down"}, {"ps", "-a"}, {"daemon", "run"}} {
 		m.fails(t, 1, "this machine is a host of a cluster", args...)
 	}
@@ -75,24 +75,24 @@ func TestFrameworkOfACluster(t *testing.T) {
 	m.must(t, "-p", "shop", "down")
 }
 
-// says is an error until a file of the machine's holds words.
+// says returns an error if a file of the machine does not contain words.
 func says(m *machine, file, words string) error {
 	text, err := os.ReadFile(m.path(file))
 	if err == nil && !strings.Contains(string(text), words) {
-		err = fmt.Errorf("%s does not say %q:\n%s", file, words, text)
+		err = fmt.Errorf("%s does not contain %q:\n%s", file, words, text)
 	}
 	return err
 }
 
-// secret is the framework's.
+// secret is the framework's, with which it authenticates to the master.
 const secret = "s3cret"
 
-// serveMaster serves a master, whose agent is the machine's, on a TCP port inside.
+// serveMaster runs a master with one agent, for the machine's Engine, on a TCP port of the machine.
 func serveMaster(t *testing.T, m *machine) {
 	t.Helper()
 	c, err := cluster.New(cluster.Config{
 		Master: master.Config{
-			Dir:         filepath.Join(m.disk, "master"), // one path inside and outside
+			Dir:         filepath.Join(m.disk, "master"), // this path is the same inside and outside of the machine
 			Credentials: map[string]string{"tombolo": secret},
 		},
 		Agents: []agent.Config{{
@@ -114,14 +114,14 @@ func serveMaster(t *testing.T, m *machine) {
 	t.Cleanup(func() {
 		cancel()
 		if err := errors.Join(server.Close(), <-ran); err != nil {
-			t.Error(err)
+			t.Errorf("the master ended with %v", err)
 		}
 		<-served
 	})
 }
 
-// listen listens inside the machine. Its thread has to come home: with the thread
-// that started it, the machine ends.
+// listen listens inside the machine. The thread has to return to its namespace: if the thread that
+// started the machine ended, the machine would end too.
 func (m *machine) listen(address string) (net.Listener, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

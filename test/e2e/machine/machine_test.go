@@ -20,11 +20,11 @@ import (
 	"tombolo/test/cli"
 )
 
-// patience bounds every wait of these tests; what is waited for takes far less.
+// patience limits every wait of these tests. What they wait for takes far less.
 const patience = 60 * time.Second
 
-// boot is what a machine's init does. Its disk is the folder $DISK, its cgroups are
-// a part of the real machine's, its network has no other end.
+// boot is the script of a machine's init. The machine's disk is the folder $DISK, its cgroups are a
+// part of the real machine's, and its network leads nowhere.
 const boot = `set -e
 mount --make-rprivate /
 mount -t proc proc /proc
@@ -69,7 +69,7 @@ type machine struct {
 	init *exec.Cmd
 }
 
-// start makes a machine that ends with the test.
+// start boots a machine that ends with the test.
 func start(t *testing.T) *machine {
 	t.Helper()
 	m := &machine{disk: t.TempDir(), name: fmt.Sprintf("tombolo-machine-%d-%d", os.Getpid(), time.Now().UnixNano())}
@@ -99,7 +99,7 @@ func (m *machine) boot(t *testing.T) {
 		t.Fatal(err)
 	}
 	if line, err := bufio.NewReader(out).ReadString('\n'); line != "ready\n" {
-		t.Fatalf("the machine does not boot: %q, %v", line, err)
+		t.Fatalf("the machine did not boot; its init printed %q: %v", line, err)
 	}
 	script := fmt.Sprintf("#!/bin/sh\nexec nsenter -t %d -m -n -p -u -i --wdns=/ -- %s \"$@\"\n", m.init.Process.Pid, binary)
 	if err := os.WriteFile(m.Binary, []byte(script), 0o700); err != nil {
@@ -107,11 +107,11 @@ func (m *machine) boot(t *testing.T) {
 	}
 }
 
-// halt is a power cut.
+// halt ends the machine at once, like a power cut.
 func (m *machine) halt(t *testing.T) {
 	t.Helper()
 	if err := m.init.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		t.Error(err)
+		t.Errorf("kill the machine's init: %v", err)
 	}
 	_ = m.init.Wait() // it was killed
 }
@@ -127,16 +127,16 @@ func (m *machine) removeCgroups(t *testing.T) {
 	slices.Reverse(tops) // children first
 	for _, dir := range tops {
 		if err := os.Remove(dir); err != nil && !errors.Is(err, os.ErrNotExist) {
-			t.Errorf("a cgroup of the machine's is left: %v", err)
+			t.Errorf("remove a cgroup of the machine: %v", err)
 		}
 	}
 }
 
-// cgroups lists the cgroup folders below the machine's.
+// cgroups returns the folders of the cgroups below the machine's.
 func (m *machine) cgroups() []string {
 	var all []string
 	for depth := "/*"; ; depth += "/*" {
-		found, _ := filepath.Glob("/sys/fs/cgroup/*/" + m.name + depth + "/cgroup.procs") // only a bad pattern errs
+		found, _ := filepath.Glob("/sys/fs/cgroup/*/" + m.name + depth + "/cgroup.procs") // fails only for a bad pattern
 		if len(found) == 0 {
 			return all
 		}
@@ -146,7 +146,7 @@ func (m *machine) cgroups() []string {
 	}
 }
 
-// inside prepares a command in the machine; see signal.
+// inside returns a command that runs in the machine. signal sends it a signal.
 func (m *machine) inside(ctx context.Context, argv ...string) *exec.Cmd {
 	args := append([]string{"-t", fmt.Sprint(m.init.Process.Pid), "-m", "-n", "-p", "-u", "-i", "--wdns=/", "--"}, argv...)
 	cmd := exec.CommandContext(ctx, "nsenter", args...)
@@ -154,7 +154,7 @@ func (m *machine) inside(ctx context.Context, argv ...string) *exec.Cmd {
 	return cmd
 }
 
-// signal sends a signal to a command inside, which is the only child of nsenter.
+// signal sends a signal to a command of inside, which is the only child of nsenter.
 func signal(t *testing.T, cmd *exec.Cmd, sig syscall.Signal) {
 	t.Helper()
 	child, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", cmd.Process.Pid))
@@ -170,7 +170,7 @@ func signal(t *testing.T, cmd *exec.Cmd, sig syscall.Signal) {
 	}
 }
 
-// sh runs a script in the machine, which has to end well, and returns what it printed.
+// sh runs a script in the machine, which has to succeed, and returns its output.
 func (m *machine) sh(t *testing.T, script string) string {
 	t.Helper()
 	out, err := m.inside(t.Context(), "sh", "-c", script).CombinedOutput()
@@ -180,12 +180,12 @@ func (m *machine) sh(t *testing.T, script string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// path is a file of the machine as this process reaches it.
+// path returns the path by which this process reaches a file of the machine.
 func (m *machine) path(p string) string {
 	return filepath.Join("/proc", fmt.Sprint(m.init.Process.Pid), "root", p)
 }
 
-// traces is what somebody could leave behind on a machine, one thing a line.
+// traces lists everything on the machine that Tombolo could leave behind, one thing on each line.
 func (m *machine) traces(t *testing.T) []string {
 	t.Helper()
 	script := `
@@ -215,7 +215,7 @@ func eventually(t *testing.T, check func() error) {
 	}
 }
 
-// must runs a tombolo command that has to end well and returns what it printed.
+// must runs a tombolo command, which has to succeed, and returns its output.
 func (m *machine) must(t *testing.T, args ...string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -227,13 +227,13 @@ func (m *machine) must(t *testing.T, args ...string) string {
 	return out
 }
 
-// fails runs a tombolo command that has to end with a code and say something.
+// fails runs a tombolo command, which has to end with a code and print want on standard error.
 func (m *machine) fails(t *testing.T, code int, want string, args ...string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	r, err := m.Run(ctx, args...)
 	if err != nil || r.Code != code || !strings.Contains(r.Stderr, want) {
-		t.Errorf("tombolo %s: %v, exit code %d, said %q%q; want %d and %q", strings.Join(args, " "), err, r.Code, r.Stdout, r.Stderr, code, want)
+		t.Errorf("tombolo %s: %v, exit code %d, output %q%q; want %d and %q", strings.Join(args, " "), err, r.Code, r.Stdout, r.Stderr, code, want)
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// binary is the tombolo that the tests drive, probe what runs in containers.
+// binary is the path of the tombolo binary, and probe that of the program for the containers.
 var binary, probe string
 
 func TestMain(m *testing.M) { os.Exit(runAll(m)) }
@@ -29,14 +29,14 @@ func runAll(m *testing.M) int {
 	return m.Run()
 }
 
-// provideBinary puts the binary where nobody, too, may run it.
+// provideBinary puts the binary where the user nobody may run it too.
 func provideBinary() error {
 	built := os.Getenv("TOMBOLO_BINARY")
 	if built == "" {
 		return goBuild(binary, "tombolo/cmd/tombolo")
 	}
 	if out, err := exec.Command("install", "-m", "0755", built, binary).CombinedOutput(); err != nil {
-		return fmt.Errorf("%w: %s", err, out)
+		return fmt.Errorf("install %s: %w: %s", built, err, out)
 	}
 	return nil
 }

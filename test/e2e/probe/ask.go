@@ -9,7 +9,7 @@ import (
 	"syscall"
 )
 
-// ask sends a DNS query (RFC 1035) whose IP header says that it is of SRC:PORT.
+// ask sends a DNS query (RFC 1035) with the source SRC:PORT in its headers.
 func ask(args []string) error {
 	src := netip.MustParseAddr(args[0])
 	port, err := strconv.ParseUint(args[1], 10, 16)
@@ -27,7 +27,7 @@ func ask(args []string) error {
 	return syscall.Sendto(fd, packet, 0, &syscall.SockaddrInet4{Addr: resolver.As4()})
 }
 
-// query asks for the IPv4 addresses of a name.
+// query returns a DNS query for the IPv4 addresses of a name.
 func query(name string) string {
 	q := []byte{0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0}
 	for label := range strings.SplitSeq(name, ".") {

@@ -10,20 +10,21 @@ import (
 	"syscall"
 )
 
-// What a patient's health is made of: see the image's HEALTHCHECK.
+// These files of a container tell its health check which of the commands healthy and unhealthy ran
+// last.
 const (
-	sickFile = "/sick"
-	wellFile = "/well"
+	unhealthyFile = "/unhealthy"
+	healthyFile   = "/healthy"
 )
 
-// check is a health check: a patient is well unless it was made sick, or was born
-// so (with SICK in its environment) and nobody has made it well.
+// check is the health check of the image. It passes unless the command unhealthy ran last, or the
+// environment has UNHEALTHY and neither command has run.
 func check([]string) error {
 	switch {
-	case exists(sickFile):
-		return errors.New("sick")
-	case os.Getenv("SICK") != "" && !exists(wellFile):
-		return errors.New("born sick")
+	case exists(unhealthyFile):
+		return errors.New("made unhealthy")
+	case os.Getenv("UNHEALTHY") != "" && !exists(healthyFile):
+		return errors.New("unhealthy from the start")
 	}
 	return nil
 }
@@ -33,19 +34,19 @@ func exists(path string) bool {
 	return err == nil
 }
 
-func sick([]string) error { return os.WriteFile(sickFile, nil, 0o600) }
+func unhealthy([]string) error { return os.WriteFile(unhealthyFile, nil, 0o600) }
 
-func well([]string) error {
-	if err := os.WriteFile(wellFile, nil, 0o600); err != nil {
+func healthy([]string) error {
+	if err := os.WriteFile(healthyFile, nil, 0o600); err != nil {
 		return err
 	}
-	if err := os.Remove(sickFile); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := os.Remove(unhealthyFile); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
 	return nil
 }
 
-// end ends with a code of the caller's choice.
+// end exits with the given code.
 func end(args []string) error {
 	code, err := strconv.Atoi(args[0])
 	if err != nil {
@@ -56,7 +57,7 @@ func end(args []string) error {
 	return nil
 }
 
-// trap says which signals come and dies of none but SIGKILL.
+// trap prints the signals that arrive. Only SIGKILL ends it.
 func trap([]string) error {
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2)
@@ -67,7 +68,7 @@ func trap([]string) error {
 	return nil
 }
 
-// facts prints what a process sees of itself, "name value" a line.
+// facts prints what a process sees of itself and its container, as lines of "name value".
 func facts([]string) error {
 	groups, err := os.Getgroups()
 	if err != nil {
@@ -97,7 +98,7 @@ func facts([]string) error {
 	return fromFiles()
 }
 
-// fromFiles prints the lines of files that tell something of the container.
+// fromFiles prints lines of files that describe the container.
 func fromFiles() error {
 	all := func(string) bool { return true }
 	status := func(line string) bool {
@@ -105,7 +106,7 @@ func fromFiles() error {
 	}
 	for path, keep := range map[string]func(line string) bool{
 		"/proc/self/status":            status,
-		"/proc/1/comm":                 all, // docker-init, or the program
+		"/proc/1/comm":                 all, // docker-init, or the container's program
 		"/proc/1/oom_score_adj":        all,
 		"/proc/sys/net/core/somaxconn": all,
 		"/etc/hosts":                   all,

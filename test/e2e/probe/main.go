@@ -1,19 +1,20 @@
-// Command probe is what the end-to-end tests run inside containers.
+// Command probe runs inside the containers of the end-to-end tests.
 //
 //	probe serve PORT            answers each line with "HOSTNAME: line"
-//	probe dial HOST:PORT        one line there and back; exit code 1 when it cannot
-//	probe lookup NAME           prints the name's addresses, one a line
-//	probe watch NAME            looks the name up for ever, prints how long each time took, or the error
-//	probe addresses             prints its own that reach beyond the link, one a line
-//	probe hold HOST:PORT        keeps one connection busy, prints "lost" and exits 1 when it breaks
-//	probe forge SRC DST PORT    sends UDP datagrams with source address SRC by a raw socket
-//	probe ask SRC PORT NAME     sends a DNS query in the name of SRC by a raw socket
+//	probe dial HOST:PORT        sends a line and prints the answer; exit code 1 if that fails
+//	probe lookup NAME           prints the name's addresses, one on each line
+//	probe watch NAME            looks the name up forever, prints how long each look-up took, or its error
+//	probe addresses             prints the container's own global addresses, one on each line
+//	probe hold HOST:PORT        keeps one connection busy, prints "lost" and exits with 1 when it breaks
+//	probe forge SRC DST PORT    sends UDP datagrams with the source address SRC from a raw socket
+//	probe ask SRC PORT NAME     sends a DNS query with the source address SRC from a raw socket
 //	probe remember FILE         counts its starts in FILE, prints "boot N", waits
 //	probe catch PORT            prints the source of every UDP datagram that arrives
 //	probe facts                 prints what a process sees of itself and its container
-//	probe trap                  prints the signals that come and dies of none
-//	probe end CODE              ends with the exit code
-//	probe check                 is the patient's health check; sick and well change what it says
+//	probe trap                  prints the signals that arrive; only SIGKILL ends it
+//	probe end CODE              exits with the code
+//	probe check                 is the image's health check
+//	probe healthy, unhealthy    makes the health check pass or fail
 package main
 
 import (
@@ -40,7 +41,7 @@ func run(args []string) int {
 	}{
 		"serve": {1, serve}, "dial": {1, dial}, "lookup": {1, lookup}, "watch": {1, watch}, "addresses": {0, addresses}, "hold": {1, hold}, "forge": {3, forge}, "catch": {1, catch},
 		"remember": {1, remember}, "facts": {0, facts}, "trap": {0, trap}, "end": {1, end}, "ask": {3, ask},
-		"check": {0, check}, "sick": {0, sick}, "well": {0, well},
+		"check": {0, check}, "healthy": {0, healthy}, "unhealthy": {0, unhealthy},
 	}
 	if len(args) > 0 {
 		if v, ok := verbs[args[0]]; ok && len(args) == v.operands+1 {
@@ -51,7 +52,7 @@ func run(args []string) int {
 			return 0
 		}
 	}
-	fmt.Println("usage: probe serve|dial|lookup|watch|addresses|hold|forge|catch|remember|facts|trap|end|ask|check|sick|well ...")
+	fmt.Println("usage: probe serve|dial|lookup|watch|addresses|hold|forge|catch|remember|facts|trap|end|ask|check|healthy|unhealthy ...")
 	return 2
 }
 
@@ -61,7 +62,7 @@ func serve(args []string) error {
 		return err
 	}
 	stop := make(chan os.Signal, 1)
-	signal.Notify(stop, syscall.SIGTERM) // as process 1 it would not die of it
+	signal.Notify(stop, syscall.SIGTERM) // process 1 has no default action for a signal
 	go func() {
 		<-stop
 		l.Close()
@@ -168,7 +169,7 @@ func hold(args []string) error {
 	}
 }
 
-// forge sends a second's worth of datagrams whose IP header names SRC.
+// forge sends datagrams with the source address SRC for a second.
 func forge(args []string) error {
 	src, dst := netip.MustParseAddr(args[0]), netip.MustParseAddr(args[1])
 	port, err := strconv.ParseUint(args[2], 10, 16)
@@ -197,8 +198,8 @@ func forge(args []string) error {
 	return nil
 }
 
-// datagram is an IPv4 packet (RFC 791) with a UDP datagram (RFC 768) without a
-// checksum; the kernel fills in the header's checksum and identification.
+// datagram returns an IPv4 packet (RFC 791) with a UDP datagram (RFC 768) without a checksum. The
+// kernel fills in the checksum and identification of the IP header.
 func datagram(src, dst netip.Addr, port uint16, payload string) []byte {
 	const ipLen, udpLen = 20, 8
 	p := make([]byte, ipLen+udpLen+len(payload))
@@ -214,8 +215,8 @@ func datagram(src, dst netip.Addr, port uint16, payload string) []byte {
 	return p
 }
 
-// datagram6 is an IPv6 packet (RFC 8200) with a UDP datagram, whose checksum IPv6
-// asks for.
+// datagram6 returns an IPv6 packet (RFC 8200) with a UDP datagram and its checksum, which IPv6
+// requires.
 func datagram6(src, dst netip.Addr, port uint16, payload string) []byte {
 	const ipLen, udpLen = 40, 8
 	p := make([]byte, ipLen+udpLen+len(payload))
@@ -231,7 +232,7 @@ func datagram6(src, dst netip.Addr, port uint16, payload string) []byte {
 	binary.BigEndian.PutUint16(udp[4:], size)
 	copy(udp[8:], payload)
 	sum := uint32(size) + syscall.IPPROTO_UDP
-	for covered := slices.Concat(p[8:40], udp); len(covered) > 0; covered = covered[2:] { // of even length
+	for covered := slices.Concat(p[8:40], udp); len(covered) > 0; covered = covered[2:] { // the length is even
 		sum += uint32(binary.BigEndian.Uint16(covered))
 	}
 	for sum > 0xffff {
