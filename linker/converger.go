@@ -12,13 +12,21 @@ import (
 
 // converger makes the kernel match the effective catalog and the table of endpoints.
 type converger struct {
-	plane     DataPlane
+	plane interface {
+		Set(context.Context, overlay.Config) error
+	}
 	base      overlay.Config // see compile
 	effective *effectiveCache
-	table     *attach.Table
+	table     endpoints
 	problems  *problems
 	adopted   latch // opened once the table holds the endpoints of the last run
 	matched   latch // the converger opens it when the kernel matches for the first time
+}
+
+// endpoints are this host's: attach.Table.
+type endpoints interface {
+	Snapshot() []attach.Endpoint
+	Watch() (changes <-chan struct{}, cancel func())
 }
 
 // retryAfter is the pause between attempts to make the kernel match. Once it does, the

@@ -33,10 +33,16 @@ type effectiveCatalog struct {
 	views map[string]*record.View // by endpoint ID
 }
 
+// claims is this host's claim of a block: block.Keeper.
+type claims interface {
+	Current() *block.Claim
+	Watch() (changes <-chan struct{}, cancel func())
+}
+
 // effectiveCache derives the effective catalog, once for each change.
 type effectiveCache struct {
 	host         thisHost
-	block        *block.Keeper
+	block        claims
 	pool4, pool6 netip.Prefix
 
 	last atomic.Pointer[effectiveCatalog]
@@ -109,7 +115,7 @@ func (e *effectiveCatalog) view(asker string) *record.View {
 // viewer tells the DNS server what an asker may see.
 type viewer struct {
 	table     *attach.Table
-	block     *block.Keeper
+	block     claims
 	effective *effectiveCache
 }
 

@@ -9,14 +9,13 @@ import (
 	"tombolo/linker/record"
 )
 
-// What no record can hold costs a container its name, or its identity, and nobody
-// else anything.
+// A name or labels that fit in no record cost the container its name or its identity,
+// and have no effect on other containers.
 func TestNamesAndLabelsThatDoNotFit(t *testing.T) {
 	h := newTestHost(t, 6)
 	h.start(t)
-	h.client(t)
 	networks := map[string][]string{}
-	for n := range 8 { // each within bounds, all of them too large
+	for n := range 8 { // each list is within its bounds, but all together are too large
 		for i := range record.MaxItems {
 			name := strings.Repeat(strings.Repeat("n", 60)+".", 3)
 			networks[fmt.Sprint(n)] = append(networks[fmt.Sprint(n)], fmt.Sprint(name, i))
@@ -31,16 +30,16 @@ func TestNamesAndLabelsThatDoNotFit(t *testing.T) {
 	long := h.run(t, strings.Repeat("x", 300), labels("long"))
 	big := h.run(t, "huge", huge)
 	var got *record.Endpoint
-	eventually(t, "both are announced", func() bool {
+	eventually(t, "both endpoints are announced", func() bool {
 		eps := h.catalog.Snapshot().Endpoints
 		got = eps[long]
 		return got != nil && got.Running && eps[big] != nil && eps[big].Running
 	})
 	if got.App != "shop" || got.Service != "long" || got.ContainerName != "" {
-		t.Errorf("with a name too long: %+v", got)
+		t.Errorf("the container with the long name has the record %+v, want its labels without its name", got)
 	}
 	if e := h.catalog.Snapshot().Endpoints[big]; e.App != "" || len(e.Networks) > 0 || !e.Addr4.IsValid() {
-		t.Errorf("with labels too large: %+v", e)
+		t.Errorf("the container with the large labels has the record %+v, want that of a foreign container", e)
 	}
 	h.stop()
 }

@@ -24,10 +24,10 @@ import (
 	"tombolo/overlay"
 )
 
-// plane is a kernel that remembers what it was told last.
+// plane is a kernel that remembers the last Config.
 type plane struct {
-	set     chan overlay.Config // holds the newest
-	fail    error               // of Set
+	set     chan overlay.Config // holds the last Config
+	fail    error               // returned by Set; nil: it succeeds
 	running chan struct{}       // closed by Run, when the linker has made its parts
 }
 
@@ -58,8 +58,8 @@ func (p *plane) Counters() (map[string]uint64, error) { return map[string]uint64
 
 func (p *plane) Detach(context.Context, string) error { return nil }
 
-// testHost is a linker with a real gossip on its own loopback address, a fake
-// Engine and a fake kernel.
+// testHost is a linker with real gossip on a loopback address of its own, a fake Engine
+// and a fake kernel.
 type testHost struct {
 	cfg    Config
 	engine *dockertest.Engine
@@ -85,6 +85,7 @@ func newTestHost(t *testing.T, n int) *testHost {
 	return h
 }
 
+// start runs the linker until stop is called, and returns when it has made its parts.
 func (h *testHost) start(t *testing.T) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -92,17 +93,17 @@ func (h *testHost) start(t *testing.T) {
 	select {
 	case <-h.plane.running:
 	case err := <-done:
-		t.Fatalf("%s: Run = %v", h.cfg.Host, err)
+		t.Fatalf("%s: Run returned %v before the linker had started", h.cfg.Host, err)
 	}
 	h.stop = func() {
 		cancel()
 		if err := <-done; err != nil {
-			t.Errorf("%s: Run = %v", h.cfg.Host, err)
+			t.Errorf("%s: Run returned %v, want nil", h.cfg.Host, err)
 		}
 	}
 }
 
-// startOn runs the linker over a kernel, until ctx ends or it does.
+// startOn runs the linker over a kernel, until ctx ends or Run returns.
 func (h *testHost) startOn(ctx context.Context, t *testing.T, kernel *plane) <-chan error {
 	t.Helper()
 	sockets, err := dns.Listen(t.Context(), netip.AddrPortFrom(h.cfg.Underlay, 53))
@@ -119,10 +120,17 @@ func (h *testHost) startOn(ctx context.Context, t *testing.T, kernel *plane) <-c
 	}
 	h.plane = kernel
 	h.Linker.plane = h.plane
-	h.pools.find = func(...netip.Prefix) error { return nil } // whatever this machine routes
+	h.pools.find = func(...netip.Prefix) error { return nil } // whatever routes this machine has
 	done := make(chan error, 1)
 	go func() { done <- h.Run(ctx) }()
 	return done
+}
+
+// awaitBlock waits until the host has an IPv4 block, and returns it.
+func (h *testHost) awaitBlock(t *testing.T) netip.Prefix {
+	t.Helper()
+	eventually(t, h.cfg.Host+" has a block", func() bool { return h.block.Current() != nil })
+	return h.block.Current().Block4
 }
 
 // client waits until the linker's API answers.
@@ -138,7 +146,8 @@ func (h *testHost) client(t *testing.T) *api.Client {
 	return api.NewClient(h.cfg.APISocket())
 }
 
-// run attaches a container as Docker would: the plugin's calls, then the events.
+// run attaches a container as Docker would, by the plugin's calls and then the events,
+// and returns the endpoint's ID.
 func (h *testHost) run(t *testing.T, name string, labels map[string]string) string {
 	t.Helper()
 	id := strings.Repeat(fmt.Sprintf("%02x", len(name)+int(h.cfg.Underlay.As4()[3])), 32)
@@ -157,19 +166,19 @@ func (h *testHost) run(t *testing.T, name string, labels map[string]string) stri
 	return id
 }
 
-// view is what the DNS server is told about an asker.
+// view returns what the DNS server learns about an asker.
 func (h *testHost) view(from netip.Addr) (*record.View, bool) {
 	return viewer{h.table, h.block, h.effective}.View(from)
 }
 
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for late := time.Now().Add(30 * time.Second); time.Now().Before(late); time.Sleep(5 * time.Millisecond) { // several processes' worth of goroutines and sockets
+	for late := time.Now().Add(30 * time.Second); time.Now().Before(late); time.Sleep(5 * time.Millisecond) { // real sockets and other processes
 		if ok() {
 			return
 		}
 	}
-	t.Fatalf("never: %s", what)
+	t.Fatalf("waited in vain until %s", what)
 }
 
 func labels(service string) map[string]string {
@@ -183,39 +192,39 @@ func TestTwoHosts(t *testing.T) {
 	b.start(t)
 	ca, cb := a.client(t), b.client(t)
 	for _, c := range []*api.Client{ca, cb} {
-		eventually(t, "ready, with a peer", func() bool {
+		eventually(t, "both hosts are ready and have a peer", func() bool {
 			st, err := c.Status(t.Context())
 			return err == nil && st.Ready && len(st.Peers) == 1 && st.Peers[0].State == "alive"
 		})
 	}
 	web, db := a.run(t, "web", labels("web")), b.run(t, "database", labels("db"))
 	for _, h := range []*testHost{a, b} {
-		eventually(t, "both endpoints known on "+h.cfg.Host, func() bool {
+		eventually(t, h.cfg.Host+" knows both endpoints", func() bool {
 			s := h.catalog.Snapshot()
 			return s.Endpoints[web] != nil && s.Endpoints[web].Running && s.Endpoints[db] != nil && s.Endpoints[db].Running
 		})
 	}
 	s := a.catalog.Snapshot()
 	if x, y := s.Hosts["h1"].Block4, s.Hosts["h2"].Block4; x.Overlaps(y) {
-		t.Errorf("blocks %s and %s overlap", x, y)
+		t.Errorf("the blocks %s and %s of the two hosts overlap", x, y)
 	}
 	view, ok := a.view(s.Endpoints[web].Addr4)
 	if !ok || len(view.Names["db"].Targets) != 1 || view.Names["db"].Targets[0].Addr4 != s.Endpoints[db].Addr4 {
-		t.Errorf("web sees db as %+v", view.Names["db"])
+		t.Errorf("web sees db as %+v, want its one address %s", view.Names["db"], s.Endpoints[db].Addr4)
 	}
 	if again, _ := a.view(s.Endpoints[web].Addr4); again != view {
-		t.Error("the view was computed twice without a change")
+		t.Error("the view was computed again although nothing had changed")
 	}
 	if _, ok := a.view(s.Endpoints[db].Addr4); ok {
-		t.Error("an address of another host's container was answered")
+		t.Error("a container of another host is known to this host's DNS server")
 	}
 	if r, err := ca.Resolve(t.Context(), "db", "web"); err != nil || !r.Exists || len(r.Targets) != 1 {
-		t.Errorf("resolve = %+v, %v", r, err)
+		t.Errorf("db resolves as %+v (%v), want one target", r, err)
 	}
 	if r, err := ca.Resolve(t.Context(), s.Endpoints[db].Addr4.String(), ""); err != nil || len(r.Targets) != 1 || r.Targets[0].Name != "1.db.shop" {
-		t.Errorf("resolve db's address = %+v, %v", r, err)
+		t.Errorf("the address of db resolves as %+v (%v), want the name 1.db.shop", r, err)
 	}
-	eventually(t, "policy lets db reach web", func() bool {
+	eventually(t, "the policy lets db reach web", func() bool {
 		c := <-a.plane.set
 		a.plane.set <- c
 		for _, allow := range c.Allow {
@@ -226,7 +235,7 @@ func TestTwoHosts(t *testing.T) {
 		return false
 	})
 	b.stop()
-	eventually(t, "the host that left for a restart is not suspended", func() bool {
+	eventually(t, "the host that stopped is known to restart", func() bool {
 		h := a.catalog.Snapshot().Hosts["h2"]
 		return h != nil && h.Restart.After(time.Now())
 	})
@@ -236,63 +245,44 @@ func TestTwoHosts(t *testing.T) {
 	goleak.VerifyNone(t)
 }
 
-// A linker that comes back holds all that it held, before anybody tells it.
-func TestRestartAdopts(t *testing.T) {
+// A linker that restarts keeps its block and its endpoints without the help of others.
+func TestRestartKeepsBlockAndEndpoints(t *testing.T) {
 	h := newTestHost(t, 3)
 	h.start(t)
-	h.client(t)
-	eventually(t, "block claimed", func() bool { return h.block.Current() != nil })
-	block4 := h.block.Current().Block4
+	block4 := h.awaitBlock(t)
 	id := h.run(t, "web", labels("web"))
-	eventually(t, "endpoint known", func() bool {
+	eventually(t, "the endpoint is announced", func() bool {
 		e := h.catalog.Snapshot().Endpoints[id]
 		return e != nil && e.Running
 	})
 	h.stop()
 	epoch := h.state.get().Epoch
-	h.engine.Stop() // even with Docker away
+	h.engine.Stop() // even while Docker does not answer
 	h.start(t)
 	first := <-h.plane.set
 	if first.Self.Block4 != block4 || len(first.Endpoints) != 1 {
-		t.Errorf("first state after the restart: block %s, endpoints %v", first.Self.Block4, first.Endpoints)
+		t.Errorf("after the restart the kernel was first given block %s and the endpoints %v, want %s and one endpoint", first.Self.Block4, first.Endpoints, block4)
 	}
-	eventually(t, "endpoint still answers", func() bool {
+	eventually(t, "the endpoint is still announced as running", func() bool {
 		e := h.catalog.Snapshot().Endpoints[id]
 		return e != nil && e.Running
 	})
 	if now := h.state.get().Epoch; now <= epoch {
-		t.Errorf("epoch %d after %d", now, epoch)
+		t.Errorf("the epoch after the restart is %d, want more than %d", now, epoch)
 	}
 	if err := h.engine.Start(); err != nil {
 		t.Fatal(err)
 	}
-	st := api.Status{}
-	eventually(t, "ready again", func() bool {
-		var err error
-		st, err = h.client(t).Status(t.Context())
+	eventually(t, "the linker is ready again", func() bool {
+		st, err := h.client(t).Status(t.Context())
 		return err == nil && st.Ready
 	})
 	h.stop()
 }
 
-func TestPoolOverlap(t *testing.T) {
-	h := newTestHost(t, 5)
-	l, err := New(h.cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.pools.find = func(pools ...netip.Prefix) error {
-		return &overlay.PoolOverlapError{Pool: pools[0], Route: netip.MustParsePrefix("100.100.0.0/16"), Device: "vpn0", Table: 52}
-	}
-	err = l.Run(t.Context())
-	if err == nil || !strings.Contains(err.Error(), "100.64.0.0/10 overlaps 100.100.0.0/16 on vpn0 (table 52): choose another with --pool") {
-		t.Errorf("Run = %v", err)
-	}
-}
-
-// A kernel that cannot do what is needed ends the linker, with the reason, and Docker
-// is refused rather than left waiting.
-func TestKernelThatCannot(t *testing.T) {
+// If the kernel can never match, Run returns the reason and closes its sockets: Docker's
+// calls fail then instead of waiting.
+func TestUnusableKernelEndsRun(t *testing.T) {
 	for n, reason := range []error{overlay.ErrNoVXLAN, overlay.ErrPortInUse} {
 		t.Run(reason.Error(), func(t *testing.T) {
 			h := newTestHost(t, 21+n)
@@ -302,22 +292,22 @@ func TestKernelThatCannot(t *testing.T) {
 			defer cancel()
 			err := <-h.startOn(ctx, t, kernel)
 			if !errors.Is(err, reason) || !strings.HasPrefix(err.Error(), "linker: overlay: "+reason.Error()) {
-				t.Errorf("Run = %v", err)
+				t.Errorf("Run returned %v, want %v as an error of the overlay", err, reason)
 			}
 			for _, socket := range []string{filepath.Join(h.cfg.PluginDir, Driver+".sock"), h.cfg.APISocket()} {
 				if c, err := net.Dial("unix", socket); err == nil {
 					c.Close()
-					t.Errorf("%s is still served", socket)
+					t.Errorf("somebody still listens on %s", socket)
 				}
 			}
 			if _, err := os.Stat(filepath.Join(h.cfg.PluginDir, Driver+".sock")); !os.IsNotExist(err) {
-				t.Errorf("the plugin's socket is still there: %v", err)
+				t.Errorf("the plugin's socket still exists (%v), so Docker would try it", err)
 			}
 		})
 	}
 }
 
-func TestOneLinkerAHost(t *testing.T) {
+func TestASecondLinkerIsRefused(t *testing.T) {
 	h := newTestHost(t, 4)
 	h.start(t)
 	h.client(t)
@@ -326,15 +316,36 @@ func TestOneLinkerAHost(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := second.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "another linker runs") {
-		t.Errorf("second linker: %v", err)
+		t.Errorf("Run of a second linker returned %v, want an error that names the first", err)
 	}
 	h.stop()
 	if raw, err := os.ReadFile(h.cfg.ResolvConf); err != nil || !strings.Contains(string(raw), "nameserver 169.254.1.1") {
-		t.Errorf("resolv.conf: %q, %v", raw, err)
+		t.Errorf("resolv.conf is %q (%v), want the linker's address in it", raw, err)
 	}
 }
 
-// merge gives c a record as a peer sends it.
+func TestOutlive(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	saidGoodbye := false
+	run := func(longer context.Context) error {
+		cancel()
+		<-longer.Done()
+		if !saidGoodbye {
+			t.Error("the part was told to end before the goodbye")
+		}
+		return nil
+	}
+	if err := outlive(ctx, run, func() { saidGoodbye = true }); err != nil {
+		t.Errorf("outlive returned %v, want nil", err)
+	}
+	broken := errors.New("the part failed by itself")
+	err := outlive(t.Context(), func(context.Context) error { return broken }, func() { t.Error("said goodbye for a part that had failed") })
+	if !errors.Is(err, broken) {
+		t.Errorf("outlive returned %v, want the error of the part", err)
+	}
+}
+
+// merge gives a catalog a record, as gossip does with the records of peers.
 func merge(t *testing.T, c *catalog.Catalog, r record.Record) {
 	t.Helper()
 	packet, err := record.Encode(r)

@@ -24,8 +24,7 @@ func snapshotOf(hosts ...*record.Host) *record.Snapshot {
 	return s
 }
 
-// A host of another pool gets no traffic of ours, and everybody hears of it.
-func TestPeersOfAnotherPool(t *testing.T) {
+func TestHostsWithAnotherPoolAreNoPeers(t *testing.T) {
 	pool4, pool6 := DefaultPool4, netip.MustParsePrefix("fd00:1:2::/48")
 	own := hostWith("h1", "100.64.1.0/24", day)
 	dual := func(name, block4, block6 string) *record.Host {
@@ -42,29 +41,29 @@ func TestPeersOfAnotherPool(t *testing.T) {
 	)
 	got, err := peers(s, own, pool4, pool6)
 	if len(got) != 2 || got[0].Name != "h2" || !got[0].Block6.IsValid() || got[1].Name != "h5" || got[1].Block6.IsValid() || got[1].Overlay6.IsValid() {
-		t.Errorf("peers = %+v", got)
+		t.Errorf("peers returned %+v, want h2, and h5 without IPv6", got)
 	}
 	for _, want := range []string{
 		"host h3 uses another pool: its block 10.0.3.0/24 is outside of 100.64.0.0/10",
 		"host h5 uses another IPv6 pool: its block fd00:9:9:0:5::/80 is outside of fd00:1:2::/48",
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("error = %v, want %q in it", err, want)
+			t.Errorf("peers returned the error %v, want %q in it", err, want)
 		}
 	}
 	if got, err := peers(snapshotOf(own, s.Hosts["h2"], s.Hosts["h5"]), own, pool4, netip.Prefix{}); len(got) != 2 || err != nil {
-		t.Errorf("without IPv6: %+v, %v", got, err)
+		t.Errorf("without an IPv6 pool, peers returned %+v and the error %v; want both hosts and no error", got, err)
 	}
 }
 
-// The same over the whole linker: it says so and goes on with the others.
-func TestAnotherPoolIsNoEndOfWork(t *testing.T) {
+// A running linker names a host with another pool in its status and stays ready.
+func TestHostsWithAnotherPoolAreReported(t *testing.T) {
 	h := newTestHost(t, 13)
 	h.start(t)
 	c := h.client(t)
-	eventually(t, "block used", func() bool { return h.block.Current() != nil })
-	rival(t, h, netip.MustParsePrefix("10.9.8.0/24"), day)
-	eventually(t, "the other pool is told of", func() bool {
+	h.awaitBlock(t)
+	addRival(t, h, netip.MustParsePrefix("10.9.8.0/24"), day)
+	eventually(t, "the status names the host", func() bool {
 		st, err := c.Status(t.Context())
 		return err == nil && st.Ready && strings.Contains(strings.Join(st.Problems, "\n"), "host rival uses another pool")
 	})
@@ -74,7 +73,7 @@ func TestAnotherPoolIsNoEndOfWork(t *testing.T) {
 	default:
 	}
 	if len(last.Peers) > 0 {
-		t.Errorf("peers = %+v", last.Peers)
+		t.Errorf("the kernel sends packets to %+v, want no peers", last.Peers)
 	}
 	h.stop()
 }

@@ -1,47 +1,52 @@
 package linker
 
 import (
+	"context"
 	"errors"
+	"log/slog"
 	"net/netip"
+	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"tombolo/linker/block"
+	"tombolo/overlay"
 )
 
 func TestRandomPool6(t *testing.T) {
 	a, b := RandomPool6(), RandomPool6()
 	if a == b {
-		t.Errorf("%s twice", a)
+		t.Errorf("two calls returned the same pool %s", a)
 	}
 	for range 100 {
 		pool := RandomPool6()
 		if err := (Config{Host: "h1", Underlay: netip.MustParseAddr("198.18.0.11"), Pool6: pool}).Validate(); err != nil || !pool.Addr().IsPrivate() {
-			t.Errorf("%s: %v", pool, err)
+			t.Errorf("the pool %s is not private or not valid: %v", pool, err)
 		}
 	}
 }
 
-// Another --pool6 costs containers of the old one their IPv6, and nothing else.
+// After a change of --pool6, running containers lose their IPv6 addresses and nothing else.
 func TestPool6Changes(t *testing.T) {
 	h := newTestHost(t, 14)
 	h.cfg.Pool6 = netip.MustParsePrefix("fd00:1:2::/48")
 	h.start(t)
-	eventually(t, "block used", func() bool { return h.block.Current() != nil })
+	block4 := h.awaitBlock(t)
 	id := h.run(t, "web", labels("web"))
-	eventually(t, "endpoint known", func() bool {
+	eventually(t, "the endpoint is announced with IPv6", func() bool {
 		e := h.catalog.Snapshot().Endpoints[id]
 		return e != nil && e.Running && e.Addr6.IsValid()
 	})
-	block4 := h.block.Current().Block4
 	h.stop()
 
 	h.cfg.Pool6 = netip.MustParsePrefix("fd00:9:9::/48")
 	h.start(t)
 	set := <-h.plane.set
 	if err := set.Validate(); err != nil || set.Pool6.IsValid() || set.Self.Block4 != block4 || len(set.Endpoints) != 1 || set.Endpoints[0].Addr6.IsValid() {
-		t.Errorf("%v: %+v", err, set)
+		t.Errorf("the kernel was given %+v (valid: %v), want block %s and one endpoint, without IPv6", set, err, block4)
 	}
-	eventually(t, "announced without IPv6", func() bool {
+	eventually(t, "the host and the endpoint are announced without IPv6", func() bool {
 		s := h.catalog.Snapshot()
 		host, ep := s.Hosts[h.cfg.Host], s.Endpoints[id]
 		return host != nil && ep != nil && !host.Block6.IsValid() && !ep.Addr6.IsValid()
@@ -51,10 +56,47 @@ func TestPool6Changes(t *testing.T) {
 	}
 	h.stop()
 
-	h.start(t) // with nobody left who needs the old one
-	eventually(t, "a block of both pools", func() bool {
+	h.start(t) // no container uses the old block any more
+	eventually(t, "the host has blocks of both pools", func() bool {
 		c := h.block.Current()
 		return c != nil && block.Within(c.Block6, h.cfg.Pool6)
 	})
 	h.stop()
+}
+
+func TestOverlappingPoolEndsRun(t *testing.T) {
+	h := newTestHost(t, 5)
+	l, err := New(h.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.pools.find = func(pools ...netip.Prefix) error {
+		return &overlay.PoolOverlapError{Pool: pools[0], Route: netip.MustParsePrefix("100.100.0.0/16"), Device: "vpn0", Table: 52}
+	}
+	err = l.Run(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "100.64.0.0/10 overlaps 100.100.0.0/16 on vpn0 (table 52): choose another with --pool") {
+		t.Errorf("Run returned %v, want an error that names the route and the flag", err)
+	}
+}
+
+func TestOverlappingPoolIsReportedWhileTheLinkerRuns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		found := []error{nil, &overlay.PoolOverlapError{Pool: DefaultPool4, Route: netip.MustParsePrefix("100.100.0.0/16"), Device: "vpn0", Table: 52}, nil}
+		looks := 0
+		problems := newProblems(slog.New(slog.DiscardHandler))
+		check := poolCheck{problems: problems, find: func(...netip.Prefix) error {
+			looks++
+			return found[looks-1]
+		}}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go func() { _ = check.run(ctx) }()
+		time.Sleep(time.Nanosecond) // from here on, the test looks a moment after each check
+		for _, want := range []string{"", "overlaps 100.100.0.0/16 on vpn0", ""} {
+			time.Sleep(recheckPool)
+			if got := strings.Join(problems.list(), "\n"); (got == "") != (want == "") || !strings.Contains(got, want) {
+				t.Errorf("after check %d the problems are %q, want %q", looks, got, want)
+			}
+		}
+	})
 }

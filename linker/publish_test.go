@@ -15,18 +15,17 @@ import (
 	"tombolo/linker/record"
 )
 
-// ports is a host whose endpoints publish 8080.
-type ports struct {
+// publishers are the endpoints of a host; all publish port 8080.
+type publishers struct {
 	eps []attach.Endpoint
 	s   record.Snapshot
 }
 
-// add makes an endpoint, younger than the ones before, with the given identity, or
-// none as yet.
-func (p *ports) add(known *record.Endpoint) {
+// add adds an endpoint that is younger than those before; nil: it is not identified yet.
+func (p *publishers) add(known *record.Endpoint) {
 	n := byte(len(p.eps) + 2)
 	ep := attach.Endpoint{
-		ID: fmt.Sprintf("%02d", 90-n), Addr4: netip.AddrFrom4([4]byte{100, 64, 1, n}), Joined: true, // IDs are in no order of age
+		ID: fmt.Sprintf("%02d", 90-n), Addr4: netip.AddrFrom4([4]byte{100, 64, 1, n}), Joined: true, // the IDs do not sort by age
 		Published: []record.PublishedPort{{HostPort: 8080, Port: 80, Proto: "tcp"}},
 		Created:   time.Unix(int64(n), 0),
 	}
@@ -37,11 +36,11 @@ func (p *ports) add(known *record.Endpoint) {
 	}
 }
 
-// replicaOf is an endpoint of shop, in the slot; what says what else it is.
-func replicaOf(service string, slot int, what ...string) *record.Endpoint {
+// replicaOf returns a healthy endpoint of the app shop; states change that.
+func replicaOf(service string, slot int, states ...string) *record.Endpoint {
 	e := &record.Endpoint{App: "shop", Service: service, Slot: slot, Generation: 1, Running: true, Health: record.HealthHealthy}
-	for _, w := range what {
-		switch w {
+	for _, state := range states {
+		switch state {
 		case "starting":
 			e.Health = record.HealthStarting
 		case "stopped":
@@ -52,7 +51,7 @@ func replicaOf(service string, slot int, what ...string) *record.Endpoint {
 }
 
 func TestPublications(t *testing.T) {
-	web := func(slot int, what ...string) *record.Endpoint { return replicaOf("web", slot, what...) }
+	web := func(slot int, states ...string) *record.Endpoint { return replicaOf("web", slot, states...) }
 	foreign := func() *record.Endpoint { return &record.Endpoint{Running: true, Health: record.HealthNone} }
 	for _, tt := range []struct {
 		name     string
@@ -61,25 +60,25 @@ func TestPublications(t *testing.T) {
 		want     []int // indexes of eps
 		conflict string
 	}{
-		{"one", []*record.Endpoint{web(1)}, nil, []int{0}, ""},
-		{"one, unknown", []*record.Endpoint{nil}, nil, []int{0}, ""},
-		{"one, not started", []*record.Endpoint{web(1, "stopped")}, nil, []int{0}, ""},
+		{"one endpoint", []*record.Endpoint{web(1)}, nil, []int{0}, ""},
+		{"one endpoint that is not identified", []*record.Endpoint{nil}, nil, []int{0}, ""},
+		{"one endpoint that is not started", []*record.Endpoint{web(1, "stopped")}, nil, []int{0}, ""},
 		{"replicas", []*record.Endpoint{web(1), web(2), web(3)}, nil, []int{0, 1, 2}, ""},
-		{"a replica is unhealthy", []*record.Endpoint{web(1), web(2, "starting"), web(3)}, nil, []int{0, 2}, ""},
-		{"all are unhealthy", []*record.Endpoint{web(1, "starting"), web(2, "starting"), web(3, "stopped")}, nil, []int{0, 1}, ""},
-		{"none runs", []*record.Endpoint{web(1, "stopped"), web(2, "stopped")}, nil, []int{0, 1}, ""},
-		{"a replica drains", []*record.Endpoint{web(1), web(2)}, []int{1}, []int{1}, ""},
-		{"all drain", []*record.Endpoint{web(1), web(2)}, []int{1, 2}, []int{0, 1}, ""},
-		{"the younger is unknown", []*record.Endpoint{web(1), nil}, nil, []int{0}, ""},
-		{"the older is unknown", []*record.Endpoint{nil, web(1), web(2)}, nil, []int{1, 2}, ""},
-		{"both are unknown", []*record.Endpoint{nil, nil}, nil, []int{0}, ""},
+		{"a replica that is not healthy", []*record.Endpoint{web(1), web(2, "starting"), web(3)}, nil, []int{0, 2}, ""},
+		{"no replica is healthy", []*record.Endpoint{web(1, "starting"), web(2, "starting"), web(3, "stopped")}, nil, []int{0, 1}, ""},
+		{"no replica runs", []*record.Endpoint{web(1, "stopped"), web(2, "stopped")}, nil, []int{0, 1}, ""},
+		{"a replica that drains", []*record.Endpoint{web(1), web(2)}, []int{1}, []int{1}, ""},
+		{"all replicas drain", []*record.Endpoint{web(1), web(2)}, []int{1, 2}, []int{0, 1}, ""},
+		{"the younger is not identified", []*record.Endpoint{web(1), nil}, nil, []int{0}, ""},
+		{"the older is not identified", []*record.Endpoint{nil, web(1), web(2)}, nil, []int{1, 2}, ""},
+		{"neither is identified", []*record.Endpoint{nil, nil}, nil, []int{0}, ""},
 		{"another service", []*record.Endpoint{web(1), replicaOf("db", 1)}, nil, []int{0},
 			"port 8080/tcp of this host is taken by service web of app shop (container ): it does not lead to service db of app shop (container )"},
-		{"another service, older and ill", []*record.Endpoint{replicaOf("db", 1, "starting"), web(1), web(2)}, nil, []int{0}, "taken by service db"},
-		{"two foreign ones", []*record.Endpoint{foreign(), foreign()}, nil, []int{0}, "taken by container"},
+		{"another service that is older and not healthy", []*record.Endpoint{replicaOf("db", 1, "starting"), web(1), web(2)}, nil, []int{0}, "taken by service db"},
+		{"two foreign containers", []*record.Endpoint{foreign(), foreign()}, nil, []int{0}, "taken by container"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			p := ports{s: record.Snapshot{Endpoints: map[string]*record.Endpoint{}}}
+			p := publishers{s: record.Snapshot{Endpoints: map[string]*record.Endpoint{}}}
 			for _, ep := range tt.eps {
 				p.add(ep)
 			}
@@ -96,17 +95,17 @@ func TestPublications(t *testing.T) {
 				got = append(got, o.To)
 			}
 			if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Addr{})); diff != "" {
-				t.Error(diff)
+				t.Errorf("the port leads to (-want +got):\n%s", diff)
 			}
 			if (err != nil) != (tt.conflict != "") || err != nil && !strings.Contains(err.Error(), tt.conflict) {
-				t.Errorf("error = %v", err)
+				t.Errorf("publications returned the error %v, want %q in it", err, tt.conflict)
 			}
 		})
 	}
 }
 
 func TestPublishesBothFamilies(t *testing.T) {
-	p := ports{s: record.Snapshot{Endpoints: map[string]*record.Endpoint{}}}
+	p := publishers{s: record.Snapshot{Endpoints: map[string]*record.Endpoint{}}}
 	p.add(nil)
 	p.eps[0].Addr6 = netip.MustParseAddr("fd00::2")
 	p.eps[0].Published = append(p.eps[0].Published, record.PublishedPort{HostIP: netip.MustParseAddr("::1"), HostPort: 1, Port: 80, Proto: "tcp"})
@@ -116,6 +115,6 @@ func TestPublishesBothFamilies(t *testing.T) {
 		got = append(got, o.To.String())
 	}
 	if diff := cmp.Diff([]string{"100.64.1.2", "fd00::2", "fd00::2"}, got); diff != "" || err != nil {
-		t.Error(diff, err)
+		t.Errorf("the ports lead to (-want +got, error %v):\n%s", err, diff)
 	}
 }

@@ -13,34 +13,34 @@ import (
 func TestOverdue(t *testing.T) {
 	now := time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)
 	for _, tt := range []struct {
-		name   string
-		met    bool
-		window time.Duration // of an announced restart
-		silent time.Duration
-		want   bool
+		name    string
+		met     bool
+		restart time.Duration // announced; 0: none
+		silent  time.Duration
+		want    bool
 	}{
-		{"died", true, 0, 0, true},
-		{"not met yet", false, 0, firstContact - 1, false},
-		{"not met in time", false, 0, firstContact, true},
-		{"is restarting", true, 30 * time.Second, 30 * time.Second, false},
-		{"takes too long to restart", true, 30 * time.Second, 30*time.Second + 1, true},
-		{"has a clock that is a day ahead", true, 24 * time.Hour, longestRestart - 1, false},
-		{"a day ahead, and longer gone", true, 24 * time.Hour, longestRestart, true},
+		{"a host that died", true, 0, 0, true},
+		{"a host that was not met yet", false, 0, firstContact - 1, false},
+		{"a host that was not met in time", false, 0, firstContact, true},
+		{"a host that restarts", true, 30 * time.Second, 30 * time.Second, false},
+		{"a host that takes too long to restart", true, 30 * time.Second, 30*time.Second + 1, true},
+		{"a restarting host whose clock is a day ahead", true, 24 * time.Hour, longestRestart - 1, false},
+		{"a host whose clock is a day ahead and that takes too long", true, 24 * time.Hour, longestRestart, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := &suspender{met: map[string]bool{"h2": tt.met}, silent: map[string]time.Time{}}
+			s := &suspender{met: map[string]bool{"h2": tt.met}, silent: map[string]time.Time{"h2": now}}
 			h := &record.Host{Name: "h2"}
-			if tt.window > 0 {
-				h.Restart = now.Add(tt.window)
+			if tt.restart > 0 {
+				h.Restart = now.Add(tt.restart)
 			}
-			if s.silent["h2"] = now; s.overdue(h, now.Add(tt.silent)) != tt.want {
-				t.Errorf("overdue = %v", !tt.want)
+			if s.overdue(h, now.Add(tt.silent)) != tt.want {
+				t.Errorf("overdue = %v after %s of silence, want %v", !tt.want, tt.silent, tt.want)
 			}
 		})
 	}
 }
 
-func TestTombstonesAreSwept(t *testing.T) {
+func TestOldTombstonesAreRemoved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := catalog.New("h1", 1)
 		key := record.Key{Kind: record.KindEndpoint, Name: "ep"}
@@ -48,7 +48,7 @@ func TestTombstonesAreSwept(t *testing.T) {
 			t.Fatal(err)
 		}
 		c.Delete(key)
-		c.DrainOutbox() // peers have been told
+		c.DrainOutbox() // as if peers had been told
 		go func() { _ = collectTombstones(t.Context(), c) }()
 		for _, step := range []struct {
 			after time.Duration
@@ -56,27 +56,27 @@ func TestTombstonesAreSwept(t *testing.T) {
 		}{{tombstoneAge, true}, {2 * collectEvery, false}} {
 			time.Sleep(step.after)
 			if _, ok := c.Get(key); ok != step.want {
-				t.Errorf("after %v more: tombstone is there: %v", step.after, ok)
+				t.Errorf("after another %v the tombstone exists: %v, want %v", step.after, ok, step.want)
 			}
 		}
 	})
 }
 
-// A linker that restarts while a host is dead does not answer with that host's
-// containers until it has missed it once more.
-func TestSuspendedOverARestart(t *testing.T) {
+// A linker that restarts while another host is dead keeps that host suspended. Otherwise
+// DNS would give out the addresses of its containers for a while.
+func TestHostsStaySuspendedOverARestart(t *testing.T) {
 	h := newTestHost(t, 12)
 	h.start(t)
-	eventually(t, "block used", func() bool { return h.block.Current() != nil })
-	rival(t, h, netip.MustParsePrefix("100.64.9.0/24"), time.Now())
+	h.awaitBlock(t)
+	addRival(t, h, netip.MustParsePrefix("100.64.9.0/24"), time.Now())
 	suspended := func() bool { return h.catalog.Snapshot().Suspended["rival"] }
-	eventually(t, "suspended as it is never met", suspended)
-	eventually(t, "kept", func() bool { return len(h.state.get().Suspended) == 1 })
+	eventually(t, "the host that never answers is suspended", suspended)
+	eventually(t, "the state file names it", func() bool { return len(h.state.get().Suspended) == 1 })
 	h.stop()
 	h.start(t)
-	eventually(t, "block used", func() bool { return h.block.Current() != nil })
+	h.awaitBlock(t)
 	if !suspended() || h.catalog.Snapshot().Hosts["rival"] == nil {
-		t.Error("the restart revived a host")
+		t.Error("after the restart the dead host is not suspended, or its record is lost")
 	}
 	h.stop()
 }

@@ -8,17 +8,16 @@ import (
 	"tombolo/linker/attach"
 )
 
-// A container is who has its address now: not whoever had it, nor nobody.
-func TestViewOfANewHolder(t *testing.T) {
+// The asker is the container that has the address now, not the one that had it before.
+func TestViewOfAnAddressWithANewHolder(t *testing.T) {
 	h := newTestHost(t, 15)
 	h.start(t)
-	h.client(t)
-	eventually(t, "block used", func() bool { return h.block.Current() != nil })
+	h.awaitBlock(t)
 	old := h.run(t, "web", labels("web"))
-	eventually(t, "endpoint known", func() bool { return h.catalog.Snapshot().Endpoints[old] != nil })
+	eventually(t, "the endpoint is announced", func() bool { return h.catalog.Snapshot().Endpoints[old] != nil })
 	addr := h.catalog.Snapshot().Endpoints[old].Addr4
 	if view, known := h.view(addr); !known || view == nil || len(view.Names) == 0 {
-		t.Errorf("web sees %+v, %v", view, known)
+		t.Errorf("web has the view %+v (known: %v), want one with names", view, known)
 	}
 	if err := h.table.Delete(t.Context(), old); err != nil {
 		t.Fatal(err)
@@ -27,12 +26,12 @@ func TestViewOfANewHolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	if view, known := h.view(addr); !known || view != nil {
-		t.Errorf("before Docker has said who it is it sees %+v, %v", view, known)
+		t.Errorf("before the new holder is identified it has the view %+v (known: %v), want known without a view", view, known)
 	}
-	for who, want := range map[string]bool{"100.64.255.9": false, "198.18.0.1": false, "127.0.0.1": true, "169.254.1.1": true} {
-		view, known := h.view(netip.MustParseAddr(who))
+	for asker, want := range map[string]bool{"100.64.255.9": false, "198.18.0.1": false, "127.0.0.1": true, "169.254.1.1": true} {
+		view, known := h.view(netip.MustParseAddr(asker))
 		if known != want || known != (view != nil) {
-			t.Errorf("%s sees %+v, %v", who, view, known)
+			t.Errorf("%s has the view %+v (known: %v), want known: %v, with a view if known", asker, view, known, want)
 		}
 	}
 	h.stop()

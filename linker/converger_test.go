@@ -1,0 +1,137 @@
+package linker
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tombolo/internal/wake"
+	"tombolo/linker/attach"
+	"tombolo/linker/block"
+	"tombolo/linker/catalog"
+	"tombolo/linker/reach"
+	"tombolo/linker/record"
+	"tombolo/overlay"
+)
+
+func TestContainersHaveNoEgressUntilIdentified(t *testing.T) {
+	s := &record.Snapshot{Endpoints: map[string]*record.Endpoint{
+		"open":     {ID: "open", Host: "h1"},
+		"internal": {ID: "internal", Host: "h1", Internal: true},
+	}}
+	e := &effectiveCatalog{Snapshot: s, Relation: reach.Of(s), self: hostWith("h1", "100.64.1.0/24", day)}
+	cfg, err := compile(overlay.Config{VNI: 7}, e, []attach.Endpoint{
+		{ID: "open", Joined: true}, {ID: "internal", Joined: true}, {ID: "new", Joined: true}, {ID: "without interface"},
+	})
+	if err != nil || cfg.VNI != 7 || cfg.Self.Name != "h1" || len(cfg.Endpoints) != 3 {
+		t.Fatalf("compile returned %+v and the error %v, want the base with this host and three endpoints", cfg, err)
+	}
+	for _, ep := range cfg.Endpoints {
+		if want := ep.ID != "open"; ep.Internal != want {
+			t.Errorf("endpoint %s is internal: %v, want %v", ep.ID, ep.Internal, want)
+		}
+	}
+}
+
+// flakyKernel fails while it is busy.
+type flakyKernel struct {
+	busy bool
+	sets []overlay.Config
+}
+
+func (k *flakyKernel) Set(_ context.Context, c overlay.Config) error {
+	k.sets = append(k.sets, c)
+	if k.busy {
+		return errors.New("device is busy")
+	}
+	return nil
+}
+
+// fakeHost is the converger's view of this host.
+type fakeHost struct {
+	wake.Broadcast
+	claim     *block.Claim
+	endpoints []attach.Endpoint
+}
+
+func (f *fakeHost) Current() *block.Claim       { return f.claim }
+func (f *fakeHost) Snapshot() []attach.Endpoint { return f.endpoints }
+
+func TestConverger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		kernel, host, problems := &flakyKernel{busy: true}, &fakeHost{}, newProblems(slog.New(slog.DiscardHandler))
+		c := &converger{
+			plane: kernel, table: host, problems: problems, adopted: newLatch(), matched: newLatch(),
+			effective: &effectiveCache{host: thisHost{name: "h1", catalog: catalog.New("h1", 1)}, block: host, pool4: DefaultPool4},
+		}
+		matched := func() bool {
+			select {
+			case <-c.matched.opened:
+				return true
+			default:
+				return false
+			}
+		}
+		done := make(chan error, 1)
+		go func() { done <- c.run(ctx) }()
+		host.claim = &block.Claim{Block4: netip.MustParsePrefix("100.64.1.0/24")}
+		pass := func(d time.Duration) { time.Sleep(d); synctest.Wait() }
+		pass(time.Hour)
+		if len(kernel.sets) > 0 {
+			t.Error("the kernel was changed before the endpoints of the last run were adopted")
+		}
+		c.adopted.open()
+		pass(time.Minute)
+		if len(kernel.sets) < 2 || matched() || problems.ready() {
+			t.Errorf("Set failed %d times, matched is %v and ready %v; want retries and neither", len(kernel.sets), matched(), problems.ready())
+		}
+		kernel.busy = false
+		pass(retryAfter)
+		tries := len(kernel.sets)
+		if !matched() || !problems.ready() {
+			t.Errorf("after Set succeeded, matched is %v and ready %v; want both", matched(), problems.ready())
+		}
+		host.Notify() // nothing has changed
+		pass(time.Hour)
+		host.endpoints = []attach.Endpoint{{ID: "new", Joined: true}}
+		host.Notify()
+		synctest.Wait()
+		if len(kernel.sets) != tries+1 || len(kernel.sets[tries].Endpoints) != 1 {
+			t.Errorf("Set was called %d times since it succeeded, want once, for the new endpoint", len(kernel.sets)-tries)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("run returned %v after its context had ended, want nil", err)
+		}
+	})
+}
+
+func TestGateWaitsForTheKernel(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		problems := newProblems(slog.New(slog.DiscardHandler))
+		g := gate{newPlane(), newLatch(), problems}
+		problems.report(blockProblem, errors.New("no peers"))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if _, err := g.Attach(ctx, overlay.Endpoint{ID: "ep"}); err == nil || !strings.Contains(err.Error(), "not ready: block: no peers") {
+			t.Errorf("Attach returned %v before the kernel matched, want an error with the problem", err)
+		}
+		attached := make(chan error, 1)
+		go func() {
+			_, err := g.Attach(t.Context(), overlay.Endpoint{ID: "ep"})
+			attached <- err
+		}()
+		synctest.Wait()
+		g.matched.open()
+		g.matched.open() // again is harmless
+		if err := <-attached; err != nil {
+			t.Errorf("Attach returned %v after the kernel matched, want nil", err)
+		}
+	})
+}
