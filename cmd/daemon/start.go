@@ -15,6 +15,7 @@ import (
 
 	"tombolo/cmd/docker"
 	"tombolo/cmd/lab"
+	"tombolo/cmd/logfile"
 	"tombolo/cmd/privilege"
 	"tombolo/cmd/rundir"
 	"tombolo/framework/api"
@@ -121,7 +122,7 @@ func startDetached() (<-chan error, error) {
 	if err := os.MkdirAll(DefaultStateDir, 0o755); err != nil {
 		return nil, err
 	}
-	log, err := openLog(logFile(DefaultStateDir))
+	log, err := logfile.Append(logFile(DefaultStateDir), maxLog)
 	if err != nil {
 		return nil, err
 	}
@@ -141,15 +142,6 @@ func startDetached() (<-chan error, error) {
 // logFile is the log of a daemon that Start started.
 func logFile(stateDir string) string { return filepath.Join(stateDir, "daemon.log") }
 
-// openLog appends to the log of earlier daemons, unless that has grown large.
-func openLog(path string) (*os.File, error) {
-	flags := os.O_CREATE | os.O_APPEND | os.O_WRONLY
-	if info, err := os.Stat(path); err == nil && info.Size() > maxLog {
-		flags |= os.O_TRUNC
-	}
-	return os.OpenFile(path, flags, 0o640)
-}
-
 func awaitReady(ctx context.Context, ended <-chan error) error {
 	client := api.NewClient(rundir.Default.API())
 	defer client.Close()
@@ -163,23 +155,13 @@ func awaitReady(ctx context.Context, ended <-chan error) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-late:
-			return fmt.Errorf("the daemon is not ready after %v; %s", startWait, logEnd())
+			return fmt.Errorf("the daemon is not ready after %v; %s", startWait, logfile.End(logFile(DefaultStateDir)))
 		case err := <-ended:
 			if _, herr := rundir.Default.Holder(); herr != nil {
-				return fmt.Errorf("the daemon ended (%w); %s", err, logEnd())
+				return fmt.Errorf("the daemon ended (%w); %s", err, logfile.End(logFile(DefaultStateDir)))
 			}
 			ended = nil // another command's daemon was faster: wait for that one
 		case <-tick.C:
 		}
 	}
-}
-
-// logEnd quotes the last lines of the daemon's log.
-func logEnd() string {
-	data, err := os.ReadFile(logFile(DefaultStateDir))
-	if err != nil {
-		return "its log cannot be read: " + err.Error()
-	}
-	lines := strings.Split(strings.TrimRight(string(data), "\n"), "\n")
-	return fmt.Sprintf("its log (%s) ends with:\n%s", logFile(DefaultStateDir), strings.Join(lines[max(0, len(lines)-15):], "\n"))
 }

@@ -8,38 +8,38 @@ import (
 	"path/filepath"
 )
 
-// Where a lab keeps things. Sockets live in RunDir, images and volumes in
-// DataDir; both are removed by Down. CacheDir holds registry blobs and is kept,
-// so that the next lab starts warm.
+// Where a lab keeps its files. RunDir holds sockets, DataDir images and volumes; Down
+// removes both. CacheDir holds the blobs of the registry and stays, so that the next lab
+// starts faster.
 const (
 	RunDir   = "/run/tombolo/lab"
 	DataDir  = "/var/lib/tombolo-lab"
 	CacheDir = "/var/cache/tombolo/registry"
 
-	// Netns is the file that the underlay's network namespace is mounted on. Not in
-	// /run/netns: the first `ip netns add` on a machine mounts that over itself, and
-	// what was mounted there before could not be unmounted any more.
+	// Netns is the file on which the underlay's network namespace is mounted. It is not
+	// in /run/netns, because the first `ip netns add` on a machine mounts that folder over
+	// itself, and then nothing that was mounted there before can be unmounted.
 	Netns = RunDir + "/underlay"
 
 	maxHosts = 50
 )
 
-// Underlay is the lab's network: a part of the benchmarking range of RFC 2544,
-// which no real network routes.
+// Underlay is the network between the hosts of a lab. It is part of the benchmarking
+// range of RFC 2544, which no real network routes.
 var (
 	Underlay     = netip.MustParsePrefix("198.18.0.0/24")
 	Gateway      = netip.MustParseAddr("198.18.0.1")
 	RegistryPort = uint16(5000)
 )
 
-// Config says what a lab shall be.
+// Config says what to make.
 type Config struct {
-	Hosts     int    // how many virtual hosts, 1 to 50
-	Binary    string // path of the tombolo binary that the hosts run
-	NoLinker  bool   // hosts with an Engine only: for comparisons with other overlays
-	NoControl bool   // linkers, but no control daemon: containers are the user's to start
-	NoIPv6    bool   // an overlay of IPv4 alone
-	Owner     int    // the number of the process without which nobody wants the lab; 0: there is none
+	Hosts     int    // number of virtual hosts, 1 to 50
+	Binary    string // absolute path of the tombolo binary that the hosts run
+	NoLinker  bool   // make hosts with an Engine and nothing else, to compare other overlays
+	NoControl bool   // make no control daemon: the user starts the containers
+	NoIPv6    bool   // make an overlay without IPv6
+	Owner     int    // number of the process for which the lab is made; after its end, Up may replace the lab. 0: none
 	Log       *slog.Logger
 }
 

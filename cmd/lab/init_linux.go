@@ -15,33 +15,37 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"tombolo/cmd/logfile"
+	"tombolo/internal/wake"
 )
 
-// InitConfig tells a host's init what to be. It is passed as JSON.
+// InitConfig tells the init of a host what to run. It is passed as JSON.
 type InitConfig struct {
 	Host     Host         `json:"host"`
-	Binary   string       `json:"binary"`
+	Binary   string       `json:"binary"`         // absolute path of the tombolo binary
 	Join     []string     `json:"join"`           // underlay addresses of the other hosts
 	Pool6    netip.Prefix `json:"pool6,omitzero"` // unset: no IPv6
 	NoLinker bool         `json:"no_linker,omitempty"`
 }
 
-// goFD is where init waits for its network: a byte says go, end of file says
-// that whoever made the host is gone.
+// goFD is the file descriptor on which init waits for its network: a byte lets it go, an
+// end of file says that the process that made the host has ended.
 const goFD = 3
 
-// respawnDelay spaces the restarts of a service that ends, as systemd would.
+// respawnDelay is the pause before a service that has ended is started again, as with
+// systemd.
 const respawnDelay = 500 * time.Millisecond
 
-// RunInit is process 1 of a virtual host: it arranges the mounts, starts the
-// Engine and the linker, starts them again when they end, and reaps orphans. It
-// returns on SIGTERM, and everything in the host dies with it.
+// RunInit runs process 1 of a virtual host: it mounts the host's folders, starts the
+// Engine and the linker, restarts them when they end, and reaps orphans. It returns on
+// SIGTERM; everything in the host ends with it.
 func RunInit(cfg InitConfig) error {
 	var b [1]byte
 	if _, err := io.ReadFull(os.NewFile(goFD, "go"), b[:]); err != nil {
 		return fmt.Errorf("wait for the network: %w", err)
 	}
-	if err := arrangeMounts(cfg.Host); err != nil {
+	if err := mountDirs(cfg.Host); err != nil {
 		return err
 	}
 	if err := unix.Sethostname([]byte(cfg.Host.Name)); err != nil {
@@ -55,21 +59,16 @@ func RunInit(cfg InitConfig) error {
 	return supervise(ctx, services(cfg))
 }
 
-// service is one program that init keeps running.
+// service is a program that init keeps running.
 type service struct {
-	name string
 	argv []string
-	log  string // appended to
+	log  string
 }
 
 func services(cfg InitConfig) []service {
-	list := []service{{
-		name: "dockerd",
-		argv: []string{"dockerd", "--config-file", engineConfigPath},
-		log:  "/run/dockerd.log",
-	}}
+	engine := service{argv: []string{"dockerd", "--config-file", engineConfigPath}, log: "/run/dockerd.log"}
 	if cfg.NoLinker {
-		return list
+		return []service{engine}
 	}
 	argv := []string{cfg.Binary, "linker", "--host", cfg.Host.Name, "--underlay", cfg.Host.Underlay.String()}
 	if cfg.Pool6.IsValid() {
@@ -78,12 +77,12 @@ func services(cfg InitConfig) []service {
 	for _, j := range cfg.Join {
 		argv = append(argv, "--join", j)
 	}
-	return append(list, service{name: "linker", argv: argv, log: "/run/linker.log"})
+	return []service{engine, {argv: argv, log: "/run/linker.log"}}
 }
 
-// arrangeMounts gives the host its own /proc, /run, /var/lib/docker and
-// /var/lib/tombolo; all else is the machine's.
-func arrangeMounts(h Host) error {
+// mountDirs gives the host a /proc, /run, resolv.conf, /var/lib/docker and
+// /var/lib/tombolo of its own. It shares all other files with the machine.
+func mountDirs(h Host) error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("make mounts private: %w", err)
 	}
@@ -94,7 +93,7 @@ func arrangeMounts(h Host) error {
 		{filepath.Join(h.DataDir(), "docker"), "/var/lib/docker"},
 		{filepath.Join(h.DataDir(), "tombolo"), "/var/lib/tombolo"},
 		{filepath.Join(h.DataDir(), "resolv.conf"), "/etc/resolv.conf"},
-		{h.RunDir(), "/run"},
+		{h.RunDir(), "/run"}, // last: it hides RunDir
 	}
 	for _, b := range binds {
 		if err := unix.Mount(b.from, b.to, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
@@ -106,8 +105,8 @@ func arrangeMounts(h Host) error {
 
 const engineConfigPath = "/run/dockerd.json"
 
-// writeEngineConfig writes the Engine's configuration. The cgroupfs driver works
-// without systemd, on both cgroup versions.
+// writeEngineConfig writes the configuration of the Engine. The cgroupfs driver needs no
+// systemd and works with both cgroup versions.
 func writeEngineConfig(h Host) error {
 	b, err := json.MarshalIndent(map[string]any{
 		"exec-opts":           []string{"native.cgroupdriver=cgroupfs"},
@@ -120,13 +119,12 @@ func writeEngineConfig(h Host) error {
 	return os.WriteFile(engineConfigPath, b, 0o644)
 }
 
-// supervise starts the services and reaps every child of this process 1 until ctx
-// ends. Children are waited for in one place only, because an init inherits
-// orphans too.
+// supervise keeps the services running until ctx ends. An init also inherits orphans, so
+// one goroutine waits for every child of this process.
 func supervise(ctx context.Context, list []service) error {
 	running := make(map[int]service)
 	for _, s := range list {
-		if err := start(s, running); err != nil {
+		if err := s.start(running); err != nil {
 			return err
 		}
 	}
@@ -142,27 +140,25 @@ func supervise(ctx context.Context, list []service) error {
 				continue
 			}
 			delete(running, pid)
-			select {
-			case <-ctx.Done():
+			if !wake.Sleep(ctx, respawnDelay) {
 				return nil
-			case <-time.After(respawnDelay):
 			}
-			if err := start(s, running); err != nil {
+			if err := s.start(running); err != nil {
 				return err
 			}
 		}
 	}
 }
 
-func start(s service, running map[int]service) error {
-	logFile, err := os.OpenFile(s.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+func (s service) start(running map[int]service) error {
+	logFile, err := logfile.Append(s.log, 0)
 	if err != nil {
 		return err
 	}
 	defer logFile.Close()
 	path, err := exec.LookPath(s.argv[0])
 	if err != nil {
-		return fmt.Errorf("start %s: %w", s.name, err)
+		return fmt.Errorf("start %s: %w", s.argv[0], err)
 	}
 	p, err := os.StartProcess(path, s.argv, &os.ProcAttr{
 		Env:   os.Environ(),
@@ -170,13 +166,13 @@ func start(s service, running map[int]service) error {
 		Sys:   &syscall.SysProcAttr{Setsid: true},
 	})
 	if err != nil {
-		return fmt.Errorf("start %s: %w", s.name, err)
+		return fmt.Errorf("start %s: %w", s.argv[0], err)
 	}
 	running[p.Pid] = s
 	return p.Release()
 }
 
-// reap waits for any child, for ever, and tells who ended.
+// reap waits for children forever and sends the number of each that ends.
 func reap(ended chan<- int) {
 	for {
 		pid, err := unix.Wait4(-1, nil, 0, nil)
@@ -184,7 +180,7 @@ func reap(ended chan<- int) {
 		case err == nil:
 			ended <- pid
 		case errors.Is(err, unix.EINTR):
-		default: // no child at this moment
+		default: // there is no child at this moment
 			time.Sleep(respawnDelay)
 		}
 	}

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -18,14 +18,14 @@ import (
 // upWait bounds how long a lab may take to be ready.
 const upWait = 90 * time.Second
 
-// ErrLeft says that something of a lab could not be removed.
+// ErrLeft is wrapped by errors of Up that leave parts of a lab behind.
 var ErrLeft = errors.New("not all of the lab is gone (again: tombolo lab down)")
 
-// Up makes a lab and returns when every host's Engine and linker and the control
-// daemon answer. A lab that an earlier process left half made is removed first;
-// one that runs is an error, unless it lacks its registry or control daemon: these
-// are then started again. Another daemon on this machine is an error too: it serves
-// what the lab's would. When ctx ends or a step fails, what Up made is removed.
+// Up makes a lab and returns when the Engine and linker of every host and the control
+// daemon answer. It first removes a lab that an earlier process left unfinished. A lab
+// that runs is an error, but if its registry or control daemon has ended, Up restarts
+// these instead. Another daemon on this machine is an error too, because it serves the
+// API that the lab would serve. If ctx ends or a step fails, Up removes what it made.
 func Up(ctx context.Context, cfg Config) (*Lab, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -59,6 +59,30 @@ func Up(ctx context.Context, cfg Config) (*Lab, error) {
 	return l, nil
 }
 
+// Clear removes a lab that is of no use any more: unfinished, with every host dead, or
+// made for a process that has ended. A lab that may be in use is an error, and stays.
+func Clear() error {
+	unlock, err := lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if l, err := Load(); err == nil && l.usable() {
+		return l.inUse()
+	}
+	return remove()
+}
+
+// Down removes the lab and everything that it made. It is no error if there is none.
+func Down() error {
+	unlock, err := lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return remove()
+}
+
 func plan(cfg Config) *Lab {
 	l := &Lab{Binary: cfg.Binary, NoLinker: cfg.NoLinker, NoControl: cfg.NoControl}
 	if cfg.Owner != 0 {
@@ -87,12 +111,16 @@ func (l *Lab) up(ctx context.Context, cfg Config) error {
 		return err
 	}
 	for i := range l.Hosts {
-		if err := l.startHost(&l.Hosts[i], l.save); err != nil {
+		if err := l.startHost(&l.Hosts[i]); err != nil {
 			return err
 		}
 		cfg.Log.Info("host started", "host", l.Hosts[i].Name, "underlay", l.Hosts[i].Underlay)
 	}
-	if err := l.waitHosts(ctx); err != nil {
+	g, hostsCtx := errgroup.WithContext(ctx)
+	for _, h := range l.Hosts {
+		g.Go(func() error { return l.WaitHost(hostsCtx, h.Name) })
+	}
+	if err := g.Wait(); err != nil {
 		return err
 	}
 	if l.hasControl() {
@@ -104,57 +132,18 @@ func (l *Lab) up(ctx context.Context, cfg Config) error {
 	return l.save()
 }
 
-func (l *Lab) waitHosts(ctx context.Context) error {
-	g, ctx := errgroup.WithContext(ctx)
-	for _, h := range l.Hosts {
-		g.Go(func() error { return l.WaitHost(ctx, h.Name) })
-	}
-	return g.Wait()
-}
-
-// explain adds the last lines of a log to an error.
-func (l *Lab) explain(what, logName string, err error) error {
-	b, rerr := os.ReadFile(filepath.Join(RunDir, logName))
-	if rerr != nil {
-		return fmt.Errorf("%s: %w", what, err)
-	}
-	return fmt.Errorf("%s: %w; its log ends with:\n%s", what, err, lastLines(string(b), 15))
-}
-
-func lastLines(s string, n int) string {
-	lines := strings.Split(strings.TrimRight(s, "\n"), "\n")
-	return strings.Join(lines[max(0, len(lines)-n):], "\n")
-}
-
-// Clear removes what is left of a lab that is no more: one that was not finished, whose
-// hosts are all dead, or that was made for a run that has ended. A lab that somebody may
-// be using is an error, and stays.
-func Clear() error {
-	unlock, err := lock()
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	if l, err := Load(); err == nil && l.usable() {
-		return l.inUse()
-	}
-	return remove()
+// usable reports whether the lab was ready once, one of its hosts lives, and the process
+// for which it was made, if any, does too.
+func (l *Lab) usable() bool {
+	wanted := l.Owner == (Process{}) || l.Owner.Alive()
+	return l.Ready && wanted && slices.ContainsFunc(l.Hosts, Host.Alive)
 }
 
 func (l *Lab) inUse() error {
 	return fmt.Errorf("a lab of %d is up already (see: tombolo lab ps; remove it with: tombolo lab down)", len(l.Hosts))
 }
 
-// Down removes the lab and everything that it made; no lab is no error.
-func Down() error {
-	unlock, err := lock()
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	return remove()
-}
-
+// remove removes a lab, whatever there is of it.
 func remove() error {
 	var errs []error
 	l, err := Load()
@@ -170,14 +159,14 @@ func remove() error {
 		removeCgroups(cgroupTop)
 	}
 	errs = append(errs, removeUnderlay())
-	if errors.Join(errs...) != nil { // the state file still knows what is left
-		return errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return err // and keep the state file, which names what is left
 	}
 	return errors.Join(removeDir(DataDir), removeDir(RunDir))
 }
 
-// removeDir removes a folder with all that is in it. One that is a mount point, as
-// for a lab on a disk of its own, stays, empty.
+// removeDir removes a folder with all that is in it. A folder that is a mount point, for
+// a lab on a disk of its own, stays, empty.
 func removeDir(dir string) error {
 	if err := clearDir(dir); err != nil {
 		return err
@@ -194,24 +183,19 @@ func clearDir(dir string) error {
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
-	if err != nil {
-		return err
-	}
 	for _, e := range entries {
-		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
-			return err
-		}
+		err = errors.Join(err, os.RemoveAll(filepath.Join(dir, e.Name())))
 	}
-	return nil
+	return err
 }
 
-// lock keeps two lab commands from making and removing at the same time.
+// lock lets one lab command at a time make and remove things.
 func lock() (unlock func(), err error) {
 	path := RunDir + ".lock"
 	if err := os.MkdirAll(filepath.Dir(path), 0o711); err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|unix.O_CLOEXEC, 0o600)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("lock the lab: %w", err)
 	}

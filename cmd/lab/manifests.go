@@ -11,26 +11,29 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"tombolo/internal/state"
 )
 
-// maxManifest bounds what is kept of a push; real ones are a few kilobytes.
+// maxManifest bounds the manifest of a push, in bytes. Real ones have a few kilobytes.
 const maxManifest = 4 << 20
 
-// manifests keeps in a folder the manifests that are pushed to a registry, which
-// itself has them in memory only: one that was killed knows its images again.
+// manifests is a registry that keeps the pushed manifests in a folder. The registry
+// behind it has them in memory only, and would forget its images when it is killed.
 type manifests struct {
 	registry http.Handler
 	dir      string
 }
 
-// manifest is one kept push.
+// manifest is one pushed manifest.
 type manifest struct {
 	Path string `json:"path"` // of the request
 	Type string `json:"type"`
 	Body []byte `json:"body"`
 }
 
-// ServeHTTP hands requests on.
+// ServeHTTP keeps the manifest of a push and passes every request on. It keeps it before
+// the registry accepts it; one that the registry refuses, it refuses again on restore.
 func (m manifests) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPut || !strings.Contains(r.URL.Path, "/manifests/") {
 		m.registry.ServeHTTP(w, r)
@@ -48,20 +51,14 @@ func (m manifests) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m.registry.ServeHTTP(w, r)
 }
 
-// keep comes before the registry's yes. One that it then refuses is refused at the
-// next start again.
 func (m manifests) keep(one manifest) error {
-	text, err := json.Marshal(one)
-	if err != nil {
-		return err
-	}
 	if err := os.MkdirAll(m.dir, 0o700); err != nil {
 		return err
 	}
-	return writeFileAtomic(filepath.Join(m.dir, fmt.Sprintf("%x", sha256.Sum256([]byte(one.Path)))), string(text))
+	return state.Save(filepath.Join(m.dir, fmt.Sprintf("%x", sha256.Sum256([]byte(one.Path)))), one, false)
 }
 
-// restore pushes what is kept.
+// restore pushes the kept manifests to the registry.
 func (m manifests) restore() error {
 	entries, err := os.ReadDir(m.dir)
 	if errors.Is(err, os.ErrNotExist) {
@@ -71,28 +68,35 @@ func (m manifests) restore() error {
 		return err
 	}
 	for _, e := range entries {
-		if strings.HasSuffix(e.Name(), ".new") {
+		if strings.HasSuffix(e.Name(), ".new") { // Save was interrupted
 			continue
 		}
-		var one manifest
-		text, err := os.ReadFile(filepath.Join(m.dir, e.Name()))
-		if err != nil {
-			return err
-		}
-		if err := json.Unmarshal(text, &one); err != nil {
+		if err := m.push(filepath.Join(m.dir, e.Name())); err != nil {
 			return fmt.Errorf("manifest %s: %w", e.Name(), err)
 		}
-		r, err := http.NewRequest(http.MethodPut, one.Path, bytes.NewReader(one.Body))
-		if err != nil {
-			return fmt.Errorf("manifest %s: %w", e.Name(), err)
-		}
-		r.Header.Set("Content-Type", one.Type)
-		m.registry.ServeHTTP(discard{}, r)
 	}
 	return nil
 }
 
-// discard is a ResponseWriter that nobody reads.
+func (m manifests) push(file string) error {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	var one manifest
+	if err := json.Unmarshal(text, &one); err != nil {
+		return err
+	}
+	r, err := http.NewRequest(http.MethodPut, one.Path, bytes.NewReader(one.Body))
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Content-Type", one.Type)
+	m.registry.ServeHTTP(discard{}, r)
+	return nil
+}
+
+// discard is a ResponseWriter whose response nobody reads.
 type discard struct{}
 
 func (discard) Header() http.Header         { return http.Header{} }

@@ -5,20 +5,20 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"sort"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// killWait bounds how long a killed process may take to be gone: a host's init
-// goes only after every process of its PID namespace.
+// killWait bounds how long a killed process may take to end. The init of a host ends
+// only after every process of its PID namespace.
 const killWait = 20 * time.Second
 
-// kill ends this very process with SIGKILL and waits until it is gone.
+// kill ends this very process with SIGKILL and waits for its end.
 func (p Process) kill() error { return p.end(unix.SIGKILL, killWait) }
 
-// stop asks with SIGTERM first and kills what has not gone after grace.
+// stop asks the process to end with SIGTERM, and kills it after grace.
 func (p Process) stop(grace time.Duration) error {
 	if err := p.end(unix.SIGTERM, grace); err == nil {
 		return nil
@@ -38,7 +38,7 @@ func (p Process) end(sig unix.Signal, wait time.Duration) error {
 		return fmt.Errorf("open process %d: %w", p.PID, err)
 	}
 	defer unix.Close(fd)
-	if !p.Alive() { // the number was taken over between the two looks
+	if !p.Alive() { // another process got the number before it was opened
 		return nil
 	}
 	if err := unix.PidfdSendSignal(fd, sig, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
@@ -49,12 +49,13 @@ func (p Process) end(sig unix.Signal, wait time.Duration) error {
 		return err
 	}
 	if n == 0 {
-		return fmt.Errorf("process %d is still there %s after %s", p.PID, wait, sig)
+		return fmt.Errorf("process %d still runs %s after %s", p.PID, wait, sig)
 	}
 	return nil
 }
 
-// pollReadable waits for a pidfd: it becomes readable when its process ends.
+// pollReadable waits until fd is readable, as a pidfd is when its process has ended. It
+// returns 0 if wait passes first.
 func pollReadable(fd int, wait time.Duration) (int, error) {
 	deadline := time.Now().Add(wait)
 	for {
@@ -66,25 +67,26 @@ func pollReadable(fd int, wait time.Duration) (int, error) {
 	}
 }
 
-// cgroupTop is the parent of all of the lab's cgroups.
+// cgroupTop is the parent of all cgroups of the lab.
 const cgroupTop = "/tombolo-lab"
 
 func cgroupParent(host string) string { return cgroupTop + "/" + host }
 
-// removeCgroups removes the cgroup folders below parent that dead containers
-// left, and parent itself: with cgroup v1 in every hierarchy, with v2 in the one.
-// Folders that are in use stay.
+// removeCgroups removes parent and the cgroup folders below it that dead containers left,
+// in every hierarchy of cgroup v1 or the only one of v2. Folders in use stay.
 func removeCgroups(parent string) {
 	const root = "/sys/fs/cgroup"
 	for _, pattern := range []string{root, root + "/*"} {
-		tops, _ := filepath.Glob(pattern + parent) // only a bad pattern errs
+		tops, _ := filepath.Glob(pattern + parent) // the only error is a malformed pattern
 		for _, top := range tops {
-			removeDirTree(top)
+			removeEmptyDirs(top)
 		}
 	}
 }
 
-func removeDirTree(top string) {
+// removeEmptyDirs removes top and the folders below it, deepest first. The kernel refuses
+// to remove a cgroup that has a process.
+func removeEmptyDirs(top string) {
 	var dirs []string
 	_ = filepath.WalkDir(top, func(path string, d os.DirEntry, err error) error {
 		if err == nil && d.IsDir() {
@@ -92,8 +94,8 @@ func removeDirTree(top string) {
 		}
 		return nil
 	})
-	sort.Sort(sort.Reverse(sort.StringSlice(dirs))) // children first
+	slices.Reverse(dirs)
 	for _, d := range dirs {
-		_ = os.Remove(d) // the kernel refuses while a process is inside
+		_ = os.Remove(d)
 	}
 }

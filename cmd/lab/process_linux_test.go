@@ -4,7 +4,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 )
@@ -109,19 +108,5 @@ func TestRemoveDir(t *testing.T) {
 	}
 	if _, err := os.Stat(dir); !os.IsNotExist(err) {
 		t.Errorf("is still there: %v", err)
-	}
-}
-
-func TestLastLines(t *testing.T) {
-	for _, c := range []struct {
-		text string
-		want string
-	}{{"", ""}, {"a\n", "a"}, {"a\nb\nc\nd\n\n", "c\nd"}} {
-		if got := lastLines(c.text, 2); got != c.want {
-			t.Errorf("%q: %q", c.text, got)
-		}
-	}
-	if got := strings.Count(lastLines(strings.Repeat("x\n", 50), 15), "\n"); got != 14 {
-		t.Errorf("%d line ends", got)
 	}
 }

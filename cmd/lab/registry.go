@@ -15,20 +15,22 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/registry"
 	"golang.org/x/sync/errgroup"
+
+	"tombolo/internal/state"
 )
 
-// registryAddrFile is where the registry process says on which loopback address
-// it takes pushes.
+// registryAddrFile is where the registry process writes the loopback address on which it
+// takes pushes.
 func registryAddrFile() string { return filepath.Join(RunDir, "registry.addr") }
 
-// registryPush is where this machine pushes to, unless something else listens
-// there: the same in every lab, because an Engine keeps a tag and remembers the
-// layers for each address that it has pushed to.
+// registryPush is the loopback address for pushes, unless it is taken. It is the same in
+// every lab because, for each address, an Engine keeps a tag and remembers the layers
+// that it has pushed.
 const registryPush = "127.0.0.1:7979"
 
-// RunRegistry serves an image registry until ctx ends: to the hosts on the
-// underlay's gateway address, and to this machine on a loopback address, which it
-// writes to a file. Blobs stay in CacheDir.
+// RunRegistry serves an image registry until ctx ends: to the hosts on the underlay's
+// gateway address, and to this machine on a loopback address, which it writes to a file.
+// Blobs stay in CacheDir.
 func RunRegistry(ctx context.Context) error {
 	blobs := filepath.Join(CacheDir, "blobs")
 	if err := os.MkdirAll(blobs, 0o700); err != nil {
@@ -64,14 +66,11 @@ func RunRegistry(ctx context.Context) error {
 		<-ctx.Done()
 		return srv.Close()
 	})
-	if err := writeFileAtomic(registryAddrFile(), outside.Addr().String()); err != nil {
-		srv.Close()
-		return errors.Join(err, g.Wait())
-	}
+	g.Go(func() error { return state.Save(registryAddrFile(), outside.Addr().String(), false) })
 	return g.Wait()
 }
 
-// listenHereOrNear listens on addr, or where that is taken on a free loopback port.
+// listenHereOrNear listens on addr or, if that is taken, on a free loopback port.
 func listenHereOrNear(addr string) (net.Listener, error) {
 	l, err := net.Listen("tcp", addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
@@ -86,11 +85,4 @@ func listenInUnderlay(addr string) (l net.Listener, err error) {
 		return err
 	})
 	return l, err
-}
-
-func writeFileAtomic(path, text string) error {
-	if err := os.WriteFile(path+".new", []byte(text), 0o600); err != nil {
-		return err
-	}
-	return os.Rename(path+".new", path)
 }

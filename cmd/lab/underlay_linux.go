@@ -15,9 +15,23 @@ import (
 
 const bridgeName = "lab0"
 
-// makeUnderlay creates the underlay's namespace with its bridge.
+// InUnderlay runs f on a thread in the underlay's network namespace. A socket that f
+// opens stays there.
+func InUnderlay(f func() error) error {
+	ns, err := netns.GetFromPath(Netns)
+	if err != nil {
+		return fmt.Errorf("open network namespace %s: %w", Netns, err)
+	}
+	defer ns.Close()
+	return inNetns(func() error { return netns.Set(ns) }, f)
+}
+
+// makeUnderlay makes the underlay's namespace, with its bridge.
 func makeUnderlay() error {
-	return inNewNetns(Netns, func() error {
+	return inNetns(newNetns, func() error {
+		if err := mountNetns(Netns); err != nil {
+			return err
+		}
 		if err := setUp("lo"); err != nil {
 			return err
 		}
@@ -32,46 +46,25 @@ func makeUnderlay() error {
 	})
 }
 
-// removeUnderlay deletes the underlay's namespace and with it all its interfaces.
+// removeUnderlay removes the underlay's namespace, and with it all of its interfaces.
 func removeUnderlay() error {
 	err := unix.Unmount(Netns, unix.MNT_DETACH)
-	if errors.Is(err, unix.EINVAL) { // nothing is mounted: whoever made the file was killed before
+	if errors.Is(err, unix.EINVAL) { // nothing is mounted: makeUnderlay was killed
 		err = nil
 	}
 	if err == nil {
 		err = os.Remove(Netns)
 	}
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("delete the underlay's network namespace: %w", err)
+		return fmt.Errorf("remove the underlay's network namespace: %w", err)
 	}
 	return nil
 }
 
-// plug joins the network namespace of process pid to the underlay: a veth pair,
-// the host's end named eth0 with addr and a default route.
-func plug(pid int, name string, addr netip.Addr) error {
-	err := InUnderlay(func() error {
-		br, err := netlink.LinkByName(bridgeName)
-		if err != nil {
-			return fmt.Errorf("find %s: %w", bridgeName, err)
-		}
-		// The kernel takes a dead host's namespace down in its own time.
-		if old, err := netlink.LinkByName(name); err == nil {
-			if err := netlink.LinkDel(old); err != nil {
-				return fmt.Errorf("remove the old veth of %s: %w", name, err)
-			}
-		}
-		veth := &netlink.Veth{
-			LinkAttrs:     netlink.LinkAttrs{Name: name, MasterIndex: br.Attrs().Index},
-			PeerName:      "eth0",
-			PeerNamespace: netlink.NsPid(pid),
-		}
-		if err := netlink.LinkAdd(veth); err != nil {
-			return fmt.Errorf("create veth of %s: %w", name, err)
-		}
-		return setUp(name)
-	})
-	if err != nil {
+// connect joins the network namespace of process pid to the underlay by a veth pair. The
+// end in the host is eth0, with addr and a default route.
+func connect(pid int, name string, addr netip.Addr) error {
+	if err := InUnderlay(func() error { return addVeth(pid, name) }); err != nil {
 		return err
 	}
 	ns, err := netns.GetFromPid(pid)
@@ -79,7 +72,7 @@ func plug(pid int, name string, addr netip.Addr) error {
 		return fmt.Errorf("open network namespace of %s: %w", name, err)
 	}
 	defer ns.Close()
-	return inNetns(ns, func() error {
+	return inNetns(func() error { return netns.Set(ns) }, func() error {
 		if err := setUp("lo"); err != nil {
 			return err
 		}
@@ -93,19 +86,33 @@ func plug(pid int, name string, addr netip.Addr) error {
 	})
 }
 
-// InUnderlay runs f on a thread that is in the underlay's network namespace. A
-// socket that f opens stays there.
-func InUnderlay(f func() error) error {
-	ns, err := netns.GetFromPath(Netns)
+// addVeth adds a veth named name to the bridge, with its peer in the network namespace of
+// process pid.
+func addVeth(pid int, name string) error {
+	br, err := netlink.LinkByName(bridgeName)
 	if err != nil {
-		return fmt.Errorf("open network namespace %s: %w", Netns, err)
+		return fmt.Errorf("find %s: %w", bridgeName, err)
 	}
-	defer ns.Close()
-	return inNetns(ns, f)
+	// The kernel may still be removing the namespace of the host that was killed.
+	if old, err := netlink.LinkByName(name); err == nil {
+		if err := netlink.LinkDel(old); err != nil {
+			return fmt.Errorf("remove the old veth of %s: %w", name, err)
+		}
+	}
+	veth := &netlink.Veth{
+		LinkAttrs:     netlink.LinkAttrs{Name: name, MasterIndex: br.Attrs().Index},
+		PeerName:      "eth0",
+		PeerNamespace: netlink.NsPid(pid),
+	}
+	if err := netlink.LinkAdd(veth); err != nil {
+		return fmt.Errorf("create veth of %s: %w", name, err)
+	}
+	return setUp(name)
 }
 
-// inNetns runs f on a locked thread inside ns and brings the thread back.
-func inNetns(ns netns.NsHandle, f func() error) error {
+// inNetns runs f on a locked thread after enter has moved that thread into another
+// network namespace, and moves the thread back.
+func inNetns(enter, f func() error) error {
 	runtime.LockOSThread()
 	old, err := netns.Get()
 	if err != nil {
@@ -113,38 +120,29 @@ func inNetns(ns netns.NsHandle, f func() error) error {
 		return fmt.Errorf("get network namespace: %w", err)
 	}
 	defer old.Close()
-	if err := netns.Set(ns); err != nil {
+	if err := enter(); err != nil {
 		runtime.UnlockOSThread()
 		return fmt.Errorf("enter network namespace: %w", err)
 	}
 	ferr := f()
 	if err := netns.Set(old); err != nil {
-		// The thread stays locked: the runtime ends it with its goroutine.
+		// Leave the thread locked, so that the runtime ends it with this goroutine.
 		return errors.Join(ferr, fmt.Errorf("leave network namespace: %w", err))
 	}
 	runtime.UnlockOSThread()
 	return ferr
 }
 
-// inNewNetns makes a network namespace, mounts it on the file at path and runs f
-// inside it.
-func inNewNetns(path string, f func() error) error {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	old, err := netns.Get()
-	if err != nil {
-		return fmt.Errorf("get network namespace: %w", err)
-	}
-	defer old.Close()
+// newNetns moves the thread into a new network namespace.
+func newNetns() error {
 	ns, err := netns.New()
 	if err != nil {
-		return fmt.Errorf("create network namespace: %w", err)
+		return err
 	}
-	defer ns.Close()
-	return errors.Join(mountNetns(path), f(), netns.Set(old))
+	return ns.Close()
 }
 
-// mountNetns keeps the thread's network namespace by a mount on the file at path.
+// mountNetns keeps the thread's network namespace alive by a mount on the file at path.
 func mountNetns(path string) error {
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		return err

@@ -1,36 +1,33 @@
 package lab
 
 import (
-	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
 	"runtime"
 
+	"golang.org/x/sys/unix"
+
 	"tombolo/cmd/clusterfile"
 	"tombolo/framework/api"
+	"tombolo/internal/state"
 )
 
 // writeClusterFile writes the file that tells the control daemon about the hosts.
-func (l *Lab) writeClusterFile() (string, error) {
+func (l *Lab) writeClusterFile() (path string, err error) {
 	mem, err := memTotal()
 	if err != nil {
 		return "", err
 	}
-	b, err := json.MarshalIndent(l.cluster(mem), "", "  ")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(RunDir, "cluster.json")
-	return path, os.WriteFile(path, b, 0o600)
+	path = filepath.Join(RunDir, "cluster.json")
+	return path, state.Save(path, l.cluster(mem), false)
 }
 
 // cluster describes the hosts. Each offers all processors of the machine, which they
-// share, and an equal part of its memory.
+// share, and an equal part of its memory, mem bytes.
 func (l *Lab) cluster(mem int64) clusterfile.Cluster {
 	c := clusterfile.Cluster{
 		Registry:         &api.Registry{Push: l.RegistryPush, Pull: fmt.Sprintf("%s:%d", Gateway, RegistryPort)},
-		PartitionTimeout: "10s", // a lab waits less than a cluster
+		PartitionTimeout: "10s", // shorter than the default, so that nobody waits long in a lab
 	}
 	for _, h := range l.Hosts {
 		c.Hosts = append(c.Hosts, clusterfile.Host{
@@ -41,16 +38,11 @@ func (l *Lab) cluster(mem int64) clusterfile.Cluster {
 	return c
 }
 
-// memTotal reads the machine's memory in bytes from /proc/meminfo.
+// memTotal returns the machine's memory in bytes.
 func memTotal() (int64, error) {
-	f, err := os.Open("/proc/meminfo")
-	if err != nil {
-		return 0, err
+	var info unix.Sysinfo_t
+	if err := unix.Sysinfo(&info); err != nil {
+		return 0, fmt.Errorf("find out the memory of this machine: %w", err)
 	}
-	defer f.Close()
-	var kib int64
-	if _, err := fmt.Fscanf(f, "MemTotal: %d kB", &kib); err != nil {
-		return 0, fmt.Errorf("read /proc/meminfo: %w", err)
-	}
-	return kib << 10, nil
+	return int64(info.Totalram) * int64(info.Unit), nil
 }
