@@ -20,12 +20,12 @@ import (
 	"tombolo/framework/store/storetest"
 )
 
-// chaos does one random thing after another to a cluster and its framework.
+// chaos does random things to a cluster and its framework, one after another.
 type chaos struct {
 	*bed
 	random *rand.Rand
 	wanted app.App
-	gone   map[string]bool // hosts that are away
+	gone   map[string]bool // hosts that were killed or partitioned
 }
 
 func chaosOptions(seed uint64, hosts ...string) frameworktest.Options {
@@ -44,6 +44,7 @@ func chaosOptions(seed uint64, hosts ...string) frameworktest.Options {
 
 func (c *chaos) host() string { return c.hosts[c.random.IntN(len(c.hosts))] }
 
+// act does one thing and says which; "": nothing.
 func (c *chaos) act() string {
 	switch host := c.host(); c.random.IntN(12) {
 	case 0, 1:
@@ -93,14 +94,14 @@ func (c *chaos) act() string {
 
 func (c *chaos) tryPut() {
 	if _, err := c.f.PutApp(c.t.Context(), c.wanted); err != nil {
-		c.t.Errorf("put: %v", err)
+		c.t.Errorf("put the app: %v", err)
 	}
 }
 
-// restart is a kill -9 and another start.
+// restart ends the framework as by a kill -9 and starts it again.
 func (c *chaos) restart() {
 	if err := c.stop(); err != nil && !errors.Is(err, storetest.ErrCrash) {
-		c.t.Errorf("Run: %v", err)
+		c.t.Errorf("Run returned %v, want nil or a crash of the store", err)
 	}
 	c.memory.Reopen()
 	c.start()
@@ -117,7 +118,8 @@ func (c *chaos) healAll() {
 	}
 }
 
-// seeds are the seeds to run: TOMBOLO_SEED=n runs one, TOMBOLO_SEEDS=n so many.
+// seeds returns the first and the last of n seeds. TOMBOLO_SEED selects one seed and
+// TOMBOLO_SEEDS another number of seeds.
 func seeds(t *testing.T, n int) (first, last int) {
 	if text := os.Getenv("TOMBOLO_SEED"); text != "" {
 		seed, err := strconv.Atoi(text)
@@ -135,8 +137,8 @@ func seeds(t *testing.T, n int) (first, last int) {
 	return 1, n
 }
 
-// TestChaos does random things for a while; then all is healed, and the app must
-// come up as it was wanted last, and go away without a trace.
+// TestChaos does random things for a while and then heals everything. The app must come up
+// as it was put last, and leave nothing behind when it is removed.
 func TestChaos(t *testing.T) {
 	first, last := seeds(t, 60)
 	for seed := first; seed <= last; seed++ {
@@ -155,18 +157,18 @@ func TestChaos(t *testing.T) {
 	}
 }
 
-// finish expects everything up, as wanted, and then nothing.
+// finish expects every instance to be up, and after the removal no task at all.
 func (c *chaos) finish() {
 	c.t.Helper()
 	time.Sleep(time.Minute)
 	s := c.awaitUp("shop")
 	if want := c.wanted.Services["web"].Replicas + 2; len(s.Instances) != want {
-		c.t.Errorf("%d instances, want %d\n%s", len(s.Instances), want, show(s))
+		c.t.Errorf("the app has %d instances, want %d\n%s", len(s.Instances), want, show(s))
 	}
 	time.Sleep(30 * time.Second)
 	s = c.awaitUp("shop")
 	if running := c.cluster.Running(); len(running) != len(s.Instances) {
-		c.t.Errorf("running %v\n%s", running, show(s))
+		c.t.Errorf("these tasks run: %v; want one for each instance\n%s", running, show(s))
 	}
 	for id := range c.cluster.Running() {
 		found := false
@@ -174,24 +176,24 @@ func (c *chaos) finish() {
 			found = found || i.Task == id
 		}
 		if !found {
-			c.t.Errorf("%s runs and is no instance\n%s", id, show(s))
+			c.t.Errorf("task %s runs but belongs to no instance\n%s", id, show(s))
 		}
 	}
 	c.remove("shop")
 	c.awaitGone("shop")
 	time.Sleep(time.Minute)
 	if running := c.cluster.Running(); len(running) > 0 {
-		c.t.Errorf("after down: %v", running)
+		c.t.Errorf("these tasks run after the app was removed: %v", running)
 	}
 }
 
-// TestCrashPoints ends the framework at each of its store's writes, once just
-// before it is durable and once just after: nothing is lost, nothing comes twice.
-func TestCrashPoints(t *testing.T) {
+// TestCrashesLoseAndRepeatNothing ends the framework at each write to its store, once just
+// before the write is durable and once just after it.
+func TestCrashesLoseAndRepeatNothing(t *testing.T) {
 	for _, lose := range []bool{false, true} {
 		for n := 1; ; n++ {
 			done := false
-			t.Run(fmt.Sprintf("write %d lose %v", n, lose), func(t *testing.T) {
+			t.Run(fmt.Sprintf("write %d, lost: %v", n, lose), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) { done = crashAt(t, n, lose) })
 			})
 			if done || t.Failed() {
@@ -201,7 +203,7 @@ func TestCrashPoints(t *testing.T) {
 	}
 }
 
-// crashAt crashes at the n-th write; it reports whether there are fewer.
+// crashAt crashes the framework at the n-th write. It reports whether there are fewer.
 func crashAt(t *testing.T, n int, lose bool) (fewer bool) {
 	b := newBed(t, frameworktest.Options{Hosts: []string{"h1", "h2"}})
 	c := &chaos{bed: b, wanted: shop()}
@@ -222,7 +224,7 @@ func crashAt(t *testing.T, n int, lose bool) (fewer bool) {
 	}
 	c.awaitUp("shop")
 	if launches := len(b.cluster.Running()); launches != 5 {
-		t.Errorf("%d tasks run", launches)
+		t.Errorf("%d tasks run, want 5", launches)
 	}
 	crashed = c.survive(func() { _ = b.f.DeleteApp(timeout(t), "shop", false) }, again) || crashed
 	for range 40 {
@@ -231,10 +233,10 @@ func crashAt(t *testing.T, n int, lose bool) (fewer bool) {
 	}
 	c.awaitGone("shop")
 	if running := b.cluster.Running(); len(running) > 0 {
-		t.Errorf("after down: %v", running)
+		t.Errorf("these tasks run after the app was removed: %v", running)
 	}
 	if err := b.stop(); err != nil {
-		t.Errorf("Run: %v", err)
+		t.Errorf("Run returned %v, want nil", err)
 	}
 	for _, v := range b.cluster.Violations() {
 		t.Error(v)
@@ -242,7 +244,8 @@ func crashAt(t *testing.T, n int, lose bool) (fewer bool) {
 	return !crashed
 }
 
-// survive makes a command, and once more when the framework crashed over it.
+// survive runs a command, and runs it again if the framework has crashed meanwhile, which
+// it reports.
 func (c *chaos) survive(command func(), again func() bool) bool {
 	command()
 	if !again() {
@@ -252,7 +255,7 @@ func (c *chaos) survive(command func(), again func() bool) bool {
 	return true
 }
 
-// timeout bounds a command whose framework may have crashed.
+// timeout returns a context for a command to a framework that may have crashed.
 func timeout(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	t.Cleanup(cancel)

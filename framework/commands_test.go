@@ -18,7 +18,7 @@ import (
 	"tombolo/framework/frameworktest"
 )
 
-func TestTwoUpsAtOnce(t *testing.T) {
+func TestTheLastOfSeveralPutsWins(t *testing.T) {
 	in(t, frameworktest.Options{}, func(b *bed) {
 		var group sync.WaitGroup
 		revisions := make([]uint64, 8)
@@ -35,34 +35,34 @@ func TestTwoUpsAtOnce(t *testing.T) {
 		last := slices.Max(revisions)
 		s := b.awaitUp("shop")
 		if s.Revision != last {
-			t.Errorf("revision %d is up, the last was %d", s.Revision, last)
+			t.Errorf("revision %d is up, want the last one, %d", s.Revision, last)
 		}
 		time.Sleep(time.Minute)
 		if running := b.cluster.Running(); len(running) != 5 {
-			t.Errorf("running %v", running)
+			t.Errorf("these tasks run: %v; want 5", running)
 		}
 	})
 }
 
-func TestCommandsRefused(t *testing.T) {
+func TestCommandsThatAreRefused(t *testing.T) {
 	options := frameworktest.Options{Behave: func(mesos.TaskInfo) frameworktest.Behaviour {
 		return frameworktest.Behaviour{Start: time.Second, Stop: 5 * time.Second}
 	}}
 	in(t, options, func(b *bed) {
 		if err := b.f.DeleteApp(b.t.Context(), "shop", false); !errors.Is(err, api.ErrNotFound) {
-			t.Errorf("delete: %v", err)
+			t.Errorf("deleting an app that does not exist returned %v, want ErrNotFound", err)
 		}
 		if _, err := b.f.PutApp(b.t.Context(), app.App{Name: "shop"}); !errors.Is(err, api.ErrInvalid) {
-			t.Errorf("put: %v", err)
+			t.Errorf("putting an app without services returned %v, want ErrInvalid", err)
 		}
 		b.put(shop())
 		b.awaitUp("shop")
 		b.remove("shop")
 		if _, err := b.f.PutApp(b.t.Context(), shop()); !errors.Is(err, api.ErrConflict) {
-			t.Errorf("put while removing: %v", err)
+			t.Errorf("putting an app that is being removed returned %v, want ErrConflict", err)
 		}
 		if err := b.f.DeleteApp(b.t.Context(), "shop", false); err != nil {
-			t.Errorf("delete again: %v", err)
+			t.Errorf("deleting an app a second time returned %v, want nil", err)
 		}
 		b.awaitGone("shop")
 		if err := b.stop(); err != nil {
@@ -71,13 +71,13 @@ func TestCommandsRefused(t *testing.T) {
 		ctx, cancel := context.WithTimeout(b.t.Context(), time.Second)
 		defer cancel()
 		if _, err := b.f.PutApp(ctx, shop()); !errors.Is(err, api.ErrUnavailable) {
-			t.Errorf("put that nobody hears: %v", err)
+			t.Errorf("putting an app without a running framework returned %v, want ErrUnavailable", err)
 		}
 		b.start()
 	})
 }
 
-func TestAgainAfterFailure(t *testing.T) {
+func TestPuttingAFailedAppAgainRetriesAtOnce(t *testing.T) {
 	var mu sync.Mutex
 	mended := false
 	options := frameworktest.Options{Behave: func(info mesos.TaskInfo) frameworktest.Behaviour {
@@ -91,21 +91,21 @@ func TestAgainAfterFailure(t *testing.T) {
 	in(t, options, func(b *bed) {
 		revision := b.put(shop())
 		b.await("shop", "failed", time.Minute, func(s api.Status) bool { return s.Failed != "" })
-		time.Sleep(10 * time.Minute) // the pauses are long now
+		time.Sleep(10 * time.Minute) // the back-off is long now
 		mu.Lock()
 		mended = true
 		mu.Unlock()
 		if again := b.put(shop()); again != revision {
-			t.Errorf("revision %d, was %d", again, revision)
+			t.Errorf("putting the same app gave revision %d, want %d as before", again, revision)
 		}
 		if s := b.status("shop"); s.Failed != "" {
-			t.Errorf("whoever puts it again is told at once: %s", s.Failed)
+			t.Errorf("the app still counts as failed after it was put again: %s", s.Failed)
 		}
 		b.await("shop", "up soon", 5*time.Second, func(s api.Status) bool { return s.Up })
 	})
 }
 
-func TestVolumesForgotten(t *testing.T) {
+func TestAVolumesHostIsForgottenOnRequestOnly(t *testing.T) {
 	in(t, frameworktest.Options{}, func(b *bed) {
 		a := edit(shop(), "db", func(s *app.Service) {
 			s.Mounts = []app.Mount{{Type: app.MountVolume, Source: "shop_data", Target: "/data"}}
@@ -124,7 +124,7 @@ func TestVolumesForgotten(t *testing.T) {
 			time.Sleep(time.Minute)
 			s := b.status("shop")
 			if s.Up != volumes {
-				t.Errorf("volumes %v, without the volume's host: %s", volumes, show(s))
+				t.Errorf("deleted with volumes=%v, put again without the volume's host: up is %v, want %v\n%s", volumes, s.Up, volumes, show(s))
 			}
 			b.cluster.StartLinker(home)
 			b.awaitUp("shop")
@@ -132,9 +132,9 @@ func TestVolumesForgotten(t *testing.T) {
 	})
 }
 
-// TestRemovedUnseen: what a framework removed while no linker could hear of it, the
-// next one takes out of the catalog.
-func TestRemovedUnseen(t *testing.T) {
+// A framework removes an app while it can reach no linker, and ends. The next run takes
+// the app out of the catalog.
+func TestRecordsLeftByAnEarlierRunAreRemoved(t *testing.T) {
 	in(t, frameworktest.Options{}, func(b *bed) {
 		b.put(shop())
 		b.awaitUp("shop")
@@ -148,7 +148,7 @@ func TestRemovedUnseen(t *testing.T) {
 			t.Fatal(err)
 		}
 		if b.cluster.AppRecord("shop").Deleted {
-			t.Fatal("the linkers were told: the test tests nothing")
+			t.Fatal("the app record was removed although no linker was up: the test tests nothing")
 		}
 		for _, name := range b.hosts {
 			b.cluster.StartLinker(name)
@@ -156,15 +156,14 @@ func TestRemovedUnseen(t *testing.T) {
 		b.start()
 		time.Sleep(10 * time.Second)
 		if r := b.cluster.AppRecord("shop"); !r.Deleted {
-			t.Errorf("still there: %+v", r)
+			t.Errorf("the app record is still there: %+v", r)
 		}
 	})
 }
 
-// TestStoreLost: a framework with an empty store writes over what an earlier one
-// has left in the catalogs of the apps that it wants too, and kills what that one
-// has left running.
-func TestStoreLost(t *testing.T) {
+// A framework with an empty store overwrites the records that an earlier one has left of
+// an app that both want, and leaves those of other apps alone.
+func TestALostStoreDoesNotLoseToOldRecords(t *testing.T) {
 	in(t, frameworktest.Options{}, func(b *bed) {
 		b.put(shop())
 		b.awaitUp("shop")
@@ -180,20 +179,20 @@ func TestStoreLost(t *testing.T) {
 		b.memory = fresh.memory
 		b.start()
 		synctest.Wait()
-		b.cluster.RemoveFramework() // its timeout; the new one has no part in it
+		b.cluster.RemoveFramework() // as after the failover timeout of the earlier one
 		b.put(shop())
 		b.awaitUp("shop")
 		synctest.Wait()
 		if r := b.cluster.AppRecord("shop"); !old.Less(r.Version) || r.App == nil {
-			t.Errorf("record %+v, was %+v", r.Version, old)
+			t.Errorf("the app record has version %+v, want one above %+v", r.Version, old)
 		}
 		if r := b.cluster.AppRecord("blog"); r.Deleted {
-			t.Error("the record of another framework's app was removed: it may live")
+			t.Error("the record of an app that another framework owns was removed")
 		}
 	})
 }
 
-func TestLogs(t *testing.T) {
+func TestLogsOfRunningAndEndedTasks(t *testing.T) {
 	options := frameworktest.Options{Behave: behave(map[string]frameworktest.Behaviour{
 		"cache:1": {Start: 100 * time.Millisecond, Run: 50 * time.Millisecond, Exit: 3},
 	})}
@@ -211,15 +210,15 @@ func TestLogs(t *testing.T) {
 		all := strings.Join(got, "\n")
 		for _, want := range []string{"db.1 something is wrong", "cache.1 something is wrong"} {
 			if !strings.Contains(all, want) {
-				t.Errorf("%q is not in\n%s", want, all)
+				t.Errorf("the logs do not have %q:\n%s", want, all)
 			}
 		}
 		got = nil
 		if err := b.f.Logs(b.t.Context(), "shop", api.LogQuery{Service: "db", Slot: 1}, take); err != nil || len(got) != 2 {
-			t.Errorf("%v, %v", got, err)
+			t.Errorf("the logs of db.1 are %v, %v; want two lines", got, err)
 		}
 		if err := b.f.Logs(b.t.Context(), "none", api.LogQuery{}, take); !errors.Is(err, api.ErrNotFound) {
-			t.Errorf("%v", err)
+			t.Errorf("the logs of an app that does not exist: %v, want ErrNotFound", err)
 		}
 		ctx, cancel := context.WithTimeout(b.t.Context(), time.Minute)
 		defer cancel()
@@ -228,14 +227,13 @@ func TestLogs(t *testing.T) {
 			t.Error(err)
 		}
 		if len(got) < 4 {
-			t.Errorf("following, a container that comes again and again said %q", got)
+			t.Errorf("the followed logs of a service that restarts are %q, want those of several tasks", got)
 		}
 	})
 }
 
-// What is followed goes on when the linker that shows it is back, and says nothing
-// twice.
-func TestLogsOverALinkersRestart(t *testing.T) {
+// Followed logs continue when the linker that shows them is back, and repeat no line.
+func TestFollowedLogsSurviveALinkersRestart(t *testing.T) {
 	in(t, frameworktest.Options{}, func(b *bed) {
 		b.put(shop())
 		home := find(b.awaitUp("shop"), "db", 1).Host
@@ -260,7 +258,7 @@ func TestLogsOverALinkersRestart(t *testing.T) {
 		}
 		for _, want := range []string{"something is wrong", "nobody listens", "here I am again"} {
 			if lines[want] != 1 {
-				t.Errorf("%q came %d times: %v", want, lines[want], lines)
+				t.Errorf("%q came %d times, want once: %v", want, lines[want], lines)
 			}
 		}
 	})

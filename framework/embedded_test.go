@@ -22,7 +22,7 @@ import (
 	"tombolo/framework/store"
 )
 
-// embedded is the embedded cluster on Engines in memory, over real HTTP.
+// embedded is an embedded cluster with Docker Engines in memory, over real HTTP.
 type embedded struct {
 	engines map[string]*agenttest.Docker
 	url     string
@@ -53,7 +53,7 @@ func startEmbedded(t *testing.T, hosts ...string) *embedded {
 	e.stop = func() {
 		cancel()
 		if err := <-done; err != nil {
-			t.Errorf("cluster: %v", err)
+			t.Errorf("the cluster ended with %v, want nil", err)
 		}
 		server.CloseClientConnections()
 		server.Close()
@@ -91,7 +91,7 @@ func (e *embedded) containers() (all []string) {
 	return all
 }
 
-func TestEmbeddedCluster(t *testing.T) {
+func TestAnAppsLifeOnAnEmbeddedCluster(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	e := startEmbedded(t, "h1", "h2", "h3")
 	defer e.stop()
@@ -114,7 +114,7 @@ func TestEmbeddedCluster(t *testing.T) {
 	b.await("shop", "found again", 10*time.Second, func(s api.Status) bool { return s.Up })
 	for i, instance := range b.status("shop").Instances {
 		if instance.Task != s.Instances[i].Task {
-			t.Errorf("instance %+v, was %+v", instance, s.Instances[i])
+			t.Errorf("after a restart of the framework the instance is %+v, want the task of %+v", instance, s.Instances[i])
 		}
 	}
 	if _, err := b.f.PutApp(t.Context(), edit(shop(), "web", func(s *app.Service) { s.Image = "web:2" })); err != nil {
@@ -131,5 +131,5 @@ func TestEmbeddedCluster(t *testing.T) {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	t.Errorf("left over: %s", strings.Join(e.containers(), ", "))
+	t.Errorf("containers are left over: %s", strings.Join(e.containers(), ", "))
 }

@@ -20,7 +20,7 @@ import (
 	"tombolo/framework/store/storetest"
 )
 
-// bed is a framework that can be ended and started again over one cluster.
+// bed is a framework on a simulated cluster. It can be ended and started again.
 type bed struct {
 	t       *testing.T
 	cluster *frameworktest.Cluster
@@ -38,7 +38,7 @@ func newBed(t *testing.T, options frameworktest.Options) *bed {
 	return &bed{t: t, cluster: frameworktest.New(options), memory: storetest.NewMemory(), hosts: options.Hosts}
 }
 
-// start runs a framework. Its end is the test's to await: stop returns Run's error.
+// start starts a framework. The test ends it with stop, which returns the error of Run.
 func (b *bed) start() {
 	client := b.cluster.Client()
 	linkers := map[string]framework.Linker{}
@@ -64,15 +64,15 @@ func testLog() *slog.Logger {
 	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
-// in runs a test in a bubble with a started framework, and checks at its end that
-// the framework did nothing forbidden.
+// in runs fn in a synctest bubble with a started framework. At the end it fails the test
+// if the framework has done something forbidden.
 func in(t *testing.T, options frameworktest.Options, fn func(*bed)) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBed(t, options)
 		b.start()
 		fn(b)
 		if err := b.stop(); err != nil {
-			t.Errorf("Run: %v", err)
+			t.Errorf("Run returned %v, want nil", err)
 		}
 		for _, v := range b.cluster.Violations() {
 			t.Error(v)
@@ -103,7 +103,7 @@ func (b *bed) status(name string) api.Status {
 	return snapshot.Apps[name]
 }
 
-// await waits for the app to be as wanted.
+// await waits until ok accepts the status of the app; what names that state.
 func (b *bed) await(name, what string, within time.Duration, ok func(api.Status) bool) api.Status {
 	b.t.Helper()
 	for end := time.Now().Add(within); ; {
@@ -114,7 +114,7 @@ func (b *bed) await(name, what string, within time.Duration, ok func(api.Status)
 		select {
 		case <-changed:
 		case <-time.After(time.Until(end)):
-			b.t.Fatalf("%s is not %s after %v:\n%s", name, what, within, show(b.status(name)))
+			b.t.Fatalf("app %s is not %s after %v:\n%s", name, what, within, show(b.status(name)))
 		}
 	}
 }
@@ -138,7 +138,7 @@ func show(s api.Status) string {
 	return out.String()
 }
 
-// shop is an app of three services: web after db and cache are healthy.
+// shop is an app with three services. web starts when db and cache are healthy.
 func shop() app.App {
 	service := func(name string, replicas int, after ...string) app.Service {
 		s := app.Service{

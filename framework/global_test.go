@@ -9,9 +9,9 @@ import (
 	"tombolo/framework/frameworktest"
 )
 
-// A job that is done on every host is done, whoever is away meanwhile; a new version
-// of it runs again.
-func TestGlobalJobRunsOnce(t *testing.T) {
+// A job that has ended on every host does not run again when a host leaves and returns,
+// but a new version of it does.
+func TestAGlobalJobRunsOnceOnEveryHost(t *testing.T) {
 	once := frameworktest.Behaviour{Start: 100 * time.Millisecond, Run: time.Second}
 	options := frameworktest.Options{Behave: behave(map[string]frameworktest.Behaviour{"job:1": once, "job:2": once})}
 	in(t, options, func(b *bed) {
@@ -25,7 +25,7 @@ func TestGlobalJobRunsOnce(t *testing.T) {
 			time.Sleep(time.Minute)
 			b.awaitUp("jobs")
 			if got := b.cluster.Launches(); len(got) != want {
-				t.Errorf("%d runs, want %d: %v", len(got), want, got)
+				t.Errorf("%d tasks were launched so far, want %d: %v", len(got), want, got)
 			}
 		}
 		b.put(job("job:1"))
@@ -45,8 +45,7 @@ func TestGlobalJobRunsOnce(t *testing.T) {
 	})
 }
 
-// A service of every host goes to those too that come when all others have it.
-func TestGlobalServiceReachesNewHosts(t *testing.T) {
+func TestAGlobalServiceReachesHostsThatJoinLater(t *testing.T) {
 	in(t, frameworktest.Options{}, func(b *bed) {
 		b.cluster.KillHost("h3")
 		time.Sleep(time.Minute)
@@ -55,7 +54,7 @@ func TestGlobalServiceReachesNewHosts(t *testing.T) {
 		}}}
 		b.put(a)
 		if s := b.awaitUp("agents"); len(s.Instances) != 2 {
-			t.Error(show(s))
+			t.Errorf("want an instance on each of two hosts:\n%s", show(s))
 		}
 		time.Sleep(time.Hour)
 		b.cluster.Return("h3")

@@ -12,9 +12,9 @@ import (
 	"tombolo/framework/frameworktest"
 )
 
-// What never gets healthy fails the app, and those who wait for it are named. It
-// is replaced, less and less often.
-func TestNeverHealthy(t *testing.T) {
+// An instance that never becomes healthy fails the app, whose status names the services
+// that wait for it. It is replaced again and again, with back-off.
+func TestAnInstanceThatNeverBecomesHealthyFailsTheApp(t *testing.T) {
 	options := frameworktest.Options{Behave: behave(map[string]frameworktest.Behaviour{
 		"db:1": {Start: time.Second, Unhealthy: 3 * time.Second},
 	})}
@@ -22,24 +22,23 @@ func TestNeverHealthy(t *testing.T) {
 		b.put(shop())
 		s := b.await("shop", "failed", 20*time.Second, func(s api.Status) bool { return s.Failed != "" })
 		if want := "db.1 is unhealthy, and web waits for it"; s.Failed != want {
-			t.Errorf("failed %q, want %q", s.Failed, want)
+			t.Errorf("the app failed for %q, want %q", s.Failed, want)
 		}
 		if i := find(s, "db", 1); i.State != api.StateUnhealthy || i.Generation != 1 {
-			t.Errorf("db %+v", i)
+			t.Errorf("db is %+v, want its first task, unhealthy", i)
 		}
 		s = b.await("shop", "failed again and again", 10*time.Minute, func(s api.Status) bool {
 			return strings.Contains(s.Failed, "was unhealthy, 3 times in a row")
 		})
 		if i := find(s, "db", 1); len(i.Log) == 0 || i.Restarts != 3 {
-			t.Errorf("db %+v", i)
+			t.Errorf("db is %+v, want its output and 3 restarts", i)
 		}
 		b.remove("shop")
 		b.awaitGone("shop")
 	})
 }
 
-// What was well and turns unhealthy is replaced after a while, one at a time.
-func TestUnhealthyIsReplaced(t *testing.T) {
+func TestUnhealthyInstancesAreReplacedOneAtATime(t *testing.T) {
 	first := true
 	options := frameworktest.Options{Behave: func(info mesos.TaskInfo) frameworktest.Behaviour {
 		b := frameworktest.Behaviour{Start: time.Second, Healthy: time.Second, Stop: time.Second}
@@ -52,26 +51,26 @@ func TestUnhealthyIsReplaced(t *testing.T) {
 		b.put(shop())
 		b.awaitUp("shop")
 		time.Sleep(time.Minute)
-		b.await("shop", "sick", time.Minute, func(s api.Status) bool { return find(s, "web", 1).State == api.StateUnhealthy })
+		b.await("shop", "unhealthy", time.Minute, func(s api.Status) bool { return find(s, "web", 1).State == api.StateUnhealthy })
 		began := time.Now()
-		b.await("shop", "whole", 5*time.Minute, func(s api.Status) bool {
+		b.await("shop", "up again", 5*time.Minute, func(s api.Status) bool {
 			if n := stopping(s); n > 1 {
-				t.Fatalf("%d end at once:\n%s", n, show(s))
+				t.Fatalf("%d instances are replaced at once, want one:\n%s", n, show(s))
 			} else if n == 1 && first {
 				first = false
 				if waited := time.Since(began); waited < deploy.UnhealthyTimeout-time.Second || waited > deploy.UnhealthyTimeout+time.Second {
-					t.Errorf("the first is replaced after %v", waited)
+					t.Errorf("the first instance was replaced after %v, want %v", waited, deploy.UnhealthyTimeout)
 				}
 			}
 			return s.Up
 		})
 		if first {
-			t.Error("nothing was seen to end")
+			t.Error("no instance was replaced")
 		}
 		s := b.status("shop")
 		for n := 1; n <= 3; n++ {
 			if i := find(s, "web", n); i.Generation != 2 {
-				t.Errorf("instance %+v", i)
+				t.Errorf("the instance is %+v, want its second task", i)
 			}
 		}
 	})

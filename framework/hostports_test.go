@@ -12,8 +12,8 @@ import (
 	"tombolo/linker/record"
 )
 
-// A port that the linker has chosen is taken as one that the file names is.
-func TestTakenPorts(t *testing.T) {
+// Host ports that a linker has chosen are taken, like those that the file names.
+func TestTakenPortsIncludeThoseThatTheLinkerChose(t *testing.T) {
 	web := &task{
 		Task: store.Task{App: "shop", Service: "web", Slot: 2, Host: "h1", Ports: []app.Port{
 			{Host: 8080, Target: 80, Proto: "tcp", HostIP: "127.0.0.1"}, {Target: 81, Proto: "udp"},
@@ -27,12 +27,12 @@ func TestTakenPorts(t *testing.T) {
 		held[p.Port] = true
 		p.Port = app.Port{}
 		if diff := cmp.Diff(place.Taken{Host: "h1", Holder: "shop/web.2", App: "shop", Service: "web"}, p); diff != "" {
-			t.Error(diff)
+			t.Errorf("holder of the port (-want +got):\n%s", diff)
 		}
 	}
 	for _, want := range []app.Port{{Host: 8080, Target: 80, Proto: "tcp", HostIP: "127.0.0.1"}, {Host: 49152, Target: 81, Proto: "udp"}} {
 		if !held[want] {
-			t.Errorf("%+v is not in %v", want, held)
+			t.Errorf("port %+v is not taken; taken are %v", want, held)
 		}
 	}
 }

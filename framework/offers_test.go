@@ -15,7 +15,7 @@ import (
 )
 
 // Resources that are reserved for a role are not used, and one log line says so.
-func TestReservedOffers(t *testing.T) {
+func TestReservedResourcesAreNotUsed(t *testing.T) {
 	var log bytes.Buffer
 	f := New(Config{Log: slog.New(slog.NewTextHandler(&log, nil))})
 	ours, scalar := "tombolo", mesos.SCALAR
@@ -34,13 +34,13 @@ func TestReservedOffers(t *testing.T) {
 }
 
 // A host has the name that its linker has. An agent whose name cannot be a linker's is not used.
-func TestOffersByHostName(t *testing.T) {
+func TestHostsAreNamedLikeTheirLinkers(t *testing.T) {
 	f := New(Config{Log: slog.New(slog.DiscardHandler)})
 	for _, name := range []string{"H1.example.com", "10.0.0.2", "no host", ""} {
 		f.offered(mesos.Offer{ID: mesos.OfferID{Value: name}, Hostname: name}, time.Now())
 	}
 	if diff := cmp.Diff([]string{"10-0-0-2", "h1"}, slices.Sorted(maps.Keys(f.model.hosts))); diff != "" {
-		t.Error(diff)
+		t.Errorf("hosts (-want +got):\n%s", diff)
 	}
 	if held := f.offers.ByHost(); len(held) != 2 {
 		t.Errorf("offers of %d hosts are held, want 2: %v", len(held), held)

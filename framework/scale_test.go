@@ -15,8 +15,8 @@ import (
 	"tombolo/framework/frameworktest"
 )
 
-// TestManyInstances brings up ten instances a host on 100 hosts, or on
-// TOMBOLO_SCALE of them, and logs the CPU time; the simulated cluster's is in it.
+// TestManyInstances starts ten instances per host on 100 hosts, or on as many as
+// TOMBOLO_SCALE says, and logs the CPU time, which includes that of the simulation.
 func TestManyInstances(t *testing.T) {
 	hosts := 100
 	if text := os.Getenv("TOMBOLO_SCALE"); text != "" {
@@ -34,7 +34,7 @@ func TestManyInstances(t *testing.T) {
 			Hosts: names, CPUs: 16, MemBytes: 64 << 30,
 			Behave: func(mesos.TaskInfo) frameworktest.Behaviour { return frameworktest.Behaviour{Start: time.Second} },
 		})
-		b.hosts = nil // no linkers
+		b.hosts = nil // without linkers
 		b.start()
 		before := cpu(t)
 		b.put(app.App{Name: "big", Services: map[string]app.Service{"web": {
@@ -42,7 +42,7 @@ func TestManyInstances(t *testing.T) {
 		}}})
 		start := time.Now()
 		b.awaitUp("big")
-		t.Logf("%d instances on %d hosts: %v of CPU, %v on the cluster's clock", 10*hosts, hosts, cpu(t)-before, time.Since(start))
+		t.Logf("%d instances on %d hosts: %v of CPU time, %v of simulated time", 10*hosts, hosts, cpu(t)-before, time.Since(start))
 		if err := b.stop(); err != nil {
 			t.Error(err)
 		}

@@ -20,9 +20,9 @@ import (
 	"tombolo/linker/record"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "write the golden files again")
 
-// everything is a service with every field that a task is made of.
+// everything returns a service that has every field which a task depends on, and a task.
 func everything() (app.App, *task) {
 	s := app.Service{
 		Name: "web", Image: "nginx:1", PullPolicy: "always", Replicas: 2, ContainerName: "front", Hostname: "web-host",
@@ -56,7 +56,7 @@ func everything() (app.App, *task) {
 	}}
 }
 
-func TestTaskInfo(t *testing.T) {
+func TestTaskInfoIsAsInTheGoldenFile(t *testing.T) {
 	plain := app.App{Name: "shop", Services: map[string]app.Service{"web": {
 		Name: "web", Image: "nginx:1", NetworkMode: app.NetworkNone, ClearEntrypoint: true,
 		Health: &app.Health{Test: []string{"NONE"}}, Resources: app.Resources{MemLimit: 16 << 20},
@@ -115,31 +115,31 @@ func golden(t *testing.T, name string, info mesos.TaskInfo) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(string(want), out.String()); diff != "" {
-		t.Error(diff)
+		t.Errorf("%s, to be refreshed with -update (-want +got):\n%s", path, diff)
 	}
 }
 
-func TestReservation(t *testing.T) {
+func TestReservationHasDefaultsAndMinimums(t *testing.T) {
 	tests := []struct {
 		name string
 		in   app.Resources
 		want reserved
 	}{
-		{"nothing said", app.Resources{}, reserved{0.1, 64 << 20}},
+		{"neither reservation nor limit", app.Resources{}, reserved{0.1, 64 << 20}},
 		{"reserved", app.Resources{CPUs: 2, MemBytes: 1 << 30, CPULimit: 1}, reserved{2, 1 << 30}},
 		{"limits below the defaults", app.Resources{CPULimit: 0.05, MemLimit: 48 << 20}, reserved{0.05, 48 << 20}},
-		{"less than Mesos takes", app.Resources{CPUs: 0.001, MemBytes: 1 << 20}, reserved{0.01, 32 << 20}},
+		{"less than Mesos accepts", app.Resources{CPUs: 0.001, MemBytes: 1 << 20}, reserved{0.01, 32 << 20}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			if got := reservation(app.Service{Resources: tt.in}); got != tt.want {
-				t.Errorf("%+v, want %+v", got, tt.want)
+				t.Errorf("reservation returned %+v, want %+v", got, tt.want)
 			}
 		})
 	}
 }
 
-func TestExplain(t *testing.T) {
+func TestReasonsOfEndedTasks(t *testing.T) {
 	tests := []struct {
 		name, message string
 		state         mesos.TaskState
@@ -160,20 +160,19 @@ func TestExplain(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			reason, exit, fatal := explain(mesos.TaskStatus{State: &tt.state, Message: &tt.message})
 			if reason != tt.reason || exit != tt.exit || fatal != tt.fatal {
-				t.Errorf("got %q, %d, %v", reason, exit, fatal)
+				t.Errorf("explain returned %q, exit %d, fatal %v; want %q, exit %d, fatal %v", reason, exit, fatal, tt.reason, tt.exit, tt.fatal)
 			}
 		})
 	}
 }
 
-// What the app package lets pass, linkers understand.
-func TestBoundsAgree(t *testing.T) {
+func TestAnAppThatIsValidFitsIntoItsRecord(t *testing.T) {
 	if app.MaxItems > record.MaxItems || app.MaxServices > record.MaxServices || app.MaxReplicas > record.MaxSlots {
-		t.Error("an app may have more than its record")
+		t.Error("package app allows more items, services or replicas than an app record may have")
 	}
 }
 
-func TestCPUQuota(t *testing.T) {
+func TestCPUQuotaIsAlwaysSet(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		s    app.Service
@@ -181,10 +180,10 @@ func TestCPUQuota(t *testing.T) {
 	}{
 		{"none", app.Service{}, []mesos.Parameter{{Key: "cpu-quota", Value: "0"}}},
 		{"a limit", app.Service{Resources: app.Resources{CPULimit: 1.5}}, []mesos.Parameter{{Key: "cpu-quota", Value: "150000"}}},
-		{"the least", app.Service{Resources: app.Resources{CPULimit: 0.001}}, []mesos.Parameter{{Key: "cpu-quota", Value: "1000"}}},
-		{"the file's", app.Service{Docker: []app.Flag{{Name: "cpu-quota", Value: "7000"}}}, []mesos.Parameter{{Key: "cpu-quota", Value: "7000"}}},
+		{"less than Docker accepts", app.Service{Resources: app.Resources{CPULimit: 0.001}}, []mesos.Parameter{{Key: "cpu-quota", Value: "1000"}}},
+		{"a quota in the file", app.Service{Docker: []app.Flag{{Name: "cpu-quota", Value: "7000"}}}, []mesos.Parameter{{Key: "cpu-quota", Value: "7000"}}},
 		{
-			"the file's period", app.Service{Docker: []app.Flag{{Name: "cpu-period", Value: "50000"}}},
+			"a period in the file", app.Service{Docker: []app.Flag{{Name: "cpu-period", Value: "50000"}}},
 			[]mesos.Parameter{{Key: "cpu-period", Value: "50000"}, {Key: "cpu-quota", Value: "0"}},
 		},
 	} {
@@ -194,7 +193,7 @@ func TestCPUQuota(t *testing.T) {
 			p.limits(c.s.Resources)
 			got := slices.DeleteFunc(p.list, func(f mesos.Parameter) bool { return !strings.HasPrefix(f.Key, "cpu-") })
 			if diff := cmp.Diff(c.want, got); diff != "" {
-				t.Error(diff)
+				t.Errorf("CPU flags (-want +got):\n%s", diff)
 			}
 		})
 	}

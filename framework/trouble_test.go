@@ -12,7 +12,7 @@ import (
 	"tombolo/framework/frameworktest"
 )
 
-func TestImageMissing(t *testing.T) {
+func TestAMissingImageFailsTheApp(t *testing.T) {
 	options := frameworktest.Options{Behave: behave(map[string]frameworktest.Behaviour{
 		"db:1": {Start: time.Second, Pull: "Error response from daemon: manifest unknown"},
 	})}
@@ -20,14 +20,14 @@ func TestImageMissing(t *testing.T) {
 		b.put(shop())
 		s := b.await("shop", "failed", 10*time.Second, func(s api.Status) bool { return s.Failed != "" })
 		if want := "db.1: image db:1 cannot be pulled: manifest unknown"; s.Failed != want {
-			t.Errorf("failed %q, want %q", s.Failed, want)
+			t.Errorf("the app failed for %q, want %q", s.Failed, want)
 		}
 		b.remove("shop")
 		b.awaitGone("shop")
 	})
 }
 
-func TestContainerExitsAtOnce(t *testing.T) {
+func TestAContainerThatExitsAtOnceFailsTheApp(t *testing.T) {
 	options := frameworktest.Options{Behave: behave(map[string]frameworktest.Behaviour{
 		"cache:1": {Start: 100 * time.Millisecond, Run: 50 * time.Millisecond, Exit: 3},
 	})}
@@ -35,23 +35,23 @@ func TestContainerExitsAtOnce(t *testing.T) {
 		b.put(shop())
 		s := b.await("shop", "failed", 10*time.Second, func(s api.Status) bool {
 			if s.Up || find(s, "cache", 1).State == api.StateUp {
-				t.Fatalf("called up: %s", show(s))
+				t.Fatalf("cache counts as up although its container exits at once:\n%s", show(s))
 			}
 			return s.Failed != ""
 		})
 		i := find(s, "cache", 1)
 		if i.ExitCode != 3 || !slices.Contains(i.Log, "something is wrong") || !strings.Contains(s.Failed, "exited with status 3") {
-			t.Errorf("failed %q, instance %+v", s.Failed, i)
+			t.Errorf("the app failed for %q with instance %+v, want exit status 3 and the output", s.Failed, i)
 		}
-		// It goes on trying, less and less often.
+		// The framework goes on trying, with back-off.
 		time.Sleep(10 * time.Minute)
 		if n := len(b.cluster.Launches()); n < 10 || n > 22 {
-			t.Errorf("%d launches in 10 minutes", n)
+			t.Errorf("%d tasks were launched in 10 minutes, want 10 to 22", n)
 		}
 	})
 }
 
-func TestHostLostAndBack(t *testing.T) {
+func TestALostHostKeepsItsVolume(t *testing.T) {
 	in(t, frameworktest.Options{}, func(b *bed) {
 		shop := edit(shop(), "db", func(s *app.Service) {
 			s.Mounts = []app.Mount{{Type: app.MountVolume, Source: "shop_data", Target: "/data"}}
@@ -59,7 +59,7 @@ func TestHostLostAndBack(t *testing.T) {
 		b.put(shop)
 		home := find(b.awaitUp("shop"), "db", 1).Host
 		b.cluster.KillHost(home)
-		s := b.await("shop", "whole but for db", time.Minute, func(s api.Status) bool {
+		s := b.await("shop", "up elsewhere but for db", time.Minute, func(s api.Status) bool {
 			for _, i := range s.Instances {
 				if i.Service != "db" && (i.State != api.StateUp || i.Host == home) {
 					return false
@@ -72,30 +72,30 @@ func TestHostLostAndBack(t *testing.T) {
 		b.cluster.Return(home)
 		s = b.awaitUp("shop")
 		if i := find(s, "db", 1); i.Host != home {
-			t.Errorf("db came up on %s, its volume is on %s", i.Host, home)
+			t.Errorf("db is on %s, want %s, where its volume is", i.Host, home)
 		}
 	})
 }
 
-func TestPartitionHeals(t *testing.T) {
+func TestDuplicatesOfAPartitionEndWhenItHeals(t *testing.T) {
 	in(t, frameworktest.Options{}, func(b *bed) {
 		b.put(shop())
 		b.awaitUp("shop")
 		b.cluster.Partition("h1")
-		b.await("shop", "whole elsewhere", time.Minute, func(s api.Status) bool { return s.Up && nobodyOn(s, "h1") })
+		b.await("shop", "up elsewhere", time.Minute, func(s api.Status) bool { return s.Up && nobodyOn(s, "h1") })
 		if len(b.cluster.Running()) <= 5 {
-			t.Error("nothing runs on the other side: the test tests nothing")
+			t.Error("no task runs on the host that was cut off: the test tests nothing")
 		}
 		b.cluster.Return("h1")
 		time.Sleep(10 * time.Second)
 		if running := b.cluster.Running(); len(running) != 5 {
-			t.Errorf("after healing %v", running)
+			t.Errorf("these tasks run after the partition has healed: %v; want 5", running)
 		}
 		b.awaitUp("shop")
 	})
 }
 
-func TestNeverReplaced(t *testing.T) {
+func TestANeverReplacedInstanceWaitsForItsHost(t *testing.T) {
 	in(t, frameworktest.Options{}, func(b *bed) {
 		b.put(edit(shop(), "db", func(s *app.Service) { s.NeverReplace = true }))
 		home := find(b.awaitUp("shop"), "db", 1).Host
@@ -103,16 +103,16 @@ func TestNeverReplaced(t *testing.T) {
 		time.Sleep(time.Minute)
 		i := find(b.status("shop"), "db", 1)
 		if i.State != api.StateLost || i.Generation != 1 || !strings.Contains(i.Reason, "never replaced") {
-			t.Errorf("db %+v", i)
+			t.Errorf("db is %+v, want its first task, lost, and the reason", i)
 		}
 		b.cluster.Return(home)
 		if i := find(b.awaitUp("shop"), "db", 1); i.Generation != 1 {
-			t.Errorf("db after healing %+v", i)
+			t.Errorf("db is %+v after the partition has healed, want its first task", i)
 		}
 	})
 }
 
-func TestFrameworkRemoved(t *testing.T) {
+func TestARemovedFrameworkStartsOver(t *testing.T) {
 	in(t, frameworktest.Options{}, func(b *bed) {
 		b.put(shop())
 		b.awaitUp("shop")
@@ -121,16 +121,16 @@ func TestFrameworkRemoved(t *testing.T) {
 		s := b.awaitUp("shop")
 		for _, i := range s.Instances {
 			if i.Generation != 2 {
-				t.Errorf("instance %+v", i)
+				t.Errorf("the instance is %+v, want its second task", i)
 			}
 		}
 		if snapshot, _ := b.f.Snapshot(); snapshot.Info.Framework != "F2" {
-			t.Errorf("framework %s", snapshot.Info.Framework)
+			t.Errorf("the framework ID is %s, want the new one, F2", snapshot.Info.Framework)
 		}
 	})
 }
 
-func TestMasterRestarts(t *testing.T) {
+func TestAMastersRestartReplacesNothing(t *testing.T) {
 	in(t, frameworktest.Options{}, func(b *bed) {
 		b.put(shop())
 		b.awaitUp("shop")
@@ -138,17 +138,17 @@ func TestMasterRestarts(t *testing.T) {
 		time.Sleep(time.Minute)
 		b.awaitUp("shop")
 		if n := len(b.cluster.Launches()); n != 5 {
-			t.Errorf("%d launches: %v", n, b.cluster.Launches())
+			t.Errorf("%d tasks were launched, want the first 5 only: %v", n, b.cluster.Launches())
 		}
 	})
 }
 
-func TestRollingUpdate(t *testing.T) {
+func TestAnUpdateReplacesOneInstanceAtATime(t *testing.T) {
 	in(t, frameworktest.Options{}, func(b *bed) {
 		b.put(shop())
 		b.awaitUp("shop")
 		if r := b.put(edit(shop(), "web", func(s *app.Service) { s.Image = "web:2" })); r != 2 {
-			t.Errorf("revision %d", r)
+			t.Errorf("the update has revision %d, want 2", r)
 		}
 		synctest.Wait()
 		least := 3
@@ -163,22 +163,21 @@ func TestRollingUpdate(t *testing.T) {
 			time.Sleep(10 * time.Millisecond)
 		}
 		if least != 2 {
-			t.Errorf("%d web instances were up at the least", least)
+			t.Errorf("the fewest web instances that were up at a time are %d, want 2", least)
 		}
 		s := b.status("shop")
 		for n := 1; n <= 3; n++ {
 			if i := find(s, "web", n); i.Generation != 2 {
-				t.Errorf("instance %+v", i)
+				t.Errorf("the instance is %+v, want its second task", i)
 			}
 		}
 		if i := find(s, "db", 1); i.Generation != 1 {
-			t.Errorf("db was replaced: %+v", i)
+			t.Errorf("db was replaced although it did not change: %+v", i)
 		}
 	})
 }
 
-// TestBadUpdate: what does not run replaces one instance, no more.
-func TestBadUpdate(t *testing.T) {
+func TestAnUpdateThatFailsReplacesOneInstanceOnly(t *testing.T) {
 	options := frameworktest.Options{Behave: behave(map[string]frameworktest.Behaviour{
 		"web:2": {Start: 100 * time.Millisecond, Run: 50 * time.Millisecond, Exit: 3},
 	})}
@@ -190,30 +189,30 @@ func TestBadUpdate(t *testing.T) {
 		time.Sleep(5 * time.Minute)
 		s := b.status("shop")
 		if find(s, "web", 2).Generation != 1 || find(s, "web", 3).Generation != 1 || find(s, "web", 2).State != api.StateUp {
-			t.Error(show(s))
+			t.Errorf("web.2 and web.3 should be untouched and up:\n%s", show(s))
 		}
 		b.put(shop())
 		s = b.awaitUp("shop")
 		if find(s, "web", 2).Generation != 1 {
-			t.Error(show(s))
+			t.Errorf("web.2 was replaced when the update was taken back:\n%s", show(s))
 		}
 	})
 }
 
-func TestScale(t *testing.T) {
+func TestScalingUpAndDown(t *testing.T) {
 	in(t, frameworktest.Options{}, func(b *bed) {
 		for _, replicas := range []int{3, 7, 2, 0, 4} {
 			b.put(edit(shop(), "web", func(s *app.Service) { s.Replicas = replicas }))
 			synctest.Wait()
 			s := b.awaitUp("shop")
 			if len(s.Instances) != replicas+2 || len(b.cluster.Running()) != replicas+2 {
-				t.Errorf("scaled to %d: %s%v", replicas, show(s), b.cluster.Running())
+				t.Errorf("web was scaled to %d; running are %v:\n%s", replicas, b.cluster.Running(), show(s))
 			}
 		}
 	})
 }
 
-func TestPortTakenEverywhere(t *testing.T) {
+func TestATakenPortFailsTheApp(t *testing.T) {
 	in(t, frameworktest.Options{}, func(b *bed) {
 		publish := func(s *app.Service) {
 			s.Ports = []app.Port{{Host: 8080, Target: 80, Proto: "tcp"}}
@@ -226,7 +225,7 @@ func TestPortTakenEverywhere(t *testing.T) {
 		b.put(edit(shop(), "web", publish))
 		s := b.await("shop", "failed", time.Minute, func(s api.Status) bool { return s.Failed != "" })
 		if want := "host port 8080/tcp taken by other/cache"; !strings.Contains(s.Failed, want) {
-			t.Errorf("failed %q", s.Failed)
+			t.Errorf("the app failed for %q, want it to say %q", s.Failed, want)
 		}
 		b.put(edit(shop(), "web", func(s *app.Service) {
 			s.Ports = []app.Port{{Host: 8080, Target: 80, Proto: "tcp"}}
@@ -235,8 +234,7 @@ func TestPortTakenEverywhere(t *testing.T) {
 	})
 }
 
-// Replicas share a published port, so that the hosts that are left can take those
-// of one that died.
+// Replicas share a published port, so that the replicas of a dead host fit on the others.
 func TestReplicasShareAPort(t *testing.T) {
 	in(t, frameworktest.Options{}, func(b *bed) {
 		b.put(edit(shop(), "web", func(s *app.Service) {
@@ -250,18 +248,18 @@ func TestReplicasShareAPort(t *testing.T) {
 			}
 		}
 		if len(on) != 3 {
-			t.Errorf("web is on %v", on)
+			t.Errorf("web is on the hosts %v, want all three", on)
 		}
 	})
 }
 
-func TestLinkerDown(t *testing.T) {
+func TestAHostWithoutALinkerGetsNoTasks(t *testing.T) {
 	in(t, frameworktest.Options{}, func(b *bed) {
 		b.cluster.StopLinker("h2")
 		time.Sleep(time.Second)
 		b.put(shop())
 		if s := b.awaitUp("shop"); !nobodyOn(s, "h2") {
-			t.Error(show(s))
+			t.Errorf("a task was launched on h2, whose linker is down:\n%s", show(s))
 		}
 		b.put(edit(shop(), "web", func(s *app.Service) {
 			s.Constraints = []app.Constraint{{Attribute: "hostname", Op: "==", Value: "h2"}}
@@ -274,7 +272,7 @@ func TestLinkerDown(t *testing.T) {
 	})
 }
 
-func TestGlobalService(t *testing.T) {
+func TestAGlobalServiceRunsOnEveryHost(t *testing.T) {
 	in(t, frameworktest.Options{}, func(b *bed) {
 		b.put(edit(shop(), "cache", func(s *app.Service) { s.Global, s.Replicas = true, 0 }))
 		b.await("shop", "everywhere", time.Minute, func(s api.Status) bool {
@@ -289,7 +287,7 @@ func TestGlobalService(t *testing.T) {
 	})
 }
 
-func TestCompletedDependency(t *testing.T) {
+func TestAServiceWaitsForACompletedDependency(t *testing.T) {
 	options := frameworktest.Options{Behave: behave(map[string]frameworktest.Behaviour{
 		"db:1": {Start: time.Second, Run: 5 * time.Second},
 	})}
@@ -301,7 +299,7 @@ func TestCompletedDependency(t *testing.T) {
 		b.put(a)
 		s := b.awaitUp("shop")
 		if i := find(s, "db", 1); i.State != api.StateDone {
-			t.Errorf("db %+v", i)
+			t.Errorf("db is %+v, want it done", i)
 		}
 	})
 }
@@ -319,9 +317,9 @@ func nobodyOn(s api.Status, host string) bool {
 	return !slices.ContainsFunc(s.Instances, func(i api.Instance) bool { return i.Host == host })
 }
 
-// A host that comes back as another agent has none of the tasks that it had: what
-// they held is free.
-func TestHostBackAsAnotherAgent(t *testing.T) {
+// A host that comes back with another agent has none of its earlier tasks, so their ports
+// are free.
+func TestTasksOfAReplacedAgentAreDropped(t *testing.T) {
 	in(t, frameworktest.Options{}, func(b *bed) {
 		onH1 := func(s *app.Service) {
 			s.Ports = []app.Port{{Host: 8080, Target: 80, Proto: "tcp"}}
@@ -334,7 +332,7 @@ func TestHostBackAsAnotherAgent(t *testing.T) {
 		b.cluster.ReturnAnew("h1")
 		b.put(edit(edit(shop(), "cache", onH1), "db", func(s *app.Service) { s.NeverReplace = true }))
 		if i := find(b.awaitUp("shop"), "cache", 1); i.Host != "h1" {
-			t.Errorf("cache %+v", i)
+			t.Errorf("cache is %+v, want it on h1, where the lost task had its port", i)
 		}
 	})
 }

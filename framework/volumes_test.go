@@ -11,7 +11,7 @@ import (
 	"tombolo/framework/frameworktest"
 )
 
-// withData is the shop with a volume for its database.
+// withData returns the shop with a volume for its database.
 func withData(v app.Volume) app.App {
 	a := edit(shop(), "db", func(s *app.Service) {
 		s.Mounts = []app.Mount{{Type: app.MountVolume, Source: v.Name, Target: "/data"}}
@@ -20,8 +20,8 @@ func withData(v app.Volume) app.App {
 	return a
 }
 
-// A host where a task never ran holds no data: its volume is not tied to it.
-func TestVolumeOfATaskThatNeverRan(t *testing.T) {
+// A volume is not tied to a host where its task never ran, because it has no data there.
+func TestATaskThatNeverRanDoesNotTieItsVolume(t *testing.T) {
 	var first string
 	options := frameworktest.Options{Behave: func(info mesos.TaskInfo) frameworktest.Behaviour {
 		b := frameworktest.Behaviour{Start: 200 * time.Millisecond}
@@ -39,13 +39,12 @@ func TestVolumeOfATaskThatNeverRan(t *testing.T) {
 	in(t, options, func(b *bed) {
 		b.put(withData(app.Volume{Name: "shop_data"}))
 		if i := find(b.awaitUp("shop"), "db", 1); i.Generation < 2 {
-			t.Errorf("db %+v", i)
+			t.Errorf("db is %+v, want a later task on another host", i)
 		}
 	})
 }
 
-// What all hosts find in the network ties nobody.
-func TestVolumeInTheNetwork(t *testing.T) {
+func TestAVolumeOnANetworkFileSystemTiesNoTask(t *testing.T) {
 	in(t, frameworktest.Options{}, func(b *bed) {
 		b.put(withData(app.Volume{Name: "shop_data", Options: map[string]string{"type": "nfs"}}))
 		home := find(b.awaitUp("shop"), "db", 1).Host

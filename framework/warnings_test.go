@@ -11,9 +11,8 @@ import (
 	"tombolo/framework/frameworktest"
 )
 
-// A link to another app that leads nowhere keeps nothing from coming up, and is said
-// for as long as it is so.
-func TestLinksThatLeadNowhere(t *testing.T) {
+// An app with a link that leads nowhere comes up, with a warning for as long as that is so.
+func TestLinksThatLeadNowhereAreWarnings(t *testing.T) {
 	in(t, frameworktest.Options{}, func(b *bed) {
 		linked := edit(shop(), "web", func(s *app.Service) {
 			s.Links = append(s.Links, app.Link{App: "billing", Service: "db", Alias: "bills"})
