@@ -52,7 +52,7 @@ var allowed = []struct {
 	{"dns", []string{"linker/record"}},
 }
 
-func TestImports(t *testing.T) {
+func TestPackagesImportOnlyWhatTheTableAllows(t *testing.T) {
 	for _, f := range goFiles(t) {
 		if strings.HasSuffix(f, "_test.go") {
 			continue
@@ -60,7 +60,7 @@ func TestImports(t *testing.T) {
 		for _, imported := range imports(t, f) {
 			ours, ok := strings.CutPrefix(imported, module+"/")
 			if ok && !mayImport(path.Dir(f), ours) {
-				t.Errorf("%s imports %s: the import table does not allow it", f, imported)
+				t.Errorf("%s imports %s: the import table in test/arch does not allow it", f, imported)
 			}
 		}
 	}
@@ -68,7 +68,7 @@ func TestImports(t *testing.T) {
 
 func mayImport(pkg, imported string) bool {
 	if matches("internal/...", imported) {
-		return !matches("internal/...", pkg) // everybody may use these, and they use nothing of ours
+		return !matches("internal/...", pkg) // every package may use these, and they use nothing of ours
 	}
 	if dir, base := path.Split(pkg); base == path.Base(dir)+"test" {
 		pkg = strings.TrimSuffix(dir, "/")
@@ -84,11 +84,10 @@ func mayImport(pkg, imported string) bool {
 	return false
 }
 
-// pure are the packages that import nothing of third parties: the standard library,
-// and what the table allows.
+// pure are the packages that import the standard library and packages of ours only.
 var pure = []string{"framework/app", "framework/place", "framework/deploy"}
 
-func TestPurePackages(t *testing.T) {
+func TestPurePackagesImportNoThirdParty(t *testing.T) {
 	for _, f := range goFiles(t) {
 		if !slices.Contains(pure, path.Dir(f)) || strings.HasSuffix(f, "_test.go") {
 			continue
@@ -124,7 +123,7 @@ func matches(pattern, pkg string) bool {
 	return prefix == "" || pkg == strings.TrimSuffix(prefix, "/") || strings.HasPrefix(pkg, prefix)
 }
 
-func TestMatches(t *testing.T) {
+func TestPatternsMatchAsThoseOfTheGoCommand(t *testing.T) {
 	for _, c := range []struct {
 		pattern, pkg string
 		want         bool
@@ -142,7 +141,7 @@ func TestMatches(t *testing.T) {
 	}
 }
 
-func TestPackageDocs(t *testing.T) {
+func TestEveryPackageHasADocComment(t *testing.T) {
 	documented := map[string]bool{}
 	for _, f := range goFiles(t) {
 		if strings.HasSuffix(f, "_test.go") {
@@ -162,7 +161,7 @@ func TestPackageDocs(t *testing.T) {
 	}
 }
 
-func TestFileSizes(t *testing.T) {
+func TestNoFileIsTooLong(t *testing.T) {
 	for _, f := range goFiles(t) {
 		b := read(t, f)
 		if strings.HasSuffix(f, "_test.go") || strings.HasSuffix(f, ".pb.go") {
@@ -174,7 +173,7 @@ func TestFileSizes(t *testing.T) {
 	}
 }
 
-func TestFormatted(t *testing.T) {
+func TestEveryFileIsFormatted(t *testing.T) {
 	for _, f := range goFiles(t) {
 		b := read(t, f)
 		want, err := format.Source(b)
@@ -188,8 +187,8 @@ func TestFormatted(t *testing.T) {
 	}
 }
 
-// TestKernelCodeIsMarked holds kernel access to files that say so by their name.
-func TestKernelCodeIsMarked(t *testing.T) {
+// TestOnlyLinuxFilesUseNetlink holds kernel access to files that say so by their name.
+func TestOnlyLinuxFilesUseNetlink(t *testing.T) {
 	for _, f := range goFiles(t) {
 		if strings.HasSuffix(f, "_linux.go") || strings.HasSuffix(f, "_linux_test.go") || strings.HasPrefix(f, "test/bench/") {
 			continue

@@ -10,7 +10,7 @@ import (
 )
 
 // TestArchitectureShowsTheTable compares the table that ARCHITECTURE.md shows with
-// the one that TestImports enforces. A change of one is a change of both.
+// the one that TestPackagesImportOnlyWhatTheTableAllows enforces. A change of one is a change of both.
 func TestArchitectureShowsTheTable(t *testing.T) {
 	var enforced []string
 	for _, rule := range allowed {
