@@ -3,104 +3,102 @@ package app
 import "time"
 
 // App is one Compose project, checked and in canonical order: two files that mean
-// the same give equal Apps. It is what `tombolo config` prints and what the
-// framework's API takes.
+// the same give equal Apps. The framework's API takes it as JSON, and the framework
+// stores that JSON.
 type App struct {
-	Name     string             `json:"name"`             // a DNS label
-	Strict   bool               `json:"strict,omitempty"` // x-tombolo: {isolation: links}
-	Services map[string]Service `json:"services"`
-	Volumes  map[string]Volume  `json:"volumes,omitempty"` // named volumes by their key in the file
+	Name     string             `json:"name"`              // a DNS label
+	Strict   bool               `json:"strict,omitempty"`  // only links open ways between services (x-tombolo: {isolation: links})
+	Services map[string]Service `json:"services"`          // by name
+	Volumes  map[string]Volume  `json:"volumes,omitempty"` // named volumes, by their key in the file
 }
 
-// Extension is the key of a Compose file for what Compose has no word for: at the
-// top of the file {isolation: links|networks}, in a service {export: true|[app,
-// ...], replace: never}.
+// Extension is the key of a Compose file under which Tombolo's own settings stand:
+// at the top of the file `isolation: links` or `networks`, in a service `export: true`
+// or a list of apps, and `replace: never`.
 const Extension = "x-tombolo"
 
-// Service is one Compose service.
+// Service is one Compose service. The zero value of a field means that the file does
+// not set the key, unless the field's comment says otherwise.
+//
+// Package deploy digests the JSON of a Service to tell whether running containers are
+// still current: another JSON name, or another order of the fields, replaces the
+// containers of every app.
 type Service struct {
-	Name          string `json:"name"` // a DNS label
+	Name          string `json:"name"` // a DNS label, and the key in App.Services
 	Image         string `json:"image"`
-	Build         *Build `json:"build,omitempty"` // the client builds; the framework never sees it
+	Build         *Build `json:"build,omitempty"` // for the client, which builds and pushes the image
 	PullPolicy    string `json:"pull_policy,omitempty"`
-	Replicas      int    `json:"replicas"`
-	Global        bool   `json:"global,omitempty"` // deploy.mode global: one instance a host
+	Replicas      int    `json:"replicas"`         // number of instances; 0: none
+	Global        bool   `json:"global,omitempty"` // one instance on each host (deploy.mode: global); Replicas does not count then
 	ContainerName string `json:"container_name,omitempty"`
 	Hostname      string `json:"hostname,omitempty"`
 
-	// Entrypoint and Command are nil where the image's own apply, and empty but
-	// not nil where the file clears them.
-	Entrypoint      []string `json:"entrypoint,omitempty"`
-	ClearEntrypoint bool     `json:"clear_entrypoint,omitempty"`
-	Command         []string `json:"command,omitempty"`
+	Entrypoint      []string `json:"entrypoint,omitempty"`       // nil: the image's own
+	ClearEntrypoint bool     `json:"clear_entrypoint,omitempty"` // run Command without the image's entrypoint
+	Command         []string `json:"command,omitempty"`          // nil: the image's own
 
-	Environment map[string]string     `json:"environment,omitempty"` // env_file merged in
+	Environment map[string]string     `json:"environment,omitempty"` // with the variables of env_file
 	Labels      map[string]string     `json:"labels,omitempty"`
-	Networks    map[string][]string   `json:"networks,omitempty"`     // full network name -> aliases
-	Internal    bool                  `json:"internal,omitempty"`     // on internal networks only
-	NetworkMode string                `json:"network_mode,omitempty"` // "" (overlay), or one of those below
+	Networks    map[string][]string   `json:"networks,omitempty"`     // a network's full name -> the service's aliases on it
+	Internal    bool                  `json:"internal,omitempty"`     // all its networks are internal: its containers have no egress
+	NetworkMode string                `json:"network_mode,omitempty"` // "": the overlay; else NetworkNone, NetworkHost or NetworkBridge
 	Links       []Link                `json:"links,omitempty"`
-	Export      *Export               `json:"export,omitempty"`
+	Export      *Export               `json:"export,omitempty"` // nil: no other app may link to it
 	DependsOn   map[string]Dependency `json:"depends_on,omitempty"`
 
-	Ports   []Port   `json:"ports,omitempty"`  // published
-	Expose  []Expose `json:"expose,omitempty"` // listened on (published targets included)
-	Mounts  []Mount  `json:"mounts,omitempty"`
-	Health  *Health  `json:"healthcheck,omitempty"`
-	Restart Restart  `json:"restart"`
-	// NeverReplace is x-tombolo: {replace: never}: while its host is unreachable an
-	// instance is not started elsewhere.
-	NeverReplace bool `json:"never_replace,omitempty"`
+	Ports        []Port   `json:"ports,omitempty"`  // published on the hosts that run an instance
+	Expose       []Expose `json:"expose,omitempty"` // ports that it listens on, with the targets of Ports
+	Mounts       []Mount  `json:"mounts,omitempty"`
+	Health       *Health  `json:"healthcheck,omitempty"` // nil: the image's own check
+	Restart      Restart  `json:"restart"`
+	NeverReplace bool     `json:"never_replace,omitempty"` // while the host of an instance is unreachable, start no other (x-tombolo: {replace: never})
 
 	Resources   Resources     `json:"resources"`
-	StopSignal  string        `json:"stop_signal,omitempty"`
-	StopGrace   time.Duration `json:"stop_grace,omitempty"`  // 0: the default, 10 s; a file's 0s is 1 ns
-	Constraints []Constraint  `json:"constraints,omitempty"` // deploy.placement
+	StopSignal  string        `json:"stop_signal,omitempty"` // "": the image's own
+	StopGrace   time.Duration `json:"stop_grace,omitempty"`  // 0: the default, 10 s; `stop_grace_period: 0s` is stored as 1 ns
+	Constraints []Constraint  `json:"constraints,omitempty"` // on the hosts that it may run on
 
-	// Docker holds the flags of `docker run` for everything else that Docker's
-	// command line can do and that needs no thought of ours (user, working_dir,
-	// cap_add, ulimit, tmpfs, read-only, init, sysctl, dns options, ...), in
-	// canonical order.
+	// Docker holds the flags of `docker run` for all other keys of the file (user,
+	// working_dir, cap_add, ulimits, tmpfs, ...), in canonical order.
 	Docker []Flag `json:"docker,omitempty"`
 }
 
-// Network modes that are off the overlay: nobody finds such a service by name, nor it
-// others.
+// Network modes of services that are not on the overlay. Other services do not find
+// such a service by name, and it does not find them.
 const (
 	NetworkNone   = "none"
 	NetworkHost   = "host"
-	NetworkBridge = "bridge" // the Engine's own, which publishes its ports too
+	NetworkBridge = "bridge" // the Engine's own bridge, which publishes the ports too
 )
 
-// Flag is one `docker run` flag, long name without dashes. Booleans carry "true"
-// or "false".
+// Flag is one flag of a Docker command: its long name without dashes, and its value.
+// A boolean flag has the value "true" or "false".
 type Flag struct {
 	Name  string `json:"name"`
 	Value string `json:"value"`
 }
 
-// Build tells the client how to build the image.
+// Build tells the client how to build the image with `docker build`.
 type Build struct {
-	Context    string            `json:"context"` // absolute path
+	Context    string            `json:"context"` // absolute path on the client, or a URL
 	Dockerfile string            `json:"dockerfile,omitempty"`
-	Inline     string            `json:"dockerfile_inline,omitempty"`
+	Inline     string            `json:"dockerfile_inline,omitempty"` // the Dockerfile's text
 	Target     string            `json:"target,omitempty"`
 	Args       map[string]string `json:"args,omitempty"`
 	NoCache    bool              `json:"no_cache,omitempty"`
 	Labels     map[string]string `json:"labels,omitempty"`
 	Network    string            `json:"network,omitempty"`
-	Flags      []Flag            `json:"flags,omitempty"` // further flags of `docker build`: cache-from, pull, tag, ...
+	Flags      []Flag            `json:"flags,omitempty"` // further flags of `docker build`, such as cache-from or tag
 }
 
-// Link is a directed permission to reach Service (of App; "" is the same app),
-// known as Alias too.
+// Link permits a service to reach another one, and gives that one a second name.
 type Link struct {
-	App     string `json:"app,omitempty"`
+	App     string `json:"app,omitempty"` // of the service that is reached; "": the same app
 	Service string `json:"service"`
-	Alias   string `json:"alias,omitempty"`
+	Alias   string `json:"alias,omitempty"` // "": the service is known by its own name only
 }
 
-// Target is "db", or "db.shop" of another app.
+// Target names the service that is reached: "db", or "db.shop" in another app.
 func (l Link) Target() string {
 	if l.App == "" {
 		return l.Service
@@ -108,43 +106,44 @@ func (l Link) Target() string {
 	return l.Service + "." + l.App
 }
 
-// Export consents to links from other apps; no names means from every app.
+// Export permits services of other apps to link to a service.
 type Export struct {
-	To []string `json:"to,omitempty"`
+	To []string `json:"to,omitempty"` // names of apps; empty: every app
 }
 
-// Dependency conditions of the Compose specification.
+// The conditions of a Dependency, with the words of the Compose specification.
 const (
 	Started   = "service_started"
 	Healthy   = "service_healthy"
 	Completed = "service_completed_successfully"
 )
 
-// Dependency says what must hold of another service first.
+// Dependency is a condition that another service must meet before an instance starts
+// for the first time.
 type Dependency struct {
 	Condition string `json:"condition"`
-	Restart   bool   `json:"restart,omitempty"`
-	Optional  bool   `json:"optional,omitempty"` // required: false
+	Restart   bool   `json:"restart,omitempty"`  // replace the instances when the other service changes
+	Optional  bool   `json:"optional,omitempty"` // the other service may be missing (required: false)
 }
 
 // Port is a published port.
 type Port struct {
-	HostIP string `json:"host_ip,omitempty"`
-	Host   uint16 `json:"host"`           // 0: any free one
-	Last   uint16 `json:"last,omitempty"` // not 0: any free one from Host to Last
-	Target uint16 `json:"target"`
-	Proto  string `json:"proto"`
+	HostIP string `json:"host_ip,omitempty"` // "": all addresses of the host
+	Host   uint16 `json:"host"`              // 0: any free port
+	Last   uint16 `json:"last,omitempty"`    // not 0: any free port from Host to Last
+	Target uint16 `json:"target"`            // in the container
+	Proto  string `json:"proto"`             // tcp, udp or sctp
 	Name   string `json:"name,omitempty"`
 }
 
 // Expose is a port that the service listens on.
 type Expose struct {
 	Number uint16 `json:"number"`
-	Proto  string `json:"proto"`
+	Proto  string `json:"proto"` // tcp, udp or sctp
 	Name   string `json:"name,omitempty"`
 }
 
-// Mount kinds.
+// The types of a Mount.
 const (
 	MountVolume = "volume"
 	MountBind   = "bind"
@@ -154,27 +153,27 @@ const (
 // Mount is a volume, a bind mount or a tmpfs.
 type Mount struct {
 	Type     string            `json:"type"`
-	Source   string            `json:"source,omitempty"` // Docker volume name ("shop_data"), or an absolute host path
-	Target   string            `json:"target"`
+	Source   string            `json:"source,omitempty"` // Docker's name of a volume ("": a new, anonymous one), or a path on the host
+	Target   string            `json:"target"`           // absolute path in the container
 	ReadOnly bool              `json:"read_only,omitempty"`
-	Options  map[string]string `json:"options,omitempty"` // further --mount options, by Docker's names
-	Create   bool              `json:"create,omitempty"`  // bind: make Source on the host where it is missing
-	SELinux  string            `json:"selinux,omitempty"` // bind: relabel, "z" or "Z"
+	Options  map[string]string `json:"options,omitempty"` // further options of `docker run --mount`
+	Create   bool              `json:"create,omitempty"`  // bind: make Source a folder where the host has none
+	SELinux  string            `json:"selinux,omitempty"` // bind: relabel with "z" or "Z"; "": not
 }
 
-// Volume is a named volume. A service with one stays on the host that holds it.
+// Volume is a named volume. An instance with a volume stays on the host that has the
+// volume's data.
 type Volume struct {
-	Name     string            `json:"name"` // Docker's name, "shop_data"
-	External bool              `json:"external,omitempty"`
-	Driver   string            `json:"driver,omitempty"`
+	Name     string            `json:"name"`               // Docker's name, such as "shop_data"
+	External bool              `json:"external,omitempty"` // somebody else made it, and removes it
+	Driver   string            `json:"driver,omitempty"`   // "": Docker's default
 	Options  map[string]string `json:"options,omitempty"`
 	Labels   map[string]string `json:"labels,omitempty"`
 }
 
-// Health is a Docker health check. Test is in Compose's canonical form: CMD,
-// CMD-SHELL or NONE first.
+// Health is a Docker health check. What it leaves out is as in the image.
 type Health struct {
-	Test        []string      `json:"test,omitempty"` // empty: the image's own
+	Test        []string      `json:"test,omitempty"` // CMD, CMD-SHELL or NONE, then its words
 	Interval    time.Duration `json:"interval,omitempty"`
 	Timeout     time.Duration `json:"timeout,omitempty"`
 	Retries     int           `json:"retries,omitempty"`
@@ -183,37 +182,37 @@ type Health struct {
 	StartInterval time.Duration `json:"start_interval,omitempty"` // needs Docker 25 on the hosts
 }
 
-// Restart conditions.
+// The conditions of a Restart.
 const (
 	RestartNone      = "none"
 	RestartOnFailure = "on-failure"
 	RestartAny       = "any"
 )
 
-// Restart says what follows when a task ends. The framework restarts, never
-// Docker. Compose's "no" is the file's default, but a service that names no
-// policy at all is RestartAny: a cluster keeps what it was asked to run.
+// Restart says whether a task that ended is followed by another one. The framework
+// starts it; Docker's own restart policy is never used. A service that names no policy
+// has RestartAny, where Docker has "no": a cluster keeps running what it was given.
 type Restart struct {
 	Condition   string        `json:"condition"`
 	MaxAttempts int           `json:"max_attempts,omitempty"` // 0: no limit
-	Delay       time.Duration `json:"delay,omitempty"`
-	Window      time.Duration `json:"window,omitempty"`
+	Delay       time.Duration `json:"delay,omitempty"`        // between two tasks; 0: the framework's back-off
+	Window      time.Duration `json:"window,omitempty"`       // a task that ran for so long has not failed early; 0: the framework's default
 }
 
-// Resources are what is taken from an offer (reservations) and what the kernel
-// enforces (limits). Zero: the default reservation (0.1 CPU, 64 MiB), no limit.
+// Resources of one instance. Reservations are taken from the offer of a host (0: see
+// Reserve), limits are enforced by the host's kernel (0: no limit).
 type Resources struct {
-	CPUs      float64 `json:"cpus,omitempty"`
-	MemBytes  int64   `json:"mem_bytes,omitempty"`
+	CPUs      float64 `json:"cpus,omitempty"`      // reserved
+	MemBytes  int64   `json:"mem_bytes,omitempty"` // reserved
 	CPULimit  float64 `json:"cpu_limit,omitempty"`
-	MemLimit  int64   `json:"mem_limit,omitempty"`
-	PIDsLimit int64   `json:"pids_limit,omitempty"`
+	MemLimit  int64   `json:"mem_limit,omitempty"`  // bytes
+	PIDsLimit int64   `json:"pids_limit,omitempty"` // number of processes; -1: no limit
 }
 
-// Constraint is one placement rule of deploy.placement.constraints, for example
-// node.hostname == h1 or node.labels.zone != b.
+// Constraint is one rule of deploy.placement.constraints, such as
+// `node.hostname == h1` or `node.labels.zone != b`.
 type Constraint struct {
-	Attribute string `json:"attribute"` // "hostname" or a Mesos agent attribute
+	Attribute string `json:"attribute"` // "hostname", or the name of a Mesos agent's attribute
 	Op        string `json:"op"`        // "==" or "!="
 	Value     string `json:"value"`
 }

@@ -11,74 +11,140 @@ import (
 	"unicode/utf8"
 )
 
-// Bounds of an App. Its JSON is what the framework stores; a string may become
-// one word of a command line, whose length the kernel bounds. Services bound how
-// long one look at an app may keep the framework, items what a linker takes in.
+// Bounds of an App.
 const (
-	MaxAppBytes = 1 << 20
-	MaxString   = 128<<10 - 1
-	MaxServices = 500
-	MaxReplicas = 10_000
-	MaxItems    = 1024 // networks, aliases of each, links, ports, exports of one service
+	MaxAppBytes = 1 << 20     // of its JSON, which the framework stores
+	MaxString   = 128<<10 - 1 // bytes of a string: the kernel takes no longer word in a command line
+	MaxServices = 500         // so that planning one app does not hold up the framework
+	MaxReplicas = 10_000      // of one service
+	MaxItems    = 1024        // networks, aliases on a network, links, ports or exports of one service; a linker takes no more
 )
 
-// Validate reports everything that is wrong with an App, whoever made it. An App
-// that passes can be handed to Docker's command line: its names are names, its
-// flags are known ones, and no string is mistaken for a flag. The error is
-// Problems, without positions.
+// maxName is the most bytes of a DNS name. It leaves room for the zone behind the name
+// (RFC 1035, section 2.3.4).
+const maxName = 200
+
+// Validate checks an App, whoever made it. It returns Problems without positions, or
+// nil. An App that passes is safe to hand to Docker's command line: its names are
+// valid, its flags are known, and Docker takes no other string for a flag.
 func (a *App) Validate() error {
 	r := &Report{}
 	a.Check(r)
 	return r.Err()
 }
 
-// Check adds to r everything that is wrong with an App.
+// Check does the work of Validate, and adds the problems to r.
 func (a *App) Check(r *Report) {
-	if !r.strings(reflect.ValueOf(*a), Path{}) {
+	c := &check{Report: r, app: a}
+	if !c.strings(reflect.ValueOf(*a), Path{}) || !c.size() {
 		return
 	}
-	if data, err := json.Marshal(a); err == nil && len(data) > MaxAppBytes {
-		r.Problem(Path{}, "the app has %d bytes, more than %d", len(data), MaxAppBytes)
-		return
-	}
-	r.appName(a.Name)
-	if len(a.Services) == 0 {
-		r.Problem(Path{"services"}, "there is no service to run%s", r.profilesHint())
-	}
-	if n := len(a.Services); n > MaxServices {
-		r.Problem(Path{"services"}, "are %d, more than %d", n, MaxServices)
-		return
-	}
+	c.name()
 	for _, key := range slices.Sorted(maps.Keys(a.Volumes)) {
-		r.volume(a.Volumes[key], Path{"volumes", key})
+		c.volume(a.Volumes[key], Path{"volumes", key})
 	}
 	for _, name := range slices.Sorted(maps.Keys(a.Services)) {
 		s := a.Services[name]
-		c := &serviceCheck{Report: r, app: a, Service: &s, path: Path{"services", name}}
-		c.run(name)
+		(&serviceCheck{check: c, Service: &s, path: Path{"services", name}}).run(name)
 	}
-	r.cycles(a)
-	r.hostPorts(a)
-	r.containerNames(a)
+	c.cycles()
+	c.hostPorts()
+	c.containerNames()
 }
 
-func (r *Report) profilesHint() string {
-	if len(r.Inactive) == 0 {
-		return ""
-	}
-	return ": all are in profiles that are not active"
+// check is the check of one App.
+type check struct {
+	*Report
+	app *App
 }
 
-func (r *Report) appName(name string) {
-	if why := labelFault(name); why != "" {
-		r.Problem(Path{"name"}, "app name %q %s", name, why)
-	} else if name == "host" {
-		r.Problem(Path{"name"}, "app name host is taken: NAME.host are the hosts' names")
+// strings reports every string that cannot be a word of a command line, and returns
+// whether there is none.
+func (c *check) strings(v reflect.Value, p Path) bool {
+	ok := true
+	switch v.Kind() {
+	case reflect.String:
+		if s := v.String(); len(s) > MaxString || strings.ContainsRune(s, 0) || !utf8.ValidString(s) {
+			c.Problem(p, "a text of %d bytes has more than %d bytes, contains a NUL, or is not UTF-8", len(s), MaxString)
+			return false
+		}
+	case reflect.Pointer:
+		if !v.IsNil() {
+			ok = c.strings(v.Elem(), p)
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
+			ok = c.strings(v.Field(i), p.To(name)) && ok
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			ok = c.strings(v.Index(i), p) && ok
+		}
+	case reflect.Map:
+		for _, key := range v.MapKeys() {
+			ok = c.strings(key, p) && c.strings(v.MapIndex(key), p.To(key.String())) && ok
+		}
+	}
+	return ok
+}
+
+// size reports an App that is too large to check further, and one without services.
+func (c *check) size() bool {
+	if data, err := json.Marshal(c.app); err == nil && len(data) > MaxAppBytes {
+		c.Problem(Path{}, "the app has %d bytes, more than %d", len(data), MaxAppBytes)
+		return false
+	}
+	services := Path{"services"}
+	switch n := len(c.app.Services); {
+	case n > MaxServices:
+		c.Problem(services, "there are %d services, more than %d", n, MaxServices)
+		return false
+	case n == 0 && len(c.Inactive) > 0:
+		c.Problem(services, "there is no service to run: all services are in profiles that are not active")
+	case n == 0:
+		c.Problem(services, "there is no service to run")
+	}
+	return true
+}
+
+func (c *check) name() {
+	p := Path{"name"}
+	if c.label(p, "app name", c.app.Name) && c.app.Name == "host" {
+		c.Problem(p, "the app name host is reserved: hosts have the DNS names NAME.host")
 	}
 }
 
-// labelFault says why name can be no label of a DNS name, or "". Compose allows
-// underscores in names, and so does DNS outside host names (RFC 2181, 11).
+// label reports a name that cannot be a label of a DNS name, and returns whether it
+// can.
+func (c *check) label(p Path, what, name string) bool {
+	return c.fault(p, what, name, labelFault(name))
+}
+
+// dnsName reports a name that cannot be a DNS name of one or more labels.
+func (c *check) dnsName(p Path, what, name string) {
+	fault := ""
+	for label := range strings.SplitSeq(name, ".") {
+		if fault == "" {
+			fault = labelFault(label)
+		}
+	}
+	if len(name) > maxName {
+		fault = fmt.Sprintf("has %d bytes, more than the %d of a DNS name", len(name), maxName)
+	}
+	c.fault(p, what, name, fault)
+}
+
+func (c *check) fault(p Path, what, name, fault string) (ok bool) {
+	if fault != "" {
+		c.Problem(p, "%s %q %s", what, name, fault)
+	}
+	return fault == ""
+}
+
+// labelFault says why name cannot be a label of a DNS name, or "". It allows
+// underscores, as Compose does, and as DNS does outside of host names (RFC 2181,
+// section 11).
 func labelFault(name string) string {
 	switch {
 	case name == "":
@@ -93,108 +159,64 @@ func labelFault(name string) string {
 	return ""
 }
 
-// nameFault says why name cannot be a DNS name of one label or more, or "".
-func nameFault(name string) string {
-	if len(name) > maxName {
-		return fmt.Sprintf("has %d bytes, more than the %d of a DNS name", len(name), maxName)
+// oneOf reports a value that is not one of the words.
+func (c *check) oneOf(p Path, what, value string, words ...string) {
+	if !slices.Contains(words, value) {
+		c.Problem(p, "%s %q is not supported, only %s", what, value, strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == "" }), ", "))
 	}
-	for label := range strings.SplitSeq(name, ".") {
-		if why := labelFault(label); why != "" {
-			return why
-		}
-	}
-	return ""
 }
 
-// maxName leaves room for the zone after a name (RFC 1035, 2.3.4).
-const maxName = 200
-
-func (r *Report) volume(v Volume, p Path) {
+func (c *check) volume(v Volume, p Path) {
 	if !dockerName.MatchString(v.Name) {
-		r.Problem(p.To("name"), "%q is no volume name", v.Name)
+		c.Problem(p.To("name"), "%q is not a valid volume name", v.Name)
 	}
-	r.keys(v.Options, p.To("driver_opts"))
-	r.keys(v.Labels, p.To("labels"))
+	c.keys(v.Options, p.To("driver_opts"))
+	c.keys(v.Labels, p.To("labels"))
 }
 
-// keys checks the names of pairs: Docker splits name=value at the first =.
-func (r *Report) keys(pairs map[string]string, p Path) {
+// keys reports keys that Docker would read otherwise: it splits KEY=VALUE at the first
+// equals sign.
+func (c *check) keys(pairs map[string]string, p Path) {
 	for _, key := range slices.Sorted(maps.Keys(pairs)) {
 		if key == "" || strings.Contains(key, "=") {
-			r.Problem(p, "%q is no name", key)
+			c.Problem(p, "%q is not a valid name: it is empty or contains =", key)
 		}
 	}
 }
 
-// strings refuses what no word of a command line can hold, wherever in an App it
-// stands, and reports whether it found nothing.
-func (r *Report) strings(v reflect.Value, p Path) bool {
-	ok := true
-	switch v.Kind() {
-	case reflect.String:
-		if s := v.String(); len(s) > MaxString || strings.ContainsRune(s, 0) || !utf8.ValidString(s) {
-			r.Problem(p, "a text of %d bytes is longer than %d, or holds NUL or what is not UTF-8", len(s), MaxString)
-			return false
-		}
-	case reflect.Pointer:
-		if !v.IsNil() {
-			ok = r.strings(v.Elem(), p)
-		}
-	case reflect.Struct:
-		for i := range v.NumField() {
-			name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
-			ok = r.strings(v.Field(i), p.To(name)) && ok
-		}
-	case reflect.Slice:
-		for i := range v.Len() {
-			ok = r.strings(v.Index(i), p) && ok
-		}
-	case reflect.Map:
-		for _, key := range v.MapKeys() {
-			if r.strings(key, p) {
-				ok = r.strings(v.MapIndex(key), p.To(key.String())) && ok
-			} else {
-				ok = false
-			}
-		}
-	}
-	return ok
-}
-
-// containerNames finds two services of one container name: both would answer to
-// it, and one could never start beside the other.
-func (r *Report) containerNames(a *App) {
+// containerNames reports services with the same container name: both would answer to
+// it, and Docker would refuse the second on the same host.
+func (c *check) containerNames() {
 	holder := map[string]string{}
-	for _, name := range slices.Sorted(maps.Keys(a.Services)) {
-		c := strings.ToLower(a.Services[name].ContainerName)
-		if c == "" {
-			continue
+	for _, name := range slices.Sorted(maps.Keys(c.app.Services)) {
+		container := strings.ToLower(c.app.Services[name].ContainerName)
+		if other := holder[container]; other != "" {
+			c.Problem(Path{"services", name, "container_name"}, "%s is the container_name of %s too", container, other)
 		}
-		if other, taken := holder[c]; taken {
-			r.Problem(Path{"services", name, "container_name"}, "%s is the container_name of %s too", c, other)
+		if container != "" {
+			holder[container] = name
 		}
-		holder[c] = name
 	}
 }
 
-// hostPorts finds host ports that two published ports of the file want. Replicas
-// of one service do not count: they go to different hosts.
-func (r *Report) hostPorts(a *App) {
+// hostPorts reports host ports that are published twice, by one service or by two. It
+// does not count instances: those of one service share the port, or run on other hosts.
+func (c *check) hostPorts() {
 	type holder struct {
 		service string
 		ip      netip.Addr
 	}
 	holders := map[string][]holder{}
-	for _, name := range slices.Sorted(maps.Keys(a.Services)) {
-		for _, port := range a.Services[name].Ports {
+	for _, name := range slices.Sorted(maps.Keys(c.app.Services)) {
+		for _, port := range c.app.Services[name].Ports {
 			if port.Host == 0 || port.Last != 0 {
-				continue // another will do
+				continue // the linker chooses a port that is free
 			}
 			key := fmt.Sprintf("%d/%s", port.Host, port.Proto)
 			ip, _ := netip.ParseAddr(port.HostIP)
 			for _, h := range holders[key] {
 				if h.ip == ip || anyAddress(h.ip) || anyAddress(ip) {
-					r.Problem(Path{"services", name, "ports", fmt.Sprint(port.Host)}, "host port %s is published by %s too", key, h.service)
+					c.Problem(Path{"services", name, "ports", fmt.Sprint(port.Host)}, "host port %s is published by %s too", key, h.service)
 					break
 				}
 			}

@@ -5,26 +5,19 @@ import (
 	"slices"
 )
 
-// networks, links and dependencies check what a service says of other services.
-
 func (c *serviceCheck) networks() {
-	switch c.NetworkMode {
-	case "":
-	case NetworkNone, NetworkHost, NetworkBridge:
-		if len(c.Networks) > 0 || len(c.Links) > 0 {
-			c.Problem(c.path.To("network_mode"), "%s excludes networks and links", c.NetworkMode)
-		}
-	default:
-		c.Problem(c.path.To("network_mode"), "%q is not supported", c.NetworkMode)
+	mode := c.path.To("network_mode")
+	c.oneOf(mode, "mode", c.NetworkMode, "", NetworkNone, NetworkHost, NetworkBridge)
+	if c.NetworkMode != "" && (len(c.Networks) > 0 || len(c.Links) > 0) {
+		c.Problem(mode, "%s cannot be combined with networks and links", c.NetworkMode)
 	}
+	p := c.path.To("networks")
 	for _, name := range slices.Sorted(maps.Keys(c.Networks)) {
 		if !networkName.MatchString(name) {
-			c.Problem(c.path.To("networks"), "%q is no network name", name)
+			c.Problem(p, "%q is not a valid network name", name)
 		}
 		for _, alias := range c.Networks[name] {
-			if why := nameFault(alias); why != "" {
-				c.Problem(c.path.To("networks"), "alias %q %s", alias, why)
-			}
+			c.dnsName(p, "alias", alias)
 		}
 	}
 }
@@ -32,21 +25,16 @@ func (c *serviceCheck) networks() {
 func (c *serviceCheck) links() {
 	aliases := map[string]Link{}
 	for _, l := range c.Links {
-		p := c.path.To("links", l.Service)
+		p := c.path.To("links", l.Target())
 		if l.App != "" {
-			p = c.path.To("external_links", l.Service+"."+l.App)
+			p = c.path.To("external_links", l.Target())
 		}
-		if !c.linkTarget(l, p) {
+		if !c.linkTarget(l, p) || l.Alias == "" {
 			continue
 		}
-		if l.Alias == "" {
-			continue
-		}
-		if why := nameFault(l.Alias); why != "" {
-			c.Problem(p, "alias %q %s", l.Alias, why)
-		}
+		c.dnsName(p, "alias", l.Alias)
 		if other, taken := aliases[l.Alias]; taken {
-			c.Problem(p, "alias %s is %s too", l.Alias, other.Target())
+			c.Problem(p, "alias %s is the alias of %s too", l.Alias, other.Target())
 		}
 		aliases[l.Alias] = l
 		if other, ok := c.app.Services[l.Alias]; ok && (l.App != "" || other.Name != l.Service) {
@@ -55,29 +43,22 @@ func (c *serviceCheck) links() {
 	}
 }
 
-// linkTarget reports whether the link leads somewhere.
+// linkTarget returns whether a link can lead to a service, and reports it if not.
 func (c *serviceCheck) linkTarget(l Link, p Path) bool {
-	if l.App == "" {
-		if l.Service == c.Name {
-			c.Problem(p, "links to itself")
-			return false
-		}
+	switch {
+	case l.App == "" && l.Service == c.Name:
+		c.Problem(p, "the service links to itself")
+		return false
+	case l.App == "":
 		return c.exists(l.Service, p)
-	}
-	if l.App == c.app.Name {
+	case l.App == c.app.Name:
 		c.Problem(p, "%s is this app: use links", l.App)
 		return false
 	}
-	for _, name := range []string{l.App, l.Service} {
-		if why := labelFault(name); why != "" {
-			c.Problem(p, "%q %s", name, why)
-			return false
-		}
-	}
-	return true
+	return c.label(p, "app name", l.App) && c.label(p, "service name", l.Service)
 }
 
-// exists reports a service that is not there.
+// exists returns whether the app has a service, and reports it if not.
 func (c *serviceCheck) exists(service string, p Path) bool {
 	if _, ok := c.app.Services[service]; ok {
 		return true
@@ -95,34 +76,27 @@ func (c *serviceCheck) exists(service string, p Path) bool {
 
 func (c *serviceCheck) dependencies() {
 	for _, name := range slices.Sorted(maps.Keys(c.DependsOn)) {
-		d := c.DependsOn[name]
 		p := c.path.To("depends_on", name)
 		linked := slices.ContainsFunc(c.Links, func(l Link) bool { return l.App == "" && l.Service == name })
 		if _, ok := c.app.Services[name]; !ok && linked {
-			continue // said of the link
+			continue // links has reported it
 		}
-		if !c.exists(name, p) {
-			continue
+		if c.exists(name, p) {
+			c.condition(c.DependsOn[name].Condition, c.app.Services[name], p)
 		}
-		c.condition(d, c.app.Services[name], p)
 	}
 }
 
-func (c *serviceCheck) condition(d Dependency, on Service, p Path) {
-	switch d.Condition {
-	case Started:
-	case Healthy:
-		if on.NetworkMode != "" {
-			c.Problem(p, "%s is not on the overlay, so nobody sees whether it is healthy", on.Name)
-		}
-		if h := on.Health; h != nil && len(h.Test) > 0 && h.Test[0] == "NONE" {
-			c.Problem(p, "%s has its health check disabled and is never healthy", on.Name)
-		}
-	case Completed:
-		if on.Restart.Condition == RestartAny {
-			c.Problem(p, "%s is always started again and never completes; give it restart: \"no\" or on-failure", on.Name)
-		}
-	default:
-		c.Problem(p, "condition %q is not supported", d.Condition)
+// condition reports a condition that the other service can never meet.
+func (c *serviceCheck) condition(condition string, other Service, p Path) {
+	c.oneOf(p, "condition", condition, Started, Healthy, Completed)
+	if condition == Healthy && other.NetworkMode != "" {
+		c.Problem(p, "%s is not on the overlay, so the linkers do not see whether it is healthy", other.Name)
+	}
+	if h := other.Health; condition == Healthy && h != nil && len(h.Test) > 0 && h.Test[0] == "NONE" {
+		c.Problem(p, "%s has its health check disabled and is never healthy", other.Name)
+	}
+	if condition == Completed && other.Restart.Condition == RestartAny {
+		c.Problem(p, "%s is always started again and never completes; give it restart: \"no\" or on-failure", other.Name)
 	}
 }

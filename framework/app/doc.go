@@ -1,6 +1,6 @@
-// Package app is the model of an app: what is to run, how many times, and who may
-// reach whom. It checks an App, whoever made it, and maps its services to the flags
-// of `docker run`.
+// Package app is the model of an app: its services, how many instances of each run,
+// and which service may reach which. It checks an App (Validate), whoever made it, and
+// translates a service to flags of `docker run`. Start reading at App.
 //
-// It does no I/O and imports nothing of ours and nothing of third parties.
+// It does no I/O. It imports nothing else of Tombolo, and no third-party package.
 package app

@@ -9,52 +9,58 @@ import (
 	"strings"
 )
 
-// Flags gathers Docker flags. What is not set adds none.
+// Flags gathers flags of a Docker command. A zero value adds no flag.
 type Flags []Flag
 
+// Text adds a flag, unless its value is empty.
 func (f *Flags) Text(name, value string) {
 	if value != "" {
 		*f = append(*f, Flag{name, value})
 	}
 }
 
+// Bool adds a flag that is true.
 func (f *Flags) Bool(name string, value bool) {
 	if value {
-		*f = append(*f, Flag{name, "true"})
+		f.Text(name, "true")
 	}
 }
 
+// Int adds a flag, unless its value is 0.
 func (f *Flags) Int(name string, value int64) {
 	if value != 0 {
-		*f = append(*f, Flag{name, strconv.FormatInt(value, 10)})
+		f.Text(name, strconv.FormatInt(value, 10))
 	}
 }
 
-func (f *Flags) Each(name string, values []string) {
+// List adds a flag for each value.
+func (f *Flags) List(name string, values []string) {
 	for _, value := range values {
 		*f = append(*f, Flag{name, value})
 	}
 }
 
-func (f *Flags) Pairs(name string, values map[string]string) {
-	for _, key := range slices.Sorted(maps.Keys(values)) {
-		*f = append(*f, Flag{name, key + "=" + values[key]})
+// Pairs adds a flag KEY=VALUE for each pair.
+func (f *Flags) Pairs(name string, pairs map[string]string) {
+	for _, key := range slices.Sorted(maps.Keys(pairs)) {
+		*f = append(*f, Flag{name, key + "=" + pairs[key]})
 	}
 }
 
-// Sorted is the canonical order: for none of the flags does order mean anything.
+// CSV adds a flag whose value is one line of CSV, as --mount and --gpus take it.
+func (f *Flags) CSV(name string, fields []string) {
+	var line strings.Builder
+	w := csv.NewWriter(&line)
+	_ = w.Write(fields) // a strings.Builder returns no error
+	w.Flush()
+	f.Text(name, strings.TrimSuffix(line.String(), "\n"))
+}
+
+// Sorted returns the flags in canonical order, each once. The order of these flags
+// means nothing to Docker.
 func (f Flags) Sorted() []Flag {
 	slices.SortFunc(f, func(a, b Flag) int {
 		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Value, b.Value))
 	})
 	return slices.Compact(f)
-}
-
-// CSV adds a flag whose value is a line of CSV, as Docker reads --mount and --gpus.
-func (f *Flags) CSV(name string, fields []string) {
-	var line strings.Builder
-	w := csv.NewWriter(&line)
-	_ = w.Write(fields) // a strings.Builder takes everything
-	w.Flush()
-	f.Text(name, strings.TrimSuffix(line.String(), "\n"))
 }

@@ -6,18 +6,18 @@ import (
 	"strings"
 )
 
-// DependencyPath is a shortest way from one service to another along depends_on, both
-// included, or nil.
+// DependencyPath returns the services on a shortest way along depends_on from one
+// service to another, both included. It returns nil if there is no way.
 func (a *App) DependencyPath(from, to string) []string {
-	came := map[string]string{from: ""}
+	previous := map[string]string{from: ""}
 	for queue := []string{from}; len(queue) > 0; queue = queue[1:] {
 		here := queue[0]
 		if here == to {
-			return trace(came, to)
+			return trace(previous, to)
 		}
 		for _, next := range slices.Sorted(maps.Keys(a.Services[here].DependsOn)) {
-			if _, seen := came[next]; !seen {
-				came[next] = here
+			if _, seen := previous[next]; !seen {
+				previous[next] = here
 				queue = append(queue, next)
 			}
 		}
@@ -25,9 +25,9 @@ func (a *App) DependencyPath(from, to string) []string {
 	return nil
 }
 
-func trace(came map[string]string, to string) []string {
+func trace(previous map[string]string, to string) []string {
 	var way []string
-	for here := to; here != ""; here = came[here] {
+	for here := to; here != ""; here = previous[here] {
 		way = append(way, here)
 	}
 	slices.Reverse(way)
@@ -35,18 +35,18 @@ func trace(came map[string]string, to string) []string {
 }
 
 // cycles reports every cycle of depends_on once, at its first service by name.
-func (r *Report) cycles(a *App) {
+func (c *check) cycles() {
 	reported := map[string]bool{}
-	for _, from := range slices.Sorted(maps.Keys(a.Services)) {
-		for _, to := range slices.Sorted(maps.Keys(a.Services[from].DependsOn)) {
-			way := a.DependencyPath(to, from)
-			if len(way) == 0 || slices.ContainsFunc(way, func(s string) bool { return reported[s] }) {
+	for _, from := range slices.Sorted(maps.Keys(c.app.Services)) {
+		for _, to := range slices.Sorted(maps.Keys(c.app.Services[from].DependsOn)) {
+			way := c.app.DependencyPath(to, from)
+			if way == nil || slices.ContainsFunc(way, func(s string) bool { return reported[s] }) {
 				continue
 			}
 			for _, s := range way {
 				reported[s] = true
 			}
-			r.Problem(Path{"services", from, "depends_on", to}, "the services wait for each other: %s -> %s", from, strings.Join(way, " -> "))
+			c.Problem(Path{"services", from, "depends_on", to}, "the services wait for each other: %s -> %s", from, strings.Join(way, " -> "))
 		}
 	}
 }

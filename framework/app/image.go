@@ -1,15 +1,17 @@
 package app
 
 import (
+	"fmt"
 	"regexp"
 	"strings"
 )
 
-// maxRepository bounds the name of a repository, without its registry.
+// maxRepository is the most bytes that the name of a repository may have, without the
+// registry.
 const maxRepository = 255
 
-// imageReference is [REGISTRY[:PORT]/]NAME[:TAG][@DIGEST], in the grammar of
-// github.com/distribution/reference, which Docker reads. Its group is the name with
+// imageReference matches [REGISTRY[:PORT]/]NAME[:TAG][@DIGEST] as Docker does: the
+// grammar is that of github.com/distribution/reference. Its group holds the name with
 // the registry.
 var imageReference = func() *regexp.Regexp {
 	const (
@@ -22,22 +24,22 @@ var imageReference = func() *regexp.Regexp {
 	return regexp.MustCompile(`^((?:` + registry + `/)?` + folder + `(?:/` + folder + `)*)(?::` + tag + `)?(?:@(?:` + digest + `))?$`)
 }()
 
-// imageFault says why image is no reference to an image, or "".
+// imageFault says why image is not a reference to an image, or "".
 func imageFault(image string) string {
 	match := imageReference.FindStringSubmatch(image)
 	switch {
 	case match != nil && len(repository(match[1])) > maxRepository:
-		return "invalid reference format: the repository's name has more than 255 bytes"
+		return fmt.Sprintf("invalid reference format: the repository's name has more than %d bytes", maxRepository)
 	case match != nil:
 		return ""
 	case imageReference.MatchString(strings.ToLower(image)):
-		return "invalid reference format: a repository's name and a digest are in lower case"
+		return "invalid reference format: the repository's name and the digest must be in lower case"
 	}
-	return "invalid reference format: it must be [REGISTRY/]NAME[:TAG][@DIGEST]"
+	return "invalid reference format: use [REGISTRY/]NAME[:TAG][@DIGEST]"
 }
 
-// repository is an image's name without the registry. Names without a folder are
-// those of Docker Hub's library.
+// repository returns an image's name without the registry. Docker puts a name without
+// a slash into the folder "library" of Docker Hub.
 func repository(name string) string {
 	registry, folders, found := strings.Cut(name, "/")
 	switch {

@@ -1,15 +1,15 @@
 package app
 
 import (
-	_ "crypto/sha512" // lets the library know sha384 and sha512, as the program does
+	_ "crypto/sha512" // registers sha384 and sha512, which the program links too
 	"strings"
 	"testing"
 
 	"github.com/distribution/reference"
 )
 
-// FuzzImage compares our reading of image references with the library that Docker
-// uses: both must accept the same ones.
+// FuzzImage compares imageFault with the library that Docker uses: both must accept the
+// same references.
 func FuzzImage(f *testing.F) {
 	hex := strings.Repeat("0123456789abcdef", 8)
 	for _, image := range []string{
@@ -22,9 +22,9 @@ func FuzzImage(f *testing.F) {
 		f.Add(image)
 	}
 	f.Fuzz(func(t *testing.T, image string) {
-		why := imageFault(image)
-		if _, err := reference.ParseAnyReference(image); (err == nil) != (why == "") {
-			t.Errorf("image %q: we say %q, the library says %v", image, why, err)
+		fault := imageFault(image)
+		if _, err := reference.ParseAnyReference(image); (err == nil) != (fault == "") {
+			t.Errorf("image %q: imageFault returns %q, but the library returns the error %v", image, fault, err)
 		}
 	})
 }

@@ -2,20 +2,21 @@ package app
 
 import "slices"
 
-// Nearest is the word that was probably meant: at most two changes away, and
-// fewer than half of its letters. "" where there is none.
+// Nearest returns the word that a misspelt one was probably meant to be: at most two
+// letters differ, and fewer than half. It returns "" if there is none. It sorts words.
 func Nearest(word string, words []string) string {
 	slices.Sort(words)
-	best, least := "", 3
+	nearest, least := "", 3
 	for _, w := range words {
 		if d := distance(word, w); d < least && 2*d < len(w) {
-			best, least = w, d
+			nearest, least = w, d
 		}
 	}
-	return best
+	return nearest
 }
 
-// distance is Levenshtein's. Words that are absurdly long are far from all.
+// distance is the Levenshtein distance, or 64 for words longer than 64 bytes, so that
+// a hostile file cannot make it slow.
 func distance(a, b string) int {
 	if len(a) > 64 || len(b) > 64 {
 		return 64

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestNearest(t *testing.T) {
+func TestNearestFindsTheWordThatWasMeant(t *testing.T) {
 	words := []string{"ports", "expose", "image", "init"}
 	for word, want := range map[string]string{
 		"prots": "ports", "port": "ports", "imgae": "image", "imag": "image", "int": "init", "x": "", "exposed_ports": "",

@@ -7,15 +7,15 @@ import (
 	"strings"
 )
 
-// Position is a place in a file, counted from one. The zero Position is nowhere:
-// an App that came over the API has none.
+// Position is a place in a file; lines and columns count from 1. The zero Position
+// means "no file": an App that came over the API has none.
 type Position struct {
 	File   string
-	Line   int
-	Column int
+	Line   int // 0: unknown
+	Column int // 0: unknown
 }
 
-// String is "compose.yaml:12:5", shorter where less is known.
+// String is "compose.yaml:12:5", without the numbers that are unknown.
 func (p Position) String() string {
 	switch {
 	case p.Line == 0:
@@ -26,10 +26,10 @@ func (p Position) String() string {
 	return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column)
 }
 
-// Problem is one thing that is wrong with an app, and where.
+// Problem is one thing that is wrong with an app.
 type Problem struct {
 	Position Position
-	Path     string // "services.web.ports[0]"
+	Path     string // the key, such as "services.web.ports[0]"; "": the whole file
 	Text     string
 }
 
@@ -39,14 +39,14 @@ func (p Problem) Error() string {
 	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), ": ")
 }
 
-// Warning is a Problem that stops nothing.
+// Warning is a Problem that does not keep the app from running.
 type Warning = Problem
 
-// Problems is the error of Load and Validate: everything that is wrong, in the
-// order of the file.
+// Problems is the error of Validate, and of a file that cannot be loaded: all
+// problems at once.
 type Problems []Problem
 
-// Error is one line for each problem.
+// Error has one line for each problem.
 func (ps Problems) Error() string {
 	lines := make([]string, len(ps))
 	for i, p := range ps {
@@ -55,74 +55,76 @@ func (ps Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Path leads to a key of a Compose file, one element a key. An item of a list is
-// "[0]".
+// Sort orders problems by their positions.
+func (ps Problems) Sort() {
+	slices.SortStableFunc(ps, func(a, b Problem) int {
+		return cmp.Or(
+			cmp.Compare(a.Position.File, b.Position.File),
+			cmp.Compare(a.Position.Line, b.Position.Line),
+			cmp.Compare(a.Position.Column, b.Position.Column),
+			cmp.Compare(a.Path, b.Path),
+			cmp.Compare(a.Text, b.Text),
+		)
+	})
+}
+
+// Path leads to a key of a Compose file: one element for each key, and "[0]" for the
+// first item of a list.
 type Path []string
 
-// Item is the path of list item i below p.
-func (p Path) Item(i int) Path { return p.To(fmt.Sprintf("[%d]", i)) }
-
-// To is the path that keys lead to from p.
+// To returns the path of a key below p.
 func (p Path) To(keys ...string) Path { return append(slices.Clip(p), keys...) }
+
+// Item returns the path of item i of the list at p.
+func (p Path) Item(i int) Path { return p.To(fmt.Sprintf("[%d]", i)) }
 
 // String is "services.web.ports[0]".
 func (p Path) String() string {
 	return strings.ReplaceAll(strings.Join(p, "."), ".[", "[")
 }
 
-// Report collects problems and warnings, each once.
+// Report collects problems and warnings, each of them once.
 type Report struct {
-	Locate   func(Path) Position // finds the key in its file; nil: there is no file
-	Inactive map[string]bool     // services that the file has, but in no active profile
+	Locate   func(Path) Position // finds a key in the files; nil: there are no files
+	Inactive map[string]bool     // services of the files whose profiles are not active
 	Problems Problems
-	Warnings []Warning
+	Warnings Problems
 }
 
-// Problem adds a problem with the key at p.
+// Problem reports that the key at p is wrong.
 func (r *Report) Problem(p Path, format string, args ...any) {
-	r.Add(r.locate(p, fmt.Sprintf(format, args...)))
+	r.Problems = add(r.Problems, r.locate(p, fmt.Sprintf(format, args...)))
 }
 
-// Warn adds a warning of the key at p.
+// Warn reports a warning about the key at p.
 func (r *Report) Warn(p Path, format string, args ...any) {
-	r.AddWarning(r.locate(p, fmt.Sprintf(format, args...)))
+	r.Warnings = add(r.Warnings, r.locate(p, fmt.Sprintf(format, args...)))
 }
 
-// Add adds a problem whose position is known.
+// Add reports a problem whose position is known.
 func (r *Report) Add(p Problem) { r.Problems = add(r.Problems, p) }
 
-// AddWarning adds a warning whose position is known.
+// AddWarning reports a warning whose position is known.
 func (r *Report) AddWarning(w Warning) { r.Warnings = add(r.Warnings, w) }
 
-// Err is the problems in the order of the file, or nil if there is none.
+// Err returns the sorted Problems, or nil if there are none.
 func (r *Report) Err() error {
 	if len(r.Problems) == 0 {
 		return nil
 	}
-	slices.SortStableFunc(r.Problems, CompareProblems)
+	r.Problems.Sort()
 	return r.Problems
 }
 
 func (r *Report) locate(p Path, text string) Problem {
-	located := Problem{Path: p.String(), Text: text}
+	problem := Problem{Path: p.String(), Text: text}
 	if r.Locate != nil {
-		located.Position = r.Locate(p)
+		problem.Position = r.Locate(p)
 	}
-	return located
+	return problem
 }
 
-// CompareProblems orders problems as their keys stand in the files.
-func CompareProblems(a, b Problem) int {
-	return cmp.Or(
-		cmp.Compare(a.Position.File, b.Position.File),
-		cmp.Compare(a.Position.Line, b.Position.Line),
-		cmp.Compare(a.Position.Column, b.Position.Column),
-		cmp.Compare(a.Path, b.Path),
-		cmp.Compare(a.Text, b.Text),
-	)
-}
-
-func add(list []Problem, p Problem) []Problem {
+func add(list Problems, p Problem) Problems {
 	if slices.Contains(list, p) {
 		return list
 	}

@@ -9,23 +9,28 @@ import (
 	"time"
 )
 
-// DockerFlags is the part of a `docker run` that the service alone decides, in
-// canonical order: entrypoint (its first word, see Args), hostname, the health
-// check (health-*, no-healthcheck), stop-signal, stop-timeout, pids-limit, and
-// everything in Docker.
+// What an instance takes from an offer if its service reserves nothing.
+const (
+	DefaultCPUs     = 0.1
+	DefaultMemBytes = 64 << 20
+)
+
+// DockerFlags returns the flags of `docker run` that follow from the service alone, in
+// canonical order: Docker, entrypoint (its first word, see Args), hostname, health-*,
+// no-healthcheck, pids-limit, stop-signal and stop-timeout.
 //
-// It leaves to the framework: name, network, environment, labels (its own and
-// Labels), publish, CPUs and memory (Resources), volumes (see MountFlags),
-// resolv.conf, restart (never Docker's), and pulling (PullPolicy).
+// The framework sets the others: name, network, environment, labels, published ports,
+// CPUs, memory, mounts (see MountFlags), resolv.conf, pull policy, and no restart
+// policy.
 //
-// Every value stands for itself: nothing in it is to be quoted or split again.
+// Values are literal: they must not be quoted or split again.
 func (s *Service) DockerFlags() []Flag {
 	f := Flags(slices.Clone(s.Docker))
 	f.Text("hostname", s.Hostname)
 	f.Text("stop-signal", s.StopSignal)
 	f.Int("pids-limit", s.Resources.PIDsLimit)
 	if s.StopGrace > 0 {
-		f = append(f, Flag{"stop-timeout", strconv.Itoa(int(s.StopGrace.Round(time.Second) / time.Second))})
+		f.Text("stop-timeout", strconv.Itoa(int(s.StopGrace.Round(time.Second)/time.Second)))
 	}
 	switch {
 	case len(s.Entrypoint) > 0:
@@ -37,9 +42,9 @@ func (s *Service) DockerFlags() []Flag {
 	return f.Sorted()
 }
 
-// Args are the words after the image: the rest of the entrypoint, of which Docker's
-// command line takes only the first word as a flag, then the command. Empty where
-// the image's own command applies.
+// Args returns the words behind the image in `docker run`: the entrypoint without its
+// first word, which is a flag, and the command. It returns nil if the image's own
+// command applies.
 func (s *Service) Args() []string {
 	var args []string
 	if len(s.Entrypoint) > 1 {
@@ -48,7 +53,7 @@ func (s *Service) Args() []string {
 	return append(args, s.Command...)
 }
 
-// Grace is how long a container of the service may take to stop.
+// Grace returns how long Docker waits for a container to stop before it kills it.
 func (s *Service) Grace() time.Duration {
 	if s.StopGrace == 0 {
 		return 10 * time.Second
@@ -84,26 +89,22 @@ func (h *Health) flags(f *Flags) {
 	}
 }
 
-// shellLine is the line that makes a shell run just these words.
+// shellLine quotes words for a shell: `docker run` knows health checks by the shell
+// only.
 func shellLine(words []string) string {
 	quoted := make([]string, len(words))
 	for i, word := range words {
-		quoted[i] = "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
-		if plain(word) {
-			quoted[i] = word
+		quoted[i] = word
+		if word == "" || strings.Trim(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:=@%+,") != "" {
+			quoted[i] = "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 		}
 	}
 	return "exec " + strings.Join(quoted, " ")
 }
 
-func plain(word string) bool {
-	return word != "" && strings.IndexFunc(word, func(r rune) bool {
-		return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:=@%+,", r)
-	}) < 0
-}
-
-// MountFlags is the service's mounts as flags of `docker run`, with what the app's
-// volumes say of those that Docker has yet to make. A volume's name is Docker's.
+// MountFlags returns the mounts of a service as flags of `docker run`. They carry the
+// driver, options and labels of the app's volumes, with which Docker makes a volume
+// that the host does not have.
 func (a *App) MountFlags(service string) []Flag {
 	byName := map[string]Volume{}
 	for _, v := range a.Volumes {
@@ -116,8 +117,8 @@ func (a *App) MountFlags(service string) []Flag {
 	return f
 }
 
-// flag is --volume where only that can say it: --mount neither makes folders on
-// the host nor relabels.
+// flag adds --mount, or --volume for a mount that only --volume can express: --mount
+// neither makes a folder on the host nor relabels it for SELinux.
 func (m Mount) flag(f *Flags, v Volume) {
 	if m.Type == MountBind && (m.Create || m.SELinux != "") {
 		f.Text("volume", m.short())
@@ -132,50 +133,38 @@ func (m Mount) flag(f *Flags, v Volume) {
 		fields = append(fields, "readonly")
 	}
 	if m.Type == MountVolume && !v.External {
-		fields = append(fields, v.options()...)
+		if v.Driver != "" {
+			fields = append(fields, "volume-driver="+v.Driver)
+		}
+		fields = appendPairs(fields, "volume-opt=", v.Options)
+		fields = appendPairs(fields, "volume-label=", v.Labels)
 	}
-	for _, key := range slices.Sorted(maps.Keys(m.Options)) {
-		fields = append(fields, key+"="+m.Options[key])
-	}
-	f.CSV("mount", fields)
+	f.CSV("mount", appendPairs(fields, "", m.Options))
 }
 
+// short is the value of --volume: SOURCE:TARGET[:OPTION,...].
 func (m Mount) short() string {
-	words := []string{}
+	options := []string{}
 	if m.ReadOnly {
-		words = append(words, "ro")
+		options = append(options, "ro")
 	}
-	if m.SELinux != "" {
-		words = append(words, m.SELinux)
+	for _, option := range []string{m.SELinux, m.Options["bind-propagation"]} {
+		if option != "" {
+			options = append(options, option)
+		}
 	}
-	if p := m.Options["bind-propagation"]; p != "" {
-		words = append(words, p)
-	}
-	return strings.TrimSuffix(fmt.Sprintf("%s:%s:%s", m.Source, m.Target, strings.Join(words, ",")), ":")
+	return strings.TrimSuffix(fmt.Sprintf("%s:%s:%s", m.Source, m.Target, strings.Join(options, ",")), ":")
 }
 
-func (v Volume) options() []string {
-	var fields []string
-	if v.Driver != "" {
-		fields = append(fields, "volume-driver="+v.Driver)
-	}
-	for _, key := range slices.Sorted(maps.Keys(v.Options)) {
-		fields = append(fields, "volume-opt="+key+"="+v.Options[key])
-	}
-	for _, key := range slices.Sorted(maps.Keys(v.Labels)) {
-		fields = append(fields, "volume-label="+key+"="+v.Labels[key])
+func appendPairs(fields []string, prefix string, pairs map[string]string) []string {
+	for _, key := range slices.Sorted(maps.Keys(pairs)) {
+		fields = append(fields, prefix+key+"="+pairs[key])
 	}
 	return fields
 }
 
-// What an instance takes from an offer where its service reserves nothing.
-const (
-	DefaultCPUs     = 0.1
-	DefaultMemBytes = 64 << 20
-)
-
-// Reserve is what an instance takes from an offer: what is reserved, else the
-// default, but never more than the limit.
+// Reserve returns what an instance takes from an offer: the reservation, or the default
+// if there is none and the limit is not lower.
 func (r Resources) Reserve() (cpus float64, memBytes int64) {
 	cpus, memBytes = r.CPUs, r.MemBytes
 	if cpus == 0 {

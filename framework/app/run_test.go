@@ -14,26 +14,26 @@ func TestDockerFlags(t *testing.T) {
 		want    []Flag
 		args    []string
 	}{
-		{name: "nothing"},
+		{name: "a service without settings"},
 		{
-			name:    "command",
+			name:    "a command",
 			service: Service{Command: []string{"-x", "a b"}},
 			args:    []string{"-x", "a b"},
 		},
 		{
-			name:    "entrypoint of several words",
+			name:    "an entrypoint of several words",
 			service: Service{Entrypoint: []string{"/bin/sh", "-c"}, Command: []string{"ls"}},
 			want:    []Flag{{"entrypoint", "/bin/sh"}},
 			args:    []string{"-c", "ls"},
 		},
 		{
-			name:    "no entrypoint",
+			name:    "a cleared entrypoint",
 			service: Service{ClearEntrypoint: true, Command: []string{"ls"}},
 			want:    []Flag{{"entrypoint", ""}},
 			args:    []string{"ls"},
 		},
 		{
-			name: "all in order",
+			name: "flags are sorted",
 			service: Service{
 				Hostname: "h", StopSignal: "INT", StopGrace: 90 * time.Second,
 				Environment: map[string]string{"B": "2", "A": "x=y"},
@@ -46,37 +46,37 @@ func TestDockerFlags(t *testing.T) {
 			},
 		},
 		{
-			name:    "at once",
+			name:    "a grace period of less than a second",
 			service: Service{StopGrace: 1},
 			want:    []Flag{{"stop-timeout", "0"}},
 		},
 		{
-			name:    "health by shell",
+			name:    "a health check of the shell",
 			service: Service{Health: &Health{Test: []string{"CMD-SHELL", "a || b"}, Interval: time.Second, Retries: 3}},
 			want:    []Flag{{"health-cmd", "a || b"}, {"health-interval", "1s"}, {"health-retries", "3"}},
 		},
 		{
-			name:    "health by words",
+			name:    "a health check of words is quoted for the shell",
 			service: Service{Health: &Health{Test: []string{"CMD", "/check", "it's", "$HOME", ""}, Timeout: 1500 * time.Millisecond}},
 			want:    []Flag{{"health-cmd", `exec /check 'it'\''s' '$HOME' ''`}, {"health-timeout", "1.5s"}},
 		},
 		{
-			name:    "the image's health check at another pace",
+			name:    "the image's health check with other times",
 			service: Service{Health: &Health{StartPeriod: time.Minute, StartInterval: time.Second}},
 			want:    []Flag{{"health-start-interval", "1s"}, {"health-start-period", "1m0s"}},
 		},
 		{
-			name:    "no health check",
+			name:    "a disabled health check",
 			service: Service{Health: &Health{Test: []string{"NONE"}}},
 			want:    []Flag{{"no-healthcheck", "true"}},
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if diff := cmp.Diff(c.want, c.service.DockerFlags()); diff != "" {
-				t.Errorf("flags (-want +got):\n%s", diff)
+				t.Errorf("DockerFlags (-want +got):\n%s", diff)
 			}
 			if diff := cmp.Diff(c.args, c.service.Args()); diff != "" {
-				t.Errorf("args (-want +got):\n%s", diff)
+				t.Errorf("Args (-want +got):\n%s", diff)
 			}
 		})
 	}
@@ -111,11 +111,11 @@ func TestMountFlags(t *testing.T) {
 		{"mount", "type=tmpfs,target=/t,tmpfs-mode=01777,tmpfs-size=10"},
 	}
 	if diff := cmp.Diff(want, a.MountFlags("web")); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
+		t.Errorf("MountFlags (-want +got):\n%s", diff)
 	}
 }
 
-func TestReserve(t *testing.T) {
+func TestReserveTakesTheDefaultWithinTheLimit(t *testing.T) {
 	for _, c := range []struct {
 		r    Resources
 		cpus float64
@@ -127,7 +127,7 @@ func TestReserve(t *testing.T) {
 		{Resources{CPULimit: 4, MemLimit: 1 << 30}, DefaultCPUs, DefaultMemBytes},
 	} {
 		if cpus, mem := c.r.Reserve(); cpus != c.cpus || mem != c.mem {
-			t.Errorf("%+v reserves %v, %v", c.r, cpus, mem)
+			t.Errorf("%+v reserves %v CPUs and %d bytes, want %v and %d", c.r, cpus, mem, c.cpus, c.mem)
 		}
 	}
 }

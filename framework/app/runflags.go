@@ -8,32 +8,31 @@ import (
 	"strings"
 )
 
-// FlagForm is what the value of a Docker flag looks like.
+// FlagForm describes a flag of `docker run` that a Service may carry.
 type FlagForm struct {
-	Key   string // of Compose, where the flag is all that the key says, or ""
+	Key   string // the Compose key that the flag's values fill; "": a part of a key, see compose.Canonical
 	Kind  FlagKind
-	Words []string // of a FlagWord
+	Words []string // the values of a FlagWord
 }
 
-// FlagKind classes the values of Docker flags.
+// FlagKind classes the values of a flag.
 type FlagKind int
 
 // The kinds of values.
 const (
-	FlagText FlagKind = iota // anything
-	FlagList                 // anything, any number of times
+	FlagText FlagKind = iota // any text
+	FlagList                 // any text; the flag may be repeated
 	FlagBool                 // true or false
 	FlagInt                  // an integer
-	FlagPair                 // name=value
-	FlagWord                 // one of words
+	FlagPair                 // KEY=VALUE; the flag may be repeated
+	FlagWord                 // one of Words
 	FlagMAC                  // an Ethernet address
-	FlagAddr                 // an IP address, any number of times
+	FlagAddr                 // an IP address; the flag may be repeated
 )
 
-// runFlags are the flags of `docker run` that a Service may carry in Docker. They
-// reach Docker's command line, so an App that names another is refused: among
-// those left out are name, network, label, env, publish, volume, mount, restart
-// and rm, which the framework sets itself.
+// runFlags are the flags that Service.Docker may contain. An App with another one is
+// refused, because flags reach Docker's command line: the framework alone sets name,
+// network, label, env, publish, volume, mount, restart and rm, among others.
 var runFlags = map[string]FlagForm{
 	"add-host":            {Key: "extra_hosts", Kind: FlagList},
 	"annotation":          {Key: "annotations", Kind: FlagPair},
@@ -88,15 +87,15 @@ var runFlags = map[string]FlagForm{
 	"workdir":             {Key: "working_dir"},
 }
 
-// FormOf is the form of a flag's values. It knows only the flags that a Service may
-// carry.
+// FormOf returns the form of a flag, if a Service may carry it.
 func FormOf(flag string) (form FlagForm, known bool) {
 	form, known = runFlags[flag]
 	return form, known
 }
 
-// accepts says why value is none of the form, or "".
-func (f FlagForm) accepts(value string) string {
+// fault says why value is not of the form, or "".
+func (f FlagForm) fault(value string) string {
+	name, _, isPair := strings.Cut(value, "=")
 	switch f.Kind {
 	case FlagBool:
 		if value != "true" && value != "false" {
@@ -104,19 +103,19 @@ func (f FlagForm) accepts(value string) string {
 		}
 	case FlagInt:
 		if _, err := strconv.ParseInt(value, 10, 64); err != nil {
-			return "no number"
+			return "not a number"
 		}
 	case FlagPair:
-		if name, _, ok := strings.Cut(value, "="); !ok || name == "" {
-			return "not of the form name=value"
+		if !isPair || name == "" {
+			return "not of the form NAME=VALUE"
 		}
 	case FlagAddr:
 		if _, err := netip.ParseAddr(value); err != nil {
-			return "no IP address"
+			return "not an IP address"
 		}
 	case FlagMAC:
 		if mac, err := net.ParseMAC(value); err != nil || len(mac) != 6 {
-			return "no Ethernet address"
+			return "not an Ethernet address"
 		}
 	case FlagWord:
 		if !slices.Contains(f.Words, value) {
@@ -128,4 +127,47 @@ func (f FlagForm) accepts(value string) string {
 		}
 	}
 	return ""
+}
+
+// onTheOverlay says, for flags that only services off the overlay may carry, what to do
+// instead. On the overlay, all containers of a host mount the linker's resolv.conf.
+var onTheOverlay = map[string]string{
+	"dns":        "the host's linker answers the app's names, and forwards other names to the host's own name servers; configure those on the hosts",
+	"dns-search": "all containers of a host share one resolv.conf; set LOCALDOMAIN in environment if the image uses glibc",
+	"dns-option": "all containers of a host share one resolv.conf; set RES_OPTIONS in environment if the image uses glibc",
+}
+
+func (c *serviceCheck) flags() {
+	for _, f := range c.Docker {
+		form, known := runFlags[f.Name]
+		if !known {
+			c.Problem(c.path, "a service may not set the Docker flag %q", f.Name)
+		} else if fault := form.fault(f.Value); fault != "" {
+			c.Problem(c.path, "Docker flag %s: %q is %s", f.Name, f.Value, fault)
+		}
+		if why := onTheOverlay[f.Name]; why != "" && c.NetworkMode == "" {
+			c.Problem(c.path.To(form.Key), "%s", why)
+		}
+	}
+	c.conflicts()
+}
+
+// conflicts reports flags that Docker refuses together. Otherwise each instance would
+// fail at its start.
+func (c *serviceCheck) conflicts() {
+	has := func(name string) bool {
+		return slices.ContainsFunc(c.Docker, func(f Flag) bool { return f.Name == name })
+	}
+	if c.Resources.CPULimit > 0 && (has("cpu-period") || has("cpu-quota")) {
+		c.Problem(c.path.To("cpus"), "cannot be combined with cpu_period and cpu_quota")
+	}
+	if has("memory-swap") && !slices.Contains(c.Docker, Flag{"memory-swap", "-1"}) && c.Resources.MemLimit == 0 {
+		c.Problem(c.path.To("memswap_limit"), "needs mem_limit")
+	}
+	if has("mac-address") && (c.NetworkMode == NetworkNone || c.NetworkMode == NetworkHost) {
+		c.Problem(c.path.To("mac_address"), "needs a network, and network_mode is %s", c.NetworkMode)
+	}
+	if has("uts") && (c.Hostname != "" || has("domainname")) {
+		c.Problem(c.path.To("uts"), "host cannot be combined with hostname and domainname")
+	}
 }

@@ -1,18 +1,19 @@
 package compose
 
 import (
-	"maps"
-	"slices"
-
 	"github.com/compose-spec/compose-go/v2/types"
 
 	"tombolo/framework/app"
 )
 
-// build maps what the plain `docker build` can do: the classic builder is all
-// that some Engines have.
+// build maps to flags of the plain `docker build`, not of buildx: some Engines have only
+// the classic builder.
 func (s *serviceMapping) build(in *types.BuildConfig) *app.Build {
-	b := &app.Build{
+	p := s.path.To("build")
+	if in.DockerfileInline != "" && s.sources.has(p.To("dockerfile")) {
+		s.Problem(p.To("dockerfile_inline"), "cannot be combined with dockerfile")
+	}
+	return &app.Build{
 		Context:    in.Context,
 		Dockerfile: in.Dockerfile,
 		Inline:     in.DockerfileInline,
@@ -20,39 +21,24 @@ func (s *serviceMapping) build(in *types.BuildConfig) *app.Build {
 		NoCache:    in.NoCache,
 		Labels:     nonEmpty(map[string]string(in.Labels)),
 		Network:    in.Network,
-		Args:       map[string]string{},
+		Args:       present(in.Args),
+		Flags:      s.buildFlags(in, p),
 	}
-	p := s.path.To("build")
-	if b.Inline != "" && s.sources.has(p.To("dockerfile")) {
-		s.report.Problem(p.To("dockerfile_inline"), "excludes dockerfile")
-	}
-	for key, value := range in.Args {
-		if value != nil {
-			b.Args[key] = *value
-		}
-	}
-	b.Args = nonEmpty(b.Args)
-	b.Flags = s.buildFlags(in, p)
-	return b
 }
 
 func (s *serviceMapping) buildFlags(in *types.BuildConfig, p app.Path) []app.Flag {
 	f := &app.Flags{}
-	f.Each("cache-from", in.CacheFrom)
-	f.Each("add-host", in.ExtraHosts.AsList(":"))
-	f.Each("tag", in.Tags)
+	f.List("cache-from", in.CacheFrom)
+	f.List("add-host", in.ExtraHosts.AsList(":"))
+	f.List("tag", in.Tags)
 	f.Bool("pull", in.Pull)
 	f.Int("shm-size", int64(in.ShmSize))
-	for _, name := range slices.Sorted(maps.Keys(in.Ulimits)) {
-		f.Text("ulimit", name+"="+ulimit(in.Ulimits[name]))
-	}
+	f.Pairs("ulimit", ulimits(in.Ulimits))
 	platform := s.in.Platform
-	switch len(in.Platforms) {
-	case 0:
-	case 1:
+	if len(in.Platforms) == 1 {
 		platform = in.Platforms[0]
-	default:
-		s.report.Problem(p.To("platforms"), "the plain `docker build` builds for one platform at a time")
+	} else if p := p.To("platforms"); len(in.Platforms) > 1 {
+		s.Problem(p, "%s", remark(p))
 	}
 	f.Text("platform", platform)
 	return f.Sorted()

@@ -13,11 +13,11 @@ import (
 	"tombolo/framework/app"
 )
 
-// Canonical is the App as a Compose file: everything in its long form, names in
-// full, defaults left out. Loaded again, it makes an equal App.
+// Canonical returns an App as a Compose file in long form, with full names and without
+// defaults. Load makes an equal App of it.
 func Canonical(a *app.App) ([]byte, error) { return yaml.Marshal(fileTree(a)) }
 
-// CanonicalJSON is Canonical in JSON, which is a Compose file too.
+// CanonicalJSON is Canonical in JSON, which is YAML, too.
 func CanonicalJSON(a *app.App) ([]byte, error) {
 	return json.MarshalIndent(fileTree(a), "", "  ")
 }
@@ -25,7 +25,7 @@ func CanonicalJSON(a *app.App) ([]byte, error) {
 // tree is a mapping of a Compose file.
 type tree map[string]any
 
-// set leaves out what is empty.
+// set sets a key, unless the value is the zero value.
 func set[V comparable](t tree, key string, v V) {
 	var zero V
 	if v != zero {
@@ -34,25 +34,19 @@ func set[V comparable](t tree, key string, v V) {
 }
 
 func (t tree) list(key string, v []string) {
-	if len(v) > 0 {
-		t[key] = escapeAll(v)
-	}
-}
-
-func (t tree) pairs(key string, v map[string]string) {
 	if len(v) == 0 {
 		return
 	}
-	pairs := tree{}
-	for k, value := range v {
-		pairs[k] = escape(value)
+	escaped := make([]string, len(v))
+	for i, s := range v {
+		escaped[i] = escape(s)
 	}
-	t[key] = pairs
+	t[key] = escaped
 }
 
-func (t tree) below(key string, v tree) {
-	if len(v) > 0 {
-		t[key] = v
+func (t tree) pairs(key string, v map[string]string) {
+	for k, value := range v {
+		t.in(key)[k] = escape(value)
 	}
 }
 
@@ -62,56 +56,56 @@ func (t tree) duration(key string, d time.Duration) {
 	}
 }
 
-// escape keeps a value from being interpolated when it is read again.
+// below sets a key to a mapping, unless that is empty.
+func (t tree) below(key string, v tree) {
+	if len(v) > 0 {
+		t[key] = v
+	}
+}
+
+// in returns the mapping at a key, and makes it if there is none.
+func (t tree) in(key string) tree {
+	below, ok := t[key].(tree)
+	if !ok {
+		below = tree{}
+		t[key] = below
+	}
+	return below
+}
+
+// add appends an item to the list at a key.
+func add[V any](t tree, key string, item V) {
+	list, _ := t[key].([]V)
+	t[key] = append(list, item)
+}
+
+// escape keeps Load from taking a $ for a variable.
 func escape(s string) string { return strings.ReplaceAll(s, "$", "$$") }
 
-func escapeAll(list []string) []string {
-	escaped := make([]string, len(list))
-	for i, s := range list {
-		escaped[i] = escape(s)
-	}
-	return escaped
-}
-
 func fileTree(a *app.App) tree {
-	root := tree{"name": a.Name}
+	services, networks, volumes := tree{}, tree{}, tree{}
+	t := tree{"name": a.Name, "services": services}
 	if a.Strict {
-		root[app.Extension] = tree{"isolation": "links"}
+		t[app.Extension] = tree{"isolation": "links"}
 	}
-	services := tree{}
 	for name, s := range a.Services {
 		services[name] = serviceTree(a, &s)
-	}
-	root["services"] = services
-	root.below("networks", networkTree(a))
-	volumes := tree{}
-	for key, v := range a.Volumes {
-		t := tree{"name": v.Name}
-		set(t, "external", v.External)
-		set(t, "driver", v.Driver)
-		t.pairs("driver_opts", v.Options)
-		t.pairs("labels", v.Labels)
-		volumes[key] = t
-	}
-	root.below("volumes", volumes)
-	return root
-}
-
-// networkTree names every network of a service. Those of a service without a way
-// out are internal.
-func networkTree(a *app.App) tree {
-	networks := tree{}
-	for _, s := range a.Services {
-		for name := range s.Networks {
-			t, ok := networks[name].(tree)
-			if !ok {
-				t = tree{"name": name}
-			}
-			set(t, "internal", s.Internal)
-			networks[name] = t
+		for network := range s.Networks {
+			networks.in(network)["name"] = network
+			set(networks.in(network), "internal", s.Internal)
 		}
 	}
-	return networks
+	t.below("networks", networks)
+	for key, v := range a.Volumes {
+		volume := tree{"name": v.Name}
+		set(volume, "external", v.External)
+		set(volume, "driver", v.Driver)
+		volume.pairs("driver_opts", v.Options)
+		volume.pairs("labels", v.Labels)
+		volumes[key] = volume
+	}
+	t.below("volumes", volumes)
+	return t
 }
 
 func serviceTree(a *app.App, s *app.Service) tree {
@@ -136,60 +130,48 @@ func serviceTree(a *app.App, s *app.Service) tree {
 	}
 	t.reach(s)
 	t.ports(s)
-	t["volumes"] = mountTrees(a, s)
+	t.mounts(a, s)
 	if s.Health != nil {
 		t.below("healthcheck", healthTree(s.Health))
 	}
 	t.deploy(s)
 	t.flags(s)
-	maps.DeleteFunc(t, func(_ string, v any) bool { list, ok := v.([]tree); return ok && len(list) == 0 })
 	return t
 }
 
-// reachTree is what a service says of networks and other services.
+// reach writes how the service reaches others, and they it.
 func (t tree) reach(s *app.Service) {
 	set(t, "network_mode", s.NetworkMode)
-	networks := tree{}
 	for name, aliases := range s.Networks {
-		n := tree{}
-		n.list("aliases", aliases)
-		networks[name] = n
+		t.in("networks").in(name).list("aliases", aliases)
 	}
-	t.below("networks", networks)
-	var links, external []string
 	for _, l := range s.Links {
-		text := l.Target()
+		key, text := "links", l.Target()
+		if l.App != "" {
+			key = "external_links"
+		}
 		if l.Alias != "" {
 			text += ":" + l.Alias
 		}
-		if l.App == "" {
-			links = append(links, text)
-		} else {
-			external = append(external, text)
-		}
+		add(t, key, text)
 	}
-	t.list("links", links)
-	t.list("external_links", external)
-	depends := tree{}
 	for name, d := range s.DependsOn {
 		entry := tree{"condition": d.Condition, "required": !d.Optional}
 		set(entry, "restart", d.Restart)
-		depends[name] = entry
+		t.in("depends_on")[name] = entry
 	}
-	t.below("depends_on", depends)
-	ours := tree{}
+	extension := tree{}
 	if s.Export != nil {
-		ours["export"] = true
-		ours.list("export", s.Export.To)
+		extension["export"] = true
+		extension.list("export", s.Export.To)
 	}
 	if s.NeverReplace {
-		ours["replace"] = "never"
+		extension["replace"] = "never"
 	}
-	t.below(app.Extension, ours)
+	t.below(app.Extension, extension)
 }
 
 func (t tree) ports(s *app.Service) {
-	var ports []tree
 	published := map[app.Expose]bool{}
 	for _, p := range s.Ports {
 		port := tree{"target": p.Target, "protocol": p.Proto, "mode": "host"}
@@ -201,58 +183,53 @@ func (t tree) ports(s *app.Service) {
 		}
 		set(port, "host_ip", p.HostIP)
 		set(port, "name", p.Name)
-		ports = append(ports, port)
+		add(t, "ports", port)
 		published[app.Expose{Number: p.Target, Proto: p.Proto}] = true
 	}
-	t["ports"] = ports
-	var expose []string
 	for _, e := range s.Expose {
 		if !published[app.Expose{Number: e.Number, Proto: e.Proto}] {
-			expose = append(expose, fmt.Sprintf("%d/%s", e.Number, e.Proto))
+			add(t, "expose", fmt.Sprintf("%d/%s", e.Number, e.Proto))
 		}
 	}
-	t.list("expose", expose)
 }
 
-func mountTrees(a *app.App, s *app.Service) []tree {
+func (t tree) mounts(a *app.App, s *app.Service) {
 	keys := map[string]string{}
 	for _, key := range slices.Sorted(maps.Keys(a.Volumes)) {
 		keys[a.Volumes[key].Name] = key
 	}
-	var mounts []tree
 	for _, m := range s.Mounts {
-		t := tree{"type": m.Type, "target": escape(m.Target)}
-		set(t, "source", escape(m.Source))
+		mount := tree{"type": m.Type, "target": escape(m.Target)}
+		set(mount, "source", escape(m.Source))
 		if key, ok := keys[m.Source]; ok && m.Type == app.MountVolume {
-			t["source"] = key
+			mount["source"] = key
 		}
-		set(t, "read_only", m.ReadOnly)
-		t.below(m.Type, optionTree(m))
-		mounts = append(mounts, t)
+		set(mount, "read_only", m.ReadOnly)
+		mount.below(m.Type, optionTree(m))
+		add(t, "volumes", mount)
 	}
-	return mounts
 }
 
-// optionTree undoes mountOptions: "tmpfs-size" is size below tmpfs.
+// optionTree is the reverse of mount: the option "tmpfs-size" is the key size below
+// tmpfs.
 func optionTree(m app.Mount) tree {
-	t, labels := tree{}, map[string]string{}
+	t := tree{}
 	for key, value := range m.Options {
 		name := strings.TrimPrefix(key, m.Type+"-")
 		label, isLabel := strings.CutPrefix(name, "label=")
 		switch {
 		case isLabel:
-			labels[label] = value
+			t.in("labels")[label] = escape(value)
 		case name == "nocopy":
 			t[name] = true
 		case name == "mode":
 			var mode uint32
-			_, _ = fmt.Sscanf(value, "%o", &mode) // what is no mode is left out
+			_, _ = fmt.Sscanf(value, "%o", &mode) // 0 if it is not a number: nothing checks options
 			t[name] = mode
 		default:
 			t[name] = escape(value)
 		}
 	}
-	t.pairs("labels", labels)
 	if m.Type == app.MountBind {
 		t["create_host_path"] = m.Create
 		set(t, "selinux", m.SELinux)

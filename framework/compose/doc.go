@@ -1,6 +1,9 @@
-// Package compose turns Compose files into an app.App, and an App into the text of a
-// Compose file. compose-go does the parsing; this package maps, and refuses by key
-// and position what cannot be honoured.
+// Package compose reads Compose files into an app.App (Load), and writes an App as a
+// Compose file (Canonical). compose-go parses, merges and interpolates the files; this
+// package maps its project to an App, and reports every key that cannot be honoured,
+// with its position. keys.txt decides about each key; docs/compose.md shows it.
+// Start reading at load.go.
 //
-// It reads the Compose file and the env files that it names and does no other I/O.
+// Load reads the Compose files and the files that they name. The package does no other
+// I/O, and starts nothing.
 package compose

@@ -1,42 +1,33 @@
 package compose
 
 import (
-	"maps"
 	"slices"
 
 	"tombolo/framework/app"
 )
 
-// isolation reports whether the app wants links alone to open ways.
-func (m *mapping) isolation(v any) bool {
-	strict := false
-	m.entries(v, app.Path{app.Extension}, func(key string, value any, p app.Path) {
-		switch {
-		case key == "isolation" && value == "links":
-			strict = true
-		case key == "isolation" && value == "networks":
-		case key == "isolation":
-			m.report.Problem(p, "%v is neither links nor networks", value)
-		default:
-			m.unknown(p, key, "isolation")
-		}
-	})
-	return strict
+// strict returns whether only links open ways: x-tombolo: {isolation: links}.
+func (m *mapping) strict(v any) bool {
+	p := app.Path{app.Extension}
+	isolation, ok := m.entries(v, p, "isolation")["isolation"]
+	if ok && isolation != "links" && isolation != "networks" {
+		m.Problem(p.To("isolation"), "%v is neither links nor networks", isolation)
+	}
+	return isolation == "links"
 }
 
+// extend maps x-tombolo: {export: true, replace: never} of a service.
 func (s *serviceMapping) extend(v any) {
-	s.entries(v, s.path.To(app.Extension), func(key string, value any, p app.Path) {
-		switch {
-		case key == "export":
-			s.out.Export = s.export(value, p)
-		case key == "replace" && value == "never":
-			s.out.NeverReplace = true
-		case key == "replace":
-			s.report.Problem(p, "%v is not never, the only word that it takes", value)
-		default:
-			s.unknown(p, key, "export", "replace")
-		}
-	})
+	p := s.path.To(app.Extension)
+	entries := s.entries(v, p, "export", "replace")
+	if export, ok := entries["export"]; ok {
+		s.out.Export = s.export(export, p.To("export"))
+	}
+	replace, ok := entries["replace"]
+	s.out.NeverReplace = replace == "never"
+	if ok && !s.out.NeverReplace {
+		s.Problem(p.To("replace"), "%v cannot be honoured: only never is supported", replace)
+	}
 }
 
 func (s *serviceMapping) export(value any, p app.Path) *app.Export {
@@ -47,44 +38,35 @@ func (s *serviceMapping) export(value any, p app.Path) *app.Export {
 		}
 		return nil
 	case []any:
-		to := []string{}
+		var to []string
 		for i, item := range v {
-			name, ok := item.(string)
-			if !ok {
-				s.report.Problem(p.Item(i), "%v is no app's name", item)
-				continue
+			if name, ok := item.(string); ok {
+				to = append(to, name)
+			} else {
+				s.Problem(p.Item(i), "%v is not the name of an app", item)
 			}
-			to = append(to, name)
 		}
 		if len(to) == 0 {
-			return nil
+			return nil // an empty list exports to no app
 		}
 		slices.Sort(to)
 		return &app.Export{To: slices.Compact(to)}
 	}
-	s.report.Problem(p, "%v is neither true nor a list of apps", value)
+	s.Problem(p, "%v is neither true nor a list of apps", value)
 	return nil
 }
 
-// entries calls each for every key of an x-tombolo mapping.
-func (m *mapping) entries(v any, p app.Path, each func(key string, value any, p app.Path)) {
-	if v == nil {
-		return
-	}
+// entries returns the entries of an x-tombolo mapping, and reports all that have no
+// known key.
+func (m *mapping) entries(v any, p app.Path, known ...string) map[string]any {
 	entries, ok := v.(map[string]any)
-	if !ok {
-		m.report.Problem(p, "must be a mapping")
-		return
+	if v != nil && !ok {
+		m.Problem(p, "must be a mapping")
 	}
-	for _, key := range slices.Sorted(maps.Keys(entries)) {
-		each(key, entries[key], p.To(key))
+	for key := range entries {
+		if !slices.Contains(known, key) {
+			m.Problem(p.To(key), "%s", unknownKey(key, known))
+		}
 	}
-}
-
-func (m *mapping) unknown(p app.Path, key string, words ...string) {
-	if near := app.Nearest(key, words); near != "" {
-		m.report.Problem(p, "unknown key, did you mean %s?", near)
-		return
-	}
-	m.report.Problem(p, "unknown key")
+	return entries
 }

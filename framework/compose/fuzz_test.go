@@ -11,9 +11,8 @@ import (
 	"tombolo/framework/app"
 )
 
-// FuzzLoad feeds Load single files: it must answer with an App that passes its own
-// checks and whose canonical text means the same, or with an error that names the
-// file.
+// FuzzLoad loads any single file. Load must return an App that passes Validate and whose
+// canonical text gives the same App, or an error with a text.
 func FuzzLoad(f *testing.F) {
 	for _, dir := range []string{"ok", "refuse"} {
 		for _, o := range cases(f, dir) {
@@ -32,7 +31,7 @@ func FuzzLoad(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		text := string(data)
 		if strings.Contains(text, "include") || strings.Contains(text, "file") {
-			return // other files are the machine's, not the input's
+			return // the input must not read files of this machine
 		}
 		file := filepath.Join(t.TempDir(), "compose.yaml")
 		if err := os.WriteFile(file, data, 0o600); err != nil {
@@ -41,12 +40,12 @@ func FuzzLoad(f *testing.F) {
 		a, _, err := Load(context.Background(), Options{Files: []string{file}, ProjectName: "fuzz"})
 		if err != nil {
 			if err.Error() == "" {
-				t.Error("an empty error")
+				t.Error("Load returns an error without a text")
 			}
 			return
 		}
 		if err := a.Validate(); err != nil {
-			t.Errorf("Load passed what Validate refuses: %v", err)
+			t.Errorf("Load accepts an app that Validate refuses: %v", err)
 		}
 		canonical, err := Canonical(a)
 		if err != nil {
@@ -56,7 +55,7 @@ func FuzzLoad(f *testing.F) {
 	})
 }
 
-// FuzzCanonical writes any App that passes its checks, whoever made it.
+// FuzzCanonical writes any App that passes Validate: Canonical must not fail.
 func FuzzCanonical(f *testing.F) {
 	for _, o := range cases(f, "ok") {
 		a, _, err := Load(context.Background(), o)

@@ -21,27 +21,27 @@ import (
 	"tombolo/framework/app"
 )
 
-// Options say what Load reads. They mean what the flags of `docker compose` mean;
-// the zero Options are `docker compose` without flags and without environment.
+// Options say what to load. Each has the meaning of a flag of `docker compose`; the
+// zero Options are `docker compose` without flags and without an environment.
 type Options struct {
-	Files       []string // -f; none: COMPOSE_FILE, then compose.yaml and its like here or in a parent folder
-	ProjectName string   // -p; "": COMPOSE_PROJECT_NAME, the file's name:, then the folder's name
+	Files       []string // -f; none: COMPOSE_FILE, else compose.yaml and the like, in the working folder or above it
+	ProjectName string   // -p; "": COMPOSE_PROJECT_NAME, else the file's `name`, else the folder's name
 	Profiles    []string // --profile; none: COMPOSE_PROFILES
-	EnvFiles    []string // --env-file; none: .env beside the file
-	WorkingDir  string   // --project-directory; "": that of the first file
-	Env         []string // KEY=value, as os.Environ has them
+	EnvFiles    []string // --env-file; none: .env beside the first file
+	WorkingDir  string   // --project-directory; "": the first file's folder
+	Env         []string // the environment, as os.Environ returns it
 }
 
-// Load reads a project's Compose files and makes an App of them. Its warnings
-// name what the files say and Tombolo ignores. Where anything is wrong with the
-// files, the error is Problems: everything wrong at once.
+// Load reads the Compose files of a project and makes an App of them. The warnings name
+// keys that Tombolo leaves out, or that have another effect than the user may expect. If
+// the files are wrong, the error is app.Problems, with all that is wrong at once.
 func Load(ctx context.Context, o Options) (*app.App, []app.Warning, error) {
 	l := &loading{report: &report{}}
 	a, err := l.load(ctx, o)
 	if err == nil {
 		err = l.report.Err()
 	}
-	slices.SortStableFunc(l.report.Warnings, app.CompareProblems)
+	l.report.Warnings.Sort()
 	if err != nil {
 		return nil, l.report.Warnings, err
 	}
@@ -58,25 +58,25 @@ type loading struct {
 }
 
 func (l *loading) load(ctx context.Context, o Options) (*app.App, error) {
-	defer l.capture()()
-	if err := l.read(ctx, o); err != nil {
+	defer l.captureLog()()
+	if err := l.readFiles(ctx, o); err != nil {
 		return nil, err
 	}
-	if err := l.index(); err != nil {
+	if err := l.parseSources(); err != nil {
 		return nil, err
 	}
 	project, err := l.project(ctx)
 	if err != nil {
-		l.refuse(err)
+		l.addError(err)
 		return nil, l.report.Err()
 	}
 	m := &mapping{report: l.report, project: project, sources: &l.sources}
 	return m.app(), nil
 }
 
-// read finds the files and the environment, in the order that `docker compose`
-// keeps: .env may name the files, and the files' folder may hold another .env.
-func (l *loading) read(ctx context.Context, o Options) error {
+// readFiles reads the environment and the Compose files as `docker compose` does: .env
+// may name the files, and then the first file's folder may have another .env.
+func (l *loading) readFiles(ctx context.Context, o Options) error {
 	options, err := cli.NewProjectOptions(o.Files,
 		cli.WithWorkingDirectory(o.WorkingDir),
 		cli.WithEnv(o.Env),
@@ -112,7 +112,7 @@ func (l *loading) read(ctx context.Context, o Options) error {
 	return nil
 }
 
-// configure sets what the loader is told, after the environment is known.
+// configure sets compose-go's options. Some of them come from the environment.
 func (l *loading) configure(o Options, folder string) {
 	env := l.details.Environment
 	l.profiles = o.Profiles
@@ -123,7 +123,7 @@ func (l *loading) configure(o Options, folder string) {
 		loader.WithProfiles(l.profiles),
 		loader.WithDiscardEnvFiles,
 		func(lo *loader.Options) {
-			lo.SkipConsistencyCheck = true // it stops at the first problem, and knows no positions: mapping checks
+			lo.SkipConsistencyCheck = true // it stops at the first problem, without a position; App.Check does its work
 			switch {
 			case o.ProjectName != "":
 				lo.SetProjectName(o.ProjectName, true)
@@ -136,9 +136,9 @@ func (l *loading) configure(o Options, folder string) {
 	}
 }
 
-// index parses the files for positions and reports unknown keys. It hands
-// compose-go the files without them, so that it can go on to other problems.
-func (l *loading) index() error {
+// parseSources parses the files for the positions of their keys, and reports unknown
+// keys. If a file has any, compose-go gets the file without them.
+func (l *loading) parseSources() error {
 	l.sources.base, _ = os.Getwd()
 	l.report.Locate, l.report.items = l.sources.find, l.sources.items
 	for i := range l.details.ConfigFiles {
@@ -148,38 +148,27 @@ func (l *loading) index() error {
 		}
 		s, err := l.sources.parse(file.Filename, file.Content)
 		if err != nil {
-			var problem app.Problem
-			if !errors.As(err, &problem) {
-				return err
-			}
-			return app.Problems{problem}
+			return err
 		}
-		if l.report.unknown(s) {
-			if file.Content, err = render(s.docs); err != nil {
+		if l.report.dropUnknown(s) {
+			if file.Content, err = encode(s.docs); err != nil {
 				return fmt.Errorf("%s: %w", s.name, err)
 			}
 		}
-		l.obsolete(s)
+		if l.sources.has(app.Path{"version"}) { // compose-go drops the key before the model is screened
+			l.report.Warn(app.Path{"version"}, "%s", remark(app.Path{"version"}))
+		}
 	}
 	for _, s := range l.sources.files[:len(l.details.ConfigFiles)] {
 		l.sources.follow(s)
 	}
 	for _, s := range l.sources.files[len(l.details.ConfigFiles):] {
-		l.report.unknown(s)
+		l.report.dropUnknown(s)
 	}
 	return nil
 }
 
-// obsolete warns of version: compose-go takes it out before anything is screened.
-func (l *loading) obsolete(s *source) {
-	for _, doc := range s.docs {
-		if lookup(doc, "version") != nil {
-			l.report.Warn(app.Path{"version"}, "%s", verdicts().next("version").verdict.reason)
-		}
-	}
-}
-
-func render(docs []*yaml.Node) ([]byte, error) {
+func encode(docs []*yaml.Node) ([]byte, error) {
 	var out bytes.Buffer
 	encoder := yaml.NewEncoder(&out)
 	for _, doc := range docs {
@@ -191,8 +180,8 @@ func render(docs []*yaml.Node) ([]byte, error) {
 	return out.Bytes(), encoder.Close()
 }
 
-// spellNull writes nulls out: where nothing stands for them, the encoder writes
-// nothing into flow mappings, and that is read as an empty text.
+// spellNull writes "null" for values that are missing. The encoder writes nothing for
+// them, which a flow mapping reads as an empty string.
 func spellNull(n *yaml.Node) {
 	if n.Kind == yaml.ScalarNode && n.Tag == "!!null" {
 		n.Value = "null"
@@ -202,12 +191,11 @@ func spellNull(n *yaml.Node) {
 	}
 }
 
-// project runs compose-go: the merged model first, which is screened, then the
-// typed project.
+// project runs compose-go: it loads the merged model, which is screened, and makes the
+// typed project of it.
 func (l *loading) project(ctx context.Context) (project *types.Project, err error) {
 	defer func() {
-		// compose-go checks the shape of files only after it has merged them, and
-		// asserts types before: a file it did not expect must not end `tombolo`.
+		// compose-go merges files before it checks their shape, so it panics on some.
 		if p := recover(); p != nil {
 			project, err = nil, fmt.Errorf("compose-go cannot read this: %v", p)
 		}
@@ -217,25 +205,26 @@ func (l *loading) project(ctx context.Context) (project *types.Project, err erro
 		return nil, err
 	}
 	name, _ := model["name"].(string)
-	l.dropDisabled(model)
+	l.emptyInactive(model)
 	l.report.screen(model)
-	veilKeys(model, app.Path{})
+	hideUserKeys(model, app.Path{})
 	options := loader.ToOptions(&l.details, l.options)
 	options.SetProjectName(name, true)
 	if project, err = loader.ModelToProject(model, options, l.details); err == nil {
-		unveil(reflect.ValueOf(project))
+		showUserKeys(reflect.ValueOf(project))
 	}
 	return project, err
 }
 
-// dropDisabled takes the services out of the model that no active profile wants:
-// they may say what they like. Their names stay, for depends_on to find.
-func (l *loading) dropDisabled(model map[string]any) {
+// emptyInactive removes the keys of services whose profiles are not active, so that
+// nothing is reported about them. Their names stay, because depends_on may name them.
+func (l *loading) emptyInactive(model map[string]any) {
 	services, _ := model["services"].(map[string]any)
 	for name, s := range services {
 		service, _ := s.(map[string]any)
+		profiles, _ := service["profiles"].([]any)
 		var config types.ServiceConfig
-		for _, p := range asList(service["profiles"]) {
+		for _, p := range profiles {
 			config.Profiles = append(config.Profiles, fmt.Sprint(p))
 		}
 		if !config.HasProfile(l.profiles) {
@@ -244,21 +233,17 @@ func (l *loading) dropDisabled(model map[string]any) {
 	}
 }
 
-func asList(v any) []any {
-	list, _ := v.([]any)
-	return list
-}
-
-// refuse reports compose-go's error, each of several by itself.
-func (l *loading) refuse(err error) {
+// addError reports an error of compose-go, or each of several that it joined, unless
+// the key has a problem already.
+func (l *loading) addError(err error) {
 	var joined interface{ Unwrap() []error }
 	if errors.As(err, &joined) {
 		for _, e := range joined.Unwrap() {
-			l.refuse(e)
+			l.addError(e)
 		}
 		return
 	}
-	p := l.place(err.Error())
+	p := l.problemOf(err.Error())
 	known := func(other app.Problem) bool { return other.Position.File == p.Position.File && other.Path == p.Path }
 	if p.Path == "" || !slices.ContainsFunc(l.report.Problems, known) {
 		l.report.Add(p)

@@ -17,11 +17,11 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files")
 
-// env is the environment of every golden test.
+// env is the environment of the golden tests.
 var env = []string{"HOME=/home/u", "TAG=7", "FROM_ENV=client"}
 
-// cases are the Compose projects below a folder of testdata: a file, or a folder
-// with a compose.yaml.
+// cases returns the Compose projects in a folder of testdata, by name. A project is a
+// file, or a folder with a compose.yaml.
 func cases(t testing.TB, dir string) map[string]Options {
 	t.Helper()
 	entries, err := os.ReadDir(filepath.Join("testdata", dir))
@@ -42,6 +42,7 @@ func cases(t testing.TB, dir string) map[string]Options {
 	return found
 }
 
+// golden compares got with a file of testdata, or writes the file if -update is set.
 func golden(t *testing.T, dir, name, got string) {
 	t.Helper()
 	here, err := os.Getwd()
@@ -60,7 +61,7 @@ func golden(t *testing.T, dir, name, got string) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", file, diff)
+		t.Errorf("the result differs from %s (-want +got):\n%s", file, diff)
 	}
 }
 
@@ -72,7 +73,7 @@ func warningLines(warnings []app.Warning) string {
 	return out.String()
 }
 
-func TestLoad(t *testing.T) {
+func TestLoadAccepts(t *testing.T) {
 	for name, o := range cases(t, "ok") {
 		t.Run(name, func(t *testing.T) {
 			a, warnings, err := Load(context.Background(), o)
@@ -85,7 +86,7 @@ func TestLoad(t *testing.T) {
 			}
 			golden(t, "ok", name, warningLines(warnings)+string(text))
 			if err := a.Validate(); err != nil {
-				t.Errorf("Validate: %v", err)
+				t.Errorf("Load accepts an app that Validate refuses: %v", err)
 			}
 			sameOverJSON(t, a)
 			sameAgain(t, a, text)
@@ -93,6 +94,7 @@ func TestLoad(t *testing.T) {
 	}
 }
 
+// sameOverJSON sends an app through JSON, as the API does.
 func sameOverJSON(t *testing.T, a *app.App) {
 	t.Helper()
 	data, err := json.Marshal(a)
@@ -108,11 +110,11 @@ func sameOverJSON(t *testing.T, a *app.App) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(string(data), string(second)); diff != "" {
-		t.Errorf("over JSON (-want +got):\n%s", diff)
+		t.Errorf("the app changes when it goes through JSON (-want +got):\n%s", diff)
 	}
 }
 
-// sameAgain loads the canonical text: it must mean what it was made of.
+// sameAgain loads the canonical text of an app, which must give the same app.
 func sameAgain(t *testing.T, a *app.App, text []byte) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "compose.yaml")
@@ -121,18 +123,18 @@ func sameAgain(t *testing.T, a *app.App, text []byte) {
 	}
 	again, _, err := Load(context.Background(), Options{Files: []string{file}})
 	if err != nil {
-		t.Fatalf("canonical text: %v", err)
+		t.Fatalf("Load refuses the canonical text: %v", err)
 	}
 	if diff := cmp.Diff(a, again); diff != "" {
-		t.Errorf("canonical text (-want +got):\n%s", diff)
+		t.Errorf("the canonical text gives another app (-want +got):\n%s", diff)
 	}
 	textAgain, err := CanonicalJSON(again)
 	if err != nil || !json.Valid(textAgain) {
-		t.Errorf("CanonicalJSON: %v", err)
+		t.Errorf("CanonicalJSON returns invalid JSON, or the error %v", err)
 	}
 }
 
-func TestShortFormsMeanLongForms(t *testing.T) {
+func TestShortFormsMeanTheSameAsLongForms(t *testing.T) {
 	c := cases(t, "ok")
 	short, _, err := Load(context.Background(), c["short"])
 	if err != nil {
@@ -143,23 +145,23 @@ func TestShortFormsMeanLongForms(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(short, long); diff != "" {
-		t.Errorf("(-short +long):\n%s", diff)
+		t.Errorf("the short forms give another app than the long forms (-short +long):\n%s", diff)
 	}
 }
 
-func TestRefuse(t *testing.T) {
+func TestLoadRefuses(t *testing.T) {
 	for name, o := range cases(t, "refuse") {
 		t.Run(name, func(t *testing.T) {
 			a, warnings, err := Load(context.Background(), o)
 			if err == nil {
-				t.Fatalf("accepted: %+v", a)
+				t.Fatalf("Load accepts the file: %+v", a)
 			}
 			golden(t, "refuse", name, warningLines(warnings)+err.Error()+"\n")
 		})
 	}
 }
 
-func TestOptions(t *testing.T) {
+func TestOptionsSelectFilesNameAndProfiles(t *testing.T) {
 	dir := func(name string) string { return filepath.Join("testdata", "ok", name) }
 	for _, c := range []struct {
 		name string
@@ -167,15 +169,15 @@ func TestOptions(t *testing.T) {
 		app  string
 		want []string // services
 	}{
-		{"project name", Options{WorkingDir: dir("profiles"), ProjectName: "mine"}, "mine", []string{"web"}},
-		{"COMPOSE_PROJECT_NAME", Options{WorkingDir: dir("profiles"), Env: []string{"COMPOSE_PROJECT_NAME=env"}}, "env", []string{"web"}},
-		{".env names the project", Options{WorkingDir: dir("envfile")}, "dotted", []string{"web"}},
-		{"the folder names it", Options{WorkingDir: dir("envfile"), EnvFiles: []string{"/dev/null"}, Env: env}, "envfile", []string{"web"}},
-		{"COMPOSE_PROFILES", Options{WorkingDir: dir("profiles"), Env: []string{"COMPOSE_PROFILES=extra,none"}}, "prof", []string{"extra", "web"}},
-		{"profiles", Options{WorkingDir: dir("profiles"), Profiles: []string{"extra"}}, "prof", []string{"extra", "web"}},
-		{"COMPOSE_FILE", Options{Env: []string{"COMPOSE_FILE=" + dir("include/compose.yaml")}}, "inc", []string{"db", "web"}},
-		{"found in a parent folder", Options{WorkingDir: dir("include/db/../db")}, "db", []string{"db"}},
-		{"one file of two", Options{Files: []string{dir("override/compose.yaml")}}, "over", []string{"web"}},
+		{"ProjectName names the app", Options{WorkingDir: dir("profiles"), ProjectName: "mine"}, "mine", []string{"web"}},
+		{"COMPOSE_PROJECT_NAME names the app", Options{WorkingDir: dir("profiles"), Env: []string{"COMPOSE_PROJECT_NAME=env"}}, "env", []string{"web"}},
+		{".env names the app", Options{WorkingDir: dir("envfile")}, "dotted", []string{"web"}},
+		{"the folder names the app if nothing else does", Options{WorkingDir: dir("envfile"), EnvFiles: []string{"/dev/null"}, Env: env}, "envfile", []string{"web"}},
+		{"COMPOSE_PROFILES activates profiles", Options{WorkingDir: dir("profiles"), Env: []string{"COMPOSE_PROFILES=extra,none"}}, "prof", []string{"extra", "web"}},
+		{"Profiles activates profiles", Options{WorkingDir: dir("profiles"), Profiles: []string{"extra"}}, "prof", []string{"extra", "web"}},
+		{"COMPOSE_FILE names the file", Options{Env: []string{"COMPOSE_FILE=" + dir("include/compose.yaml")}}, "inc", []string{"db", "web"}},
+		{"the file is found in a parent folder", Options{WorkingDir: dir("include/db/../db")}, "db", []string{"db"}},
+		{"Files names one file of two", Options{Files: []string{dir("override/compose.yaml")}}, "over", []string{"web"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			a, _, err := Load(context.Background(), c.o)
@@ -188,13 +190,13 @@ func TestOptions(t *testing.T) {
 			}
 			slices.Sort(got)
 			if a.Name != c.app || !cmp.Equal(c.want, got) {
-				t.Errorf("app %s with %v, want %s with %v", a.Name, got, c.app, c.want)
+				t.Errorf("got app %s with services %v, want %s with %v", a.Name, got, c.app, c.want)
 			}
 		})
 	}
 }
 
-func TestNoFile(t *testing.T) {
+func TestNoFileIsAnErrorThatNamesTheFolder(t *testing.T) {
 	dir := t.TempDir()
 	_, _, err := Load(context.Background(), Options{WorkingDir: dir})
 	if err == nil || !strings.HasPrefix(err.Error(), "no Compose file in "+dir+" or a folder above it (looked for compose.yaml, ") {
@@ -206,8 +208,8 @@ func TestNoFile(t *testing.T) {
 	}
 }
 
-// Messages name standard input where they name a file, and nowhere else.
-func TestStandardInput(t *testing.T) {
+// Messages show <stdin> for the file "-", and leave dashes elsewhere alone.
+func TestMessagesNameStandardInput(t *testing.T) {
 	file, err := os.Open(filepath.Join("testdata", "stdin.yaml"))
 	if err != nil {
 		t.Fatal(err)
@@ -217,7 +219,7 @@ func TestStandardInput(t *testing.T) {
 	os.Stdin = file
 	defer func() { os.Stdin = before }()
 	_, _, err = Load(context.Background(), Options{Files: []string{"-"}})
-	want := `<stdin>:4:19: services.web-1.environment.A: bad variable in "${x-y"; a $ of the text's own is written $$`
+	want := `<stdin>:4:19: services.web-1.environment.A: bad variable in "${x-y"; write $$ for a $ that begins no variable`
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v\nwant %s", err, want)
 	}

@@ -1,7 +1,8 @@
 package compose
 
 import (
-	"strconv"
+	"regexp"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -9,39 +10,31 @@ import (
 	"tombolo/framework/app"
 )
 
-// find is where the key at p stands, or the nearest of its parents that stands
-// anywhere. Later files override earlier ones, so they are asked first; a service
-// that extends another is looked up there too.
+// find returns the position of the key at p, or of its nearest parent that is in a file.
+// It asks later files first, because they override earlier ones. If a service extends
+// another one, find looks there too.
 func (ss *sources) find(p app.Path) app.Position {
-	place := app.Position{}
+	var found app.Position
 	best := 0
-	for _, s := range ss.ordered() {
+	for _, s := range slices.Backward(ss.files) {
 		for _, doc := range s.docs {
 			where, depth := s.descend(doc, p)
 			if base, d := ss.inBase(s, doc, p, maxExtends); d > depth {
 				where, depth = base, d
 			}
 			if depth > best {
-				place, best = where, depth
+				found, best = where, depth
 			}
 		}
 	}
 	if best == 0 && len(ss.files) > 0 {
 		return app.Position{File: ss.files[0].name}
 	}
-	return place
+	return found
 }
 
-// ordered lists the sources, last first.
-func (ss *sources) ordered() []*source {
-	reversed := make([]*source, 0, len(ss.files))
-	for i := range ss.files {
-		reversed = append(reversed, ss.files[len(ss.files)-1-i])
-	}
-	return reversed
-}
-
-// inBase looks below the service that the one at p extends.
+// inBase looks for p in the service that the service of p extends. It returns a depth
+// of 0 if that does not have the key.
 func (ss *sources) inBase(s *source, doc *yaml.Node, p app.Path, left int) (app.Position, int) {
 	if left == 0 || len(p) < 3 || p[0] != "services" {
 		return app.Position{}, 0
@@ -52,8 +45,8 @@ func (ss *sources) inBase(s *source, doc *yaml.Node, p app.Path, left int) (app.
 		return app.Position{}, 0
 	}
 	base := app.Path{"services", name}.To(p[2:]...)
+	file := first(scalars(lookup(extends, "file")))
 	for _, other := range ss.files {
-		file := first(scalars(lookup(extends, "file")))
 		if file == "" && other != s || file != "" && !strings.HasSuffix(other.path, strings.TrimLeft(file, "./")) {
 			continue
 		}
@@ -70,16 +63,8 @@ func (ss *sources) inBase(s *source, doc *yaml.Node, p app.Path, left int) (app.
 	return app.Position{}, 0
 }
 
-func first(lists ...[]string) string {
-	for _, list := range lists {
-		if len(list) > 0 {
-			return list[0]
-		}
-	}
-	return ""
-}
-
-// descend follows p as far as the document goes.
+// descend follows p as far as the document has its keys. It returns the position and
+// the number of the last one.
 func (s *source) descend(n *yaml.Node, p app.Path) (app.Position, int) {
 	where := app.Position{File: s.name}
 	for depth, key := range p {
@@ -93,113 +78,12 @@ func (s *source) descend(n *yaml.Node, p app.Path) (app.Position, int) {
 	return where, len(p)
 }
 
-// lookup is the value of a key of a mapping, or nil.
-func lookup(n *yaml.Node, key string) *yaml.Node {
-	if n = target(n); n == nil || n.Kind != yaml.MappingNode {
-		return nil
-	}
-	_, value := inMapping(n, key, map[*yaml.Node]bool{})
-	return value
-}
-
-// child is the node where a key stands, and its value.
-func child(n *yaml.Node, key string) (at, value *yaml.Node) {
-	n = target(n)
-	switch {
-	case n == nil:
-		return nil, nil
-	case n.Kind == yaml.MappingNode:
-		return inMapping(n, key, map[*yaml.Node]bool{})
-	case n.Kind == yaml.SequenceNode:
-		return inSequence(n, key)
-	}
-	return nil, nil
-}
-
-// inMapping looks through merge keys (<<) too, at each anchor once: anchors may
-// contain each other.
-func inMapping(n *yaml.Node, key string, seen map[*yaml.Node]bool) (at, value *yaml.Node) {
-	if n.Kind != yaml.MappingNode || seen[n] {
-		return nil, nil
-	}
-	seen[n] = true
-	var merged []*yaml.Node
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		switch n.Content[i].Value {
-		case key:
-			return n.Content[i], n.Content[i+1]
-		case "<<":
-			merged = append(merged, mergedBy(n.Content[i+1])...)
-		}
-	}
-	for _, m := range merged {
-		if at, value = inMapping(target(m), key, seen); at != nil {
-			return at, value
-		}
-	}
-	return nil, nil
-}
-
-// mergedBy lists what the value of a merge key names: a mapping or several.
-func mergedBy(n *yaml.Node) []*yaml.Node {
-	if n = target(n); n.Kind == yaml.SequenceNode {
-		return n.Content
-	}
-	return []*yaml.Node{n}
-}
-
-// inSequence finds an item by its number, or by what it says: in the list forms
-// of mappings "KEY=value" is the entry KEY, "service:alias" the link, and a port is
-// known by its host port.
-func inSequence(n *yaml.Node, key string) (at, value *yaml.Node) {
-	if number, ok := strings.CutPrefix(key, "["); ok {
-		i, err := strconv.Atoi(strings.TrimSuffix(number, "]"))
-		if err != nil || i >= len(n.Content) || i < 0 {
-			return nil, nil
-		}
-		return n.Content[i], n.Content[i]
-	}
-	for _, item := range n.Content {
-		if says(target(item), key) {
-			return item, item
-		}
-	}
-	return nil, nil
-}
-
-func says(item *yaml.Node, key string) bool {
-	if item.Kind == yaml.MappingNode {
-		return first(scalars(lookup(item, "published"))) == key
-	}
-	word := item.Value
-	return word == key || strings.HasPrefix(word, key+"=") || strings.HasPrefix(word, key+":") || strings.Contains(word, ":"+key+":")
-}
-
-// has reports whether any file says something at exactly p.
-func (ss *sources) has(p app.Path) bool {
-	return ss.value(p) != nil
-}
-
-// list is what the list at p holds, in the last file that has one.
-func (ss *sources) list(p app.Path) []*yaml.Node {
-	if n := target(ss.value(p)); n != nil && n.Kind == yaml.SequenceNode {
-		return n.Content
-	}
-	return nil
-}
-
-// items is the length of that list.
-func (ss *sources) items(p app.Path) int {
-	return len(ss.list(p))
-}
-
+// value returns the node at p, in the last file that has it, or nil.
 func (ss *sources) value(p app.Path) *yaml.Node {
-	for _, s := range ss.ordered() {
+	for _, s := range slices.Backward(ss.files) {
 		for _, n := range s.docs {
 			for _, key := range p {
-				if _, n = child(n, key); n == nil {
-					break
-				}
+				_, n = child(n, key)
 			}
 			if n != nil {
 				return n
@@ -207,4 +91,34 @@ func (ss *sources) value(p app.Path) *yaml.Node {
 		}
 	}
 	return nil
+}
+
+// has returns whether a file has a key at p.
+func (ss *sources) has(p app.Path) bool { return ss.value(p) != nil }
+
+// list returns the items of the list at p, in the last file that has it.
+func (ss *sources) list(p app.Path) []*yaml.Node {
+	if n := target(ss.value(p)); n != nil && n.Kind == yaml.SequenceNode {
+		return n.Content
+	}
+	return nil
+}
+
+// items returns the length of the list at p.
+func (ss *sources) items(p app.Path) int { return len(ss.list(p)) }
+
+// mention returns the position of the first scalar that matches, or the first file.
+func (ss *sources) mention(expression string) app.Position {
+	match := regexp.MustCompile(expression)
+	for _, s := range ss.files {
+		for _, doc := range s.docs {
+			if n := findScalar(doc, match); n != nil {
+				return app.Position{File: s.name, Line: n.Line, Column: n.Column}
+			}
+		}
+	}
+	if len(ss.files) == 0 {
+		return app.Position{}
+	}
+	return app.Position{File: ss.files[0].name}
 }

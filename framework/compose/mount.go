@@ -28,11 +28,13 @@ func (m *mapping) volumes() map[string]app.Volume {
 func (s *serviceMapping) mounts() {
 	p := s.path.To("volumes")
 	for i, in := range s.in.Volumes {
-		if mount, ok := s.mount(in, s.report.item(p, i, len(s.in.Volumes))); ok {
+		if mount, ok := s.mount(in, s.item(p, i, len(s.in.Volumes))); ok {
 			s.out.Mounts = append(s.out.Mounts, mount)
 		}
 	}
-	sortMounts(s.out.Mounts)
+	slices.SortStableFunc(s.out.Mounts, func(a, b app.Mount) int {
+		return cmp.Or(cmp.Compare(a.Target, b.Target), cmp.Compare(a.Type, b.Type), cmp.Compare(a.Source, b.Source))
+	})
 }
 
 func (s *serviceMapping) mount(in types.ServiceVolumeConfig, p app.Path) (app.Mount, bool) {
@@ -40,25 +42,28 @@ func (s *serviceMapping) mount(in types.ServiceVolumeConfig, p app.Path) (app.Mo
 	options := map[string]string{}
 	switch in.Type {
 	case types.VolumeTypeVolume:
-		if !s.volumeSource(&mount, p) {
+		if v, ok := s.project.Volumes[in.Source]; ok {
+			mount.Source = v.Name
+		} else if in.Source != "" {
+			s.Problem(p, "there is no volume %s below volumes", in.Source)
 			return mount, false
 		}
-		s.volumeOptions(in.Volume, options, p)
+		volumeOptions(in.Volume, options)
 	case types.VolumeTypeBind:
-		mount.Create, mount.SELinux = s.bindOptions(in.Bind, options, p)
+		mount.Create, mount.SELinux = s.bindOptions(in.Bind, options, p.To("bind", "recursive"))
 	case types.VolumeTypeTmpfs:
 		tmpfsOptions(in.Tmpfs, options)
 	default:
-		s.report.Problem(p, "type %s is not supported, only volume, bind and tmpfs", in.Type)
+		s.Problem(p, "type %s cannot be honoured: %s", in.Type, remark(s.path.To("volumes", "[]", "type")))
 		return mount, false
 	}
 	mount.Options = nonEmpty(options)
 	return mount, true
 }
 
-// external warns of volumes that are somewhere already: nobody knows on which host,
-// and Docker makes an empty one on any other.
-func (s *serviceMapping) external() {
+// externalVolumes warns about volumes that exist already, if no constraint names their
+// host. Tombolo does not know the host, and Docker makes an empty volume on any other.
+func (s *serviceMapping) externalVolumes() {
 	if slices.ContainsFunc(s.out.Constraints, func(c app.Constraint) bool { return c.Op == "==" }) {
 		return
 	}
@@ -66,27 +71,12 @@ func (s *serviceMapping) external() {
 	for i, in := range s.in.Volumes {
 		v, ok := s.project.Volumes[in.Source]
 		if ok && in.Type == types.VolumeTypeVolume && bool(v.External) && (v.Driver == "" || v.Driver == "local") {
-			s.report.Warn(s.report.item(p, i, len(s.in.Volumes)),
-				"%s is external: a host that does not have it gets an empty one; say who has it in deploy.placement.constraints", in.Source)
+			s.Warn(s.item(p, i, len(s.in.Volumes)), "%s is external: %s", in.Source, remark(app.Path{"volumes", in.Source, "external"}))
 		}
 	}
 }
 
-// volumeSource gives the mount Docker's name of the volume.
-func (s *serviceMapping) volumeSource(mount *app.Mount, p app.Path) bool {
-	if mount.Source == "" {
-		return true
-	}
-	v, ok := s.project.Volumes[mount.Source]
-	if !ok {
-		s.report.Problem(p, "there is no volume %s below volumes", mount.Source)
-		return false
-	}
-	mount.Source = v.Name
-	return true
-}
-
-func (s *serviceMapping) volumeOptions(in *types.ServiceVolumeVolume, options map[string]string, p app.Path) {
+func volumeOptions(in *types.ServiceVolumeVolume, options map[string]string) {
 	if in == nil {
 		return
 	}
@@ -95,16 +85,15 @@ func (s *serviceMapping) volumeOptions(in *types.ServiceVolumeVolume, options ma
 	}
 	if in.Subpath != "" {
 		options["volume-subpath"] = in.Subpath
-		s.report.Warn(p.To("volume", "subpath"), "needs Docker 26 or later on the hosts")
 	}
 	for key, value := range in.Labels {
 		options["volume-label="+key] = value
 	}
 }
 
-// bindOptions makes the folder on the host unless the file says otherwise, as
-// `docker compose` does for both forms.
-func (s *serviceMapping) bindOptions(in *types.ServiceVolumeBind, options map[string]string, p app.Path) (create bool, selinux string) {
+// bindOptions returns whether to make the folder on the host, which is the default as in
+// `docker compose`, and the SELinux label. recursive is the path of that key.
+func (s *serviceMapping) bindOptions(in *types.ServiceVolumeBind, options map[string]string, recursive app.Path) (create bool, selinux string) {
 	if in == nil {
 		return true, ""
 	}
@@ -116,13 +105,11 @@ func (s *serviceMapping) bindOptions(in *types.ServiceVolumeBind, options map[st
 		return create, selinux
 	}
 	options["bind-recursive"] = in.Recursive
-	p = p.To("bind", "recursive")
-	s.report.Warn(p, "needs Docker 25 or later on the hosts")
 	if create {
-		s.report.Warn(p, "`docker run` makes no folder then: it must be there on the hosts")
+		s.Warn(recursive, "with it, `docker run` does not make the folder: make it on the hosts")
 	}
 	if selinux != "" {
-		s.report.Problem(p, "excludes selinux: `docker run` has no words for both")
+		s.Problem(recursive, "cannot be combined with selinux: `docker run` takes only one of them")
 	}
 	return false, ""
 }
@@ -137,10 +124,4 @@ func tmpfsOptions(in *types.ServiceVolumeTmpfs, options map[string]string) {
 	if in.Mode != 0 {
 		options["tmpfs-mode"] = fmt.Sprintf("%#o", in.Mode)
 	}
-}
-
-func sortMounts(mounts []app.Mount) {
-	slices.SortStableFunc(mounts, func(a, b app.Mount) int {
-		return cmp.Or(cmp.Compare(a.Target, b.Target), cmp.Compare(a.Type, b.Type), cmp.Compare(a.Source, b.Source))
-	})
 }

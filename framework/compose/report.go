@@ -2,18 +2,18 @@ package compose
 
 import "tombolo/framework/app"
 
-// report collects what is wrong with the files of one Load.
+// report collects the problems and warnings of one Load.
 type report struct {
 	app.Report
-	items func(app.Path) int // how many items the file's list at a path has
+	items func(app.Path) int // returns the length of the list at a path of the files
 }
 
-// item is the path of item i of n below p. It is p itself where the file's list
-// is not the list of n: ranges of ports become several items, and several files'
-// lists one.
-func (r *report) item(p app.Path, i, n int) app.Path {
-	if r.items != nil && r.items(p) != n {
-		return p
+// item returns the path of item i of a list with n items. It returns the path of the
+// list itself if the files' list has another length: a range of ports is one item there
+// and several in the model, and the model joins the lists of several files.
+func (r *report) item(list app.Path, i, n int) app.Path {
+	if r.items != nil && r.items(list) != n {
+		return list
 	}
-	return p.Item(i)
+	return list.Item(i)
 }

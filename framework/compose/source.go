@@ -1,43 +1,44 @@
 package compose
 
 import (
+	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"regexp"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
+
+	"tombolo/framework/app"
 )
 
-// maxFile bounds each file read, maxFiles their number and maxExtends the length
-// of a chain of extends that positions are followed along.
+// Bounds of what is read for the positions of keys.
 const (
-	maxFile    = 4 << 20
+	maxFile    = 4 << 20 // bytes of a file
 	maxFiles   = 256
-	maxExtends = 16
+	maxExtends = 16 // services in a chain of extends
 )
 
-// stdin is the file that is standard input.
+// stdin is the name of the file that is standard input.
 const stdin = "-"
 
-// source is one YAML file of the project, kept for the positions in it.
+// source is one parsed file of the project.
 type source struct {
 	path string       // absolute
 	name string       // as messages show it
-	docs []*yaml.Node // the top-level mapping of each document
+	docs []*yaml.Node // the top mapping of each document
 }
 
-// sources are all files of a project: those named, then what they include or
-// extend. They answer where a key stands.
+// sources are all files of a project: first those that the user named, then those that
+// are included or extended.
 type sources struct {
-	base  string // names in messages are relative to it
+	base  string // messages show files relative to this folder
 	files []*source
 }
 
-// show shortens a file's name for messages.
+// show returns a file's name for messages.
 func (ss *sources) show(file string) string {
 	if file == stdin {
 		return "<stdin>"
@@ -49,11 +50,11 @@ func (ss *sources) show(file string) string {
 	return rel
 }
 
-// parse adds a file. Its error is a Problem with a position.
+// parse adds a file. Its error is app.Problems.
 func (ss *sources) parse(file string, content []byte) (*source, error) {
 	s := &source{path: file, name: ss.show(file)}
 	ss.files = append(ss.files, s)
-	decoder := yaml.NewDecoder(strings.NewReader(string(content)))
+	decoder := yaml.NewDecoder(bytes.NewReader(content))
 	for {
 		var doc yaml.Node
 		err := decoder.Decode(&doc)
@@ -61,7 +62,8 @@ func (ss *sources) parse(file string, content []byte) (*source, error) {
 			return s, nil
 		}
 		if err != nil {
-			return nil, lineProblem(s.name, strings.TrimPrefix(spaceInText.ReplaceAllString(err.Error(), " "), "yaml: "))
+			text := strings.TrimPrefix(spaceInText.ReplaceAllString(err.Error(), " "), "yaml: ")
+			return nil, app.Problems{yamlProblem(s.name, text)}
 		}
 		if len(doc.Content) == 1 && doc.Content[0].Kind == yaml.MappingNode {
 			s.docs = append(s.docs, doc.Content[0])
@@ -69,8 +71,8 @@ func (ss *sources) parse(file string, content []byte) (*source, error) {
 	}
 }
 
-// follow adds the files that s includes or extends, as far as they can be read:
-// what cannot is for compose-go to complain about.
+// follow adds the files that s includes or extends. It skips a file that it cannot
+// read: compose-go reports that.
 func (ss *sources) follow(s *source) {
 	for _, file := range s.references() {
 		if strings.Contains(file, "$") || len(ss.files) >= maxFiles {
@@ -79,10 +81,14 @@ func (ss *sources) follow(s *source) {
 		if !filepath.IsAbs(file) {
 			file = filepath.Join(filepath.Dir(s.path), file)
 		}
-		if ss.holds(file) {
+		if slices.ContainsFunc(ss.files, func(other *source) bool { return other.path == file }) {
 			continue
 		}
-		content, err := readBounded(file)
+		info, err := os.Stat(file)
+		if err != nil || info.Size() > maxFile {
+			continue
+		}
+		content, err := os.ReadFile(file)
 		if err != nil {
 			continue
 		}
@@ -92,27 +98,7 @@ func (ss *sources) follow(s *source) {
 	}
 }
 
-func (ss *sources) holds(file string) bool {
-	for _, s := range ss.files {
-		if s.path == file {
-			return true
-		}
-	}
-	return false
-}
-
-func readBounded(file string) ([]byte, error) {
-	info, err := os.Stat(file)
-	if err != nil {
-		return nil, err
-	}
-	if info.Size() > maxFile {
-		return nil, fmt.Errorf("%s is larger than %d MiB", file, maxFile>>20)
-	}
-	return os.ReadFile(file)
-}
-
-// references lists the files named below include and services.*.extends.
+// references returns the files that include and services.*.extends name.
 func (s *source) references() []string {
 	var files []string
 	for _, doc := range s.docs {
@@ -123,59 +109,9 @@ func (s *source) references() []string {
 			files = append(files, scalars(item)...)
 		}
 		services := content(lookup(doc, "services"))
-		for i := 1; i < len(services); i += 2 {
+		for i := 1; i < len(services); i += 2 { // a mapping contains key, value, key, ...
 			files = append(files, scalars(lookup(lookup(services[i], "extends"), "file"))...)
 		}
 	}
 	return files
-}
-
-// content is what a list or a mapping holds; mappings hold key, value, key, ...
-func content(n *yaml.Node) []*yaml.Node {
-	if n = target(n); n == nil {
-		return nil
-	}
-	return n.Content
-}
-
-// scalars is a scalar's value, or those of a list of scalars.
-func scalars(n *yaml.Node) []string {
-	n = target(n)
-	switch {
-	case n == nil:
-		return nil
-	case n.Kind == yaml.ScalarNode:
-		return []string{n.Value}
-	case n.Kind != yaml.SequenceNode:
-		return nil
-	}
-	var values []string
-	for _, item := range n.Content {
-		if item = target(item); item.Kind == yaml.ScalarNode {
-			values = append(values, item.Value)
-		}
-	}
-	return values
-}
-
-// target is what an alias stands for.
-func target(n *yaml.Node) *yaml.Node {
-	if n != nil && n.Kind == yaml.AliasNode {
-		return n.Alias
-	}
-	return n
-}
-
-// findScalar is the first scalar below n whose value matches. It does not follow
-// aliases: what they stand for is found at its anchor.
-func findScalar(n *yaml.Node, match *regexp.Regexp) *yaml.Node {
-	if n.Kind == yaml.ScalarNode && match.MatchString(n.Value) {
-		return n
-	}
-	for _, below := range n.Content {
-		if found := findScalar(below, match); found != nil {
-			return found
-		}
-	}
-	return nil
 }

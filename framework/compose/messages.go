@@ -15,16 +15,21 @@ import (
 )
 
 var (
-	// keyInText is a key path as compose-go's messages write it.
 	keyInText   = regexp.MustCompile(`\b(services|networks|volumes|secrets|configs|include|models|jobs)(\.[\w./-]+|(\.?\[[\w.-]*\]))+`)
 	lineInText  = regexp.MustCompile(`line (\d+)(?:, column (\d+))?: `)
 	fileInText  = regexp.MustCompile(`env file (\S+) not found`)
 	spaceInText = regexp.MustCompile(`\s+`)
 )
 
-// place makes a Problem of a message of compose-go's: it has no positions, but
-// most messages name a key or a line.
-func (l *loading) place(text string) app.Problem {
+// shorter rewords compose-go's messages about a key.
+var shorter = strings.NewReplacer(
+	"must be a array", "must be a list",
+	"failed to cast to expected type: ", "",
+)
+
+// problemOf makes a Problem of a message of compose-go. compose-go knows no positions,
+// but most of its messages name a key or a line.
+func (l *loading) problemOf(text string) app.Problem {
 	text = spaceInText.ReplaceAllString(strings.TrimSuffix(text, ": invalid compose project"), " ")
 	file := l.sources.files[0].name
 	for _, s := range l.sources.files {
@@ -35,7 +40,7 @@ func (l *loading) place(text string) app.Problem {
 	}
 	text = strings.TrimPrefix(text, "validating "+file+": ")
 	if lineInText.MatchString(text) {
-		return lineProblem(file, text)
+		return yamlProblem(file, text)
 	}
 	if m := fileInText.FindStringSubmatch(text); m != nil {
 		return app.Problem{Position: l.sources.mention(regexp.QuoteMeta(filepath.Base(m[1])) + "$"), Text: m[0]}
@@ -44,49 +49,43 @@ func (l *loading) place(text string) app.Problem {
 	if key == "" {
 		return app.Problem{Position: app.Position{File: file}, Text: text}
 	}
-	return l.placeKey(key, text)
+	return l.keyProblem(key, text)
 }
 
-// lineProblem gives a YAML library's "line 3, column 4: text" its place.
-func lineProblem(file, text string) app.Problem {
-	found := lineInText.FindAllStringSubmatchIndex(text, -1)
-	if len(found) == 0 {
-		return app.Problem{Position: app.Position{File: file}, Text: "bad YAML: " + text}
+// yamlProblem makes a Problem of a YAML library's "line 3, column 4: text".
+func yamlProblem(file, text string) app.Problem {
+	p := app.Problem{Position: app.Position{File: file}}
+	if found := lineInText.FindAllStringSubmatchIndex(text, -1); found != nil {
+		last := found[len(found)-1]
+		match := lineInText.FindStringSubmatch(text[last[0]:])
+		p.Position.Line, _ = strconv.Atoi(match[1])
+		p.Position.Column, _ = strconv.Atoi(match[2]) // 0 if there is none
+		text = text[last[1]:]
 	}
-	last := lineInText.FindStringSubmatch(text[found[len(found)-1][0]:])
-	line, _ := strconv.Atoi(last[1])
-	column, _ := strconv.Atoi(last[2]) // 0 where there is none
-	return app.Problem{
-		Position: app.Position{File: file, Line: line, Column: column},
-		Text:     "bad YAML: " + text[found[len(found)-1][1]:],
-	}
+	p.Text = "bad YAML: " + text
+	return p
 }
 
-// rewording says what compose-go says of a key in fewer words.
-var rewording = strings.NewReplacer(
-	"must be a array", "must be a list",
-	"failed to cast to expected type: ", "",
-)
-
-func (l *loading) placeKey(key, text string) app.Problem {
+func (l *loading) keyProblem(key, text string) app.Problem {
 	p := app.Path(strings.FieldsFunc(key, func(r rune) bool { return strings.ContainsRune(".[]", r) }))
 	text = strings.TrimPrefix(text, "error while interpolating ")
 	if _, template, ok := strings.Cut(text, "You may need to escape any $ with another $. "); ok {
-		text = fmt.Sprintf("bad variable in %q; a $ of the text's own is written $$", template)
+		text = fmt.Sprintf("bad variable in %q; write $$ for a $ that begins no variable", template)
 	}
 	if rest, ok := strings.CutPrefix(text, key); ok {
 		text = strings.TrimLeft(rest, ":[]. ")
 	}
-	return app.Problem{Position: l.sources.find(p), Path: p.String(), Text: rewording.Replace(text)}
+	return app.Problem{Position: l.sources.find(p), Path: p.String(), Text: shorter.Replace(text)}
 }
 
-// logging guards the one logger that compose-go writes its warnings to.
-var logging sync.Mutex
+// logMutex guards the process's only logrus logger, to which compose-go writes its
+// warnings.
+var logMutex sync.Mutex
 
-// capture turns compose-go's log lines into warnings until the function that it
-// returns is called.
-func (l *loading) capture() (restore func()) {
-	logging.Lock()
+// captureLog makes warnings of the lines that compose-go logs, until the caller calls
+// restore.
+func (l *loading) captureLog() (restore func()) {
+	logMutex.Lock()
 	logger := logrus.StandardLogger()
 	out, hooks := logger.Out, logger.ReplaceHooks(logrus.LevelHooks{})
 	logger.SetOutput(io.Discard)
@@ -94,11 +93,11 @@ func (l *loading) capture() (restore func()) {
 	return func() {
 		logger.SetOutput(out)
 		logger.ReplaceHooks(hooks)
-		logging.Unlock()
+		logMutex.Unlock()
 	}
 }
 
-// logHook makes a warning of a log line.
+// logHook makes a warning of each log line.
 type logHook struct{ loading *loading }
 
 // Levels implements logrus.Hook.
@@ -108,7 +107,7 @@ func (logHook) Levels() []logrus.Level { return logrus.AllLevels }
 func (h logHook) Fire(entry *logrus.Entry) error {
 	text := entry.Message
 	if strings.Contains(text, "attribute `version` is obsolete") {
-		return nil // said with its position already
+		return nil // parseSources has warned, with the position
 	}
 	var where app.Position
 	if _, rest, ok := strings.Cut(text, `The "`); ok {
@@ -117,20 +116,4 @@ func (h logHook) Fire(entry *logrus.Entry) error {
 	}
 	h.loading.report.AddWarning(app.Warning{Position: where, Text: text})
 	return nil
-}
-
-// mention is the place of the first scalar that matches.
-func (ss *sources) mention(expression string) app.Position {
-	uses := regexp.MustCompile(expression)
-	for _, s := range ss.files {
-		for _, doc := range s.docs {
-			if n := findScalar(doc, uses); n != nil {
-				return app.Position{File: s.name, Line: n.Line, Column: n.Column}
-			}
-		}
-	}
-	if len(ss.files) == 0 {
-		return app.Position{}
-	}
-	return app.Position{File: ss.files[0].name}
 }

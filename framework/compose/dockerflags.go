@@ -12,9 +12,9 @@ import (
 	"tombolo/framework/app"
 )
 
-// docker maps what needs no thought of ours to the flags of `docker run`.
-// Every flag here is one that app.FormOf knows.
-func (s *serviceMapping) docker() []app.Flag {
+// dockerFlags maps all keys that have a flag of `docker run` and no meaning for Tombolo.
+// app.FormOf knows each of the flags.
+func (s *serviceMapping) dockerFlags() []app.Flag {
 	f := &app.Flags{}
 	c := &s.in
 	f.Text("user", c.User)
@@ -24,91 +24,69 @@ func (s *serviceMapping) docker() []app.Flag {
 	f.Text("cgroupns", c.Cgroup)
 	f.Text("platform", c.Platform)
 	f.Text("runtime", c.Runtime)
-	f.Text("mac-address", s.mac())
-	f.Each("cap-add", c.CapAdd)
-	f.Each("cap-drop", c.CapDrop)
-	f.Each("device-cgroup-rule", c.DeviceCgroupRules)
-	f.Each("group-add", c.GroupAdd)
-	f.Each("tmpfs", c.Tmpfs)
+	f.Text("mac-address", s.macAddress())
+	f.List("cap-add", c.CapAdd)
+	f.List("cap-drop", c.CapDrop)
+	f.List("device-cgroup-rule", c.DeviceCgroupRules)
+	f.List("group-add", c.GroupAdd)
+	f.List("tmpfs", c.Tmpfs)
+	f.List("dns", c.DNS)
+	f.List("dns-search", c.DNSSearch)
+	f.List("dns-option", c.DNSOpts)
+	f.List("add-host", c.ExtraHosts.AsList(":"))
 	f.Pairs("sysctl", c.Sysctls)
 	f.Pairs("storage-opt", c.StorageOpt)
+	f.Pairs("annotation", c.Annotations)
 	f.Bool("privileged", c.Privileged)
 	f.Bool("read-only", c.ReadOnly)
 	f.Bool("tty", c.Tty)
 	if c.Init != nil {
 		f.Text("init", strconv.FormatBool(*c.Init))
 	}
-	s.isolation()
-	s.annotations(f)
+	if c.Isolation != "" && c.Isolation != "default" {
+		s.unsupported(s.path.To("isolation"), c.Isolation)
+	}
 	s.namespaces(f)
 	s.kernel(f)
 	s.devices(f)
 	s.security(f)
 	s.logging(f)
-	f.Each("dns", c.DNS)
-	f.Each("dns-search", c.DNSSearch)
-	f.Each("dns-option", c.DNSOpts)
-	f.Each("add-host", c.ExtraHosts.AsList(":"))
 	return f.Sorted()
 }
 
-// mac is the address of the one interface that a container has, whichever key says
-// it.
-func (s *serviceMapping) mac() string {
+// macAddress returns the address of the container's one interface, which the service or
+// any of its networks may set.
+func (s *serviceMapping) macAddress() string {
 	mac := s.in.MacAddress
-	p := s.path.To("mac_address")
 	for _, name := range slices.Sorted(maps.Keys(s.in.Networks)) {
 		at := s.in.Networks[name]
 		if at == nil || at.MacAddress == "" {
 			continue
 		}
-		p = s.path.To("networks", name, "mac_address")
 		if mac != "" && mac != at.MacAddress {
-			s.report.Problem(p, "a container has one interface, and it is to be %s too", mac)
+			s.Problem(s.path.To("networks", name, "mac_address"), "a container has one interface, and another key gives it the address %s", mac)
 		}
 		mac = at.MacAddress
-	}
-	if mac != "" {
-		s.report.Warn(p, "needs an Engine from 25 on, or a Docker command line before 25")
 	}
 	return mac
 }
 
-// isolation lets pass what means nothing on Linux.
-func (s *serviceMapping) isolation() {
-	if mode := s.in.Isolation; mode != "" && mode != "default" {
-		s.report.Problem(s.path.To("isolation"), "%s is for Windows only", mode)
-	}
-}
-
-func (s *serviceMapping) annotations(f *app.Flags) {
-	if len(s.in.Annotations) > 0 {
-		s.report.Warn(s.path.To("annotations"), "needs Docker 24 or later on the hosts")
-	}
-	f.Pairs("annotation", s.in.Annotations)
-}
-
-// namespaces maps the modes that need no other container: the service's
-// instances, and those of another, may run anywhere.
 func (s *serviceMapping) namespaces(f *app.Flags) {
-	for _, ns := range []struct {
-		key, flag, value string
-	}{
+	for _, ns := range []struct{ key, flag, value string }{
 		{"ipc", "ipc", s.in.Ipc},
 		{"pid", "pid", s.in.Pid},
 		{"uts", "uts", s.in.Uts},
 		{"userns_mode", "userns", s.in.UserNSMode},
 	} {
-		form, _ := app.FormOf(ns.flag)
-		if ns.value != "" && !slices.Contains(form.Words, ns.value) {
-			s.report.Problem(s.path.To(ns.key), "%s is not supported, only %s", ns.value, strings.Join(form.Words, ", "))
+		if form, _ := app.FormOf(ns.flag); ns.value != "" && !slices.Contains(form.Words, ns.value) {
+			s.unsupported(s.path.To(ns.key), ns.value)
 			continue
 		}
 		f.Text(ns.flag, ns.value)
 	}
 }
 
-// kernel maps what the kernel meters.
+// kernel maps the settings of the kernel's scheduler, memory and block devices.
 func (s *serviceMapping) kernel(f *app.Flags) {
 	c := &s.in
 	f.Int("cpu-period", c.CPUPeriod)
@@ -118,27 +96,14 @@ func (s *serviceMapping) kernel(f *app.Flags) {
 	f.Int("cpu-shares", c.CPUShares)
 	f.Text("cpuset-cpus", c.CPUSet)
 	f.Int("memory-swap", int64(c.MemSwapLimit))
-	if c.MemSwappiness != 0 || s.sources.has(s.path.To("mem_swappiness")) {
+	if c.MemSwappiness != 0 || s.sources.has(s.path.To("mem_swappiness")) { // 0 is a value of its own
 		f.Text("memory-swappiness", strconv.FormatInt(int64(c.MemSwappiness), 10))
 	}
 	f.Bool("oom-kill-disable", c.OomKillDisable)
 	f.Int("oom-score-adj", c.OomScoreAdj)
 	f.Int("shm-size", int64(c.ShmSize))
-	for _, name := range slices.Sorted(maps.Keys(c.Ulimits)) {
-		f.Text("ulimit", name+"="+ulimit(c.Ulimits[name]))
-	}
-	s.blkio(f)
-}
-
-func ulimit(u *types.UlimitsConfig) string {
-	if u.Single != 0 {
-		return strconv.Itoa(u.Single)
-	}
-	return fmt.Sprintf("%d:%d", u.Soft, u.Hard)
-}
-
-func (s *serviceMapping) blkio(f *app.Flags) {
-	b := s.in.BlkioConfig
+	f.Pairs("ulimit", ulimits(c.Ulimits))
+	b := c.BlkioConfig
 	if b == nil {
 		return
 	}
@@ -158,22 +123,35 @@ func (s *serviceMapping) blkio(f *app.Flags) {
 	}
 }
 
+// ulimits returns limits as --ulimit takes them: "SOFT:HARD", or one number for both.
+func ulimits(in map[string]*types.UlimitsConfig) map[string]string {
+	limits := map[string]string{}
+	for name, u := range in {
+		limits[name] = fmt.Sprintf("%d:%d", u.Soft, u.Hard)
+		if u.Single != 0 {
+			limits[name] = strconv.Itoa(u.Single)
+		}
+	}
+	return limits
+}
+
 func (s *serviceMapping) devices(f *app.Flags) {
 	for _, d := range s.in.Devices {
 		f.Text("device", device(d))
 	}
-	for i, d := range s.in.Gpus {
-		s.gpus(f, d, s.path.To("gpus").Item(i))
-	}
-	if d := s.in.Deploy; d != nil && d.Resources.Reservations != nil {
-		for i, device := range d.Resources.Reservations.Devices {
-			s.gpus(f, device, s.path.To("deploy", "resources", "reservations", "devices").Item(i))
+	requests := func(list []types.DeviceRequest, p app.Path) {
+		for i, request := range list {
+			s.gpus(f, request, p.Item(i))
 		}
+	}
+	requests(s.in.Gpus, s.path.To("gpus"))
+	if d := s.in.Deploy; d != nil && d.Resources.Reservations != nil {
+		requests(d.Resources.Reservations.Devices, s.path.To("deploy", "resources", "reservations", "devices"))
 	}
 }
 
-// device leaves out what Docker takes for granted. CDI names ("vendor/class=name")
-// must stand alone.
+// device leaves out Docker's defaults. The CDI name of a device ("vendor/class=name")
+// must have nothing behind it.
 func device(d types.DeviceMapping) string {
 	switch {
 	case d.Permissions != "" && d.Permissions != "rwm":
@@ -184,14 +162,14 @@ func device(d types.DeviceMapping) string {
 	return d.Source
 }
 
-// gpus maps a device request to --gpus, whose value is a line of CSV.
+// gpus maps a device request to --gpus.
 func (s *serviceMapping) gpus(f *app.Flags, d types.DeviceRequest, p app.Path) {
 	capabilities := slices.DeleteFunc(slices.Clone(d.Capabilities), func(c string) bool { return c == "gpu" })
 	if len(d.Capabilities) > 0 && len(capabilities) == len(d.Capabilities) {
-		s.report.Problem(p, "only devices with the capability gpu are supported: Docker's command line requests no others")
+		s.Problem(p, "%s", remark(p[:len(p)-1]))
 		return
 	}
-	fields := []string{}
+	var fields []string
 	switch {
 	case len(d.IDs) > 0:
 		fields = append(fields, "device="+strings.Join(d.IDs, ","))
@@ -206,14 +184,12 @@ func (s *serviceMapping) gpus(f *app.Flags, d types.DeviceRequest, p app.Path) {
 	if len(capabilities) > 0 {
 		fields = append(fields, "capabilities="+strings.Join(capabilities, ","))
 	}
-	if len(d.Options) > 0 {
-		var options app.Flags
-		options.Pairs("", d.Options)
-		values := make([]string, len(options))
-		for i, o := range options {
-			values[i] = o.Value
-		}
-		fields = append(fields, "options="+strings.Join(values, ","))
+	var options []string
+	for _, key := range slices.Sorted(maps.Keys(d.Options)) {
+		options = append(options, key+"="+d.Options[key])
+	}
+	if len(options) > 0 {
+		fields = append(fields, "options="+strings.Join(options, ","))
 	}
 	f.CSV("gpus", fields)
 }
@@ -224,10 +200,10 @@ func (s *serviceMapping) security(f *app.Flags) {
 		name, file, _ := strings.Cut(strings.Replace(option, ":", "=", 1), "=")
 		if name == "seccomp" && file != "unconfined" && file != "builtin" {
 			if !strings.HasPrefix(file, "/") {
-				s.report.Problem(p, "the profile %s is not carried to the hosts: give a path that begins with / and put it there", file)
+				s.Problem(p, "Tombolo does not copy the profile %s to the hosts: copy it to every host, and name it by a path that begins with /", file)
 				continue
 			}
-			s.report.Warn(p, "the profile must be on every host")
+			s.Warn(p, "the profile must be on every host")
 		}
 		f.Text("security-opt", option)
 	}
@@ -238,10 +214,8 @@ func (s *serviceMapping) logging(f *app.Flags) {
 	if l == nil {
 		return
 	}
-	switch l.Driver {
-	case "", "json-file", "local", "journald":
-	default:
-		s.report.Warn(s.path.To("logging", "driver"), "`tombolo logs` cannot show what %s takes away", l.Driver)
+	if !slices.Contains([]string{"", "json-file", "local", "journald"}, l.Driver) {
+		s.Warn(s.path.To("logging", "driver"), "`tombolo logs` cannot show the logs of the driver %s", l.Driver)
 	}
 	f.Text("log-driver", l.Driver)
 	f.Pairs("log-opt", l.Options)
