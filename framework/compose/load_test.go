@@ -73,7 +73,7 @@ func warningLines(warnings []app.Warning) string {
 	return out.String()
 }
 
-func TestLoadAccepts(t *testing.T) {
+func TestLoad(t *testing.T) {
 	for name, o := range cases(t, "ok") {
 		t.Run(name, func(t *testing.T) {
 			a, warnings, err := Load(context.Background(), o)

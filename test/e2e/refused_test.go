@@ -22,7 +22,7 @@ func TestRefusedFiles(t *testing.T) {
 		"cycle":                 {"services:\n  a:\n    image: x\n    depends_on: [b]\n  b:\n    image: x\n    depends_on: [a]\n", "wait for each other: a -> b -> a"},
 		"link to no service":    {"services:\n  web:\n    image: x\n    links: [db]\n", ":5:13: services.web.links.db: there is no service db"},
 		"depends on no service": {"services:\n  web:\n    image: x\n    depends_on: [db]\n", ":5:18: services.web.depends_on.db: there is no service db"},
-		"name over 63 bytes":    {"services:\n  " + long + ":\n    image: x\n", ":3:3: services." + long + ": service name has 64 bytes, more than the 63 of a DNS label"},
+		"name over 63 bytes":    {"services:\n  " + long + ":\n    image: x\n", ":3:3: services." + long + ": service name \"" + long + "\" has 64 bytes, more than the 63 of a DNS label"},
 		"no service":            {"services: {}\n", ":2:1: services: there is no service to run"},
 		"two problems":          {"services:\n  web:\n    image: x\n    imagine: y\n    links: [db]\n", "services.web.links.db: there is no service db"},
 	} {
