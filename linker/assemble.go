@@ -22,20 +22,12 @@ import (
 // assemble makes the parts, from the state of the last run if there is one, and returns
 // the tasks to run. A part may use the parts made before it.
 func (l *Linker) assemble(ctx context.Context) ([]task, error) {
-	if err := overlay.CheckVXLAN(); err != nil {
-		return nil, err
-	}
-	if err := l.pools.once(); err != nil {
-		return nil, err
-	}
-	if err := writeResolvConf(l.cfg.ResolvConf); err != nil {
-		return nil, err
-	}
-	if err := l.assembleCluster(); err != nil {
-		return nil, err
-	}
-	if err := l.assembleContainers(); err != nil {
-		return nil, err
+	for _, step := range []func() error{
+		overlay.CheckVXLAN, l.pools.once, l.writeResolvConf, l.assembleCluster, l.assembleContainers,
+	} {
+		if err := step(); err != nil {
+			return nil, err
+		}
 	}
 	l.block = l.newBlock()
 	l.effective = &effectiveCache{host: l.host, block: l.block, pool4: l.cfg.Pool4, pool6: l.cfg.Pool6}
@@ -46,7 +38,7 @@ func (l *Linker) assemble(ctx context.Context) ([]task, error) {
 	return append([]task{
 		{"gossip", func(ctx context.Context) error { return outlive(ctx, l.gossip.Run, l.announceRestart) }},
 		{"suspender", l.newSuspender().run},
-		{"publisher", l.publisher.run},
+		{"publisher", l.publish.run},
 		{"catalog file", l.file.run},
 		{"tombstones", func(ctx context.Context) error { return collectTombstones(ctx, l.catalog) }},
 		{"block", l.block.Run},
@@ -79,7 +71,7 @@ func (l *Linker) assembleCluster() error {
 		Name: cfg.Host, Bind: netip.AddrPortFrom(cfg.Underlay, cfg.GossipPort), Keys: cfg.Keys,
 		Seeds: cfg.Join, Known: last.Members, Log: cfg.Log,
 	}, l.catalog, l.events)
-	l.publisher = publisher{catalog: l.catalog, gossip: l.gossip, state: l.state}
+	l.publish = publisher{catalog: l.catalog, gossip: l.gossip, state: l.state}
 	return err
 }
 

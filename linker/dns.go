@@ -35,16 +35,17 @@ func dnsSockets(ctx context.Context, files []*os.File) (*dns.Sockets, error) {
 	return dns.Listen(ctx, dnsAddr)
 }
 
-// resolvConf is the file that containers mount over their /etc/resolv.conf. It has no
-// search list, because the linker itself answers short names.
+// resolvConf is the content of the file that containers mount over their
+// /etc/resolv.conf. It has no search list, because the linker itself answers short names.
 const resolvConf = `# The Tombolo linker of this host answers, in the view of the container that asks.
 nameserver 169.254.1.1
 options ndots:0 timeout:2 attempts:3
 `
 
-// writeResolvConf leaves a file with the same content alone: containers have mounted
-// that very file, and would not see one that replaces it.
-func writeResolvConf(path string) error {
+// writeResolvConf leaves a file with the right content alone: containers have it mounted,
+// and must not find it empty for a moment.
+func (l *Linker) writeResolvConf() error {
+	path := l.cfg.ResolvConf
 	if have, err := os.ReadFile(path); err == nil && string(have) == resolvConf {
 		return nil
 	}

@@ -52,7 +52,7 @@ type cluster struct {
 	file    catalogFile
 	events  memberEvents
 	gossip  *gossip.Gossip
-	publisher
+	publish publisher
 }
 
 // containers is what this host knows about its own containers, and how it learns that.
@@ -151,7 +151,7 @@ func (l *Linker) announceRestart() {
 	if err := l.host.announce(*claim, time.Now().Add(l.cfg.RestartWindow).UTC().Truncate(time.Second)); err != nil {
 		l.cfg.Log.Warn("cannot announce the restart", "err", err)
 	}
-	l.publisher.send() // its own loop may have ended
+	l.publish.send() // its own loop may have ended
 }
 
 // latch tells any number of goroutines that something has happened once and for all.

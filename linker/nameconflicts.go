@@ -15,8 +15,10 @@ const conflictAge = 45 * time.Second
 
 // nameConflicts finds machines that use one name.
 type nameConflicts struct {
-	self     string
-	gossip   *gossip.Gossip
+	self   string
+	gossip interface {
+		Conflicts(age time.Duration) []gossip.Conflict
+	}
 	problems *problems
 }
 

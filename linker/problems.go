@@ -20,12 +20,12 @@ type problemKind struct {
 	name     string // stands before the message in the linker's status
 	severity severity
 	summary  string // the log message; "": the part that has the problem logs it
-	advice   string // what the operator can do
+	advice   string // what the operator can do; "": the reason says it
 }
 
 // The problems that a linker can have.
 var (
-	blockProblem       = problemKind{"block", notReady, "this host takes no new containers", "to compare the hosts: tombolo linker status"}
+	blockProblem       = problemKind{"block", notReady, "this host takes no new containers", ""}
 	catalogFileProblem = problemKind{"catalog file", notReady, "cannot save the catalog", "make room on the disk of the state folder"}
 	dockerProblem      = problemKind{"docker", notReady, "", "start Docker, or name its socket with --docker"}
 	hostsProblem       = problemKind{"hosts", notReady, "two machines have one name", "give one of the two another name with --host"}
@@ -42,7 +42,13 @@ type problem struct {
 	message string
 }
 
-func (p problem) String() string { return p.name + ": " + p.message + " (" + p.advice + ")" }
+func (p problem) String() string {
+	text := p.name + ": " + p.message
+	if p.advice != "" {
+		text += " (" + p.advice + ")"
+	}
+	return text
+}
 
 // problems are the conditions that hold now, at most one of each kind. Its methods may
 // be called at the same time.

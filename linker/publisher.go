@@ -4,14 +4,15 @@ import (
 	"context"
 
 	"tombolo/linker/catalog"
-	"tombolo/linker/gossip"
 )
 
 // publisher sends the changes that this host makes to the catalog to its peers.
 type publisher struct {
 	catalog *catalog.Catalog
-	gossip  *gossip.Gossip
-	state   *stateFile
+	gossip  interface {
+		Broadcast(key string, packet []byte)
+	}
+	state *stateFile
 }
 
 // run sends every change at once, until ctx ends.

@@ -35,7 +35,7 @@ func (e memberEvents) Dead(m gossip.Member) { e.Put(m) }
 type suspender struct {
 	self    string
 	events  memberEvents
-	gossip  *gossip.Gossip
+	gossip  interface{ Members() []gossip.Member }
 	catalog *catalog.Catalog
 	state   *stateFile
 	names   nameConflicts

@@ -1,12 +1,16 @@
 package linker
 
 import (
+	"context"
+	"log/slog"
 	"net/netip"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"tombolo/internal/wake"
 	"tombolo/linker/catalog"
+	"tombolo/linker/gossip"
 	"tombolo/linker/record"
 )
 
@@ -38,6 +42,55 @@ func TestOverdue(t *testing.T) {
 			}
 		})
 	}
+}
+
+// fakeGossip has one other member.
+type fakeGossip struct{ member gossip.Member }
+
+func (g *fakeGossip) Members() []gossip.Member                  { return []gossip.Member{g.member} }
+func (g *fakeGossip) Conflicts(time.Duration) []gossip.Conflict { return nil }
+
+func TestHostsAreSuspendedWhileTheyDoNotAnswer(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		problems := newProblems(slog.New(slog.DiscardHandler))
+		state, err := openState(Config{StateDir: dir}, problems)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g, events := &fakeGossip{}, memberEvents{wake.NewQueue[gossip.Member]()}
+		s := &suspender{
+			self: "h1", events: events, gossip: g, catalog: catalog.New("h1", 1), state: state,
+			names: nameConflicts{"h1", g, problems}, log: slog.New(slog.DiscardHandler),
+			met: map[string]bool{}, silent: map[string]time.Time{},
+		}
+		merge(t, s.catalog, record.Record{Key: record.Key{Kind: record.KindHost, Name: "h2"}, Owner: "h2", Version: record.Version{Epoch: 1, Seq: 1}, Host: &record.Host{Name: "h2"}})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- s.run(ctx) }()
+		turn := func(state gossip.State, tell func(gossip.Member)) {
+			g.member = gossip.Member{Name: "h2", Addr: netip.MustParseAddrPort("198.18.0.2:7980"), State: state}
+			tell(g.member)
+			synctest.Wait()
+		}
+		for range 2 {
+			turn(gossip.StateAlive, events.Alive)
+			if s.catalog.Snapshot().Suspended["h2"] || len(state.get().Suspended) > 0 {
+				t.Error("a host that answers is suspended")
+			}
+			turn(gossip.StateDead, events.Dead)
+			if !s.catalog.Snapshot().Suspended["h2"] || len(state.get().Suspended) != 1 {
+				t.Error("a host that died is not suspended at once")
+			}
+		}
+		if got := state.get().Members["h2"]; got != g.member.Addr {
+			t.Errorf("the state file has the address %s of the host, want %s", got, g.member.Addr)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("run returned %v after its context had ended, want nil", err)
+		}
+	})
 }
 
 func TestOldTombstonesAreRemoved(t *testing.T) {

@@ -12,7 +12,7 @@ import (
 )
 
 // errNoBlock says that the pool has no block left.
-var errNoBlock = errors.New("other hosts hold every block of the pool: this host takes no containers until one is free (choose a larger pool with --pool)")
+var errNoBlock = errors.New("other hosts hold every block of the pool: this host takes no containers (start every host with a larger pool: --pool)")
 
 // Rules say which blocks a host may claim.
 type Rules struct {
@@ -71,7 +71,7 @@ func (r Rules) contested(s *record.Snapshot, c Claim) error {
 	if h == nil {
 		return nil
 	}
-	return fmt.Errorf("block %s belongs to host %s, which claimed it first (%s): this host takes no new containers until one of the two hosts has another block",
+	return fmt.Errorf("block %s belongs to host %s, which claimed it first (%s): this host takes no new containers (stop its containers so that it can choose another block, or name one with --block)",
 		c.Block4, h.Name, h.Claimed.Format(time.RFC3339))
 }
 
