@@ -203,7 +203,7 @@ func TestEveryPageIsThereAndLinked(t *testing.T) {
 	}
 	for _, name := range []string{
 		"README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md",
-		"docs/how-it-works.md", "docs/names-and-dns.md",
+		"docs/how-it-works.md", "docs/compose.md", "docs/commands.md", "docs/names-and-dns.md",
 		"docs/networking-and-policy.md", "docs/cluster-on-mesos.md", "docs/troubleshooting.md",
 	} {
 		if _, ok := pages[name]; !ok {
