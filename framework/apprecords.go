@@ -117,7 +117,7 @@ func appRecord(d *deployment, tasks []*task) *record.App {
 	}
 	for name, s := range d.Wanted.Services {
 		out.Services[name] = record.Service{
-			Networks: s.Networks, Links: links(s.Links), Export: export(s.Export), Ports: ports(s.Expose),
+			Networks: s.Networks, Links: links(s.Links), Export: (*record.Export)(s.Export), Ports: ports(s.Expose),
 			ContainerName: s.ContainerName, Hostname: s.Hostname,
 			Replicas: s.Replicas, Generations: map[int]uint64{},
 		}
@@ -153,13 +153,6 @@ func links(in []app.Link) (out []record.Link) {
 		out = append(out, record.Link(l))
 	}
 	return out
-}
-
-func export(in *app.Export) *record.Export {
-	if in == nil {
-		return nil
-	}
-	return &record.Export{To: in.To}
 }
 
 func ports(in []app.Expose) (out []record.Port) {

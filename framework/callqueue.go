@@ -13,7 +13,6 @@ import (
 )
 
 const (
-	callTimeout  = 10 * time.Second       // of one call to the master or a linker
 	callRetry    = 200 * time.Millisecond // before a call is made again; it doubles
 	callRetryMax = 5 * time.Second
 )
@@ -55,7 +54,7 @@ func (q *callQueue) run(ctx context.Context) {
 func (q *callQueue) perform(ctx context.Context, call *scheduler.Call) {
 	var tasks []string
 	for retry := wake.NewBackoff(callRetry, callRetryMax); ; {
-		err := q.attempt(ctx, call)
+		err := q.master.Call(ctx, call)
 		if err == nil || ctx.Err() != nil {
 			break
 		}
@@ -71,12 +70,6 @@ func (q *callQueue) perform(ctx context.Context, call *scheduler.Call) {
 	if len(tasks) > 0 {
 		q.uncertain(tasks)
 	}
-}
-
-func (q *callQueue) attempt(ctx context.Context, call *scheduler.Call) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	return q.master.Call(ctx, call)
 }
 
 func launchedBy(a *scheduler.Call_Accept) (ids []string) {

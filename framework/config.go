@@ -1,7 +1,6 @@
 package framework
 
 import (
-	"cmp"
 	"log/slog"
 
 	"tombolo/framework/api"
@@ -24,12 +23,6 @@ type Config struct {
 	// leaves them Docker's.
 	Resolver string
 	Log      *slog.Logger // nil: slog.Default()
-}
-
-func (c Config) withDefaults() Config {
-	c.Log = cmp.Or(c.Log, slog.Default())
-	c.Info.Zone = cmp.Or(c.Info.Zone, "tombolo.internal")
-	return c
 }
 
 // DefaultResolver is the resolv.conf that every linker writes. It names 169.254.1.1,

@@ -1,9 +1,11 @@
 package framework
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
@@ -35,7 +37,8 @@ type Framework struct {
 
 // New returns a framework that does nothing before Run.
 func New(config Config) *Framework {
-	config = config.withDefaults()
+	config.Log = cmp.Or(config.Log, slog.Default())
+	config.Info.Zone = cmp.Or(config.Info.Zone, "tombolo.internal")
 	f := &Framework{
 		config: config, queue: wake.NewQueue[func()](), model: newModel(),
 		linkers: linkers{}, offers: &offers.Book{}, records: newAppRecords(),

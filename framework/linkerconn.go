@@ -41,6 +41,7 @@ type Logs interface {
 }
 
 const (
+	linkerTimeout  = 10 * time.Second       // of one delivery
 	linkerRetry    = 500 * time.Millisecond // before a linker is tried again; it doubles
 	linkerRetryMax = 5 * time.Second
 )
@@ -147,7 +148,7 @@ func (c *linkerConn) deliver(ctx context.Context) {
 
 // send reports whether the record needs no other attempt.
 func (c *linkerConn) send(ctx context.Context, rec record.Record) bool {
-	bounded, cancel := context.WithTimeout(ctx, callTimeout)
+	bounded, cancel := context.WithTimeout(ctx, linkerTimeout)
 	defer cancel()
 	send := c.Recorder.PutApp
 	if rec.Deleted {

@@ -86,20 +86,25 @@ func (l linkers) logs(host string) Logs {
 }
 
 // foreignPorts returns the host ports of the containers that are no tasks of ours.
-func (l linkers) foreignPorts(tasks map[string]*task) (taken []place.Taken) {
+func (l linkers) foreignPorts(tasks map[string]*task) (list []place.Taken) {
 	for _, c := range l.up() {
 		for _, e := range c.snapshot.Endpoints {
 			if e.Host != c.name || tasks[e.Task] != nil || !e.Running {
 				continue
 			}
-			for _, port := range hostPorts(e.Published) {
-				taken = append(taken, place.Taken{
-					Host: e.Host, Port: port, Holder: "container " + e.Container, App: e.App, Service: e.Service,
-				})
-			}
+			holder := place.Taken{Host: e.Host, Holder: "container " + e.Container, App: e.App, Service: e.Service}
+			list = append(list, taken(hostPorts(e.Published), holder)...)
 		}
 	}
-	return taken
+	return list
+}
+
+// taken returns holder with each of its ports.
+func taken(ports []app.Port, holder place.Taken) (list []place.Taken) {
+	for _, holder.Port = range ports {
+		list = append(list, holder)
+	}
+	return list
 }
 
 func hostPorts(in []record.PublishedPort) (out []app.Port) {

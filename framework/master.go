@@ -15,7 +15,8 @@ type Master interface {
 	// Run keeps the framework subscribed until ctx ends and calls handle with every
 	// event, one at a time.
 	Run(ctx context.Context, handle func(scheduler.Event)) error
-	// Call makes one call other than SUBSCRIBE. It fills in the framework ID.
+	// Call makes one call other than SUBSCRIBE, and fills in the framework ID. It returns
+	// within seconds, whatever the master does.
 	Call(ctx context.Context, call *scheduler.Call) error
 	// SetFrameworkID sets the ID for the next subscription; "" asks for a new one.
 	SetFrameworkID(id string)

@@ -1,6 +1,7 @@
 package framework
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -86,15 +87,13 @@ func (m *model) setFrameworkID(id string) {
 func (m *model) subscribed(leader string) {
 	m.disconnected()
 	m.connected = true
-	if leader != "" {
-		m.leader = leader
-	}
+	m.leader = cmp.Or(leader, m.leader)
 	for _, t := range m.tasks {
 		t.killSent = time.Time{}
 	}
 }
 
-// disconnected notes that the subscription is lost, and with it who the agents are.
+// disconnected notes that the subscription is lost. Agents are unknown until they offer.
 func (m *model) disconnected() {
 	m.connected = false
 	for _, h := range m.hosts {
@@ -218,7 +217,7 @@ func (m *model) launch(l launch, on string, now time.Time) *task {
 func (m *model) kill(t *task, k deploy.Kill, now time.Time) {
 	t.Killing, t.Reason, t.killSent = true, k.Reason, now
 	if k.Unhealthy {
-		t.UnhealthySince = t.unhealthySince
+		t.KilledUnhealthySince = t.unhealthySince
 	}
 	m.batch.PutTask(t.Task)
 }

@@ -46,7 +46,7 @@ func (t *task) slot() deploy.SlotID { return deploy.SlotID{Service: t.Service, S
 func (t *task) phase() deploy.Phase { return deploy.Phase(t.Phase) }
 
 // dismissed reports whether the framework ends the task through no fault of its own.
-func (t *task) dismissed() bool { return t.Killing && t.UnhealthySince.IsZero() }
+func (t *task) dismissed() bool { return t.Killing && t.KilledUnhealthySince.IsZero() }
 
 // observe notes what the linkers that answer know of the task. The linker of its own
 // host is heard first.
@@ -88,24 +88,21 @@ func (t *task) judge(mustResolve bool, now time.Time) (again time.Time) {
 
 // taken returns the host ports of the task: those that its service names and those that
 // its linker has chosen.
-func (t *task) taken() (list []place.Taken) {
+func (t *task) taken() []place.Taken {
 	ports := t.Ports
 	if t.endpoint != nil {
 		ports = slices.Concat(ports, hostPorts(t.endpoint.Published))
 	}
 	by := fmt.Sprintf("%s/%s.%d", t.App, t.Service, t.Slot)
-	for _, port := range ports {
-		list = append(list, place.Taken{Host: t.Host, Port: port, Holder: by, App: t.App, Service: t.Service})
-	}
-	return list
+	return taken(ports, place.Taken{Host: t.Host, Holder: by, App: t.App, Service: t.Service})
 }
 
 // slotAfter returns a slot's history with the end of its task.
 func slotAfter(slot store.Slot, t *task, e end, restart app.Restart) store.Slot {
 	ran := time.Duration(0)
 	switch {
-	case !t.UnhealthySince.IsZero():
-		ran = max(t.UnhealthySince.Sub(t.Started), 0) // the time after that does not count
+	case !t.KilledUnhealthySince.IsZero():
+		ran = max(t.KilledUnhealthySince.Sub(t.Started), 0) // the time after that does not count
 	case !t.Started.IsZero():
 		ran = e.at.Sub(t.Started)
 	}

@@ -57,7 +57,7 @@ func (u *updater) update(status mesos.TaskStatus, now time.Time) {
 	}
 	e := end{phase: phase, at: now}
 	e.reason, e.exit, e.fatal = explain(status)
-	if phase == deploy.Killed && !t.UnhealthySince.IsZero() {
+	if phase == deploy.Killed && !t.KilledUnhealthySince.IsZero() {
 		e.phase, e.reason = deploy.Failed, "was unhealthy"
 	}
 	t.ending = &ending{acks: []mesos.TaskStatus{status}}

@@ -37,23 +37,23 @@ type Slot struct {
 
 // Task is a task that was launched and, as far as the framework knows, has not ended.
 type Task struct {
-	ID             string     `json:"id"`
-	App            string     `json:"app"`
-	Service        string     `json:"service"`
-	Slot           int        `json:"slot"`
-	Generation     uint64     `json:"generation"`
-	Spec           string     `json:"spec"`  // digest of the service that it runs
-	Agent          string     `json:"agent"` // Mesos agent ID
-	Host           string     `json:"host"`
-	Ports          []app.Port `json:"ports,omitempty"`   // that its service publishes
-	Volumes        []string   `json:"volumes,omitempty"` // that exist on its host only
-	Phase          string     `json:"phase"`             // a deploy.Phase
-	Reason         string     `json:"reason,omitempty"`
-	Container      string     `json:"container,omitempty"` // name in Docker: "mesos-" and Mesos' ContainerID; "": not known yet
-	Since          time.Time  `json:"since"`               // of Phase
-	Started        time.Time  `json:"started,omitzero"`    // zero: it has never run
-	Killing        bool       `json:"killing,omitempty"`   // the framework has asked for its end
-	UnhealthySince time.Time  `json:"sick,omitzero"`       // zero: it is not killed for its health
+	ID                   string     `json:"id"`
+	App                  string     `json:"app"`
+	Service              string     `json:"service"`
+	Slot                 int        `json:"slot"`
+	Generation           uint64     `json:"generation"`
+	Spec                 string     `json:"spec"`  // digest of the service that it runs
+	Agent                string     `json:"agent"` // Mesos agent ID
+	Host                 string     `json:"host"`
+	Ports                []app.Port `json:"ports,omitempty"`   // that its service publishes
+	Volumes              []string   `json:"volumes,omitempty"` // that exist on its host only
+	Phase                string     `json:"phase"`             // a deploy.Phase
+	Reason               string     `json:"reason,omitempty"`
+	Container            string     `json:"container,omitempty"` // name in Docker: "mesos-" and Mesos' ContainerID; "": not known yet
+	Since                time.Time  `json:"since"`               // of Phase
+	Started              time.Time  `json:"started,omitzero"`    // zero: it has never run
+	Killing              bool       `json:"killing,omitempty"`   // the framework has asked for its end
+	KilledUnhealthySince time.Time  `json:"sick,omitzero"`       // of a task that is killed because it is unhealthy; zero: any other
 }
 
 // State is everything that is stored.
