@@ -16,6 +16,7 @@ import (
 	"tombolo/cmd/privilege"
 	"tombolo/cmd/rundir"
 	"tombolo/framework/api"
+	"tombolo/framework/app"
 	"tombolo/internal/wake"
 )
 
@@ -56,6 +57,19 @@ func (f *apiFlags) explain(err error) error {
 		return fmt.Errorf("no framework answers at %s%s", f.target, f.remedy())
 	}
 	return privilege.Explain(err, f.target)
+}
+
+// spec asks for the project's app as it was submitted.
+func (f *apiFlags) spec(ctx context.Context, client *api.Client, project *projectFlags) (app.App, error) {
+	name, err := project.name(ctx)
+	if err != nil {
+		return app.App{}, err
+	}
+	a, err := client.Spec(ctx, name)
+	if errors.Is(err, api.ErrNotFound) {
+		return app.App{}, notUp(name)
+	}
+	return a, f.explain(err)
 }
 
 // remedy says what to do if no framework answers.

@@ -42,6 +42,16 @@ func oneOf(flag, value, one, other string) error {
 	return usageError{fmt.Errorf("--%s %q is neither %s nor %s", flag, value, one, other)}
 }
 
+// group returns a command that only holds others. By itself it prints its help.
+func group(use, short, long string, subs ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: use, Short: short, Long: long, Args: unknownCommand,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(subs...)
+	return cmd
+}
+
 // unknownCommand refuses words that are not a command, and suggests one.
 func unknownCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {

@@ -13,10 +13,11 @@ import (
 	"tombolo/framework/api"
 )
 
-// completeWait bounds what a press of the Tab key may wait for.
+// completeWait bounds how long the Tab key may take.
 const completeWait = time.Second
 
-// completer offers the words that may stand at a place; errors offer none.
+// completer returns the words that may stand at a place in the command line. If it fails,
+// it returns none.
 type completer func(ctx context.Context, cmd *cobra.Command) []string
 
 func (c completer) complete(cmd *cobra.Command, _ []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
@@ -29,7 +30,7 @@ func (c completer) complete(cmd *cobra.Command, _ []string, _ string) ([]cobra.C
 	return c(ctx, cmd), cobra.ShellCompDirectiveNoFileComp
 }
 
-// first offers words for the first argument only, and files after it.
+// first completes the first argument, and leaves file names for the others to the shell.
 func (c completer) first(cmd *cobra.Command, args []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveDefault
@@ -37,7 +38,7 @@ func (c completer) first(cmd *cobra.Command, args []string, word string) ([]cobr
 	return c.complete(cmd, args, word)
 }
 
-// completeProject makes the project flags of cmd complete.
+// completeProject adds completion to the project flags of cmd.
 func completeProject(cmd *cobra.Command) {
 	must(cmd.RegisterFlagCompletionFunc("project-name", completer(appNames).complete))
 	must(cmd.MarkFlagFilename("file", "yaml", "yml"))
@@ -45,14 +46,14 @@ func completeProject(cmd *cobra.Command) {
 	must(cmd.MarkFlagDirname("project-directory"))
 }
 
-// must is for what fails only where a flag's name is misspelt here.
+// must panics on an error that only a misspelt flag name in this package can cause.
 func must(err error) {
 	if err != nil {
 		panic(err)
 	}
 }
 
-// completionAPI asks the API that the command line, so far, means.
+// completionAPI returns a client of the API that the unfinished command line names.
 func completionAPI(cmd *cobra.Command) *api.Client {
 	target := apiTarget()
 	if f := cmd.Flags().Lookup("api"); f != nil {
@@ -61,7 +62,37 @@ func completionAPI(cmd *cobra.Command) *api.Client {
 	return api.NewClient(target)
 }
 
-func runningApps(ctx context.Context, cmd *cobra.Command) []api.Status {
+// instanceNames completes names of instances as `tombolo resolve` prints them: 1.web.shop.
+func instanceNames(ctx context.Context, cmd *cobra.Command) []string {
+	return namesOf(ctx, cmd, func(i api.Instance) string { return fmt.Sprintf("%d.%s.%s", i.Slot, i.Service, i.App) })
+}
+
+// hostViewNames completes names of services as the host sees them: web.shop.
+func hostViewNames(ctx context.Context, cmd *cobra.Command) []string {
+	names := namesOf(ctx, cmd, func(i api.Instance) string { return i.Service + "." + i.App })
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+func namesOf(ctx context.Context, cmd *cobra.Command, name func(api.Instance) string) []string {
+	var names []string
+	for _, a := range appsUp(ctx, cmd) {
+		for _, i := range a.Instances {
+			names = append(names, name(i))
+		}
+	}
+	return names
+}
+
+func appNames(ctx context.Context, cmd *cobra.Command) []string {
+	var names []string
+	for _, a := range appsUp(ctx, cmd) {
+		names = append(names, a.App)
+	}
+	return names
+}
+
+func appsUp(ctx context.Context, cmd *cobra.Command) []api.Status {
 	client := completionAPI(cmd)
 	defer client.Close()
 	apps, err := client.Apps(ctx)
@@ -71,37 +102,7 @@ func runningApps(ctx context.Context, cmd *cobra.Command) []api.Status {
 	return apps
 }
 
-func appNames(ctx context.Context, cmd *cobra.Command) []string {
-	var names []string
-	for _, a := range runningApps(ctx, cmd) {
-		names = append(names, a.App)
-	}
-	return names
-}
-
-// instanceNames are as `tombolo resolve` prints them: 1.web.shop.
-func instanceNames(ctx context.Context, cmd *cobra.Command) []string {
-	var names []string
-	for _, a := range runningApps(ctx, cmd) {
-		for _, i := range a.Instances {
-			names = append(names, fmt.Sprintf("%d.%s.%s", i.Slot, i.Service, i.App))
-		}
-	}
-	return names
-}
-
-// hostViewNames are the names of services as the host sees them: web.shop.
-func hostViewNames(ctx context.Context, cmd *cobra.Command) []string {
-	names := map[string]bool{}
-	for _, a := range runningApps(ctx, cmd) {
-		for _, i := range a.Instances {
-			names[i.Service+"."+i.App] = true
-		}
-	}
-	return slices.Sorted(maps.Keys(names))
-}
-
-// serviceNames are those of the project.
+// serviceNames completes the names of the project's services.
 func (p *projectFlags) serviceNames(ctx context.Context, cmd *cobra.Command) []string {
 	name, err := p.name(ctx)
 	if err != nil {

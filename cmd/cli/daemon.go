@@ -20,17 +20,11 @@ import (
 )
 
 func newDaemonCommand(version string) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "daemon",
-		Short: "Run, show or stop the embedded cluster of this machine",
-		Long: `The daemon is a whole cluster in one process: a Mesos master, an agent for each host's
+	return group("daemon", "Run, show or stop the embedded cluster of this machine",
+		`The daemon is a whole cluster in one process: a Mesos master, an agent for each host's
 Docker Engine, and the framework. "tombolo up" starts a daemon for this machine if no
 framework answers, so you rarely need these commands.`,
-		Args: unknownCommand,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(newDaemonRunCommand(version), newDaemonStatusCommand(), newDaemonStopCommand())
-	return cmd
+		newDaemonRunCommand(version), newDaemonStatusCommand(), newDaemonStopCommand())
 }
 
 func newDaemonRunCommand(version string) *cobra.Command {

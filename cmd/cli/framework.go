@@ -23,17 +23,16 @@ import (
 // noLinker is the value of --linker for a framework without linkers.
 const noLinker = "none"
 
-// frameworkFlags are the flags of `tombolo framework` as the user wrote them.
+// frameworkFlags are the flags of `tombolo framework`: those that set a field of the
+// FrameworkConfig, and the texts of those that run parses.
 type frameworkFlags struct {
-	masters, linkers      []string
+	cfg                   daemon.FrameworkConfig
+	linkers               []string
 	principal, secretFile string
-	role, user            string
-	runDir                rundir.Dir
-	stateDir              string
 }
 
 func newFrameworkCommand(version string) *cobra.Command {
-	var f frameworkFlags
+	f := frameworkFlags{cfg: daemon.FrameworkConfig{Version: version}}
 	cmd := &cobra.Command{
 		Use:   "framework",
 		Short: "Run the Mesos framework of a cluster",
@@ -56,28 +55,28 @@ Every flag has an environment variable: --secret-file is TOMBOLO_SECRET_FILE.`,
 			if err := f.validate(); err != nil {
 				return usageError{err}
 			}
-			return f.run(cmd, version)
+			return f.run(cmd)
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringSliceVar(&f.masters, "master", nil, "`host:port` or URL of a master; may be repeated; any master leads to the leader")
-	flags.StringVar(&f.role, "role", "*", "`role` whose offers the framework gets")
-	flags.StringVar(&f.user, "user", "root", "`user` that runs the executors on the agents")
+	flags.StringSliceVar(&f.cfg.Masters, "master", nil, "`host:port` or URL of a master; may be repeated; any master leads to the leader")
+	flags.StringVar(&f.cfg.Role, "role", "*", "`role` whose offers the framework gets")
+	flags.StringVar(&f.cfg.User, "user", "root", "`user` that runs the executors on the agents")
 	flags.StringVar(&f.principal, "principal", "", "if the masters require authentication: the framework's `principal` (HTTP basic)")
 	flags.StringVar(&f.secretFile, "secret-file", "", "`file` with the principal's secret; only its owner may be able to read it")
 	flags.StringSliceVar(&f.linkers, "linker", []string{defaultLinkerSocket}, "`socket` of a linker; may be repeated; HOST=SOCKET names the host of a linker that may not answer yet; none: run without")
-	runDirFlag(flags, &f.runDir, "`folder` for the API's socket and the lock")
-	flags.StringVar(&f.stateDir, "state-dir", filepath.Join(daemon.DefaultStateDir, "framework"), "`folder` for the state that the next run needs")
+	runDirFlag(flags, &f.cfg.RunDir, "`folder` for the API's socket and the lock")
+	flags.StringVar(&f.cfg.StateDir, "state-dir", filepath.Join(daemon.DefaultStateDir, "framework"), "`folder` for the state that the next run needs")
 	return cmd
 }
 
 // validate reports every problem at once.
 func (f *frameworkFlags) validate() error {
 	var errs []error
-	if len(f.masters) == 0 {
+	if len(f.cfg.Masters) == 0 {
 		errs = append(errs, errors.New("--master is missing: name the masters, like --master http://m1:5050,http://m2:5050"))
 	}
-	for _, m := range f.masters {
+	for _, m := range f.cfg.Masters {
 		switch scheme, _, ok := strings.Cut(m, "://"); {
 		case scheme == "zk":
 			errs = append(errs, fmt.Errorf("--master %s: ZooKeeper is not asked; name the masters themselves: any of them leads to the leader", m))
@@ -106,32 +105,28 @@ func (f *frameworkFlags) credentials() (*mesos.Credentials, error) {
 	return &mesos.Credentials{Principal: f.principal, Secret: strings.TrimRight(secret, "\r\n")}, nil
 }
 
-func (f *frameworkFlags) run(cmd *cobra.Command, version string) error {
-	ctx, log := cmd.Context(), newLogger(cmd, slog.LevelInfo)
-	credentials, err := f.credentials()
-	if err != nil {
+func (f *frameworkFlags) run(cmd *cobra.Command) (err error) {
+	ctx, cfg := cmd.Context(), f.cfg
+	cfg.Log = newLogger(cmd, slog.LevelInfo)
+	if cfg.Credentials, err = f.credentials(); err != nil {
 		return usageError{err}
 	}
-	lock, err := f.runDir.Lock(rundir.Holder{Kind: rundir.Framework, StateDir: f.stateDir})
+	lock, err := cfg.RunDir.Lock(rundir.Holder{Kind: rundir.Framework, StateDir: cfg.StateDir})
 	if errors.Is(err, fs.ErrPermission) {
-		return privilege.NeedRoot("the framework keeps its lock and its API's socket in " + string(f.runDir))
+		return privilege.NeedRoot("the framework keeps its lock and its API's socket in " + string(cfg.RunDir))
 	}
 	if err != nil {
 		return err
 	}
 	defer lock.Close()
-	linkers, err := f.linkerNames(ctx, log)
+	cfg.Linkers, err = f.linkerNames(ctx, cfg.Log)
 	if ctx.Err() != nil {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	return daemon.RunFramework(ctx, daemon.FrameworkConfig{
-		Masters: f.masters, Credentials: credentials, User: f.user, Role: f.role,
-		Database: filepath.Join(f.stateDir, "framework.db"), Socket: f.runDir.API(),
-		Linkers: linkers, Log: log, Version: version,
-	})
+	return daemon.RunFramework(ctx, cfg)
 }
 
 // linkerNames returns the socket of each linker by the name of its host.

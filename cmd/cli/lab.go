@@ -18,22 +18,16 @@ import (
 )
 
 func newLabCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "lab",
-		Short: "Make virtual hosts on this machine, to try and test Tombolo",
-		Long: `A lab is several virtual hosts on this machine. Each is a set of namespaces with its own
+	return group("lab", "Make virtual hosts on this machine, to try and test Tombolo",
+		`A lab is several virtual hosts on this machine. Each is a set of namespaces with its own
 Docker Engine and linker; one control daemon runs the framework for all. While a lab is
 up, "tombolo up", "tombolo ps" and so on work on it. A lab needs root.`,
-		Args: unknownCommand,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(labUp(), labDown(), labPs(), labExec(),
+		labUp(), labDown(), labPs(), labExec(),
 		labHostVerb("kill HOST", "Kill a host (kill -9), as a power cut would", (*lab.Lab).Kill),
 		labHostVerb("start HOST", "Start a killed host again, with its disk", (*lab.Lab).Start),
 		labHostVerb("partition HOST", "Cut a host off the network", (*lab.Lab).Partition),
 		labHostVerb("heal HOST", "Connect a host to the network again", (*lab.Lab).Heal),
 		labInit(), labRegistry())
-	return cmd
 }
 
 // loadLab is lab.Load, with an error that asks for root if that is missing.

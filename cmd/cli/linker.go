@@ -65,44 +65,38 @@ func runLinker(cmd *cobra.Command, raw *linkerFlags, version string) error {
 	return err
 }
 
-// linkerFlags are the flags of `tombolo linker` as the user wrote them.
+// linkerFlags are the flags of `tombolo linker`: those that set a field of the Config, and
+// the texts of those that config parses.
 type linkerFlags struct {
-	host, docker, stateDir, runDir, pluginDir string
-	underlay, pool, pool6, block, keyFile     string
-	join                                      []string
-	gossipPort, vxlanPort                     uint16
-	vni                                       int
-	joinTimeout                               time.Duration
-	debug                                     bool
+	cfg linker.Config
+
+	underlay, pool, pool6, block, keyFile string
+	debug                                 bool
 }
 
 func (f *linkerFlags) register(flags *pflag.FlagSet) {
-	flags.StringVar(&f.host, "host", "", "`name` of this host in the cluster (default: the host name of the machine)")
+	flags.StringVar(&f.cfg.Host, "host", "", "`name` of this host in the cluster (default: the host name of the machine)")
 	flags.StringVar(&f.underlay, "underlay", "", "`address` by which other hosts reach this one (default: the address of the default route)")
-	flags.StringSliceVar(&f.join, "join", nil, "`address` of another host's linker; may be repeated")
+	flags.StringSliceVar(&f.cfg.Join, "join", nil, "`address` of another host's linker; may be repeated")
 	flags.StringVar(&f.pool, "pool", linker.DefaultPool4.String(), "IPv4 `range` of the overlay, the same on every host")
 	flags.StringVar(&f.pool6, "pool6", "", "IPv6 `range` of the overlay, a /48, the same on every host (default: no IPv6)")
 	flags.StringVar(&f.block, "block", "", "`range` within the pool for this host's containers (default: a free one)")
-	flags.StringVar(&f.docker, "docker", "unix:///var/run/docker.sock", "`address` of this host's Docker Engine")
-	flags.StringVar(&f.stateDir, "state-dir", "/var/lib/tombolo/linker", "`folder` for the state that the next run needs")
-	flags.StringVar(&f.runDir, "run-dir", "/run/tombolo", "`folder` for the API's socket")
-	flags.StringVar(&f.pluginDir, "plugin-dir", "/run/docker/plugins", "`folder` in which Docker looks for plugins")
+	flags.StringVar(&f.cfg.Docker, "docker", "unix:///var/run/docker.sock", "`address` of this host's Docker Engine")
+	flags.StringVar(&f.cfg.StateDir, "state-dir", "/var/lib/tombolo/linker", "`folder` for the state that the next run needs")
+	flags.StringVar(&f.cfg.RunDir, "run-dir", "/run/tombolo", "`folder` for the API's socket")
+	flags.StringVar(&f.cfg.PluginDir, "plugin-dir", "/run/docker/plugins", "`folder` in which Docker looks for plugins")
 	flags.StringVar(&f.keyFile, "gossip-key-file", "", "`file` of the keys that encrypt gossip, the same on every host: one a line, "+
 		"16, 24 or 32 bytes in base64 or hexadecimal; the first key encrypts, every key decrypts (default: gossip is not encrypted)")
-	flags.Uint16Var(&f.gossipPort, "gossip-port", 7980, "TCP and UDP `port` on which linkers gossip")
-	flags.Uint16Var(&f.vxlanPort, "vxlan-port", 8480, "UDP `port` of the VXLAN tunnel between hosts")
-	flags.IntVar(&f.vni, "vni", 1980, "VXLAN network identifier")
-	flags.DurationVar(&f.joinTimeout, "join-timeout", 10*time.Second, "how long a host that has never met another looks for the hosts to join, before it starts alone")
+	flags.Uint16Var(&f.cfg.GossipPort, "gossip-port", 7980, "TCP and UDP `port` on which linkers gossip")
+	flags.Uint16Var(&f.cfg.VXLANPort, "vxlan-port", 8480, "UDP `port` of the VXLAN tunnel between hosts")
+	flags.IntVar(&f.cfg.VNI, "vni", 1980, "VXLAN network identifier")
+	flags.DurationVar(&f.cfg.JoinTimeout, "join-timeout", 10*time.Second, "how long a host that has never met another looks for the hosts to join, before it starts alone")
 	flags.BoolVar(&f.debug, "debug", false, "log the reasons of decisions too")
 }
 
 // config turns the flags into a Config. It reports every flag that cannot be parsed.
 func (f *linkerFlags) config() (linker.Config, error) {
-	cfg := linker.Config{
-		Host: f.host, Join: f.join, Docker: f.docker,
-		StateDir: f.stateDir, RunDir: f.runDir, PluginDir: f.pluginDir,
-		GossipPort: f.gossipPort, VXLANPort: f.vxlanPort, VNI: f.vni, JoinTimeout: f.joinTimeout,
-	}
+	cfg := f.cfg
 	var errs []error
 	if f.underlay != "" {
 		addr, err := netip.ParseAddr(f.underlay)

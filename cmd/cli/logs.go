@@ -49,26 +49,19 @@ func (f *logsFlags) run(cmd *cobra.Command, project *projectFlags, services []st
 	if err != nil {
 		return err
 	}
-	name, err := project.name(ctx)
+	client := f.client()
+	defer client.Close()
+	spec, err := f.spec(ctx, client, project)
 	if err != nil {
 		return err
 	}
-	client := f.client()
-	defer client.Close()
-	spec, err := client.Spec(ctx, name)
-	if errors.Is(err, api.ErrNotFound) {
-		return notUp(name)
-	}
-	if err != nil {
-		return f.explain(err)
-	}
 	for _, s := range services {
 		if _, ok := spec.Services[s]; !ok {
-			return noSuchService(name, s)
+			return noSuchService(spec.Name, s)
 		}
 	}
 	log := output.NewLog(cmd.OutOrStdout(), spec.Services, f.LogOptions)
-	err = client.Logs(ctx, name, query, func(line api.LogLine) error {
+	err = client.Logs(ctx, spec.Name, query, func(line api.LogLine) error {
 		if len(services) > 0 && !slices.Contains(services, line.Service) {
 			return nil
 		}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -29,11 +28,20 @@ func (p *projectFlags) register(flags *pflag.FlagSet) { p.registerAs(flags, "f")
 // letter for --file, or "".
 func (p *projectFlags) registerAs(flags *pflag.FlagSet, short string) {
 	o := &p.options
-	flags.VarP(appended{&o.Files}, "file", short, "Compose `file`; - is standard input; may be repeated")
+	flags.FuncP("file", short, "Compose `file`; - is standard input; may be repeated", appendTo(&o.Files))
 	flags.StringVarP(&o.ProjectName, "project-name", "p", "", "`name` of the project, which is the name of the app")
-	flags.Var(appended{&o.Profiles}, "profile", "activate this `profile`; may be repeated")
-	flags.Var(appended{&o.EnvFiles}, "env-file", "`file` of variables to read instead of .env; may be repeated")
+	flags.Func("profile", "activate this `profile`; may be repeated", appendTo(&o.Profiles))
+	flags.Func("env-file", "`file` of variables to read instead of .env; may be repeated", appendTo(&o.EnvFiles))
 	flags.StringVar(&o.WorkingDir, "project-directory", "", "`folder` that relative paths start from (default: the folder of the first Compose file)")
+}
+
+// appendTo makes a flag that may stand before and behind the command's name: pflag's own
+// lists would forget the values before the name.
+func appendTo(list *[]string) func(string) error {
+	return func(value string) error {
+		*list = append(*list, value)
+		return nil
+	}
 }
 
 // accept lets commands take the project flags behind their names too: `tombolo up -f
@@ -73,24 +81,3 @@ func (p *projectFlags) load(ctx context.Context, warnings io.Writer) (*app.App, 
 	}
 	return a, err
 }
-
-// appended is the value of a flag that may stand before and behind the command's name.
-// pflag's own lists would forget the values before the name.
-type appended struct{ list *[]string }
-
-// Set implements pflag.Value.
-func (a appended) Set(text string) error {
-	*a.list = append(*a.list, text)
-	return nil
-}
-
-// String implements pflag.Value.
-func (a appended) String() string {
-	if a.list == nil {
-		return ""
-	}
-	return strings.Join(*a.list, ",")
-}
-
-// Type implements pflag.Value.
-func (a appended) Type() string { return "stringArray" }

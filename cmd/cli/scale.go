@@ -1,14 +1,12 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"tombolo/framework/api"
 	"tombolo/framework/app"
 )
 
@@ -31,23 +29,15 @@ up. The Compose file does not change: the next up restores the numbers of the fi
 
 // scale submits the app again as it is, with other numbers of replicas.
 func (f *upFlags) scale(cmd *cobra.Command, project *projectFlags, args []string) error {
-	ctx := cmd.Context()
 	numbers, err := parseScale(args)
 	if err != nil {
 		return usageError{err}
 	}
-	name, err := project.name(ctx)
-	if err != nil {
-		return err
-	}
 	client := f.client()
 	defer client.Close()
-	wanted, err := client.Spec(ctx, name)
-	if errors.Is(err, api.ErrNotFound) {
-		return notUp(name)
-	}
+	wanted, err := f.spec(cmd.Context(), client, project)
 	if err != nil {
-		return f.explain(err)
+		return err
 	}
 	if err := setReplicas(&wanted, numbers); err != nil {
 		return err

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -21,7 +23,7 @@ import (
 type upFlags struct {
 	apiFlags
 	detach, waits, noBuild bool
-	timeout                seconds
+	timeout                time.Duration // 0: none
 	scales                 []string
 }
 
@@ -60,7 +62,20 @@ and name an alternative.`,
 // registerWait registers the flags of commands that wait for an app.
 func (f *upFlags) registerWait(flags *pflag.FlagSet) {
 	flags.BoolVarP(&f.detach, "detach", "d", false, "do not wait until the app is up")
-	flags.Var(&f.timeout, "wait-timeout", "longest `time` to wait, in seconds or like 1m30s (default: until the app is up or has failed)")
+	flags.Func("wait-timeout", "longest `time` to wait, in seconds or like 1m30s (default: until the app is up or has failed)", f.setTimeout)
+}
+
+// setTimeout takes a number of seconds, as docker compose does, or a duration like 1m30s.
+func (f *upFlags) setTimeout(text string) error {
+	d, err := time.ParseDuration(text)
+	if n, nerr := strconv.ParseUint(text, 10, 31); nerr == nil {
+		d, err = time.Duration(n)*time.Second, nil
+	}
+	if err != nil || d < 0 {
+		return fmt.Errorf("%q is neither a number of seconds nor like 1m30s", text)
+	}
+	f.timeout = d
+	return nil
 }
 
 // alreadyDefault registers a hidden flag of docker compose that asks for what the
@@ -126,7 +141,7 @@ var errSettled = errors.New("settled")
 
 // wait follows the app until it is up, has failed or is taken down.
 func (f *upFlags) wait(ctx context.Context, out io.Writer, client *api.Client, name string, revision uint64) error {
-	if limit := f.timeout.Duration; limit > 0 {
+	if limit := f.timeout; limit > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, limit, fmt.Errorf("%s is not up after %v", name, limit))
 		defer cancel()

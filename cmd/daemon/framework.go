@@ -8,11 +8,11 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
-	"path/filepath"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"tombolo/cmd/rundir"
 	"tombolo/framework"
 	"tombolo/framework/api"
 	"tombolo/framework/mesos"
@@ -30,8 +30,8 @@ type FrameworkConfig struct {
 	Credentials *mesos.Credentials // nil: the masters do not ask for authentication
 	User        string             // runs the executors on the agents; "": root
 	Role        string             // whose offers it gets; "": *
-	Database    string             // file of its apps and tasks
-	Socket      string             // of its API
+	StateDir    string             // folder of its database
+	RunDir      rundir.Dir         // folder of its API's socket
 	Linkers     map[string]string  // host name -> socket of the host's linker; empty: containers get no names
 	Registry    *api.Registry      // nil: none
 	Version     string             // of this binary
@@ -39,12 +39,12 @@ type FrameworkConfig struct {
 }
 
 // RunFramework runs a framework and serves its API until ctx ends, and then returns
-// nil. Tasks keep running. The caller holds the lock of the socket's folder.
+// nil. Tasks keep running. The caller holds the lock of cfg.RunDir.
 func RunFramework(ctx context.Context, cfg FrameworkConfig) (err error) {
-	if err := os.MkdirAll(filepath.Dir(cfg.Database), 0o700); err != nil {
+	if err := os.MkdirAll(cfg.StateDir, 0o700); err != nil {
 		return fmt.Errorf("state folder: %w", err)
 	}
-	backend, err := store.OpenBolt(cfg.Database)
+	backend, err := store.OpenBolt(database(cfg.StateDir))
 	if err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func RunFramework(ctx context.Context, cfg FrameworkConfig) (err error) {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return f.Run(ctx) })
 	group.Go(func() error {
-		return serve(ctx, cfg.Socket, api.NewHandler(api.Config{Cluster: f, Logs: f, Log: cfg.Log}))
+		return serve(ctx, cfg.RunDir.API(), api.NewHandler(api.Config{Cluster: f, Logs: f, Log: cfg.Log}))
 	})
 	return group.Wait()
 }

@@ -160,7 +160,7 @@ func (d *daemon) runFramework(ctx context.Context) error {
 	return RunFramework(ctx, FrameworkConfig{
 		Masters: []string{"master"}, MasterName: "embedded",
 		HTTP:     &http.Client{Transport: unixhttp.Transport(d.RunDir.Master())},
-		Database: database(d.StateDir), Socket: d.RunDir.API(),
+		StateDir: d.StateDir, RunDir: d.RunDir,
 		Linkers: linkers, Registry: d.hosts.Registry, Version: d.Version, Log: d.Log,
 	})
 }
