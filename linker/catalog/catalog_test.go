@@ -301,7 +301,7 @@ func TestConcurrentUse(t *testing.T) {
 	}
 }
 
-func TestGossipDelegateTellsNews(t *testing.T) {
+func TestMergeReturnsTheKeyOfNews(t *testing.T) {
 	w := catalog.New("h1", 5)
 	packet, err := record.Encode(from("h2", record.Version{Epoch: 1, Seq: 1}, endpoint("e2", "x")))
 	if err != nil {

@@ -61,7 +61,7 @@ func newer(a, b *entry) bool {
 	return bytes.Compare(a.wire, b.wire) > 0
 }
 
-// Merge merges the packet of a record from a peer. It returns the record's PacketKey if
+// Merge merges the packet of a record from a peer. It returns the record's Packet.Key if
 // the catalog changed, else "". It returns an error if the packet holds no record or one
 // that does not pass Check. It keeps no reference to packet.
 func (c *Catalog) Merge(packet []byte) (news string, err error) {

@@ -10,23 +10,23 @@ import (
 	"unicode/utf8"
 )
 
-// The bounds that Check enforces. They are far above anything that Compose files
-// hold and low enough that no record can hurt the linker that takes it in.
+// The bounds that Check enforces. They are far above the needs of Compose files, and low
+// enough that no record can exhaust the linker that receives it.
 const (
-	MaxID       = 255   // bytes of an ID, of a task's or container's name
+	MaxID       = 255   // bytes of an ID and of the name of a task or container
 	MaxNetwork  = 255   // bytes of a network's name
-	MaxItems    = 1024  // networks, aliases, links, ports of one service
-	MaxServices = 4096  // of one app
-	MaxSlots    = 65536 // generations and drains of one service
+	MaxItems    = 1024  // networks, aliases, links or ports of one service
+	MaxServices = 4096  // services of one app
+	MaxSlots    = 65536 // generations or drained slots of one service
 
-	// MaxEpoch leaves room for epochs to grow past any that a mistake or a broken
-	// clock brought into the cluster; milliseconds since 1970 fit.
+	// MaxEpoch leaves room for epochs larger than any that a mistake or a wrong clock
+	// brings into the cluster. Milliseconds since 1970 are below it.
 	MaxEpoch = 1 << 48
 )
 
-// Check reports what is wrong with r: a key that does not fit the content, a name
-// that DNS cannot carry, an address that is none. Every record from outside (a
-// peer, the API) is checked before the catalog sees it.
+// Check returns an error that says what is wrong with r, such as a key that does not fit
+// the content, or a name that DNS does not permit. Every record from a peer or from the
+// API is checked before it reaches the catalog.
 func (r *Record) Check() error {
 	if err := r.check(); err != nil {
 		return fmt.Errorf("record %s/%.64q: %w", r.Kind, r.Name, err)
@@ -52,27 +52,24 @@ func (r *Record) check() error {
 	case KindApp:
 		return r.checkApp()
 	}
-	return nil // a newer version's record, which is only stored and passed on
+	return nil // a kind of a newer version: the record is only stored and passed on
 }
 
 func (r *Record) checkShape() error {
 	if !r.Kind.valid() {
 		return fmt.Errorf("unknown kind %.16q", r.Kind)
 	}
-	host, endpoint, app := r.Host != nil, r.Endpoint != nil, r.App != nil
 	if r.Version.Epoch > MaxEpoch {
 		return fmt.Errorf("epoch %d is out of range", r.Version.Epoch)
 	}
 	if r.Kind == KindHost && r.Owner != r.Name {
-		return fmt.Errorf("is owned by %.64q", r.Owner)
+		return fmt.Errorf("it is owned by %.64q, but a host owns its own record", r.Owner)
 	}
-	if r.Deleted {
-		if host || endpoint || app {
-			return errors.New("a tombstone has no content")
-		}
-		return nil
+	host, endpoint, app := r.Host != nil, r.Endpoint != nil, r.App != nil
+	if r.Deleted && (host || endpoint || app) {
+		return errors.New("a tombstone has no content")
 	}
-	if host != (r.Kind == KindHost) || endpoint != (r.Kind == KindEndpoint) || app != (r.Kind == KindApp) {
+	if !r.Deleted && (host != (r.Kind == KindHost) || endpoint != (r.Kind == KindEndpoint) || app != (r.Kind == KindApp)) {
 		return errors.New("content does not fit the kind")
 	}
 	return nil
@@ -81,11 +78,10 @@ func (r *Record) checkShape() error {
 func (r *Record) checkHost() error {
 	h := r.Host
 	if h.Name != r.Name {
-		return fmt.Errorf("is of host %.64q", h.Name)
+		return fmt.Errorf("it describes the host %.64q", h.Name)
 	}
 	return errors.Join(
-		CheckLabel(h.Name),
-		checkNormal(h.Name),
+		checkLowerLabel(h.Name),
 		checkAddr(h.Underlay, h.Underlay.Is4()),
 		checkTime(h.Claimed),
 		checkTime(h.Restart),
@@ -98,12 +94,12 @@ func (r *Record) checkHost() error {
 func (r *Record) checkEndpoint() error {
 	e := r.Endpoint
 	if e.ID != r.Name || e.Host != r.Owner {
-		return fmt.Errorf("holds endpoint %.64q of host %.64q, owned by %.64q", e.ID, e.Host, r.Owner)
+		return fmt.Errorf("it describes the endpoint %.64q of host %.64q, but is owned by %.64q", e.ID, e.Host, r.Owner)
 	}
 	return e.Check()
 }
 
-// Check reports what is wrong with the endpoint.
+// Check returns an error that says what is wrong with the endpoint.
 func (e *Endpoint) Check() error {
 	errs := []error{
 		checkID("id", e.ID),
@@ -132,23 +128,23 @@ func (e *Endpoint) Check() error {
 	return errors.Join(errs...)
 }
 
-// checkIdentity checks what labels say.
+// checkIdentity checks the fields that labels carry.
 func (e *Endpoint) checkIdentity() error {
 	errs := []error{
 		checkText("container name", e.ContainerName, MaxID),
 		checkText("task", e.Task, MaxID),
 	}
 	if e.Slot < 0 {
-		errs = append(errs, fmt.Errorf("slot %d", e.Slot))
+		errs = append(errs, fmt.Errorf("slot %d is negative", e.Slot))
 	}
-	switch {
-	case e.App != "":
-		errs = append(errs, CheckLabel(e.App), checkNormal(e.App))
-	case e.Service != "":
-		errs = append(errs, errors.New("a service without an app"))
+	if e.App != "" {
+		errs = append(errs, checkLowerLabel(e.App))
 	}
 	if e.Service != "" {
-		errs = append(errs, CheckLabel(e.Service), checkNormal(e.Service))
+		errs = append(errs, checkLowerLabel(e.Service))
+		if e.App == "" {
+			errs = append(errs, errors.New("a service without an app"))
+		}
 	}
 	s := Service{Networks: e.Networks, Links: e.Links, Export: e.Export, Ports: e.Ports}
 	return errors.Join(append(errs, s.check())...)
@@ -157,14 +153,14 @@ func (e *Endpoint) checkIdentity() error {
 func (r *Record) checkApp() error {
 	a := r.App
 	if a.Name != r.Name {
-		return fmt.Errorf("holds app %.64q", a.Name)
+		return fmt.Errorf("it describes the app %.64q", a.Name)
 	}
-	errs := []error{CheckLabel(a.Name), checkNormal(a.Name)}
+	errs := []error{checkLowerLabel(a.Name)}
 	if len(a.Services) > MaxServices {
 		return fmt.Errorf("%d services: at most %d", len(a.Services), MaxServices)
 	}
 	for name, s := range a.Services {
-		for _, err := range []error{CheckLabel(name), checkNormal(name), s.check()} {
+		for _, err := range []error{checkLowerLabel(name), s.check()} {
 			if err != nil {
 				errs = append(errs, fmt.Errorf("service %.64q: %w", name, err))
 			}
@@ -202,12 +198,12 @@ func (s *Service) check() error {
 func (s *Service) checkSlots() error {
 	for slot := range s.Generations {
 		if slot < 0 {
-			return fmt.Errorf("slot %d", slot)
+			return fmt.Errorf("slot %d is negative", slot)
 		}
 	}
 	for _, slot := range s.Drained {
 		if slot < 0 {
-			return fmt.Errorf("drained slot %d", slot)
+			return fmt.Errorf("drained slot %d is negative", slot)
 		}
 	}
 	return nil
@@ -272,23 +268,23 @@ func checkID(what, s string) error {
 	return checkText(what, s, MaxID)
 }
 
-// checkText refuses control characters too: what passes is fit for logs and for
-// the columns of `ps`.
+// checkText also refuses control characters, because texts appear in logs and in the
+// columns of `ps`.
 func checkText(what, s string, limit int) error {
 	if len(s) > limit {
 		return fmt.Errorf("%s of %d bytes: at most %d", what, len(s), limit)
 	}
 	if !utf8.ValidString(s) || strings.IndexFunc(s, unicode.IsControl) >= 0 {
-		return fmt.Errorf("%s %.64q has a control character or is no UTF-8", what, s)
+		return fmt.Errorf("%s %.64q has a control character or is not UTF-8", what, s)
 	}
 	return nil
 }
 
-func checkNormal(name string) error {
+func checkLowerLabel(name string) error {
 	if name != Normal(name) {
-		return fmt.Errorf("%.64q is not in lower case", name)
+		return errors.Join(CheckLabel(name), fmt.Errorf("%.64q is not in lower case", name))
 	}
-	return nil
+	return CheckLabel(name)
 }
 
 func checkAddr(a netip.Addr, is4 bool) error {
@@ -311,7 +307,8 @@ func checkBlock(block netip.Prefix, own netip.Addr, is4 bool) error {
 	return nil
 }
 
-// checkTime refuses what Unix nanoseconds cannot express: about the years 1678 to 2262.
+// checkTime refuses times that Unix nanoseconds cannot express: about those before 1678
+// and after 2262.
 func checkTime(t time.Time) error {
 	if !t.IsZero() && !time.Unix(0, t.UnixNano()).Equal(t) {
 		return errors.New("time out of range")
@@ -319,7 +316,7 @@ func checkTime(t time.Time) error {
 	return nil
 }
 
-// normalise gives every name its one spelling.
+// normalise puts every name into the spelling of Normal.
 func (e *Endpoint) normalise() {
 	for _, aliases := range e.Networks {
 		for i := range aliases {

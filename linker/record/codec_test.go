@@ -17,7 +17,7 @@ import (
 
 var exact = cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})
 
-func TestEncodeDecode(t *testing.T) {
+func TestDecodeReversesEncode(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		want := recordtest.Any().Draw(t, "record")
 		b, err := record.Encode(want)
@@ -29,11 +29,11 @@ func TestEncodeDecode(t *testing.T) {
 			t.Fatal(err)
 		}
 		if d := cmp.Diff(want, got, exact); d != "" {
-			t.Fatalf("want -, got +:\n%s", d)
+			t.Fatalf("record after Encode and Decode (-before +after):\n%s", d)
 		}
 		cut := rapid.IntRange(0, len(b)-1).Draw(t, "cut")
 		if r, err := record.Decode(b[:cut]); err == nil {
-			t.Fatalf("the first %d of %d bytes decode to %+v", cut, len(b), r)
+			t.Fatalf("the first %d of %d bytes were decoded to %+v, want an error", cut, len(b), r)
 		}
 		if _, err := record.Decode(append(b, 0)); err == nil {
 			t.Fatal("a zero byte after the record is accepted: no field has the number 0")
@@ -41,8 +41,7 @@ func TestEncodeDecode(t *testing.T) {
 	})
 }
 
-// typical is an endpoint as the framework makes it, with more of everything than
-// most have.
+// typical returns an endpoint of the framework with more of everything than most have.
 func typical() record.Record {
 	id := strings.Repeat("0123456789abcdef", 4)
 	return record.Record{
@@ -65,73 +64,73 @@ func typical() record.Record {
 	}
 }
 
-func TestEncodedSize(t *testing.T) {
+func TestThreeEndpointsFitIntoAGossipPacket(t *testing.T) {
 	b, err := record.Encode(typical())
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(b) > 450 {
-		t.Errorf("a typical endpoint takes %d bytes: gossip packets of 1,400 are to carry three", len(b))
+		t.Errorf("a typical endpoint takes %d bytes, want at most 450, so that a packet of 1,400 carries three", len(b))
 	}
 }
 
-func TestEncodeRefuses(t *testing.T) {
+func TestEncodeRefusesRecordsThatFailCheck(t *testing.T) {
 	tests := map[string]struct {
 		change func(*record.Record)
 		want   string
 	}{
-		"no content":       {func(r *record.Record) { r.Endpoint = nil }, "content does not fit"},
-		"tombstone full":   {func(r *record.Record) { r.Deleted = true }, "a tombstone has no content"},
-		"two contents":     {func(r *record.Record) { r.App = &record.App{} }, "content does not fit"},
-		"unknown kind":     {func(r *record.Record) { r.Kind = "x" }, `unknown kind "x"`},
-		"no owner":         {func(r *record.Record) { r.Owner = "" }, "no owner"},
-		"no name":          {func(r *record.Record) { r.Name = "" }, "no name"},
-		"another's":        {func(r *record.Record) { r.Owner = "agent-18" }, `owned by "agent-18"`},
-		"service, no app":  {func(r *record.Record) { r.Endpoint.App = "" }, "a service without an app"},
-		"upper case":       {func(r *record.Record) { r.Endpoint.App = "Shop" }, "not in lower case"},
-		"long service":     {func(r *record.Record) { r.Endpoint.Service = strings.Repeat("a", 64) }, "at most 63"},
-		"negative slot":    {func(r *record.Record) { r.Endpoint.Slot = -1 }, "slot -1"},
-		"v6 for v4":        {func(r *record.Record) { r.Endpoint.Addr4 = r.Endpoint.Addr6 }, "wrong family"},
-		"mapped":           {func(r *record.Record) { r.Endpoint.Addr6 = netip.MustParseAddr("::ffff:1.2.3.4") }, "wrong family"},
-		"proto":            {func(r *record.Record) { r.Endpoint.Ports[0].Proto = "icmp" }, `protocol "icmp"`},
-		"port 0":           {func(r *record.Record) { r.Endpoint.Ports[0].Number = 0 }, "port 0"},
-		"published port 0": {func(r *record.Record) { r.Endpoint.Published[0].HostPort = 0 }, "published port 0"},
-		"health":           {func(r *record.Record) { r.Endpoint.Health = "ill" }, `unknown health "ill"`},
-		"network":          {func(r *record.Record) { r.Endpoint.Networks[""] = nil }, "without a name"},
-		"alias":            {func(r *record.Record) { r.Endpoint.Networks["n"] = []string{"a b"} }, "alias"},
-		"link":             {func(r *record.Record) { r.Endpoint.Links[0].Service = "" }, "link: empty"},
-		"export":           {func(r *record.Record) { r.Endpoint.Export.To[0] = "-" }, "export"},
-		"task":             {func(r *record.Record) { r.Endpoint.Task = "a\nb" }, "control character"},
-		"year 10000":       {func(r *record.Record) { r.Endpoint.Started = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC) }, "time out of range"},
-		"many links":       {func(r *record.Record) { r.Endpoint.Links = make([]record.Link, 1025) }, "at most 1024"},
+		"no content":             {func(r *record.Record) { r.Endpoint = nil }, "content does not fit"},
+		"tombstone with content": {func(r *record.Record) { r.Deleted = true }, "a tombstone has no content"},
+		"two contents":           {func(r *record.Record) { r.App = &record.App{} }, "content does not fit"},
+		"unknown kind":           {func(r *record.Record) { r.Kind = "x" }, `unknown kind "x"`},
+		"no owner":               {func(r *record.Record) { r.Owner = "" }, "no owner"},
+		"no name":                {func(r *record.Record) { r.Name = "" }, "no name"},
+		"owned by another host":  {func(r *record.Record) { r.Owner = "agent-18" }, `owned by "agent-18"`},
+		"service without an app": {func(r *record.Record) { r.Endpoint.App = "" }, "a service without an app"},
+		"upper case":             {func(r *record.Record) { r.Endpoint.App = "Shop" }, "not in lower case"},
+		"long service":           {func(r *record.Record) { r.Endpoint.Service = strings.Repeat("a", 64) }, "at most 63"},
+		"negative slot":          {func(r *record.Record) { r.Endpoint.Slot = -1 }, "slot -1"},
+		"IPv6 address as IPv4":   {func(r *record.Record) { r.Endpoint.Addr4 = r.Endpoint.Addr6 }, "wrong family"},
+		"mapped IPv4 address":    {func(r *record.Record) { r.Endpoint.Addr6 = netip.MustParseAddr("::ffff:1.2.3.4") }, "wrong family"},
+		"proto":                  {func(r *record.Record) { r.Endpoint.Ports[0].Proto = "icmp" }, `protocol "icmp"`},
+		"port 0":                 {func(r *record.Record) { r.Endpoint.Ports[0].Number = 0 }, "port 0"},
+		"published port 0":       {func(r *record.Record) { r.Endpoint.Published[0].HostPort = 0 }, "published port 0"},
+		"health":                 {func(r *record.Record) { r.Endpoint.Health = "ill" }, `unknown health "ill"`},
+		"network":                {func(r *record.Record) { r.Endpoint.Networks[""] = nil }, "without a name"},
+		"alias":                  {func(r *record.Record) { r.Endpoint.Networks["n"] = []string{"a b"} }, "alias"},
+		"link":                   {func(r *record.Record) { r.Endpoint.Links[0].Service = "" }, "link: empty"},
+		"export":                 {func(r *record.Record) { r.Endpoint.Export.To[0] = "-" }, "export"},
+		"task":                   {func(r *record.Record) { r.Endpoint.Task = "a\nb" }, "control character"},
+		"year 10000":             {func(r *record.Record) { r.Endpoint.Started = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC) }, "time out of range"},
+		"many links":             {func(r *record.Record) { r.Endpoint.Links = make([]record.Link, 1025) }, "at most 1024"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			r := typical()
 			tt.change(&r)
 			if _, err := record.Encode(r); err == nil || !strings.Contains(err.Error(), tt.want) {
-				t.Errorf("error %v, want one that says %q", err, tt.want)
+				t.Errorf("Encode returned %v, want an error that says %q", err, tt.want)
 			}
 		})
 	}
 }
 
-func TestDecodeRefuses(t *testing.T) {
+func TestDecodeRefusesMalformedBytes(t *testing.T) {
 	name := []byte{0x12, 1, 'x'} // field 2, of one byte
 	tests := map[string][]byte{
-		"nothing":           {},
-		"no kind":           name,
-		"no name":           {0x08, 2},
-		"no content":        append([]byte{0x08, 2, 0x22, 1, 'h'}, name...),
-		"a lying length":    {0x08, 2, 0x12, 0xfe, 0xff, 0xff, 0xff, 0x0f},
-		"an endless number": {0x08, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff},
-		"no protobuf":       []byte("garbage"),
-		"too large":         make([]byte, record.MaxEncoded+1),
+		"empty":                   {},
+		"no kind":                 name,
+		"no name":                 {0x08, 2},
+		"no content":              append([]byte{0x08, 2, 0x22, 1, 'h'}, name...),
+		"a length beyond the end": {0x08, 2, 0x12, 0xfe, 0xff, 0xff, 0xff, 0x0f},
+		"an endless number":       {0x08, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff},
+		"not protobuf":            []byte("garbage"),
+		"too large":               make([]byte, record.MaxEncoded+1),
 	}
 	for name, b := range tests {
 		t.Run(name, func(t *testing.T) {
 			if r, err := record.Decode(b); err == nil {
-				t.Errorf("taken as %+v", r)
+				t.Errorf("the bytes were decoded to %+v, want an error", r)
 			}
 		})
 	}
@@ -148,18 +147,18 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r, err := record.Decode(b)
 		if err != nil || !r.Kind.Known() {
-			return // what a newer version wrote is passed on as it came, never encoded again
+			return // records of a newer version are passed on as they were received, and never encoded
 		}
 		again, err := record.Encode(r)
 		if err != nil {
-			t.Fatalf("decoded, but does not encode: %v", err)
+			t.Fatalf("a decoded record cannot be encoded again: %v", err)
 		}
 		r2, err := record.Decode(again)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if d := cmp.Diff(r, r2, exact, cmpopts.EquateEmpty()); d != "" {
-			t.Fatal(d)
+			t.Fatalf("record after Encode and Decode (-before +after):\n%s", d)
 		}
 	})
 }

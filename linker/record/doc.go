@@ -1,6 +1,8 @@
-// Package record is the vocabulary that every part of Tombolo shares: the
-// replicated records of hosts, endpoints and apps, the Docker labels that carry
-// them on a container, the DNS names they answer to, and their wire codec.
+// Package record is the vocabulary that all parts of Tombolo share: the replicated
+// records of hosts, endpoints and apps, the Docker labels that carry an endpoint's
+// identity, the DNS names of endpoints, and the wire form of records.
 //
-// It never does I/O, never reads the clock, and imports nothing of ours.
+// It does no I/O, reads no clock, and knows no other part of Tombolo.
+//
+// Start with Record, then FromLabels.
 package record

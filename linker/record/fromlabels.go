@@ -9,7 +9,7 @@ import (
 	"strconv"
 )
 
-// The labels of docker compose that are understood where none of ours is.
+// The labels of docker compose that are read if LabelApp is missing.
 const (
 	composeProject = "com.docker.compose.project"
 	composeService = "com.docker.compose.service"
@@ -17,14 +17,14 @@ const (
 	composeOneoff  = "com.docker.compose.oneoff"
 )
 
-// FromLabels reads who a container is: the fields App, Service, Slot, Generation,
-// Task, Networks, Links, Export, Ports, Strict, Internal and ContainerName of the
-// endpoint it returns; the others are zero. Labels that are not ours are passed
-// over. A container of an app that names no network is on '<app>_default'.
-// No label of ours and none of docker compose's gives a foreign endpoint (App "").
+// FromLabels reads a container's identity from its labels: the fields App, Service, Slot,
+// Generation, Task, Networks, Links, Export, Ports, Strict, Internal and ContainerName of
+// the endpoint that it returns; the others are zero. It ignores other labels. A container
+// whose labels name an app and no network is on '<app>_default'. Without labels of ours
+// and of docker compose the endpoint is foreign: its App is "".
 //
-// An error names every label that cannot be understood; the endpoint is then the
-// foreign one, so that a mistake opens nothing.
+// An error names every label that cannot be understood. The endpoint is then foreign, so
+// that a mistake permits nothing.
 func FromLabels(labels map[string]string) (Endpoint, error) {
 	if labels[LabelApp] == "" {
 		return fromCompose(labels)
@@ -50,9 +50,9 @@ func FromLabels(labels map[string]string) (Endpoint, error) {
 	return checked(e, p.errs)
 }
 
-// Labels is the reverse of FromLabels: the labels that make a linker see e. Those
-// of empty fields are left out; Networks is always there, so that a service on no
-// network is not taken for one that names none.
+// Labels is the reverse of FromLabels. It leaves out the labels of empty fields, except
+// LabelNetworks: without that label, a service on no network would be put on the default
+// network.
 func Labels(e Endpoint) map[string]string {
 	if e.App == "" {
 		return map[string]string{}
@@ -64,8 +64,8 @@ func Labels(e Endpoint) map[string]string {
 	all := map[string]string{
 		LabelApp:        e.App,
 		LabelService:    e.Service,
-		LabelSlot:       optional(uint64(e.Slot)),
-		LabelGeneration: optional(e.Generation),
+		LabelSlot:       formatNonZero(uint64(e.Slot)),
+		LabelGeneration: formatNonZero(e.Generation),
 		LabelTask:       e.Task,
 		LabelNetworks:   marshal(networks),
 		LabelName:       e.ContainerName,
@@ -93,9 +93,9 @@ func Labels(e Endpoint) map[string]string {
 	return all
 }
 
-// fromCompose understands what docker compose itself started. A one-off container
-// (docker compose run) is of the app but of no service: it reaches, and does not
-// answer for the service whose image it runs.
+// fromCompose reads the labels of a container that docker compose started. A one-off
+// container (docker compose run) belongs to the app but to no service: it may reach the
+// app's services, but the service's name does not lead to it.
 func fromCompose(labels map[string]string) (Endpoint, error) {
 	if labels[composeProject] == "" {
 		return Endpoint{}, nil
@@ -128,7 +128,7 @@ func defaultNetworks(app string) map[string][]string {
 	return map[string][]string{app + "_default": nil}
 }
 
-func optional(n uint64) string {
+func formatNonZero(n uint64) string {
 	if n == 0 {
 		return ""
 	}
@@ -138,12 +138,12 @@ func optional(n uint64) string {
 func marshal(v any) string {
 	b, err := json.Marshal(v)
 	if err != nil {
-		panic(err) // strings, numbers, and maps and slices of them always marshal
+		panic(err) // strings, numbers, and maps and slices of them can always be encoded
 	}
 	return string(b)
 }
 
-// labelParser reads labels one by one and keeps what is wrong with them.
+// labelParser parses labels and collects their errors.
 type labelParser struct {
 	labels map[string]string
 	errs   []error
@@ -196,6 +196,6 @@ func (p *labelParser) json(key string, into any) {
 		return
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		p.fail(key, errors.New("something follows the JSON value"))
+		p.fail(key, errors.New("text follows the JSON value"))
 	}
 }

@@ -1,9 +1,10 @@
 package record
 
-// The labels that tell a linker what a container is. Values of Networks, Links,
-// Export and Ports are JSON of the fields of the same name in Endpoint. A linker
-// trusts them as far as it trusts access to Docker. Where none of ours is
-// present, com.docker.compose.* labels are understood (see FromLabels).
+// The labels that identify a container to a linker. The values of LabelNetworks,
+// LabelLinks, LabelExport and LabelPorts are the JSON of the fields of the same name in
+// Endpoint. Who can start containers can set any label, so a linker trusts labels as far
+// as access to Docker is trusted. Without LabelApp, labels of docker compose are read
+// (see FromLabels).
 const (
 	LabelApp        = "tombolo.app"
 	LabelService    = "tombolo.service"

@@ -12,7 +12,7 @@ import (
 	"tombolo/linker/record/recordtest"
 )
 
-func TestLabelsAndBack(t *testing.T) {
+func TestFromLabelsReversesLabels(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		want := recordtest.Identity().Draw(t, "identity")
 		got, err := record.FromLabels(record.Labels(want))
@@ -20,7 +20,7 @@ func TestLabelsAndBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		if d := cmp.Diff(want, got, exact, cmpopts.EquateEmpty()); d != "" {
-			t.Fatalf("want -, got +:\n%s", d)
+			t.Fatalf("endpoint after Labels and FromLabels (-before +after):\n%s", d)
 		}
 	})
 }
@@ -30,9 +30,9 @@ func TestFromLabels(t *testing.T) {
 		labels map[string]string
 		want   record.Endpoint
 	}{
-		"none":     {nil, record.Endpoint{}},
-		"others'":  {map[string]string{"maintainer": "x", "tombolo.service": "db"}, record.Endpoint{}},
-		"app only": {map[string]string{"tombolo.app": "shop"}, record.Endpoint{App: "shop", Networks: map[string][]string{"shop_default": nil}}},
+		"none":                  {nil, record.Endpoint{}},
+		"only labels of others": {map[string]string{"maintainer": "x", "tombolo.service": "db"}, record.Endpoint{}},
+		"app only":              {map[string]string{"tombolo.app": "shop"}, record.Endpoint{App: "shop", Networks: map[string][]string{"shop_default": nil}}},
 		"all": {
 			map[string]string{
 				"tombolo.app": "Shop", "tombolo.service": "db", "tombolo.slot": "1", "tombolo.generation": "7",
@@ -63,7 +63,7 @@ func TestFromLabels(t *testing.T) {
 			map[string]string{"com.docker.compose.project": "blog", "com.docker.compose.service": "web", "com.docker.compose.container-number": "1", "com.docker.compose.oneoff": "True"},
 			record.Endpoint{App: "blog", Networks: map[string][]string{"blog_default": nil}},
 		},
-		"ours before docker compose's": {
+		"our labels win over those of docker compose": {
 			map[string]string{"com.docker.compose.project": "blog", "com.docker.compose.service": "web", "tombolo.app": "shop", "tombolo.service": "db"},
 			record.Endpoint{App: "shop", Service: "db", Networks: map[string][]string{"shop_default": nil}},
 		},
@@ -75,42 +75,42 @@ func TestFromLabels(t *testing.T) {
 				t.Fatal(err)
 			}
 			if d := cmp.Diff(tt.want, got, exact); d != "" {
-				t.Errorf("want -, got +:\n%s", d)
+				t.Errorf("endpoint (-want +got):\n%s", d)
 			}
 		})
 	}
 }
 
-func TestFromLabelsRefuses(t *testing.T) {
+func TestFromLabelsRefusesBadLabels(t *testing.T) {
 	tests := map[string]struct{ key, value, want string }{
-		"app":            {"tombolo.app", "a b", "tombolo.app"},
-		"long app":       {"tombolo.app", strings.Repeat("a", 64), "at most 63"},
-		"service":        {"tombolo.service", "-db", "tombolo.service"},
-		"slot":           {"tombolo.slot", "-1", "tombolo.slot"},
-		"slot, large":    {"tombolo.slot", "4294967296", "tombolo.slot"},
-		"generation":     {"tombolo.generation", "x", "tombolo.generation"},
-		"no JSON":        {"tombolo.networks", "shop_default", "tombolo.networks"},
-		"wrong JSON":     {"tombolo.networks", `["shop_default"]`, "tombolo.networks"},
-		"unknown key":    {"tombolo.links", `[{"service":"db","to":"x"}]`, "tombolo.links"},
-		"two values":     {"tombolo.links", `[] []`, "tombolo.links"},
-		"link":           {"tombolo.links", `[{"alias":"x"}]`, "link: empty DNS label"},
-		"alias":          {"tombolo.networks", `{"n":["a..b"]}`, "empty DNS label"},
-		"port":           {"tombolo.ports", `[{"number":65536,"proto":"tcp"}]`, "tombolo.ports"},
-		"port 0":         {"tombolo.ports", `[{"number":0,"proto":"tcp"}]`, "port 0"},
-		"protocol":       {"tombolo.ports", `[{"number":1}]`, "protocol"},
-		"isolation":      {"tombolo.isolation", "strict", "tombolo.isolation"},
-		"internal":       {"tombolo.internal", "yes", "tombolo.internal"},
-		"container name": {"tombolo.name", "a\x00", "container name"},
+		"app":             {"tombolo.app", "a b", "tombolo.app"},
+		"long app":        {"tombolo.app", strings.Repeat("a", 64), "at most 63"},
+		"service":         {"tombolo.service", "-db", "tombolo.service"},
+		"slot":            {"tombolo.slot", "-1", "tombolo.slot"},
+		"slot too large":  {"tombolo.slot", "4294967296", "tombolo.slot"},
+		"generation":      {"tombolo.generation", "x", "tombolo.generation"},
+		"not JSON":        {"tombolo.networks", "shop_default", "tombolo.networks"},
+		"wrong JSON":      {"tombolo.networks", `["shop_default"]`, "tombolo.networks"},
+		"unknown key":     {"tombolo.links", `[{"service":"db","to":"x"}]`, "tombolo.links"},
+		"two JSON values": {"tombolo.links", `[] []`, "tombolo.links"},
+		"link":            {"tombolo.links", `[{"alias":"x"}]`, "link: empty DNS label"},
+		"alias":           {"tombolo.networks", `{"n":["a..b"]}`, "empty DNS label"},
+		"port":            {"tombolo.ports", `[{"number":65536,"proto":"tcp"}]`, "tombolo.ports"},
+		"port 0":          {"tombolo.ports", `[{"number":0,"proto":"tcp"}]`, "port 0"},
+		"protocol":        {"tombolo.ports", `[{"number":1}]`, "protocol"},
+		"isolation":       {"tombolo.isolation", "strict", "tombolo.isolation"},
+		"internal":        {"tombolo.internal", "yes", "tombolo.internal"},
+		"container name":  {"tombolo.name", "a\x00", "container name"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			labels := map[string]string{"tombolo.app": "shop", "tombolo.service": "db", tt.key: tt.value}
 			got, err := record.FromLabels(labels)
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
-				t.Errorf("error %v, want one that says %q", err, tt.want)
+				t.Errorf("FromLabels returned %v, want an error that says %q", err, tt.want)
 			}
 			if d := cmp.Diff(record.Endpoint{}, got, exact); d != "" {
-				t.Errorf("a mistake opens something:\n%s", d)
+				t.Errorf("the endpoint of a bad label is not foreign (-want +got):\n%s", d)
 			}
 		})
 	}
@@ -131,10 +131,10 @@ func TestCheckLabelAndName(t *testing.T) {
 	}
 	for _, tt := range tests {
 		if err := record.CheckLabel(tt.s); (err == nil) != tt.label {
-			t.Errorf("CheckLabel(%q): %v", tt.s, err)
+			t.Errorf("CheckLabel(%q) returned %v, want it accepted: %v", tt.s, err, tt.label)
 		}
 		if err := record.CheckName(tt.s); (err == nil) != tt.name {
-			t.Errorf("CheckName(%q): %v", tt.s, err)
+			t.Errorf("CheckName(%q) returned %v, want it accepted: %v", tt.s, err, tt.name)
 		}
 	}
 }
@@ -148,7 +148,7 @@ func TestHostName(t *testing.T) {
 	for in, want := range tests {
 		got, err := record.HostName(in)
 		if got != want || (err == nil) != (want != "") {
-			t.Errorf("HostName(%q) = %q, %v; want %q", in, got, err, want)
+			t.Errorf("HostName(%q) returned %q, error %v; want %q", in, got, err, want)
 		}
 	}
 }
@@ -165,10 +165,10 @@ func FuzzFromLabels(f *testing.F) {
 		}
 		again, err := record.FromLabels(record.Labels(e))
 		if err != nil {
-			t.Fatalf("%+v: %v", e, err)
+			t.Fatalf("the labels of %+v are refused: %v", e, err)
 		}
 		if d := cmp.Diff(e, again, exact, cmpopts.EquateEmpty()); d != "" {
-			t.Fatal(d)
+			t.Fatalf("endpoint after Labels and FromLabels (-before +after):\n%s", d)
 		}
 	})
 }

@@ -6,16 +6,17 @@ import (
 	"strings"
 )
 
-// The sizes of RFC 1035 section 2.3.4: a label, and a name in text form without
-// its trailing dot.
+// The sizes of RFC 1035 section 2.3.4, in bytes, of a label and of a name in text form
+// without its trailing dot.
 const (
 	MaxLabel = 63
 	MaxName  = 253
 )
 
-// CheckLabel reports why s cannot be one label of a DNS name. It takes RFC 1123
-// host labels in either case, and '_' anywhere but first, because Compose takes
-// it in service names and resolvers carry it; a leading '_' is kept for SRV.
+// CheckLabel returns an error if s cannot be a label of a DNS name. It accepts the labels
+// of host names (RFC 1123) in either case. It also accepts '_', except as the first
+// character, which is reserved for SRV names: Compose permits '_' in service names, and
+// resolvers accept it.
 func CheckLabel(s string) error {
 	switch {
 	case s == "":
@@ -25,7 +26,7 @@ func CheckLabel(s string) error {
 	case s[0] == '-' || s[len(s)-1] == '-':
 		return fmt.Errorf("%q starts or ends with '-': not a DNS label", s)
 	case s[0] == '_':
-		return fmt.Errorf("%q starts with '_', which is kept for SRV names", s)
+		return fmt.Errorf("%q starts with '_', which is reserved for SRV names", s)
 	}
 	for _, c := range []byte(s) {
 		if !labelByte(c) {
@@ -35,8 +36,8 @@ func CheckLabel(s string) error {
 	return nil
 }
 
-// CheckName reports why s cannot be a DNS name of one or more labels, such as a
-// network alias or a hostname may be.
+// CheckName returns an error if s cannot be a DNS name of one or more labels, such as a
+// network alias or a hostname.
 func CheckName(s string) error {
 	s = strings.TrimSuffix(s, ".")
 	if len(s) > MaxName {
@@ -53,15 +54,15 @@ func CheckName(s string) error {
 	return nil
 }
 
-// Normal is the one spelling under which a name is stored and looked up: lower
-// case, without a trailing dot.
+// Normal returns the spelling under which a name is stored and looked up: in lower case
+// and without a trailing dot.
 func Normal(name string) string {
 	return lower(strings.TrimSuffix(name, "."))
 }
 
-// HostName turns what a machine or a Mesos agent calls itself into Host.Name, a
-// DNS label: the first label of a host name, in lower case, or an IP address
-// with dashes. Linker and framework both use it, so that they mean the same host.
+// HostName makes a Host.Name, which is a DNS label, of the hostname of a machine or of a
+// Mesos agent: the first label of a hostname, in lower case, or an IP address with dashes.
+// Linker and framework both use it, so that they have the same name for a host.
 func HostName(s string) (string, error) {
 	if addr, err := netip.ParseAddr(s); err == nil {
 		return strings.Trim(strings.Map(dashed, addr.WithZone("").String()), "-"), nil
@@ -84,8 +85,7 @@ func labelByte(c byte) bool {
 	return c == '-' || c == '_' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
 }
 
-// lower maps ASCII only: DNS compares names so (RFC 4343), whatever else
-// Unicode knows of case.
+// lower changes only ASCII letters, because DNS ignores the case of only these (RFC 4343).
 func lower(s string) string {
 	for i := range len(s) {
 		if c := s[i]; 'A' <= c && c <= 'Z' {

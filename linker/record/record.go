@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Kind says what a Record describes.
+// Kind tells what a Record describes.
 type Kind string
 
 // The three kinds of record.
@@ -16,11 +16,10 @@ const (
 	KindApp      Kind = "app"
 )
 
-// Version orders the states of one record. Each record has one writer, so a
-// larger version always replaces a smaller one: first by Epoch (a writer's
-// start, larger than any that was ever stored or seen of it), then by Seq.
+// Version orders the states of one record. A record has only one writer, so the state
+// with the larger version is always the newer one. Epoch is compared first.
 type Version struct {
-	Epoch uint64 `json:"epoch"`
+	Epoch uint64 `json:"epoch"` // grows with every start of the writer
 	Seq   uint64 `json:"seq"`
 }
 
@@ -38,11 +37,11 @@ type Key struct {
 	Name string `json:"name"` // host name, endpoint ID, or app name
 }
 
-// Record is one replicated, versioned description. Exactly one of Host,
-// Endpoint and App is set, as Kind says; a tombstone (Deleted) has none.
+// Record is a replicated, versioned description. Kind tells which one of Host, Endpoint
+// and App is set. A tombstone (Deleted) has none of them.
 type Record struct {
 	Key
-	Owner    string    `json:"owner"` // the writing host's name; for apps the framework's ID
+	Owner    string    `json:"owner"` // name of the host that writes it; of an app: the framework's ID
 	Version  Version   `json:"version"`
 	Deleted  bool      `json:"deleted,omitempty"`
 	Host     *Host     `json:"host,omitempty"`
@@ -53,21 +52,21 @@ type Record struct {
 // Host describes a machine with a Docker Engine and a linker.
 type Host struct {
 	Name     string       `json:"name"`     // a DNS label, unique in the cluster
-	Underlay netip.Addr   `json:"underlay"` // VXLAN tunnel end and gossip address
-	Block4   netip.Prefix `json:"block4"`   // the part of the IPv4 pool this host owns
+	Underlay netip.Addr   `json:"underlay"` // address of gossip and of the VXLAN tunnel
+	Block4   netip.Prefix `json:"block4"`   // the part of the IPv4 pool that this host owns
 	Block6   netip.Prefix `json:"block6,omitzero"`
-	Overlay4 netip.Addr   `json:"overlay4"` // first address of Block4: the host itself
+	Overlay4 netip.Addr   `json:"overlay4"` // the host's own address: the first of Block4
 	Overlay6 netip.Addr   `json:"overlay6,omitzero"`
 	MAC      string       `json:"mac"`              // of the host's VXLAN device
-	Claimed  time.Time    `json:"claimed"`          // when the block was claimed; the younger of two claims loses
-	Restart  time.Time    `json:"restart,omitzero"` // until then a silent linker is restarting, not dead
+	Claimed  time.Time    `json:"claimed"`          // when the host claimed its block; the younger of two claims loses
+	Restart  time.Time    `json:"restart,omitzero"` // until then peers take a silent linker for one that restarts
 }
 
-// Health is Docker's own verdict on a container.
+// Health is the health state that Docker gives a container.
 type Health string
 
-// Docker's health states. HealthNone means that no health check is defined: such
-// a container counts as healthy while it runs.
+// Docker's health states. With HealthNone the container has no health check and counts as
+// healthy while it runs.
 const (
 	HealthNone      Health = "none"
 	HealthStarting  Health = "starting"
@@ -75,7 +74,7 @@ const (
 	HealthUnhealthy Health = "unhealthy"
 )
 
-// Port is a transport port that a service listens on.
+// Port is a port on which a service listens.
 type Port struct {
 	Name   string `json:"name,omitempty"` // for SRV look-ups by name
 	Number uint16 `json:"number"`
@@ -89,16 +88,16 @@ type PublishedPort struct {
 	Port     uint16     `json:"port"`
 	Proto    string     `json:"proto"`
 
-	// Last is of a wish for any free port from HostPort to Last; in no record.
+	// Last is set only in requests: it asks for any free port from HostPort to Last.
 	Last uint16 `json:"-"`
 }
 
-// Link is a directed permission: the holder may reach App/Service, and knows it
-// as Alias too (and as the service's own name). App is "" for the holder's app.
+// Link is a directed permission: the service that has it may reach another one, under
+// that one's own name and under Alias.
 type Link struct {
-	App     string `json:"app,omitempty"`
+	App     string `json:"app,omitempty"` // "": the app of the service that has the link
 	Service string `json:"service"`
-	Alias   string `json:"alias,omitempty"`
+	Alias   string `json:"alias,omitempty"` // "": no other name
 }
 
 // Export is a service's consent to be linked from another app.
@@ -106,14 +105,13 @@ type Export struct {
 	To []string `json:"to,omitempty"` // app names; empty means every app
 }
 
-// Allows reports whether the service consents to links from an app. None has no
-// Export and consents to nothing.
+// Allows reports whether the service consents to links from app. A nil Export allows none.
 func (x *Export) Allows(app string) bool {
 	return x != nil && (len(x.To) == 0 ||
 		slices.ContainsFunc(x.To, func(to string) bool { return Normal(to) == Normal(app) }))
 }
 
-// Endpoint is a container's presence on the overlay. Its owner is the host that
+// Endpoint is a container's presence on the overlay. Its record belongs to the host that
 // runs the container.
 type Endpoint struct {
 	ID            string              `json:"id"`   // libnetwork's endpoint ID
@@ -123,7 +121,7 @@ type Endpoint struct {
 	Hostname      string              `json:"hostname,omitempty"`
 	Addr4         netip.Addr          `json:"addr4"`
 	Addr6         netip.Addr          `json:"addr6,omitzero"`
-	App           string              `json:"app,omitempty"` // "" for a foreign container without labels
+	App           string              `json:"app,omitempty"` // "": a foreign container
 	Service       string              `json:"service,omitempty"`
 	Slot          int                 `json:"slot,omitempty"`
 	Generation    uint64              `json:"generation,omitempty"`
@@ -135,19 +133,19 @@ type Endpoint struct {
 	Ports         []Port              `json:"ports,omitempty"`
 	Published     []PublishedPort     `json:"published,omitempty"`
 	Internal      bool                `json:"internal,omitempty"` // only internal networks: no egress
-	Running       bool                `json:"running"`            // Docker said "start"
+	Running       bool                `json:"running"`            // started, and neither dead nor paused
 	Health        Health              `json:"health"`
 	Started       time.Time           `json:"started,omitzero"`
 }
 
-// Answering reports whether DNS may hand the endpoint out: it runs, and Docker
-// does not call it unhealthy or not yet healthy.
+// Answering reports whether names may lead to the endpoint: it runs, and is healthy or
+// has no health check.
 func (e *Endpoint) Answering() bool {
 	return e.Running && (e.Health == HealthHealthy || e.Health == HealthNone)
 }
 
-// App is what labels cannot say of an app. The leading framework writes it and
-// hands it to any linker.
+// App describes an app beyond what the labels of its containers can say, such as services
+// without containers. The leading framework writes it and gives it to one linker.
 type App struct {
 	Name     string             `json:"name"`
 	Revision uint64             `json:"revision"`
@@ -155,30 +153,30 @@ type App struct {
 	Services map[string]Service `json:"services"`
 }
 
-// Service is one service of an app record. What it says replaces what the labels
-// of the service's containers say.
+// Service is one service of an app record. It replaces the labels of the service's
+// containers.
 type Service struct {
 	Networks    map[string][]string `json:"networks,omitempty"` // full network name -> aliases
 	Links       []Link              `json:"links,omitempty"`
 	Export      *Export             `json:"export,omitempty"`
 	Ports       []Port              `json:"ports,omitempty"`
 	Replicas    int                 `json:"replicas"`
-	Generations map[int]uint64      `json:"generations,omitempty"` // slot -> the generation that counts
-	Drained     []int               `json:"drained,omitempty"`     // slots out of DNS while connections finish
+	Generations map[int]uint64      `json:"generations,omitempty"` // slot -> the generation to which names lead
+	Drained     []int               `json:"drained,omitempty"`     // slots to which no names lead while their connections finish
 
-	// ContainerName and Hostname are the file's own, so that both names exist
-	// before the first instance does.
+	// ContainerName and Hostname come from the Compose file, so that both names exist
+	// before the first instance.
 	ContainerName string `json:"container_name,omitempty"`
 	Hostname      string `json:"hostname,omitempty"`
 }
 
-// Snapshot is an immutable picture of the catalog. Nobody changes a snapshot or
-// anything that it points to.
+// Snapshot is the content of the catalog at one moment. Nobody may change it or anything
+// to which it points.
 type Snapshot struct {
-	Index     uint64               `json:"index"` // grows with every change; local to one linker's run
+	Index     uint64               `json:"index"` // grows with every change; comparable only within one run of one linker
 	Hosts     map[string]*Host     `json:"hosts"`
 	Endpoints map[string]*Endpoint `json:"endpoints"` // by endpoint ID
 	Apps      map[string]*App      `json:"apps"`
-	Owners    map[string]string    `json:"owners,omitempty"`    // of apps: the framework that wrote each
-	Suspended map[string]bool      `json:"suspended,omitempty"` // host names thought dead
+	Owners    map[string]string    `json:"owners,omitempty"`    // of apps: the ID of the framework that wrote the record
+	Suspended map[string]bool      `json:"suspended,omitempty"` // names of hosts that are thought dead
 }

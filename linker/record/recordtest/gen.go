@@ -1,5 +1,4 @@
-// Package recordtest generates random records for property tests. It never
-// generates one that Check refuses.
+// Package recordtest generates random records for property tests. All of them pass Check.
 package recordtest
 
 import (
@@ -22,7 +21,7 @@ var (
 	})
 )
 
-// Any generates a record of any kind, alive or deleted.
+// Any generates a record of any kind, or a tombstone.
 func Any() *rapid.Generator[record.Record] {
 	return rapid.Custom(func(t *rapid.T) record.Record {
 		r := record.Record{Version: record.Version{
@@ -34,7 +33,7 @@ func Any() *rapid.Generator[record.Record] {
 			r.Key, r.Owner = record.Key{Kind: record.KindHost, Name: owner}, owner
 			r.Host = Host(owner).Draw(t, "content")
 		case 1:
-			id := "0123456789ab" + owner[1:] + fmt.Sprint(rapid.IntRange(0, 2).Draw(t, "id")) // IDs have one owner
+			id := "0123456789ab" + owner[1:] + fmt.Sprint(rapid.IntRange(0, 2).Draw(t, "id")) // an ID belongs to one host
 			r.Key, r.Owner = record.Key{Kind: record.KindEndpoint, Name: id}, owner
 			r.Endpoint = Endpoint(id, owner).Draw(t, "content")
 		default:
@@ -95,8 +94,7 @@ func Endpoint(id, host string) *rapid.Generator[*record.Endpoint] {
 	})
 }
 
-// Identity generates an endpoint that has the fields which labels carry, and no
-// others.
+// Identity generates an endpoint with only the fields that labels carry.
 func Identity() *rapid.Generator[record.Endpoint] {
 	return rapid.Custom(func(t *rapid.T) record.Endpoint {
 		s := service(t)
@@ -140,7 +138,6 @@ func App(name string) *rapid.Generator[*record.App] {
 func service(t *rapid.T) record.Service {
 	s := record.Service{
 		ContainerName: rapid.SampledFrom([]string{"", "the_db"}).Draw(t, "container name"),
-		Ports:         nil,
 	}
 	for range rapid.IntRange(0, 2).Draw(t, "networks") {
 		if s.Networks == nil {
