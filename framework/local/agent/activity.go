@@ -76,7 +76,7 @@ func (r *runner) pullError() error {
 		return r.last.err
 	}
 	args := append(hostArgs(r.Host), "pull", r.Task.Task.GetContainer().GetDocker().GetImage())
-	return fmt.Errorf("Failed to run 'docker %s': exited with status %d; stderr='%s'", //nolint:staticcheck // Mesos' words
+	return fmt.Errorf("Failed to run 'docker %s': exited with status %d; stderr='%s'",
 		strings.Join(args, " "), r.last.exit, r.last.stderr)
 }
 

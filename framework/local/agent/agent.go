@@ -29,8 +29,7 @@ type Agent struct {
 	checkpoint checkpoint
 	log        *slog.Logger
 
-	inbox  *wake.Queue[local.ToAgent]
-	events *wake.Queue[event]
+	inbox *wake.Queue[func(context.Context)] // what Run shall do
 
 	// Owned by Run.
 	master    local.Master
@@ -48,30 +47,6 @@ type task struct {
 	discarded bool    // its framework is gone: it is ended without updates
 }
 
-// event is a message from the agent's own goroutines.
-type event interface{ isEvent() }
-
-type (
-	// engineUp says that the watcher follows the Engine's events.
-	engineUp struct {
-		machine    Machine
-		containers []Container // as List returns them; nil if it failed
-	}
-	// engineDown says that the watcher cannot follow them.
-	engineDown       struct{ err error }
-	containerChanged struct{ name string }
-	// taskChanged is from a task's runner. Agent.update completes the status.
-	taskChanged struct {
-		ref    local.TaskRef
-		status mesos.TaskStatus
-	}
-)
-
-func (engineUp) isEvent()         {}
-func (engineDown) isEvent()       {}
-func (containerChanged) isEvent() {}
-func (taskChanged) isEvent()      {}
-
 // New checks cfg and reads the ID of an earlier agent in its WorkDir. It starts nothing.
 func New(cfg Config, log *slog.Logger) (*Agent, error) {
 	cfg.IP = cmp.Or(cfg.IP, "127.0.0.1")
@@ -81,8 +56,7 @@ func New(cfg Config, log *slog.Logger) (*Agent, error) {
 	}
 	a := &Agent{
 		cfg: cfg, docker: cfg.Docker, checkpoint: checkpoint{dir: cfg.WorkDir}, log: log.With("host", cfg.Hostname),
-		inbox: wake.NewQueue[local.ToAgent](), events: wake.NewQueue[event](),
-		tasks: map[local.TaskRef]*task{},
+		inbox: wake.NewQueue[func(context.Context)](), tasks: map[local.TaskRef]*task{},
 	}
 	var err error
 	if a.docker == nil {
@@ -92,6 +66,7 @@ func New(cfg Config, log *slog.Logger) (*Agent, error) {
 	}
 	switch a.id, err = a.checkpoint.agentID(); {
 	case errors.Is(err, state.ErrBroken):
+		a.id = ""
 		a.log.Error("the agent's ID is lost: it registers as a new agent", "err", err)
 	case err != nil:
 		return nil, fmt.Errorf("agent %s: %w", cfg.Hostname, err)
@@ -100,7 +75,9 @@ func New(cfg Config, log *slog.Logger) (*Agent, error) {
 }
 
 // Send queues a message from the master: Agent is a local.Agent.
-func (a *Agent) Send(m local.ToAgent) { a.inbox.Put(m) }
+func (a *Agent) Send(m local.ToAgent) {
+	a.inbox.Put(func(ctx context.Context) { a.handle(ctx, m) })
+}
 
 // Run takes over the tasks of an earlier agent, and serves the master until ctx ends.
 // It then returns nil. The containers run on.
@@ -115,12 +92,8 @@ func (a *Agent) Run(ctx context.Context, master local.Master) error {
 			a.depart()
 			return errors.Join(a.group.Wait(), a.closeDocker())
 		case <-a.inbox.Ready():
-			for _, m := range a.inbox.Take() {
-				a.handleMessage(ctx, m)
-			}
-		case <-a.events.Ready():
-			for _, e := range a.events.Take() {
-				a.handleEvent(ctx, e)
+			for _, f := range a.inbox.Take() {
+				f(ctx)
 			}
 		}
 	}
@@ -162,7 +135,7 @@ func (a *Agent) watch(ctx context.Context) {
 	for ctx.Err() == nil {
 		err := a.docker.Watch(ctx, func(name string) {
 			if name != "" {
-				a.events.Put(containerChanged{name})
+				a.inbox.Put(func(context.Context) { a.lookAgain(name) })
 				return
 			}
 			machine, err := a.docker.Machine(ctx)
@@ -173,38 +146,31 @@ func (a *Agent) watch(ctx context.Context) {
 			if err != nil {
 				a.log.Warn("orphaned containers are not looked for", "err", err)
 			}
-			a.events.Put(engineUp{machine, containers})
+			a.inbox.Put(func(ctx context.Context) { a.engineUp(ctx, machine, containers) })
 		})
 		if ctx.Err() == nil {
-			a.events.Put(engineDown{err})
+			a.inbox.Put(func(context.Context) { a.engineDown(err) })
 		}
 		wake.Sleep(ctx, engineRetry)
 	}
 }
 
-func (a *Agent) handleEvent(ctx context.Context, e event) {
-	switch e := e.(type) {
-	case engineUp:
-		a.machine = e.machine
-		a.removeOrphans(ctx, e.containers)
-		a.lookAgain("")
-		a.register()
-	case engineDown:
-		if a.connected {
-			a.log.Warn("the Docker Engine does not answer; the agent keeps trying", "err", e.err)
-		}
-		a.depart()
-		a.lookAgain("")
-	case containerChanged:
-		a.lookAgain(e.name)
-	case taskChanged:
-		if t := a.tasks[e.ref]; t != nil {
-			a.update(ctx, t, e.status)
-		}
-	}
+func (a *Agent) engineUp(ctx context.Context, machine Machine, containers []Container) {
+	a.machine = machine
+	a.removeOrphans(ctx, containers)
+	a.lookAgain("")
+	a.register()
 }
 
-func (a *Agent) handleMessage(ctx context.Context, m local.ToAgent) {
+func (a *Agent) engineDown(err error) {
+	if a.connected {
+		a.log.Warn("the Docker Engine does not answer; the agent keeps trying", "err", err)
+	}
+	a.depart()
+	a.lookAgain("")
+}
+
+func (a *Agent) handle(ctx context.Context, m local.ToAgent) {
 	switch m := m.(type) {
 	case local.Registered:
 		a.registered(ctx, m)

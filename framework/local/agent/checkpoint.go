@@ -33,56 +33,41 @@ func (s savedTask) ref() local.TaskRef {
 // containerName is the name of the task's container.
 func (s savedTask) containerName() string { return namePrefix + s.ContainerID }
 
-// taskFile is the JSON form of a savedTask.
+// taskFile is the JSON form of a savedTask. It has Mesos' messages in their protobuf
+// form, because a resource limit may be infinite, and JSON has no infinity.
 type taskFile struct {
-	AgentID     string                                            `json:"agent_id"`
-	ContainerID string                                            `json:"container_id"`
-	Framework   binary[mesos.FrameworkInfo, *mesos.FrameworkInfo] `json:"framework"`
-	Task        binary[mesos.TaskInfo, *mesos.TaskInfo]           `json:"task"`
-	TaskID      string                                            `json:"task_id"` // not read back: it is there for people
-	State       string                                            `json:"state"`
-	Killed      bool                                              `json:"killed,omitempty"`
-	Latest      *binary[mesos.TaskStatus, *mesos.TaskStatus]      `json:"latest,omitempty"`
-	Pending     []binary[mesos.TaskStatus, *mesos.TaskStatus]     `json:"pending,omitempty"`
-}
-
-// binary is a Mesos message that is stored in its protobuf form. A resource limit may
-// be infinite, and JSON has no infinity.
-type binary[T any, M interface {
-	*T
-	Marshal() ([]byte, error)
-	Unmarshal(data []byte) error
-}] struct{ message T }
-
-func (b binary[T, M]) MarshalJSON() ([]byte, error) {
-	raw, err := M(&b.message).Marshal()
-	if err != nil {
-		return nil, err
-	}
-	return json.Marshal(raw)
-}
-
-func (b *binary[T, M]) UnmarshalJSON(data []byte) error {
-	var raw []byte
-	if err := json.Unmarshal(data, &raw); err != nil {
-		return err
-	}
-	return M(&b.message).Unmarshal(raw)
+	AgentID     string   `json:"agent_id"`
+	ContainerID string   `json:"container_id"`
+	Framework   []byte   `json:"framework"`
+	Task        []byte   `json:"task"`
+	TaskID      string   `json:"task_id"` // not read back: it is there for people
+	State       string   `json:"state"`
+	Killed      bool     `json:"killed,omitempty"`
+	Latest      []byte   `json:"latest,omitempty"`
+	Pending     [][]byte `json:"pending,omitempty"`
 }
 
 func (s savedTask) MarshalJSON() ([]byte, error) {
 	f := taskFile{
 		AgentID: s.AgentID, ContainerID: s.ContainerID, TaskID: s.Task.TaskID.Value,
-		State: s.State.String(), Killed: s.Killed,
+		State: s.State.String(), Killed: s.Killed, Pending: make([][]byte, len(s.Pending)),
 	}
-	f.Framework.message, f.Task.message = s.Framework, s.Task
+	err := errors.Join(encode(&f.Framework, &s.Framework), encode(&f.Task, &s.Task))
 	if s.Latest.State != nil {
-		f.Latest = &binary[mesos.TaskStatus, *mesos.TaskStatus]{s.Latest}
+		err = errors.Join(err, encode(&f.Latest, &s.Latest))
 	}
-	for _, p := range s.Pending {
-		f.Pending = append(f.Pending, binary[mesos.TaskStatus, *mesos.TaskStatus]{p})
+	for i := range s.Pending {
+		err = errors.Join(err, encode(&f.Pending[i], &s.Pending[i]))
+	}
+	if err != nil {
+		return nil, err
 	}
 	return json.Marshal(f)
+}
+
+func encode(to *[]byte, message interface{ Marshal() ([]byte, error) }) (err error) {
+	*to, err = message.Marshal()
+	return err
 }
 
 func (s *savedTask) UnmarshalJSON(data []byte) error {
@@ -91,19 +76,20 @@ func (s *savedTask) UnmarshalJSON(data []byte) error {
 		return err
 	}
 	*s = savedTask{
-		AgentID: f.AgentID, ContainerID: f.ContainerID, Framework: f.Framework.message, Task: f.Task.message,
-		State: mesos.TaskState(mesos.TaskState_value[f.State]), Killed: f.Killed,
+		AgentID: f.AgentID, ContainerID: f.ContainerID, Killed: f.Killed,
+		State: mesos.TaskState(mesos.TaskState_value[f.State]), Pending: make([]mesos.TaskStatus, len(f.Pending)),
 	}
-	if f.Latest != nil {
-		s.Latest = f.Latest.message
+	err := errors.Join(s.Framework.Unmarshal(f.Framework), s.Task.Unmarshal(f.Task))
+	if len(f.Latest) > 0 {
+		err = errors.Join(err, s.Latest.Unmarshal(f.Latest))
 	}
-	for _, p := range f.Pending {
-		s.Pending = append(s.Pending, p.message)
+	for i, p := range f.Pending {
+		err = errors.Join(err, s.Pending[i].Unmarshal(p))
 	}
 	if s.ContainerID == "" || s.Framework.ID == nil {
-		return errors.New("no container or framework ID")
+		err = errors.Join(err, errors.New("no container or framework ID"))
 	}
-	return nil
+	return err
 }
 
 // checkpoint keeps an agent's ID and tasks in its WorkDir:
@@ -120,14 +106,12 @@ type agentFile struct {
 	ID string `json:"agent_id"`
 }
 
-// agentID returns the stored ID. It is empty before the first registration, and with
-// state.ErrBroken: the agent then registers as a new one.
+// agentID returns the stored ID, which is empty before the first registration. The error
+// is state.ErrBroken if the file cannot be decoded.
 func (c checkpoint) agentID() (string, error) {
 	var f agentFile
-	if err := state.Load(filepath.Join(c.dir, "agent.json"), &f); err != nil {
-		return "", err
-	}
-	return f.ID, nil
+	err := state.Load(filepath.Join(c.dir, "agent.json"), &f)
+	return f.ID, err
 }
 
 func (c checkpoint) setAgentID(id string) error {

@@ -10,8 +10,8 @@
 // container through, and the watcher follows the events of the Engine:
 //
 //	master ──Agent.Send──▶ ┌─────┐ ──kill, lookAgain──▶ runner ──docker pull,──▶ Engine
-//	       ◀──Master.Send─ │ Run │ ◀──events──────────── runner   run, stop, logs
-//	                       └─────┘ ◀──events──────────── watcher ◀──events────── Engine
+//	       ◀──Master.Send─ │ Run │ ◀──Report──────────── runner   run, stop, logs
+//	                       └─────┘ ◀──inbox───────────── watcher ◀──events────── Engine
 //
 // The agent is registered with the master only while its Engine answers. Its WorkDir
 // has a checkpoint of every task, so that a later agent on the same WorkDir takes over

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/netip"
+	"slices"
 )
 
 // ErrNoContainer is returned for a container that the Engine does not know.
@@ -70,19 +71,11 @@ type Container struct {
 
 // live reports whether the container's process exists, or Docker is restarting it.
 func (c Container) live() bool {
-	switch c.Status {
-	case "running", "paused", "restarting":
-		return true
-	}
-	return false
+	return slices.Contains([]string{"running", "paused", "restarting"}, c.Status)
 }
 
 // ended reports whether the container ran and runs no more. A container that was created
 // and could not be started is neither live nor ended.
 func (c Container) ended() bool {
-	switch c.Status {
-	case "exited", "dead", "removing":
-		return true
-	}
-	return false
+	return slices.Contains([]string{"exited", "dead", "removing"}, c.Status)
 }

@@ -39,7 +39,7 @@ type dockerRun struct {
 func dockerArgs(r dockerRun) ([]string, error) {
 	b := argsBuilder{run: r, docker: r.Task.GetContainer().GetDocker()}
 	if b.docker == nil {
-		return nil, errors.New("No docker info found in container info") //nolint:staticcheck // Mesos' words
+		return nil, errors.New("No docker info found in container info")
 	}
 	b.add(hostArgs(r.Host)...)
 	b.add("run")
@@ -140,7 +140,7 @@ func (b *argsBuilder) volumes() error {
 			continue
 		}
 		if own != "" && driver != "" && own != driver {
-			return errors.New("Only one volume driver is supported") //nolint:staticcheck // Mesos' words
+			return errors.New("Only one volume driver is supported")
 		}
 		if own != "" {
 			driver = own
@@ -191,14 +191,13 @@ func (b *argsBuilder) network() error {
 	b.add("--net", name)
 	if hostname := b.run.Task.Container.GetHostname(); hostname != "" {
 		if name == "host" {
-			return errors.New("Unable to set hostname with host network mode") //nolint:staticcheck // Mesos' words
+			return errors.New("Unable to set hostname with host network mode")
 		}
 		b.add("--hostname", hostname)
 	}
 	return nil
 }
 
-//nolint:staticcheck // the errors are Mesos' words
 func networkName(d *mesos.ContainerInfo_DockerInfo, infos []mesos.NetworkInfo) (string, error) {
 	if d.GetNetwork() != mesos.ContainerInfo_DockerInfo_USER {
 		return strings.ToLower(d.GetNetwork().String()), nil
@@ -214,7 +213,6 @@ func networkName(d *mesos.ContainerInfo_DockerInfo, infos []mesos.NetworkInfo) (
 	return infos[0].GetName(), nil
 }
 
-//nolint:staticcheck // the errors are Mesos' words
 func (b *argsBuilder) ports() error {
 	if len(b.docker.PortMappings) == 0 {
 		return nil
@@ -246,7 +244,7 @@ func (b *argsBuilder) command() error {
 	var tail []string
 	switch {
 	case c.GetShell() && (c == nil || c.Value == nil):
-		return errors.New("Shell specified but no command value provided") //nolint:staticcheck // Mesos' words
+		return errors.New("Shell specified but no command value provided")
 	case c.GetShell():
 		b.add("--entrypoint", "/bin/sh")
 		tail = []string{"-c", *c.Value}

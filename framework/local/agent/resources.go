@@ -7,6 +7,7 @@ import (
 	"syscall"
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
+	"github.com/mesos/mesos-go/api/v1/lib/resources"
 )
 
 // Like an agent of Mesos, an agent leaves this much memory and disk to the system, or
@@ -21,14 +22,14 @@ const (
 func agentInfo(cfg Config, m Machine) mesos.AgentInfo {
 	mem := cmp.Or(cfg.MemBytes, afterReserve(m.MemBytes, memReserve))
 	disk := afterReserve(diskBytes(cfg.WorkDir), diskReserve)
-	ports := []mesos.Value_Range{{Begin: 31000, End: 32000}} // Mesos' default
+	ports := mesos.Ranges{{Begin: 31000, End: 32000}} // Mesos' default
 	return mesos.AgentInfo{
 		Hostname: cfg.Hostname, Port: new(int32(cfg.Port)), Attributes: attributes(cfg.Attributes),
 		Resources: []mesos.Resource{
-			scalarResource("cpus", cmp.Or(cfg.CPUs, float64(m.CPUs))),
-			scalarResource("mem", float64(mem/mebibyte)),
-			scalarResource("disk", float64(disk/mebibyte)),
-			{Name: "ports", Type: mesos.RANGES.Enum(), Ranges: &mesos.Value_Ranges{Range: ports}},
+			resources.NewCPUs(cmp.Or(cfg.CPUs, float64(m.CPUs))).Resource,
+			resources.NewMemory(float64(mem / mebibyte)).Resource,
+			resources.NewDisk(float64(disk / mebibyte)).Resource,
+			resources.Build().Name(resources.NamePorts).Ranges(ports).Resource,
 		},
 	}
 }
@@ -38,10 +39,6 @@ func attributes(in map[string]string) (out []mesos.Attribute) {
 		out = append(out, mesos.Attribute{Name: name, Type: mesos.TEXT, Text: &mesos.Value_Text{Value: in[name]}})
 	}
 	return out
-}
-
-func scalarResource(name string, value float64) mesos.Resource {
-	return mesos.Resource{Name: name, Type: mesos.SCALAR.Enum(), Scalar: &mesos.Value_Scalar{Value: value}}
 }
 
 // afterReserve returns total without reserve, or half of total if that is more.

@@ -64,7 +64,7 @@ type outputFile struct {
 }
 
 func openOutput(path string) (*outputFile, error) {
-	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	f, err := openAppend(path)
 	if err != nil {
 		return nil, fmt.Errorf("open output: %w", err)
 	}
@@ -73,6 +73,10 @@ func openOutput(path string) (*outputFile, error) {
 		return nil, errors.Join(fmt.Errorf("open output: %w", err), f.Close())
 	}
 	return &outputFile{file: f, size: size}, nil
+}
+
+func openAppend(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
 }
 
 // Write never fails. Output that cannot be stored is dropped, because it must not end
@@ -100,7 +104,7 @@ func (o *outputFile) rotate() error {
 	if err := os.Rename(path, path+".1"); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	f, err := openAppend(path)
 	if err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ func (a *Agent) launch(ctx context.Context, m local.Launch) {
 	a.tasks[t.ref()] = t
 	err := a.checkpoint.save(t.savedTask)
 	if len(m.Task.GetCommand().GetURIs()) > 0 {
-		err = fmt.Errorf("Failed to fetch all URIs for container '%s': this agent has no fetcher", t.ContainerID) //nolint:staticcheck // Mesos' words
+		err = fmt.Errorf("Failed to fetch all URIs for container '%s': this agent has no fetcher", t.ContainerID)
 	}
 	if err != nil {
 		a.update(ctx, t, launchFailed(err))
@@ -43,7 +43,13 @@ func (a *Agent) start(ctx context.Context, t *task) {
 		Docker: a.docker, Host: a.cfg.DockerHost, Task: t.savedTask,
 		Sandbox: sandboxDir(a.cfg.WorkDir, t.savedTask),
 		Log:     a.log.With("task", t.Task.TaskID.Value, "container", t.containerName()),
-		Report:  func(s mesos.TaskStatus) { a.events.Put(taskChanged{ref, s}) },
+		Report: func(s mesos.TaskStatus) {
+			a.inbox.Put(func(ctx context.Context) {
+				if t := a.tasks[ref]; t != nil {
+					a.update(ctx, t, s)
+				}
+			})
+		},
 	})
 	t.runner = r
 	a.group.Go(func() error { r.Run(ctx); return nil })
@@ -115,7 +121,7 @@ func (a *Agent) complete(t *task, s *mesos.TaskStatus) {
 	s.ExecutorID = &mesos.ExecutorID{Value: t.Task.TaskID.Value}
 	s.Timestamp = new(float64(time.Now().UnixMicro()) / 1e6)
 	s.UUID = make([]byte, 16)
-	rand.Read(s.UUID) //nolint:errcheck // never fails
+	rand.Read(s.UUID) // never fails
 	if s.Source != nil {
 		return // the update is the agent's, not an executor's: there was no container
 	}

@@ -45,35 +45,21 @@ func subscribeFault(c *scheduler.Call, principal string) string {
 
 // lacksBody reports whether a call lacks the message that is named like its type.
 func lacksBody(c *scheduler.Call) bool {
-	switch c.Type {
-	case scheduler.Call_ACCEPT:
-		return c.Accept == nil
-	case scheduler.Call_DECLINE:
-		return c.Decline == nil
-	case scheduler.Call_ACCEPT_INVERSE_OFFERS:
-		return c.AcceptInverseOffers == nil
-	case scheduler.Call_DECLINE_INVERSE_OFFERS:
-		return c.DeclineInverseOffers == nil
-	case scheduler.Call_KILL:
-		return c.Kill == nil
-	case scheduler.Call_SHUTDOWN:
-		return c.Shutdown == nil
-	case scheduler.Call_ACKNOWLEDGE:
-		return c.Acknowledge == nil
-	case scheduler.Call_ACKNOWLEDGE_OPERATION_STATUS:
-		return c.AcknowledgeOperationStatus == nil
-	case scheduler.Call_RECONCILE:
-		return c.Reconcile == nil
-	case scheduler.Call_RECONCILE_OPERATIONS:
-		return c.ReconcileOperations == nil
-	case scheduler.Call_MESSAGE:
-		return c.Message == nil
-	case scheduler.Call_REQUEST:
-		return c.Request == nil
-	case scheduler.Call_UPDATE_FRAMEWORK:
-		return c.UpdateFramework == nil
-	}
-	return false
+	return map[scheduler.Call_Type]bool{
+		scheduler.Call_ACCEPT:                       c.Accept == nil,
+		scheduler.Call_DECLINE:                      c.Decline == nil,
+		scheduler.Call_ACCEPT_INVERSE_OFFERS:        c.AcceptInverseOffers == nil,
+		scheduler.Call_DECLINE_INVERSE_OFFERS:       c.DeclineInverseOffers == nil,
+		scheduler.Call_KILL:                         c.Kill == nil,
+		scheduler.Call_SHUTDOWN:                     c.Shutdown == nil,
+		scheduler.Call_ACKNOWLEDGE:                  c.Acknowledge == nil,
+		scheduler.Call_ACKNOWLEDGE_OPERATION_STATUS: c.AcknowledgeOperationStatus == nil,
+		scheduler.Call_RECONCILE:                    c.Reconcile == nil,
+		scheduler.Call_RECONCILE_OPERATIONS:         c.ReconcileOperations == nil,
+		scheduler.Call_MESSAGE:                      c.Message == nil,
+		scheduler.Call_REQUEST:                      c.Request == nil,
+		scheduler.Call_UPDATE_FRAMEWORK:             c.UpdateFramework == nil,
+	}[c.Type]
 }
 
 // checkSender returns why a call is refused that names f and comes from principal (empty:

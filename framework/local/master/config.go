@@ -22,8 +22,6 @@ type Config struct {
 
 	// The rest is for tests.
 
-	// heartbeatInterval is the pause between HEARTBEAT events. Zero: 15 s.
-	heartbeatInterval time.Duration
 	// allocationInterval is how long returned resources wait for others, so that
 	// they go out in one OFFERS event. Zero: 100 ms; Apache Mesos has 1 s.
 	allocationInterval time.Duration
@@ -34,7 +32,6 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	c.MasterAddr = cmp.Or(c.MasterAddr, "127.0.0.1:5050")
 	c.AgentTimeout = cmp.Or(c.AgentTimeout, 75*time.Second)
-	c.heartbeatInterval = cmp.Or(c.heartbeatInterval, 15*time.Second)
 	c.allocationInterval = cmp.Or(c.allocationInterval, 100*time.Millisecond)
 	return c
 }

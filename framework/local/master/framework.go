@@ -42,8 +42,6 @@ func (f *framework) sendStatus(status mesos.TaskStatus) {
 	f.send(&scheduler.Event{Type: scheduler.Event_UPDATE, Update: &scheduler.Event_Update{Status: status}})
 }
 
-func (f *framework) sendError(text string) { f.send(errorEvent(text)) }
-
 func errorEvent(text string) *scheduler.Event {
 	return &scheduler.Event{Type: scheduler.Event_ERROR, Error: &scheduler.Event_Error{Message: text}}
 }

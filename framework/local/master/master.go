@@ -10,13 +10,14 @@ import (
 
 	"github.com/google/uuid"
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
+	operator "github.com/mesos/mesos-go/api/v1/lib/master"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
 
 	"tombolo/framework/local"
 )
 
-// Version is the Mesos version that the master reports.
-const Version = "1.12.0"
+// version is the Mesos version that the master reports.
+const version = "1.12.0"
 
 // Master serves schedulers and directs agents. It composes the parts that package
 // master lists; all of them run on its loop.
@@ -52,8 +53,7 @@ func New(config Config, log *slog.Logger) (*Master, error) {
 		launcher:   launcher{log: log, offers: offers, tasks: tasks},
 		reconciler: reconciler{registry: r},
 		subscriptions: &subscriptions{
-			master: info, heartbeatInterval: config.heartbeatInterval, log: log,
-			loop: l, registry: r, tasks: tasks, offers: offers,
+			master: info, log: log, loop: l, registry: r, tasks: tasks, offers: offers,
 		},
 	}
 	m.membership = &membership{
@@ -88,7 +88,7 @@ func masterInfo(addr string) (mesos.MasterInfo, error) {
 		Port:     new(uint32(port)),
 		PID:      new("master@" + addr),
 		Hostname: &host,
-		Version:  new(Version),
+		Version:  new(version),
 		Address:  &mesos.Address{Hostname: &host, IP: &host, Port: int32(port)},
 		Capabilities: []mesos.MasterInfo_Capability{
 			{Type: mesos.MasterInfo_Capability_AGENT_UPDATE},
@@ -151,4 +151,33 @@ func (m *Master) call(c *scheduler.Call, principal, streamID string) answer {
 		return m.subscriptions.update(f, c.UpdateFramework)
 	}
 	return accepted
+}
+
+// operate handles a call of the operator API.
+func (m *Master) operate(c *operator.Call) answer {
+	switch {
+	case c.Type == operator.Call_MARK_AGENT_GONE && c.MarkAgentGone != nil:
+		return m.onAgent(c.MarkAgentGone.AgentID.Value, m.membership.markGone)
+	case c.Type == operator.Call_DEACTIVATE_AGENT && c.DeactivateAgent != nil:
+		return m.onAgent(c.DeactivateAgent.AgentID.Value, func(a *agent) {
+			a.inactive = true
+			m.offers.rescindAll(a)
+		})
+	case c.Type == operator.Call_REACTIVATE_AGENT && c.ReactivateAgent != nil:
+		return m.onAgent(c.ReactivateAgent.AgentID.Value, func(a *agent) {
+			a.inactive = false
+			m.offers.offerSoon(a)
+		})
+	}
+	return answer{status: http.StatusNotImplemented, text: "Not implemented: " + c.Type.String()}
+}
+
+func (m *Master) onAgent(id string, do func(*agent)) answer {
+	a := m.registry.agents[id]
+	if a == nil {
+		return answer{status: http.StatusNotFound, text: "Agent not found"}
+	}
+	do(a)
+	m.registry.save()
+	return answer{status: http.StatusOK}
 }

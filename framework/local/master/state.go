@@ -17,7 +17,7 @@ func (s *server) serveHealth(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *server) serveVersion(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, map[string]string{"version": Version})
+	writeJSON(w, map[string]string{"version": version})
 }
 
 // serveRedirect redirects to the leading master.
@@ -77,7 +77,7 @@ type taskState struct {
 }
 
 func (m *Master) state() clusterState {
-	s := clusterState{Version: Version, ID: m.info.ID, Leader: m.info.GetPID()}
+	s := clusterState{Version: version, ID: m.info.ID, Leader: m.info.GetPID()}
 	for _, a := range m.registry.agents {
 		s.Agents = append(s.Agents, agentState{
 			ID: a.id, Hostname: a.info.Hostname, Active: a.conn != nil && !a.inactive,

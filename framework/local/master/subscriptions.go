@@ -1,6 +1,7 @@
 package master
 
 import (
+	"cmp"
 	"log/slog"
 	"slices"
 	"time"
@@ -11,16 +12,18 @@ import (
 	"tombolo/framework/local"
 )
 
+// heartbeatInterval is the pause between HEARTBEAT events.
+const heartbeatInterval = 15 * time.Second
+
 // subscriptions leads frameworks through their life, as the diagram of framework shows
 // it.
 type subscriptions struct {
-	master            mesos.MasterInfo // what SUBSCRIBED says of the master
-	heartbeatInterval time.Duration
-	log               *slog.Logger
-	loop              *loop
-	registry          *registry
-	tasks             *taskBook
-	offers            *allocator
+	master   mesos.MasterInfo // what SUBSCRIBED says of the master
+	log      *slog.Logger
+	loop     *loop
+	registry *registry
+	tasks    *taskBook
+	offers   *allocator
 }
 
 // subscribe answers SUBSCRIBE on st: with SUBSCRIBED and a heartbeat, or with ERROR and
@@ -43,7 +46,7 @@ func (s *subscriptions) subscribe(st *stream, c *scheduler.Call_Subscribe) {
 	}
 	f.failover.stop()
 	if f.stream != nil {
-		f.sendError("Framework failed over")
+		f.send(errorEvent("Framework failed over"))
 		s.disconnect(f)
 	}
 	f.info, f.stream, f.suppressed = info, st, set(c.SuppressedRoles)
@@ -58,12 +61,11 @@ func (s *subscriptions) subscribe(st *stream, c *scheduler.Call_Subscribe) {
 }
 
 func (s *subscriptions) subscribed(f *framework) *scheduler.Event {
-	interval := s.heartbeatInterval.Seconds()
 	return &scheduler.Event{
 		Type: scheduler.Event_SUBSCRIBED,
 		Subscribed: &scheduler.Event_Subscribed{
 			FrameworkID:              &mesos.FrameworkID{Value: f.id},
-			HeartbeatIntervalSeconds: &interval,
+			HeartbeatIntervalSeconds: new(heartbeatInterval.Seconds()),
 			MasterInfo:               &s.master,
 		},
 	}
@@ -72,7 +74,7 @@ func (s *subscriptions) subscribed(f *framework) *scheduler.Event {
 // beat sends a heartbeat now and after each interval.
 func (s *subscriptions) beat(f *framework, st *stream) {
 	st.send(&scheduler.Event{Type: scheduler.Event_HEARTBEAT})
-	f.heartbeat = s.loop.after(s.heartbeatInterval, func() { s.beat(f, st) })
+	f.heartbeat = s.loop.after(heartbeatInterval, func() { s.beat(f, st) })
 }
 
 // disconnect ends a connected framework's stream and removes its offers.
@@ -136,11 +138,7 @@ func (s *subscriptions) remove(f *framework, why string) {
 // update handles UPDATE_FRAMEWORK.
 func (s *subscriptions) update(f *framework, c *scheduler.Call_UpdateFramework) answer {
 	info := c.FrameworkInfo
-	fault := changeFault(f.info, info)
-	if fault == "" {
-		fault = frameworkFault(info, c.SuppressedRoles)
-	}
-	if fault != "" {
+	if fault := cmp.Or(changeFault(f.info, info), frameworkFault(info, c.SuppressedRoles)); fault != "" {
 		return badRequest("FrameworkInfo update is not valid: %s", fault)
 	}
 	f.info = info

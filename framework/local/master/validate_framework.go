@@ -1,6 +1,7 @@
 package master
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -15,13 +16,12 @@ import (
 // Mesos and in its order of checks. They return "" if it is valid.
 
 func frameworkFault(info mesos.FrameworkInfo, suppressed []string) string {
-	if fault := rolesFault(info); fault != "" {
-		return fault
-	}
+	fault := rolesFault(info)
 	if id := info.GetID().GetValue(); id != "" {
-		if fault := idFault(id); fault != "" {
-			return fault
-		}
+		fault = cmp.Or(fault, idFault(id))
+	}
+	if fault != "" {
+		return fault
 	}
 	if s := info.GetFailoverTimeout(); math.IsNaN(s) || s > math.MaxInt64/1e9 {
 		return fmt.Sprintf("The framework failover_timeout (%g) is invalid", s)

@@ -1,6 +1,7 @@
 package master
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -11,36 +12,24 @@ import (
 
 // taskFault is about a task that is launched with an offer.
 func taskFault(info mesos.TaskInfo, o *offer) string {
-	checks := []func(mesos.TaskInfo, *offer) string{
-		taskIDFault, agentFault, killPolicyFault, healthFault,
-		resourcesFault, commandFault, containerFault, executorFault,
-	}
-	for _, check := range checks {
-		if fault := check(info, o); fault != "" {
-			return fault
-		}
-	}
-	return ""
+	return cmp.Or(
+		idFault(info.TaskID.Value), slotFault(info, o), timesFault(info), healthFault(info.HealthCheck),
+		resourcesFault(info.Resources), environmentFault(info.GetCommand().GetEnvironment().GetVariables()),
+		containerFault(info.Container), executorFault(info),
+	)
 }
 
-func taskIDFault(info mesos.TaskInfo, o *offer) string {
-	if fault := idFault(info.TaskID.Value); fault != "" {
-		return fault
-	}
-	if o.framework.tasks[info.TaskID.Value] != nil {
+func slotFault(info mesos.TaskInfo, o *offer) string {
+	switch {
+	case o.framework.tasks[info.TaskID.Value] != nil:
 		return "Task has duplicate ID: " + info.TaskID.Value
-	}
-	return ""
-}
-
-func agentFault(info mesos.TaskInfo, o *offer) string {
-	if info.AgentID.Value != o.agent.id {
+	case info.AgentID.Value != o.agent.id:
 		return fmt.Sprintf("Task uses invalid agent %s while agent %s is expected", info.AgentID.Value, o.agent.id)
 	}
 	return ""
 }
 
-func killPolicyFault(info mesos.TaskInfo, _ *offer) string {
+func timesFault(info mesos.TaskInfo) string {
 	if g := info.GetKillPolicy().GetGracePeriod(); g != nil && g.Nanoseconds < 0 {
 		return "Task's 'kill_policy.grace_period' must be non-negative"
 	}
@@ -50,31 +39,25 @@ func killPolicyFault(info mesos.TaskInfo, _ *offer) string {
 	return ""
 }
 
-func healthFault(info mesos.TaskInfo, _ *offer) string {
-	h := info.HealthCheck
-	if h == nil {
-		return ""
-	}
-	missing := ""
+func healthFault(h *mesos.HealthCheck) string {
+	const missing = "Task uses invalid health check: Expecting '%s' to be set for %s health check"
 	switch {
+	case h == nil:
 	case h.Type == mesos.HealthCheck_COMMAND && h.Command == nil:
-		missing = "Expecting 'command' to be set for COMMAND health check"
+		return fmt.Sprintf(missing, "command", "COMMAND")
 	case h.Type == mesos.HealthCheck_HTTP && h.HTTP == nil:
-		missing = "Expecting 'http' to be set for HTTP health check"
+		return fmt.Sprintf(missing, "http", "HTTP")
 	case h.Type == mesos.HealthCheck_TCP && h.TCP == nil:
-		missing = "Expecting 'tcp' to be set for TCP health check"
-	}
-	if missing != "" {
-		return "Task uses invalid health check: " + missing
+		return fmt.Sprintf(missing, "tcp", "TCP")
 	}
 	return ""
 }
 
-func resourcesFault(info mesos.TaskInfo, _ *offer) string {
-	if len(info.Resources) == 0 {
+func resourcesFault(rs []mesos.Resource) string {
+	if len(rs) == 0 {
 		return "Task uses no resources"
 	}
-	for _, r := range info.Resources {
+	for _, r := range rs {
 		if fault := resourceFault(r); fault != "" {
 			r.Unallocate()
 			return fmt.Sprintf("Resource '%s' is invalid: %s", describe([]mesos.Resource{r}), fault)
@@ -84,67 +67,50 @@ func resourcesFault(info mesos.TaskInfo, _ *offer) string {
 }
 
 func resourceFault(r mesos.Resource) string {
-	switch r.GetType() {
-	case mesos.SCALAR:
-		if r.GetScalar() == nil || r.Ranges != nil || r.Set != nil {
-			return "Invalid scalar resource"
-		}
-		if r.Scalar.Value < 0 {
-			return "Invalid scalar resource: value <= 0"
-		}
-	case mesos.RANGES:
-		if r.GetRanges() == nil || r.Scalar != nil || r.Set != nil {
-			return "Invalid ranges resource"
-		}
-		for _, x := range r.Ranges.Range {
-			if x.Begin > x.End {
-				return "Invalid ranges resource: begin <= end is not true"
-			}
-		}
-	case mesos.SET:
-		if r.GetSet() == nil || r.Scalar != nil || r.Ranges != nil {
-			return "Invalid set resource"
-		}
-	default:
+	type values struct{ scalar, ranges, set bool }
+	has := values{r.Scalar != nil, r.Ranges != nil, r.Set != nil}
+	backwards := func(x mesos.Value_Range) bool { return x.Begin > x.End }
+	switch t := r.GetType(); {
+	case t == mesos.SCALAR && has != values{scalar: true}:
+		return "Invalid scalar resource"
+	case t == mesos.SCALAR && r.Scalar.Value < 0:
+		return "Invalid scalar resource: value <= 0"
+	case t == mesos.RANGES && has != values{ranges: true}:
+		return "Invalid ranges resource"
+	case t == mesos.RANGES && slices.ContainsFunc(r.Ranges.Range, backwards):
+		return "Invalid ranges resource: begin <= end is not true"
+	case t == mesos.SET && has != values{set: true}:
+		return "Invalid set resource"
+	case t != mesos.SCALAR && t != mesos.RANGES && t != mesos.SET:
 		return "Unsupported resource type"
 	}
 	return ""
 }
 
-func commandFault(info mesos.TaskInfo, _ *offer) string {
-	for _, v := range info.GetCommand().GetEnvironment().GetVariables() {
-		kind := v.GetType()
-		if v.Type == nil || kind == mesos.Environment_Variable_VALUE {
-			if v.Value == nil {
-				return fmt.Sprintf("Task's `CommandInfo` is invalid: Environment variable '%s' of type 'VALUE' must have a value set", v.Name)
-			}
-		}
-		if kind == mesos.Environment_Variable_SECRET && v.Secret == nil {
-			return fmt.Sprintf("Task's `CommandInfo` is invalid: Environment variable '%s' of type 'SECRET' must have a secret set", v.Name)
+func environmentFault(variables []mesos.Environment_Variable) string {
+	const unset = "Task's `CommandInfo` is invalid: Environment variable '%s' of type '%s' must have a %s set"
+	for _, v := range variables {
+		switch kind := v.GetType(); {
+		case (v.Type == nil || kind == mesos.Environment_Variable_VALUE) && v.Value == nil:
+			return fmt.Sprintf(unset, v.Name, "VALUE", "value")
+		case kind == mesos.Environment_Variable_SECRET && v.Secret == nil:
+			return fmt.Sprintf(unset, v.Name, "SECRET", "secret")
 		}
 	}
 	return ""
 }
 
-func containerFault(info mesos.TaskInfo, _ *offer) string {
-	c := info.Container
-	if c == nil {
-		return ""
-	}
-	fault := ""
+func containerFault(c *mesos.ContainerInfo) string {
+	const invalid = "Task's `ContainerInfo` is invalid: "
+	named := func(p mesos.Parameter) bool { return p.Key == "name" }
 	switch {
+	case c == nil:
 	case c.GetType() == mesos.ContainerInfo_DOCKER && c.Docker == nil:
-		fault = "DockerInfo 'docker' is not set for DOCKER typed ContainerInfo"
-	case slices.ContainsFunc(c.GetDocker().GetParameters(), func(p mesos.Parameter) bool { return p.Key == "name" }):
-		fault = "Parameter in DockerInfo must not be 'name'"
-	}
-	for _, v := range c.Volumes {
-		if fault == "" && volumeSources(v) != 1 {
-			fault = "Invalid volume: Only one of them should be set: 'host_path', 'image' and 'source'"
-		}
-	}
-	if fault != "" {
-		return "Task's `ContainerInfo` is invalid: " + fault
+		return invalid + "DockerInfo 'docker' is not set for DOCKER typed ContainerInfo"
+	case slices.ContainsFunc(c.GetDocker().GetParameters(), named):
+		return invalid + "Parameter in DockerInfo must not be 'name'"
+	case slices.ContainsFunc(c.Volumes, func(v mesos.Volume) bool { return volumeSources(v) != 1 }):
+		return invalid + "Invalid volume: Only one of them should be set: 'host_path', 'image' and 'source'"
 	}
 	return ""
 }
@@ -159,7 +125,7 @@ func volumeSources(v mesos.Volume) int {
 	return n
 }
 
-func executorFault(info mesos.TaskInfo, _ *offer) string {
+func executorFault(info mesos.TaskInfo) string {
 	if (info.Command == nil) == (info.Executor == nil) {
 		return "Task should have at least one (but not both) of CommandInfo or ExecutorInfo present"
 	}

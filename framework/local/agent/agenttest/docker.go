@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"net/netip"
 	"slices"
@@ -20,8 +19,6 @@ var ErrDown = errors.New("cannot connect to the Docker daemon")
 // Docker is an Engine and its docker command in memory. A container runs until it is
 // stopped, removed, or ended by Exit. The zero value is up and has every image.
 type Docker struct {
-	// Hardware is the Engine's machine. Zero: 1 CPU and 4 GiB.
-	Hardware agent.Machine
 	// Start returns how docker run ends before it starts the container; with code 0 it
 	// starts the container. Nil: it starts every container.
 	Start func(args []string) (code int, stderr string)
@@ -36,13 +33,14 @@ type Docker struct {
 	containers map[string]*container
 	pulled     map[string]bool
 	watchers   map[chan string]bool
+	downed     chan struct{} // closed by Down; nil: nobody waits for that
 	commands   [][]string
 	addresses  int
 }
 
 type container struct {
 	agent.Container
-	done chan struct{} // closed when the container ends
+	ended chan struct{}
 }
 
 var _ agent.Docker = (*Docker)(nil)
@@ -52,10 +50,10 @@ func (d *Docker) Down() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.down = true
-	for w := range d.watchers {
-		close(w)
+	if d.downed != nil {
+		close(d.downed)
+		d.downed = nil
 	}
-	d.watchers = nil
 }
 
 // Up starts the Engine again.
@@ -121,50 +119,47 @@ func (d *Docker) Machine(context.Context) (agent.Machine, error) {
 	if d.down {
 		return agent.Machine{}, ErrDown
 	}
-	m := d.Hardware
-	m.CPUs, m.MemBytes = max(m.CPUs, 1), max(m.MemBytes, 4<<30)
-	return m, nil
+	return agent.Machine{CPUs: 1, MemBytes: 4 << 30}, nil
 }
 
 // Watch is part of agent.Docker.
 func (d *Docker) Watch(ctx context.Context, changed func(string)) error {
-	events, stop := d.follow()
-	defer stop()
-	if events == nil {
+	d.mu.Lock()
+	if d.down {
+		d.mu.Unlock()
 		return ErrDown
 	}
+	events := make(chan string, 1024) // more changes than a test makes at once
+	if d.watchers == nil {
+		d.watchers = map[chan string]bool{}
+	}
+	d.watchers[events] = true
+	downed := d.awaitDown()
+	d.mu.Unlock()
+	defer func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		delete(d.watchers, events)
+	}()
 	changed("")
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case name, ok := <-events:
-			if !ok {
-				return ErrDown
-			}
+		case <-downed:
+			return ErrDown
+		case name := <-events:
 			changed(name)
 		}
 	}
 }
 
-// follow returns a channel that gets the names of the containers that change. Down
-// closes it. The channel is nil if the Engine is down already.
-func (d *Docker) follow() (events chan string, stop func()) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.down {
-		return nil, func() {}
+// awaitDown returns a channel that the next Down closes.
+func (d *Docker) awaitDown() <-chan struct{} {
+	if d.downed == nil {
+		d.downed = make(chan struct{})
 	}
-	events = make(chan string, 1024) // more changes than a test makes at once
-	if d.watchers == nil {
-		d.watchers = map[chan string]bool{}
-	}
-	d.watchers[events] = true
-	return events, func() {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		delete(d.watchers, events)
-	}
+	return d.downed
 }
 
 // List is part of agent.Docker.
@@ -197,81 +192,97 @@ func (d *Docker) Inspect(_ context.Context, name string) (agent.Container, error
 	return got, nil
 }
 
+// result is how a docker command ends: at once with code and stderr, or together with a
+// container.
+type result struct {
+	code   int
+	stderr string
+	with   *container      // nil: at once
+	downed <-chan struct{} // the Engine went down before the container ended
+}
+
 // Run is part of agent.Docker.
 func (d *Docker) Run(ctx context.Context, c agent.Command) (int, error) {
 	args := c.Args
 	if len(args) > 1 && args[0] == "-H" {
 		args = args[2:]
 	}
+	r := d.do(args)
+	if r.with != nil {
+		select {
+		case <-ctx.Done():
+			return -1, ctx.Err()
+		case <-r.with.ended:
+			d.mu.Lock()
+			r.code = r.with.ExitCode
+			d.mu.Unlock()
+		case <-r.downed:
+			r.code, r.stderr = 125, "error waiting for container: unexpected EOF"
+		}
+	}
+	if r.stderr != "" && c.Stderr != nil {
+		fmt.Fprintln(c.Stderr, r.stderr)
+	}
+	return r.code, nil
+}
+
+func (d *Docker) do(args []string) result {
 	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.commands = append(d.commands, args)
 	if d.down {
-		d.mu.Unlock()
-		return fail(c.Stderr, 1, ErrDown.Error())
+		return result{code: 1, stderr: ErrDown.Error()}
 	}
-	name := args[len(args)-1]
-	switch args[0] {
-	case "run":
-		return d.run(ctx, c, args)
-	case "logs":
-		done := d.doneOf(name)
-		d.mu.Unlock()
-		return d.await(ctx, c, name, done)
-	}
-	defer d.mu.Unlock()
-	switch args[0] {
-	case "pull":
-		return d.pull(c, name)
-	case "inspect":
-		if d.Pull != nil && !d.pulled[name] {
-			return fail(c.Stderr, 1, "Error: No such object: "+name)
-		}
-		return 0, nil
-	}
-	if d.containers[name] == nil {
-		return fail(c.Stderr, 1, "Error: No such container: "+name)
-	}
-	switch args[0] {
-	case "stop":
-		code := 143
-		if d.Stop != nil {
-			code = d.Stop(name)
-		}
-		d.end(name, code)
-	case "rm":
+	verb, name := args[0], args[len(args)-1]
+	c := d.containers[name]
+	switch {
+	case verb == "run":
+		return d.run(args)
+	case verb == "pull":
+		return d.pull(name)
+	case verb == "inspect" && d.Pull != nil && !d.pulled[name]:
+		return result{code: 1, stderr: "Error: No such object: " + name}
+	case verb == "inspect":
+		return result{}
+	case c == nil:
+		return result{code: 1, stderr: "Error: No such container: " + name}
+	case verb == "logs":
+		return result{with: c, downed: d.awaitDown()}
+	case verb == "stop" && d.Stop != nil:
+		d.end(name, d.Stop(name))
+	case verb == "stop":
+		d.end(name, 143)
+	case verb == "rm":
 		d.end(name, 137)
 		delete(d.containers, name)
 		d.tell(name)
 	}
-	return 0, nil
+	return result{}
 }
 
-func (d *Docker) pull(c agent.Command, image string) (int, error) {
+func (d *Docker) pull(image string) (r result) {
 	if d.Pull != nil {
-		if code, why := d.Pull(image); code != 0 {
-			return fail(c.Stderr, code, why)
+		r.code, r.stderr = d.Pull(image)
+	}
+	if r.code == 0 {
+		if d.pulled == nil {
+			d.pulled = map[string]bool{}
 		}
+		d.pulled[image] = true
 	}
-	if d.pulled == nil {
-		d.pulled = map[string]bool{}
-	}
-	d.pulled[image] = true
-	return 0, nil
+	return r
 }
 
-// run is docker run. The caller has locked d.mu, and run unlocks it.
-func (d *Docker) run(ctx context.Context, c agent.Command, args []string) (int, error) {
+func (d *Docker) run(args []string) (r result) {
 	name := flag(args, "--name")
-	code, why := 0, ""
 	switch {
 	case d.containers[name] != nil:
-		code, why = 125, "docker: the container name is already in use"
+		r = result{code: 125, stderr: "docker: the container name is already in use"}
 	case d.Start != nil:
-		code, why = d.Start(args)
+		r.code, r.stderr = d.Start(args)
 	}
-	if code != 0 {
-		d.mu.Unlock()
-		return fail(c.Stderr, code, why)
+	if r.code != 0 {
+		return r
 	}
 	started := agent.Container{Name: name, Status: "running"}
 	for i, a := range args[:len(args)-1] {
@@ -286,55 +297,16 @@ func (d *Docker) run(ctx context.Context, c agent.Command, args []string) (int, 
 		}
 	}
 	d.put(started)
-	done := d.doneOf(name)
-	d.mu.Unlock()
-	return d.await(ctx, c, name, done)
-}
-
-// await waits until a container ends, as docker run and docker logs -f do, and returns
-// its exit code. It fails when the Engine goes down.
-func (d *Docker) await(ctx context.Context, c agent.Command, name string, done chan struct{}) (int, error) {
-	events, stop := d.follow()
-	defer stop()
-	if events == nil {
-		return fail(c.Stderr, 125, ErrDown.Error())
-	}
-	for {
-		select {
-		case <-ctx.Done():
-			return -1, ctx.Err()
-		case <-done:
-			d.mu.Lock()
-			defer d.mu.Unlock()
-			if ended := d.containers[name]; ended != nil {
-				return ended.ExitCode, nil
-			}
-			return 137, nil
-		case _, ok := <-events:
-			if !ok {
-				return fail(c.Stderr, 125, "error waiting for container: unexpected EOF")
-			}
-		}
-	}
-}
-
-// doneOf returns the done channel of a container, or a closed one if it does not exist.
-func (d *Docker) doneOf(name string) chan struct{} {
-	if c := d.containers[name]; c != nil {
-		return c.done
-	}
-	done := make(chan struct{})
-	close(done)
-	return done
+	return result{with: d.containers[name], downed: d.awaitDown()}
 }
 
 func (d *Docker) put(c agent.Container) {
 	if d.containers == nil {
 		d.containers = map[string]*container{}
 	}
-	kept := &container{Container: c, done: make(chan struct{})}
+	kept := &container{Container: c, ended: make(chan struct{})}
 	if c.Status != "running" {
-		close(kept.done)
+		close(kept.ended)
 	}
 	d.containers[c.Name] = kept
 	d.tell(c.Name)
@@ -346,7 +318,7 @@ func (d *Docker) end(name string, code int) {
 		return
 	}
 	c.Status, c.ExitCode = "exited", code
-	close(c.done)
+	close(c.ended)
 	d.tell(name)
 }
 
@@ -354,13 +326,6 @@ func (d *Docker) tell(name string) {
 	for w := range d.watchers {
 		w <- name
 	}
-}
-
-func fail(stderr io.Writer, code int, why string) (int, error) {
-	if stderr != nil {
-		fmt.Fprintln(stderr, why)
-	}
-	return code, nil
 }
 
 func flag(args []string, name string) string {
