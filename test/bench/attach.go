@@ -11,10 +11,10 @@ import (
 
 const attachPairs = 40
 
-// netBridge and netBridge6 are bridges made by `docker network create`. Unlike on
-// the one named bridge, Docker sets its own resolver up in each container there (a
-// child process and eleven runs of iptables), as on the overlay where `docker run` is
-// left to itself. On netBridge6 it also enables IPv6 (two child processes).
+// netBridge and netBridge6 are bridges made by `docker network create`. In each of their containers,
+// but not in those of Docker's network bridge, Docker sets up its own resolver (a child process and
+// eleven runs of iptables). It does the same on the overlay, unless its options prevent that. On
+// netBridge6 it also enables IPv6 (two more child processes).
 const (
 	netBridge  = "bench-bridge"
 	netBridge6 = "bench-bridge6"
@@ -23,11 +23,11 @@ const (
 // attachment is one way to run a container.
 type attachment struct {
 	name  string
-	flags []string  // of docker run
-	whole []float64 // milliseconds of the whole run, a sample a round
+	flags []string  // for docker run
+	whole []float64 // milliseconds of the whole run, one for each round
 }
 
-// The attachments that the goal is about, and what all are compared with.
+// Indexes of the attachments that the goal compares.
 const (
 	attachNone = iota
 	attachTombolo
@@ -38,7 +38,7 @@ func attachments() []*attachment {
 	only := func(network string) []string { return []string{"--network", network} }
 	return []*attachment{
 		attachNone:    {name: "none", flags: only("none")},
-		attachTombolo: {name: "tombolo, as the framework launches", flags: member(netTombolo, "attach")},
+		attachTombolo: {name: "tombolo, as the framework launches", flags: networkFlags(netTombolo, "attach")},
 		attachBridge:  {name: "bridge", flags: only("bridge")},
 		{name: "tombolo, plain docker run", flags: only(netTombolo)},
 		{name: "user-defined bridge", flags: only(netBridge)},
@@ -47,8 +47,8 @@ func attachments() []*attachment {
 	}
 }
 
-// benchAttach times `docker run --rm` of a program that does nothing, each way in
-// turn, round after round.
+// benchAttach measures the time of `docker run --rm` with a program that does nothing. Each round
+// measures each attachment once.
 func benchAttach(ctx context.Context, b *bed, out io.Writer) ([]goal, error) {
 	host := b.engines[0]
 	if _, err := host.docker(ctx, "network", "create", netBridge); err != nil {
@@ -58,7 +58,7 @@ func benchAttach(ctx context.Context, b *bed, out io.Writer) ([]goal, error) {
 		return nil, err
 	}
 	ways := attachments()
-	for round := -1; round < attachPairs; round++ { // one to warm up
+	for round := -1; round < attachPairs; round++ { // the first round is a warm-up
 		for i := range ways {
 			w := ways[(round+1+i)%len(ways)]
 			ms, err := host.timeRun(ctx, w.flags)
@@ -76,7 +76,7 @@ func benchAttach(ctx context.Context, b *bed, out io.Writer) ([]goal, error) {
 	return []goal{{figure: "attach, x bridge", got: got, bound: 1.5}}, nil
 }
 
-// cost is what a run takes more than the same round's on none.
+// cost returns how much longer each run took than the one without a network in the same round.
 func (a *attachment) cost(none *attachment) []float64 {
 	cost := make([]float64, len(a.whole))
 	for i, ms := range a.whole {
@@ -85,7 +85,7 @@ func (a *attachment) cost(none *attachment) []float64 {
 	return cost
 }
 
-// timeRun returns milliseconds.
+// timeRun returns the time of a run in milliseconds.
 func (e engine) timeRun(ctx context.Context, flags []string) (float64, error) {
 	argv := append([]string{"run", "--rm"}, flags...)
 	began := time.Now()

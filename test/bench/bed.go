@@ -16,32 +16,32 @@ import (
 
 	"tombolo/cmd/lab"
 	"tombolo/linker/record"
+	"tombolo/test/cli"
 )
 
 const (
 	bedHosts = 3
 	image    = "tombolo-bench"
 
-	// netTombolo and netSwarm are networks that containers of the bench join.
+	// netTombolo and netSwarm are the names of Docker networks.
 	netTombolo = "tombolo"
 	netSwarm   = "bench-swarm"
 )
 
-// bed is the lab with this program as an image on every host and a Swarm beside
-// the linkers.
+// bed is the lab. Every host has this program as an image, and its Engine is in a Swarm.
 type bed struct {
-	self    string
+	self    string // path of this program
 	lab     *lab.Lab
 	engines []engine
 }
 
-// newBed makes the lab; close removes it.
+// newBed makes the lab. close removes it.
 func newBed(ctx context.Context, binary string) (*bed, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	if err := runsAlone(self); err != nil {
+	if err := checkStatic(self); err != nil {
 		return nil, err
 	}
 	if binary, err = filepath.Abs(binary); err != nil {
@@ -72,7 +72,7 @@ func (b *bed) furnish(ctx context.Context) error {
 	return b.startSwarm(ctx)
 }
 
-// startSwarm joins the hosts' Engines and gives them an attachable overlay.
+// startSwarm makes a Swarm of the Engines and gives it an attachable overlay network.
 func (b *bed) startSwarm(ctx context.Context) error {
 	first := b.engines[0]
 	addr := first.host.Underlay.String()
@@ -92,19 +92,16 @@ func (b *bed) startSwarm(ctx context.Context) error {
 	return err
 }
 
-// engine is one host's Docker.
+// engine is the Docker Engine of a host.
 type engine struct{ host lab.Host }
 
-// docker runs the docker command against the host's Engine and returns what it
-// wrote to standard output.
+// docker runs a docker command with the host's Engine and returns its standard output.
 func (e engine) docker(ctx context.Context, args ...string) (string, error) {
 	return output(e.command(ctx, args...))
 }
 
 func (e engine) command(ctx context.Context, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, "docker", args...)
-	cmd.Env = append(os.Environ(), "DOCKER_HOST="+e.host.DockerHost())
-	return cmd
+	return cli.Docker(ctx, e.host.DockerHost(), args...)
 }
 
 func output(cmd *exec.Cmd) (string, error) {
@@ -119,22 +116,21 @@ func output(cmd *exec.Cmd) (string, error) {
 	return strings.TrimSpace(string(out)), err
 }
 
-// runsAlone is an error for a program that needs a dynamic linker, which the bench's
-// image does not have.
-func runsAlone(program string) error {
+// checkStatic returns an error for a program that needs a dynamic linker, because the bench's image
+// has none.
+func checkStatic(program string) error {
 	file, err := elf.Open(program)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
 	if slices.ContainsFunc(file.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP }) {
-		return errors.New("the bench runs in containers that hold nothing else: it has to be linked statically, with CGO_ENABLED=0")
+		return errors.New("the bench runs in containers that have no other files: build it with CGO_ENABLED=0, so that it is linked statically")
 	}
 	return nil
 }
 
-// importSelf makes an image that holds nothing but this program, which is linked
-// statically.
+// importSelf makes an image whose only file is this program.
 func (e engine) importSelf(ctx context.Context, self string) error {
 	program, err := os.ReadFile(self)
 	if err != nil {
@@ -155,10 +151,11 @@ func (e engine) importSelf(ctx context.Context, self string) error {
 	return err
 }
 
-// member are the docker run flags that put a container on a network as a member of
-// the app bench. A container on tombolo gets the resolv.conf and the option against
-// Docker's own resolver that the framework gives (framework/taskinfo.go), one on Swarm's overlay forwards nowhere, so that "no" is as fast as "yes".
-func member(network, service string) []string {
+// networkFlags returns the docker run flags that put a container of the app bench on a network. On
+// tombolo, these are the resolv.conf and the option against Docker's own resolver that the
+// framework gives (framework/taskinfo.go). On Swarm's overlay, names are not forwarded, so that a
+// negative answer is as fast as a positive one.
+func networkFlags(network, service string) []string {
 	flags := []string{"--network", network, "--name", service}
 	switch network {
 	case netTombolo:
@@ -170,14 +167,14 @@ func member(network, service string) []string {
 	return flags
 }
 
-// run starts a container in the background.
+// run starts a container of this program in the background.
 func (e engine) run(ctx context.Context, network, service string, args ...string) error {
-	argv := append([]string{"run", "-d"}, member(network, service)...)
+	argv := append([]string{"run", "-d"}, networkFlags(network, service)...)
 	_, err := e.docker(ctx, append(append(argv, image), args...)...)
 	return err
 }
 
-// address is a container's on a network.
+// address returns the address of a container on a network.
 func (e engine) address(ctx context.Context, network, service string) (string, error) {
 	format := fmt.Sprintf("{{(index .NetworkSettings.Networks %q).IPAddress}}", network)
 	return e.docker(ctx, "inspect", "-f", format, service)

@@ -17,31 +17,30 @@ const (
 	dnsSlice   = "700ms"
 	dnsSockets = 4
 	dnsWindow  = 16
-	dnsService = "dns-db" // has a container on each host
+	dnsService = "dns-db" // with a container on each host
 	dnsName    = dnsService + ".bench.tombolo.internal"
 	dnsAsker   = "dns-asker"
 )
 
-// dnsGateway is where a container asks. The servers compared listen there too, so
-// that questions and answers go the same way: through the asker's interface and the
-// host's rules.
+// dnsGateway is the address that containers send their queries to. All compared servers listen there,
+// so that all packets take the same way, through the asker's interface and the host's rules.
 var dnsGateway = netip.MustParseAddr("169.254.1.1")
 
-// dnsServer is one of those compared, in a process of its own on the first host.
+// dnsServer is one of the compared servers. Each is a process of its own on the first host.
 type dnsServer struct {
 	name      string
 	addr      netip.AddrPort
-	addresses int // in an answer
+	addresses int // expected number in an answer
 	pid       int
 
-	cpu  []float64 // microseconds per answer, a sample a round
+	cpu  []float64 // microseconds per answer, one sample for each round
 	rate []float64 // answers per second
 	p50  []float64 // microseconds
 	p99  []float64
 	lost int
 }
 
-// asked is what a container's questions came to; the tool ask prints it.
+// asked is the result of the tool ask.
 type asked struct {
 	Addresses     int // in the first answer
 	Answers, Lost int
@@ -49,9 +48,8 @@ type asked struct {
 	P50, P99      float64 // microseconds
 }
 
-// benchDNS has a container of the first host ask each server in turn, round after
-// round. Ours is the host's linker as it runs: it finds the asker's view by the
-// address, and what else it does is counted in.
+// benchDNS lets a container of the first host ask each server in each round. Our server is the
+// host's linker as it is: it finds the asker's view, and its other work counts too.
 func benchDNS(ctx context.Context, b *bed, out io.Writer) ([]goal, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -59,7 +57,7 @@ func benchDNS(ctx context.Context, b *bed, out io.Writer) ([]goal, error) {
 	if err := host.run(ctx, netTombolo, dnsAsker, "stamp"); err != nil {
 		return nil, err
 	}
-	defer func() { _ = host.remove(context.WithoutCancel(ctx), dnsAsker) }() // else it goes with the lab
+	defer func() { _ = host.remove(context.WithoutCancel(ctx), dnsAsker) }() // if this fails, the lab's removal removes it
 	var replies []netip.Addr
 	for _, e := range b.engines {
 		if err := e.run(ctx, netTombolo, dnsService, "stamp"); err != nil {
@@ -117,25 +115,23 @@ func (s *dnsServer) ask(ctx context.Context, from engine, span string) (r asked,
 	return r, json.Unmarshal([]byte(text), &r)
 }
 
-// await asks until the server gives all of its addresses.
+// await asks until the server answers with all addresses.
 func (s *dnsServer) await(ctx context.Context, from engine) error {
-	var err error
-	for range settleTries {
-		var r asked
-		r, err = s.ask(ctx, from, "100ms")
+	err := settle(ctx, func() error {
+		r, err := s.ask(ctx, from, "100ms")
 		if err == nil && r.Addresses != s.addresses {
-			err = fmt.Errorf("%d addresses, not %d", r.Addresses, s.addresses)
+			err = fmt.Errorf("it answers with %d addresses, not %d", r.Addresses, s.addresses)
 		}
-		if err == nil || ctx.Err() != nil {
-			return err
-		}
-		time.Sleep(settleEvery)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("%s does not answer: %w", s.name, err)
 	}
-	return fmt.Errorf("%s does not answer: %w", s.name, err)
+	return nil
 }
 
-// inHostNetwork prepares a program of this machine in a host's network alone, so
-// that it has a process number here.
+// inHostNetwork returns a command that runs on this machine, but in the network of a host. So its
+// process number is valid here.
 func (e engine) inHostNetwork(ctx context.Context, argv ...string) *exec.Cmd {
 	return exec.CommandContext(ctx, "nsenter", append([]string{"-t", fmt.Sprint(e.host.Init.PID), "-n", "--"}, argv...)...)
 }

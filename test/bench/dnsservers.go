@@ -14,13 +14,13 @@ import (
 	"tombolo/test/bench/load"
 )
 
-// Ports of the servers that stand beside the linker's, which has 53.
+// Ports of the other servers. The linker has port 53.
 const (
 	echoPort    = 5301
 	corednsPort = 5302
 )
 
-// startDNSServers gives the bare echo first, then ours and CoreDNS, once all answer.
+// startDNSServers returns the echo server, ours and CoreDNS, in this order, when all of them answer.
 func startDNSServers(ctx context.Context, host engine, replies []netip.Addr) (servers []*dnsServer, corednsVersion string, err error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -61,19 +61,19 @@ func startDNSServers(ctx context.Context, host engine, replies []netip.Addr) (se
 	return servers, version, nil
 }
 
-// startDNS starts a server that ends with its context or with this process.
+// startDNS starts a server that ends with ctx or with this process.
 func startDNS(cmd *exec.Cmd) (pid int, err error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	cmd.Stderr = os.Stderr
 	if err := cmd.Start(); err != nil {
 		return 0, err
 	}
-	go func() { _ = cmd.Wait() }() // killed by its context: no news
+	go func() { _ = cmd.Wait() }() // it always ends by being killed
 	return cmd.Process.Pid, nil
 }
 
-// buildCoreDNS builds the nested module and writes a Corefile with the answer that
-// our server gives.
+// buildCoreDNS builds CoreDNS, which is a Go module of its own, and writes a Corefile with the same
+// answer as our server's.
 func buildCoreDNS(ctx context.Context, replies []netip.Addr) (binary, corefile string, err error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
@@ -94,7 +94,7 @@ func buildCoreDNS(ctx context.Context, replies []netip.Addr) (binary, corefile s
 	return binary, corefile, os.WriteFile(corefile, []byte(text), 0o600)
 }
 
-// serveEcho is the bare echo at an address, on a socket a core as our server's.
+// serveEcho runs the echo server with as many sockets as our server has.
 func serveEcho(ctx context.Context, args []string) error {
 	addr, err := netip.ParseAddrPort(strings.Join(args, " "))
 	if err != nil {

@@ -1,14 +1,13 @@
-// Command bench measures Tombolo side by side with its peers, in one run and
-// interleaved in rotating order, so that the machine's drift hits all of them alike:
+// Command bench measures Tombolo and its peers in one run (`make bench`). It takes their samples in
+// turn and rotates the order, so that a machine that becomes slower affects all of them alike:
 //
 //	rest        memory and CPU of every linker while nothing happens
-//	dns         server CPU and latency per answer: the linker, CoreDNS, a bare batched UDP echo
-//	throughput  TCP between two hosts: tombolo, hand-made VXLAN, Swarm's overlay, the bare underlay
-//	attach      docker run less the same with --network none: tombolo, bridge, Swarm's overlay
-//	resolve     container started -> its name resolves on every other host: tombolo, Swarm's overlay
+//	dns         server CPU and latency per answer: the linker, CoreDNS, a batched UDP echo server
+//	throughput  TCP between two hosts: tombolo, hand-made VXLAN, Swarm's overlay, the underlay itself
+//	attach      docker run minus the same with --network none: tombolo, bridge, Swarm's overlay
+//	resolve     time from a container's start until its name resolves on all other hosts: tombolo, Swarm
 //
-// It runs in a lab of three hosts that it makes and removes. It needs root, Docker and
-// the tombolo binary (`make bench`), and has to be linked statically. At the end it
-// holds the figures that have a goal against it; with --check a missed one is a
-// failure.
+// It makes a lab of three hosts and removes it at the end. It needs root, Docker and the tombolo
+// binary, and has to be linked statically. At the end it compares the figures with their goals.
+// With --check, a missed goal is an error.
 package main

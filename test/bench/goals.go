@@ -5,7 +5,7 @@ import (
 	"io"
 )
 
-// goal is a figure that has a bound: it is to be at most the bound, or at least.
+// goal is a figure that should be at most bound, or with atLeast, at least bound.
 type goal struct {
 	figure  string
 	unit    string

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// printHeader says what the figures are of.
+// printHeader prints the machine and the versions that the figures belong to.
 func printHeader(ctx context.Context, out io.Writer, b *bed) error {
 	kernel, err := os.ReadFile("/proc/sys/kernel/osrelease")
 	if err != nil {

@@ -31,8 +31,8 @@ func run(args []string) int {
 	return 0
 }
 
-// parts are the benches, in order. Each prints its table and returns what of it has
-// a goal. A linker is at rest before the others have begun.
+// parts are the benches in their order. Each prints a table and returns the figures with a goal.
+// rest comes first, while the linkers have no traces of the others.
 var parts = []struct {
 	name string
 	run  func(ctx context.Context, b *bed, out io.Writer) ([]goal, error)
@@ -44,7 +44,7 @@ var parts = []struct {
 	{"resolve", benchResolve},
 }
 
-// benches runs the parts that are asked for.
+// benches runs the parts that the flag only names.
 func benches(ctx context.Context, args []string, out io.Writer) (err error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	only := flags.String("only", "rest,dns,throughput,attach,resolve", "the parts to run, comma separated")
@@ -75,7 +75,7 @@ func benches(ctx context.Context, args []string, out io.Writer) (err error) {
 	}
 	printGoals(out, goals)
 	if *check && slices.ContainsFunc(goals, goal.missed) {
-		return errors.New("a goal is missed")
+		return errors.New("a goal is missed, see the table of goals")
 	}
 	return nil
 }

@@ -9,13 +9,13 @@ import (
 	"tombolo/test/bench/load"
 )
 
-// figure writes a median and its quartiles.
+// figure formats a median and its quartiles.
 func figure(samples []float64, unit string) string {
 	s := load.SpreadOf(samples)
 	return fmt.Sprintf("%.4g %s [%.4g..%.4g]", s.Median, unit, s.Low, s.High)
 }
 
-// ratio compares with a base, paired by round so that drift cancels.
+// ratio divides the samples by those of a base, round by round, so that drift cancels out.
 func ratio(samples, base []float64) load.Spread {
 	ratios := make([]float64, min(len(samples), len(base)))
 	for i := range ratios {
@@ -33,7 +33,7 @@ func table(out io.Writer, title string, rows func(w io.Writer)) {
 	fmt.Fprintf(out, "\n%s\n", title)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	rows(w)
-	_ = w.Flush() // to a terminal or a file: nothing to be done about it
+	_ = w.Flush() // it writes to a terminal or a file; there is nowhere to report an error
 }
 
 func printRest(out io.Writer, linkers []*resting) {
@@ -73,7 +73,7 @@ func printThroughput(out io.Writer, paths []*path) {
 }
 
 func printAttach(out io.Writer, ways []*attachment) {
-	title := fmt.Sprintf("Attach: docker run less the same with --network none (%d interleaved pairs; median [quartiles]; ratio of medians [95 %% of bootstraps])", attachPairs)
+	title := fmt.Sprintf("Attach: docker run minus the same with --network none (%d interleaved pairs; median [quartiles]; ratio of medians [95 %% of bootstraps])", attachPairs)
 	table(out, title, func(w io.Writer) {
 		fmt.Fprintln(w, "NETWORK\tCOST\tx BRIDGE\tWHOLE RUN")
 		none := ways[attachNone]
@@ -86,7 +86,7 @@ func printAttach(out io.Writer, ways []*attachment) {
 			fmt.Fprintf(w, "%s\t%s\t%.2f [%.2f..%.2f]\t%s\n", a.name, figure(a.cost(none), "ms"), got, low, high, figure(a.whole, "ms"))
 		}
 	})
-	fmt.Fprintf(out, "The row that counts: %s.\n", ways[attachTombolo].name)
+	fmt.Fprintf(out, "The goal is about the row %q.\n", ways[attachTombolo].name)
 }
 
 func printResolve(out io.Writer, networks []string, took map[string]*resolved) {

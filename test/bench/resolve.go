@@ -10,23 +10,22 @@ import (
 	"time"
 )
 
-// A tail needs many samples. On a slow machine fewer have to do.
+// A 99th percentile needs many samples. A slow machine takes fewer in the time.
 const (
 	resolveRounds = 200
 	resolveSpan   = 6 * time.Minute
 )
 
-// resolved are samples of a network.
+// resolved has the samples of a network in milliseconds, see resolution.
 type resolved struct{ fromRun, fromStart []float64 }
 
-// resolution is how many milliseconds it took until the last observer had its first
-// answer.
+// resolution is the time in milliseconds until the last observer had its first answer.
 type resolution struct {
 	fromRun   float64 // since `docker run` was called
-	fromStart float64 // since the container's first instruction; below zero if the name was there before
+	fromStart float64 // since the container's first instruction; negative if the name resolved before
 }
 
-// observer is a container on another host that watches for names.
+// observer is a container on another host that reports when a name resolves.
 type observer struct {
 	engine engine
 	name   string
@@ -34,8 +33,8 @@ type observer struct {
 	lines  *bufio.Scanner
 }
 
-// benchResolve starts containers on the first host, on each network in turn, and
-// sees when the others' containers can resolve them.
+// benchResolve starts containers on the first host, on each network in turn, and measures when
+// containers on the other hosts can resolve their names.
 func benchResolve(ctx context.Context, b *bed, out io.Writer) ([]goal, error) {
 	networks := []string{netTombolo, netSwarm}
 	observers := make(map[string][]*observer)
@@ -52,7 +51,7 @@ func benchResolve(ctx context.Context, b *bed, out io.Writer) ([]goal, error) {
 		}
 	}
 	began := time.Now()
-	for round := -1; round < resolveRounds && time.Since(began) < resolveSpan; round++ { // one to warm up
+	for round := -1; round < resolveRounds && time.Since(began) < resolveSpan; round++ { // the first round is a warm-up
 		for i := range networks {
 			network := networks[(round+1+i)%len(networks)]
 			r, err := b.timeResolve(ctx, fmt.Sprintf("s%d-%s", round+1, network), network, observers[network])
@@ -87,7 +86,7 @@ func startObserver(ctx context.Context, e engine, network, name string) (*observ
 
 func (o *observer) close(ctx context.Context) {
 	_ = o.stdin.Close()
-	_ = o.engine.remove(context.WithoutCancel(ctx), o.name) // the lab goes soon, with all in it
+	_ = o.engine.remove(context.WithoutCancel(ctx), o.name) // if this fails, the lab's removal removes it
 }
 
 // timeResolve starts a container and takes one sample.
@@ -121,19 +120,20 @@ func (b *bed) timeResolve(ctx context.Context, name, network string, observers [
 	return r, b.engines[0].remove(ctx, name)
 }
 
-// firstInstruction reads what stamp wrote. The name may resolve before it does.
-func (e engine) firstInstruction(ctx context.Context, name string) (int64, error) {
-	for range settleTries {
+// firstInstruction returns the time that the tool stamp prints when it starts. It waits for that,
+// because the name may resolve before.
+func (e engine) firstInstruction(ctx context.Context, name string) (at int64, err error) {
+	err = settle(ctx, func() error {
 		text, err := e.docker(ctx, "logs", name)
-		if err != nil {
-			return 0, err
+		if err == nil && text == "" {
+			err = fmt.Errorf("%s has not started", name)
 		}
-		if text != "" {
-			return strconv.ParseInt(text, 10, 64)
+		if err == nil {
+			at, err = strconv.ParseInt(text, 10, 64)
 		}
-		time.Sleep(settleEvery)
-	}
-	return 0, fmt.Errorf("%s never started", name)
+		return err
+	})
+	return at, err
 }
 
 func (o *observer) next() (int64, error) {

@@ -11,24 +11,25 @@ import (
 	"strings"
 	"time"
 
+	"tombolo/internal/wake"
 	"tombolo/test/bench/load"
 )
 
 const (
-	restContainers = 3 // a host, so that there is something to keep
+	restContainers = 3 // on each host, so that the linkers have something to look after
 	restSettle     = 5 * time.Second
 	restSlices     = 6
 	restSlice      = 5 * time.Second
 )
 
-// resting is a host's linker while nothing happens, its supervisor included.
+// resting has the samples of a host's linker and its supervisor while nothing happens.
 type resting struct {
 	host string
 	cpu  []float64 // percent of a core
-	rss  []float64 // MB; pages that processes share are counted for each
+	rss  []float64 // MB; pages that both processes share count twice
 }
 
-// benchRest watches the linkers of all hosts while nothing starts or ends.
+// benchRest measures the linkers of all hosts while no container starts or ends.
 func benchRest(ctx context.Context, b *bed, out io.Writer) ([]goal, error) {
 	for _, e := range b.engines {
 		for i := range restContainers {
@@ -36,11 +37,11 @@ func benchRest(ctx context.Context, b *bed, out io.Writer) ([]goal, error) {
 			if err := e.run(ctx, netTombolo, name, "stamp"); err != nil {
 				return nil, err
 			}
-			defer func() { _ = e.remove(context.WithoutCancel(ctx), name) }() // else it goes with the lab
+			defer func() { _ = e.remove(context.WithoutCancel(ctx), name) }() // if this fails, the lab's removal removes it
 		}
 	}
-	if err := pause(ctx, restSettle); err != nil {
-		return nil, err
+	if !wake.Sleep(ctx, restSettle) {
+		return nil, ctx.Err()
 	}
 	linkers := make([]*resting, len(b.engines))
 	for i, e := range b.engines {
@@ -53,7 +54,7 @@ func benchRest(ctx context.Context, b *bed, out io.Writer) ([]goal, error) {
 	}
 	printRest(out, linkers)
 	cpu, rss := goal{figure: "linker at rest, CPU", unit: " % of a core", bound: 1}, goal{figure: "linker at rest, RSS", unit: " MB", bound: 60}
-	for _, l := range linkers { // the host that needs most
+	for _, l := range linkers { // the host with the highest figure
 		cpu.got = max(cpu.got, load.SpreadOf(l.cpu).Median)
 		rss.got = max(rss.got, load.SpreadOf(l.rss).Max)
 	}
@@ -69,8 +70,8 @@ func sampleRest(ctx context.Context, linkers []*resting) error {
 			return err
 		}
 	}
-	if err := pause(ctx, restSlice); err != nil {
-		return err
+	if !wake.Sleep(ctx, restSlice) {
+		return ctx.Err()
 	}
 	for i, l := range linkers {
 		after, rss, err := usage(l.host)
@@ -83,7 +84,7 @@ func sampleRest(ctx context.Context, linkers []*resting) error {
 	return nil
 }
 
-// usage is what the processes of a host's linker have used and hold.
+// usage returns the CPU time and the memory of the processes of a host's linker.
 func usage(host string) (cpu time.Duration, rss float64, err error) {
 	pids, err := linkerPIDs(host)
 	if err != nil {
@@ -103,8 +104,8 @@ func usage(host string) (cpu time.Duration, rss float64, err error) {
 	return cpu, rss, nil
 }
 
-// linkerPIDs are the processes of a host's linker: the supervisor, then the one that
-// works.
+// linkerPIDs returns the processes of a host's linker: the supervisor, then its child, which does the
+// work.
 func linkerPIDs(host string) ([]int, error) {
 	commands, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	if err != nil {
@@ -114,7 +115,7 @@ func linkerPIDs(host string) ([]int, error) {
 	for _, path := range commands {
 		text, err := os.ReadFile(path)
 		if err != nil {
-			continue // it has ended
+			continue // the process has ended
 		}
 		argv := strings.Split(string(text), "\x00")
 		if len(argv) < 4 || argv[1] != "linker" || argv[2] != "--host" || argv[3] != host {
@@ -131,13 +132,4 @@ func linkerPIDs(host string) ([]int, error) {
 		return nil, fmt.Errorf("the linker of %s has the processes %v, not two", host, pids)
 	}
 	return pids, nil
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
-	}
 }

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"time"
 
+	"tombolo/internal/wake"
 	"tombolo/test/bench/load"
 )
 
@@ -19,11 +20,11 @@ const (
 	settleEvery      = 100 * time.Millisecond
 )
 
-// path is one way from a container on the first host to one on the second. Every
-// end is a container, so that what Docker's sandbox costs is the same on all.
+// path is a way from a container on the first host to one on the second. Both ends are always
+// containers, so that the cost of Docker's sandbox is the same on all paths.
 type path struct {
 	name    string
-	network string // Docker's
+	network string // for docker run
 	client  func(ctx context.Context, args ...string) *exec.Cmd
 	server  string // address and port of the far end
 
@@ -33,17 +34,17 @@ type path struct {
 	p99   []float64
 }
 
-// benchThroughput measures each path in turn, round after round.
+// benchThroughput measures each path once in each round.
 func benchThroughput(ctx context.Context, b *bed, out io.Writer) ([]goal, error) {
 	paths := []*path{
 		{name: "underlay", network: "host"}, {name: "hand-made VXLAN", network: "none"},
 		{name: "tombolo", network: netTombolo}, {name: "swarm", network: netSwarm},
 	}
 	for _, p := range paths {
-		if err := b.pave(ctx, p); err != nil {
+		if err := b.makePath(ctx, p); err != nil {
 			return nil, fmt.Errorf("%s: %w", p.name, err)
 		}
-		defer b.tearUp(ctx, p)
+		defer b.removePath(ctx, p)
 	}
 	for round := range throughputRounds {
 		for i := range paths {
@@ -64,8 +65,8 @@ func (p *path) ends() [2]string {
 	return [2]string{"tcp-client-" + p.network, "tcp-server-" + p.network}
 }
 
-// pave starts the containers at both ends and waits until they reach each other.
-func (b *bed) pave(ctx context.Context, p *path) error {
+// makePath starts the containers at both ends and waits until the first reaches the second.
+func (b *bed) makePath(ctx context.Context, p *path) error {
 	client, server := b.engines[0], b.engines[1]
 	ends := p.ends()
 	if err := client.run(ctx, p.network, ends[0], "stamp"); err != nil {
@@ -82,17 +83,20 @@ func (b *bed) pave(ctx context.Context, p *path) error {
 		return err
 	}
 	p.server = addr + tcpPort
-	return p.settle(ctx)
+	return settle(ctx, func() error {
+		_, err := output(p.client(ctx, "trips", p.server, "10ms"))
+		return err
+	})
 }
 
-// tearUp removes the containers. What stays is gone with the lab.
-func (b *bed) tearUp(ctx context.Context, p *path) {
+// removePath removes the containers. If that fails, the lab's removal removes them.
+func (b *bed) removePath(ctx context.Context, p *path) {
 	for i, name := range p.ends() {
 		_ = b.engines[i].remove(context.WithoutCancel(ctx), name)
 	}
 }
 
-// address is the far end's.
+// address returns the address of the second container.
 func (b *bed) address(ctx context.Context, p *path) (string, error) {
 	switch p.network {
 	case "host":
@@ -103,14 +107,12 @@ func (b *bed) address(ctx context.Context, p *path) (string, error) {
 	return b.engines[1].address(ctx, p.network, p.ends()[1])
 }
 
-// settle waits until the far end answers.
-func (p *path) settle(ctx context.Context) error {
-	var err error
+// settle calls try until it succeeds, at most settleTries times, and returns its last error.
+func settle(ctx context.Context, try func() error) (err error) {
 	for range settleTries {
-		if _, err = output(p.client(ctx, "trips", p.server, "10ms")); err == nil || ctx.Err() != nil {
-			return err
+		if err = try(); err == nil || !wake.Sleep(ctx, settleEvery) {
+			break
 		}
-		time.Sleep(settleEvery)
 	}
 	return err
 }

@@ -16,8 +16,8 @@ import (
 	"tombolo/test/bench/load"
 )
 
-// tools are what this program is when it runs in a container or as a server beside
-// itself: `bench serve-tcp :5201`.
+// tools are the commands of this program that the bench runs in containers or as servers, for
+// example `bench serve-tcp :5201`.
 var tools = map[string]func(ctx context.Context, args []string) error{
 	"serve-echo": serveEcho,
 	"serve-tcp":  serveTCP,
@@ -31,7 +31,7 @@ var tools = map[string]func(ctx context.Context, args []string) error{
 
 func serveTCP(ctx context.Context, args []string) error {
 	if len(args) != 1 {
-		return errors.New("serve-tcp takes an address")
+		return errors.New("serve-tcp takes one argument, an address")
 	}
 	l, err := net.Listen("tcp", args[0])
 	if err != nil {
@@ -43,7 +43,7 @@ func serveTCP(ctx context.Context, args []string) error {
 // target reads the arguments of stream and trips: an address and a duration.
 func target(args []string) (string, time.Duration, error) {
 	if len(args) != 2 {
-		return "", 0, errors.New("an address and a duration are needed")
+		return "", 0, errors.New("two arguments are needed: an address and a duration")
 	}
 	d, err := time.ParseDuration(args[1])
 	return args[0], d, err
@@ -73,10 +73,11 @@ func trips(ctx context.Context, args []string) error {
 	return json.NewEncoder(os.Stdout).Encode(t)
 }
 
-// ask asks a DNS server for a name over and over: an address, the name, a duration.
+// ask asks a DNS server for a name again and again. Its arguments are the server's address, the name
+// and a duration.
 func ask(ctx context.Context, args []string) error {
 	if len(args) != 3 {
-		return errors.New("a server, a name and a duration are needed")
+		return errors.New("three arguments are needed: a server, a name and a duration")
 	}
 	server, err := netip.ParseAddrPort(args[0])
 	if err != nil {
@@ -107,11 +108,11 @@ func ask(ctx context.Context, args []string) error {
 	})
 }
 
-// observeWait bounds how long observe looks for one name.
+// observeWait is how long observe waits for a name.
 const observeWait = 20 * time.Second
 
-// observe reads names and writes when each of them resolved, in nanoseconds since
-// 1970 (0: not in time).
+// observe reads names and prints when each of them resolved, in nanoseconds since 1970. It prints 0
+// for a name that did not resolve in time.
 func observe(ctx context.Context, _ []string) error {
 	server, err := load.SystemResolver()
 	if err != nil {
@@ -129,8 +130,8 @@ func observe(ctx context.Context, _ []string) error {
 	return nil
 }
 
-// stamp writes when it started, and waits to be killed.
-func stamp(ctx context.Context, _ []string) error { //nolint:unparam // as the other tools
+// stamp prints the time of its start in nanoseconds since 1970 and waits to be killed.
+func stamp(ctx context.Context, _ []string) error { //nolint:unparam // the signature of all tools
 	fmt.Println(time.Now().UnixNano())
 	<-ctx.Done()
 	return nil

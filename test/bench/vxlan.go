@@ -5,10 +5,9 @@ import (
 	"fmt"
 )
 
-// vxlanScript makes one end of a hand-made routed VXLAN and plugs a container that
-// has no network into it: what tombolo does, by hand and without policy. $1 is this
-// host's number, $2 the other's, $3 and $4 their underlay addresses, $5 the
-// container's process.
+// vxlanScript makes one end of a routed VXLAN and connects a container without a network to it. That
+// is the same as tombolo's data plane without policy. $1 is this host's number, $2 the other's, $3
+// and $4 are their underlay addresses, and $5 is a process of the container.
 const vxlanScript = `
 in="nsenter -t $5 -n"
 ip link add bench0 mtu 1450 type veth peer name eth0 mtu 1450 netns $5
@@ -30,7 +29,7 @@ iptables -I DOCKER-USER -i bench0 -j ACCEPT
 iptables -I DOCKER-USER -o bench0 -j ACCEPT
 `
 
-// makeVXLAN joins the two containers, one on each of the first two hosts, by hand.
+// makeVXLAN connects two containers, one on each of the first two hosts.
 func (b *bed) makeVXLAN(ctx context.Context, containers [2]string) error {
 	for i, container := range containers {
 		here, there := b.engines[i], b.engines[1-i]

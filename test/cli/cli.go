@@ -1,5 +1,5 @@
-// Package cli drives the tombolo binary from tests and from the demo, as a user
-// would: by its command line, reading what it prints.
+// Package cli runs the tombolo binary for tests and for the demo, as a user does: it passes a
+// command line and reads the output.
 package cli
 
 import (
@@ -13,26 +13,26 @@ import (
 	"time"
 
 	"tombolo/framework/api"
+	"tombolo/internal/wake"
 )
 
-// pollEvery is how often Until looks again.
+// pollEvery is the time between two checks of Until.
 const pollEvery = 100 * time.Millisecond
 
-// CLI is a tombolo binary. Echo, if set, gets every command line and its output.
+// CLI runs a tombolo binary.
 type CLI struct {
 	Binary string
-	Env    []string // added to the environment
-	Echo   io.Writer
+	Env    []string  // added to the environment
+	Echo   io.Writer // gets a copy of all output; nil means none
 }
 
-// Result is how a command ended.
+// Result is the output and the exit code of a command.
 type Result struct {
 	Stdout, Stderr string
 	Code           int
 }
 
-// Run runs a command to its end. A command that ends with another code than 0 is
-// no error of Run's: see Result.Code.
+// Run runs a command to its end. If its exit code is not 0, that is no error: see Result.Code.
 func (c CLI) Run(ctx context.Context, args ...string) (Result, error) {
 	cmd := exec.CommandContext(ctx, c.Binary, args...)
 	cmd.Env = append(cmd.Environ(), c.Env...)
@@ -54,7 +54,7 @@ func (c CLI) tee(b *bytes.Buffer) io.Writer {
 	return io.MultiWriter(b, c.Echo)
 }
 
-// Must runs a command that has to end with 0 and returns its standard output.
+// Must runs a command and returns its standard output. An exit code other than 0 is an error.
 func (c CLI) Must(ctx context.Context, args ...string) (string, error) {
 	r, err := c.Run(ctx, args...)
 	if err != nil {
@@ -66,7 +66,7 @@ func (c CLI) Must(ctx context.Context, args ...string) (string, error) {
 	return r.Stdout, nil
 }
 
-// Instances asks `tombolo ps` for the instances of an app.
+// Instances returns the instances of an app from `tombolo ps`.
 func (c CLI) Instances(ctx context.Context, app string) ([]api.Instance, error) {
 	quiet := CLI{Binary: c.Binary, Env: c.Env}
 	out, err := quiet.Must(ctx, "ps", "-p", app, "--format", "json")
@@ -80,20 +80,23 @@ func (c CLI) Instances(ctx context.Context, app string) ([]api.Instance, error) 
 	return list, nil
 }
 
-// Until polls check until it returns nil; when ctx ends first, it returns check's
-// last error.
+// Until polls check until it returns nil. If ctx ends before that, it returns the last error of
+// check.
 func Until(ctx context.Context, check func() error) error {
-	tick := time.NewTicker(pollEvery)
-	defer tick.Stop()
 	for {
 		err := check()
 		if err == nil {
 			return nil
 		}
-		select {
-		case <-ctx.Done():
+		if !wake.Sleep(ctx, pollEvery) {
 			return fmt.Errorf("%w; last: %w", ctx.Err(), err)
-		case <-tick.C:
 		}
 	}
+}
+
+// Docker returns a docker command for the Engine at dockerHost, see DOCKER_HOST of docker(1).
+func Docker(ctx context.Context, dockerHost string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "docker", args...)
+	cmd.Env = append(cmd.Environ(), "DOCKER_HOST="+dockerHost)
+	return cmd
 }

@@ -21,7 +21,7 @@ const (
 	message   = "tied together"
 )
 
-// page is what the guestbook's /api says.
+// page is the answer of the guestbook's /api.
 type page struct {
 	Instance string `json:"instance"`
 	Host     string `json:"host"`
@@ -40,13 +40,13 @@ func (d *demo) instances(ctx context.Context) (map[string][]api.Instance, error)
 		by[i.Service] = append(by[i.Service], i)
 	}
 	if len(by["db"]) == 0 || len(by["cache"]) == 0 || len(by["web"]) == 0 {
-		return nil, fmt.Errorf("the guestbook lacks a service: %v", by)
+		return nil, fmt.Errorf("a service of the guestbook has no instance: %v", by)
 	}
 	return by, nil
 }
 
-// useNames looks db and the alias counter up from a web container whose host runs
-// neither, then signs the book there and finds the entry.
+// useNames looks up db and the alias counter in a web container whose host runs neither. Then it
+// signs the guestbook there and finds the entry.
 func (d *demo) useNames(ctx context.Context) error {
 	by, err := d.instances(ctx)
 	if err != nil {
@@ -64,12 +64,12 @@ func (d *demo) useNames(ctx context.Context) error {
 			}
 			fmt.Printf("web.%d on %s looks up %s: %s, which is %s.%d on %s\n", web.Slot, web.Host, name, out, want.Service, want.Slot, want.Host)
 			if !strings.Contains(out, want.Address) {
-				return fmt.Errorf("%s is %s, not %s", name, want.Address, out)
+				return fmt.Errorf("the look-up of %s gave %s, want %s", name, out, want.Address)
 			}
 		}
 		return d.sign(ctx, web)
 	}
-	return errors.New("every web instance shares a host with db or cache; three hosts have room to spread")
+	return errors.New("every web instance shares a host with db or cache, although three hosts have room for all")
 }
 
 func (d *demo) sign(ctx context.Context, web api.Instance) error {
@@ -98,7 +98,7 @@ func (p page) holdsMessage() error {
 			return nil
 		}
 	}
-	return fmt.Errorf("the entry %q is not in the book: %+v", message, p.Entries)
+	return fmt.Errorf("the entry %q is not in the guestbook: %+v", message, p.Entries)
 }
 
 func (d *demo) askEachHost(ctx context.Context) error {
@@ -113,7 +113,7 @@ func (d *demo) askEachHost(ctx context.Context) error {
 	return nil
 }
 
-// ask gets the page through a host's published port, and wants the entry in it.
+// ask gets the page by a host's published port and checks that the entry is in it.
 func (d *demo) ask(ctx context.Context, host string) error {
 	p, err := d.look(ctx, host)
 	if err != nil {
@@ -123,8 +123,8 @@ func (d *demo) ask(ctx context.Context, host string) error {
 	return p.holdsMessage()
 }
 
-// comeBack ends the guestbook without -v and brings it up again: PostgreSQL has the
-// entry and Redis counts on, on the hosts that have their volumes.
+// comeBack takes the guestbook down without -v and brings it up again. PostgreSQL and Redis run on
+// the hosts with their volumes again; the entry is still there, and the hits are counted on.
 func (d *demo) comeBack(ctx context.Context) error {
 	before, err := d.instances(ctx)
 	if err != nil {
@@ -147,7 +147,7 @@ func (d *demo) comeBack(ctx context.Context) error {
 	for _, service := range []string{"db", "cache"} {
 		was, is := before[service][0], after[service][0]
 		if is.Container == was.Container || is.Host != was.Host {
-			return fmt.Errorf("%s was %s on %s and is %s on %s", service, was.Container, was.Host, is.Container, is.Host)
+			return fmt.Errorf("%s was container %s on %s and is %s on %s, want another container on the same host", service, was.Container, was.Host, is.Container, is.Host)
 		}
 	}
 	p, err := d.look(ctx, after["web"][0].Host)
@@ -157,7 +157,7 @@ func (d *demo) comeBack(ctx context.Context) error {
 	fmt.Printf("db is new on %s and keeps %d entries, cache on %s and counts hit %d after %d\n",
 		after["db"][0].Host, len(p.Entries), after["cache"][0].Host, p.Hits, last.Hits)
 	if p.Hits != last.Hits+1 {
-		return errors.New("hits were lost")
+		return fmt.Errorf("the hits were lost: the counter was %d and is %d after one more", last.Hits, p.Hits)
 	}
 	return p.holdsMessage()
 }
@@ -174,7 +174,7 @@ func (d *demo) look(ctx context.Context, host string) (page, error) {
 	}
 	defer resp.Body.Close()
 	if err := json.NewDecoder(resp.Body).Decode(&p); err != nil {
-		return p, fmt.Errorf("%s of %s: %w", req.URL, resp.Status, err)
+		return p, fmt.Errorf("answer of %s (%s): %w", req.URL, resp.Status, err)
 	}
 	if p.Error != "" {
 		return p, fmt.Errorf("%s: %s", req.URL, p.Error)
@@ -190,11 +190,11 @@ func (d *demo) url(host string) string {
 	return "http://" + net.JoinHostPort(h.Underlay.String(), pagePort)
 }
 
-// fromUnderlay asks as a machine on the hosts' network would.
+// fromUnderlay sends requests from the hosts' network, as another machine there would.
 var fromUnderlay = &http.Client{
 	Timeout: 5 * time.Second,
 	Transport: &http.Transport{
-		DisableKeepAlives: true, // a connection each, so that each is balanced
+		DisableKeepAlives: true, // a new connection for each request, because connections are balanced
 		DialContext: func(_ context.Context, network, addr string) (c net.Conn, err error) {
 			err = lab.InUnderlay(func() error {
 				c, err = net.DialTimeout(network, addr, 2*time.Second)

@@ -1,7 +1,7 @@
-// Command demo is `make demo`: the main job on real input, observed. It makes a lab
-// of three hosts, brings two Compose apps up, shows that the containers of one reach
-// each other by name across hosts and that the other app's cannot, ends hosts with
-// kill -9, and prints what it sees. Its exit code is 0 only if all was seen.
+// Command demo shows that Tombolo does its job (`make demo`). It makes a lab of three hosts and
+// brings up two Compose apps. The containers of the first app reach each other by name across
+// hosts, and the second app cannot reach them. Then it kills hosts. It prints everything that it
+// observes, and its exit code is 0 only if it observed all that it should.
 package main
 
 import (
@@ -35,7 +35,7 @@ func run() int {
 		return 1
 	}
 	d := &demo{cli: cli.CLI{Binary: path, Echo: os.Stdout}, examples: *examples, keep: *keep, began: time.Now()}
-	if err := lab.Clear(); err != nil { // not ours to remove
+	if err := lab.Clear(); err != nil { // it fails if a lab is up that is not ours
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		return 1
 	}
@@ -52,11 +52,11 @@ func run() int {
 	if took > limit {
 		within = "over"
 	}
-	fmt.Printf("\nEverything was observed, in %s: %s the %s that two cores may take with images and build cache warm.\n", took.Round(time.Second), within, limit)
+	fmt.Printf("\nEverything works as it should. The demo took %s, which is %s the limit of %s for two cores with warm images and build cache.\n", took.Round(time.Second), within, limit)
 	return 0
 }
 
-// demo is the state that the steps share.
+// demo has the state that the steps share.
 type demo struct {
 	cli      cli.CLI
 	examples string
@@ -65,10 +65,10 @@ type demo struct {
 	lab      *lab.Lab
 }
 
-// limit is what the whole may take. A machine that is slower fails nothing.
+// limit is the time that the whole demo should take. A slower machine is no failure.
 const limit = 120 * time.Second
 
-// patience bounds each step.
+// patience limits each step.
 const patience = 60 * time.Second
 
 func (d *demo) run(ctx context.Context) error {
@@ -77,14 +77,14 @@ func (d *demo) run(ctx context.Context) error {
 		run   func(context.Context) error
 	}{
 		{"Three hosts, a Docker Engine and a linker on each", d.makeLab},
-		{"One Compose app on them", d.bringUp},
-		{"By name, from one host to another", d.useNames},
-		{"Through the published port of each host", d.askEachHost},
-		{"Another app sees nothing of it", d.strangers},
-		{"Down and up: what is in the named volumes is still there", d.comeBack},
-		{"kill -9 of a host without a volume: the app is whole again on the others", d.loseHost},
-		{"kill -9 of a volume's host: its service waits for it, and says so", d.loseVolume},
-		{"Down leaves nothing", d.bringDown},
+		{"A Compose app on these hosts", d.bringUp},
+		{"Containers reach each other by name across hosts", d.useNames},
+		{"The published port answers on each host", d.askEachHost},
+		{"Another app cannot look up or reach the containers", d.strangers},
+		{"Down and up: the data in the named volumes is still there", d.comeBack},
+		{"kill -9 of a host without a volume: all instances run again on the others", d.loseHost},
+		{"kill -9 of a host with a volume: its service waits for the host and says so", d.loseVolume},
+		{"Down leaves nothing behind", d.bringDown},
 	} {
 		fmt.Printf("\n== %d. %s (%s)\n", i+1, step.title, time.Since(d.began).Round(time.Second))
 		ctx, cancel := context.WithTimeout(ctx, patience)
@@ -97,7 +97,7 @@ func (d *demo) run(ctx context.Context) error {
 	return nil
 }
 
-// command prints a tombolo command line, runs it, and wants exit code 0.
+// command prints a tombolo command line and runs it. An exit code other than 0 is an error.
 func (d *demo) command(ctx context.Context, args ...string) error {
 	fmt.Print("$ tombolo")
 	for _, a := range args {
@@ -110,7 +110,7 @@ func (d *demo) command(ctx context.Context, args ...string) error {
 
 func (d *demo) makeLab(ctx context.Context) error {
 	up := []string{"lab", "up", "--hosts", "3"}
-	if !d.keep { // what a killed demo leaves is nobody's
+	if !d.keep { // if the demo is killed, the next lab up may remove its lab
 		up = append(up, "--owner", strconv.Itoa(os.Getpid()))
 	}
 	if err := d.command(ctx, up...); err != nil {

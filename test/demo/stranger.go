@@ -10,10 +10,11 @@ import (
 	"strings"
 
 	"tombolo/framework/api"
+	"tombolo/test/cli"
 )
 
-// strangers shows that another app's container can neither look up nor reach the
-// guestbook's, while it finds itself and reaches what everybody does.
+// strangers shows that a container of another app can neither look up nor reach the containers of
+// the guestbook. It can look up itself and reach the published port.
 func (d *demo) strangers(ctx context.Context) error {
 	if err := d.command(ctx, "-f", filepath.Join(d.examples, "stranger", "compose.yaml"), "up"); err != nil {
 		return err
@@ -27,7 +28,7 @@ func (d *demo) strangers(ctx context.Context) error {
 		return err
 	}
 	if len(list) == 0 {
-		return errors.New("the stranger has no instance")
+		return errors.New("the app stranger has no instance")
 	}
 	db, web := by["db"][0], by["web"][0]
 	webHost, err := d.lab.Host(web.Host)
@@ -51,29 +52,27 @@ func (d *demo) strangers(ctx context.Context) error {
 	return nil
 }
 
-// try runs the stranger's tool, which has to work or has to say that it did not.
+// try runs the stranger's tool, which has to succeed if works is set, and else to fail with exit code 1.
 func (d *demo) try(ctx context.Context, stranger api.Instance, works bool, argv ...string) error {
 	out, err := d.inContainer(ctx, stranger, argv...)
 	var exit *exec.ExitError
 	switch {
 	case err == nil && !works:
-		return fmt.Errorf("the stranger's %s worked: %s", strings.Join(argv[1:], " "), out)
-	case err != nil && (works || !errors.As(err, &exit) || exit.ExitCode() != 1): // else it did not get to try
+		return fmt.Errorf("the stranger's %s succeeded, want it to fail: %s", strings.Join(argv[1:], " "), out)
+	case err != nil && (works || !errors.As(err, &exit) || exit.ExitCode() != 1): // another code means that the tool did not run
 		return err
 	}
 	fmt.Printf("the stranger on %s: %s: %s\n", stranger.Host, strings.Join(argv[1:], " "), out)
 	return nil
 }
 
-// inContainer runs a program of an instance's image inside its container.
+// inContainer runs a program inside an instance's container and returns its output.
 func (d *demo) inContainer(ctx context.Context, i api.Instance, argv ...string) (string, error) {
 	h, err := d.lab.Host(i.Host)
 	if err != nil {
 		return "", err
 	}
-	cmd := exec.CommandContext(ctx, "docker", append([]string{"exec", i.Container}, argv...)...)
-	cmd.Env = append(cmd.Environ(), "DOCKER_HOST="+h.DockerHost())
-	out, err := cmd.CombinedOutput()
+	out, err := cli.Docker(ctx, h.DockerHost(), append([]string{"exec", i.Container}, argv...)...).CombinedOutput()
 	text := strings.TrimSpace(string(out))
 	if err != nil {
 		return text, fmt.Errorf("%s in %s.%d on %s: %w: %s", strings.Join(argv, " "), i.Service, i.Slot, i.Host, err, text)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os/exec"
 	"strings"
 
 	"tombolo/cmd/lab"
@@ -12,7 +11,7 @@ import (
 	"tombolo/test/cli"
 )
 
-// loseHost ends a host that holds no volume and waits until the app is whole.
+// loseHost kills a host without a volume and waits until all instances are up on the others.
 func (d *demo) loseHost(ctx context.Context) error {
 	by, err := d.instances(ctx)
 	if err != nil {
@@ -33,10 +32,10 @@ func (d *demo) loseHost(ctx context.Context) error {
 		}
 		return d.askEachHost(ctx)
 	}
-	return errors.New("every host holds a volume; three hosts and two volumes have room to spread")
+	return errors.New("every host has a volume, want one of three hosts without any of the two volumes")
 }
 
-// wholeWithout is nil when every instance is up, and none of them on the host.
+// wholeWithout returns nil if every instance is up, and none of them on the host.
 func (d *demo) wholeWithout(ctx context.Context, host string) error {
 	by, err := d.instances(ctx)
 	if err != nil {
@@ -52,8 +51,8 @@ func (d *demo) wholeWithout(ctx context.Context, host string) error {
 	return nil
 }
 
-// loseVolume ends the host of db's volume, waits until ps says that db waits for
-// it, and starts it again: the entries are still there.
+// loseVolume kills the host with db's volume and waits until ps says that db waits for it. Then it
+// starts the host again and finds the entries.
 func (d *demo) loseVolume(ctx context.Context) error {
 	by, err := d.instances(ctx)
 	if err != nil {
@@ -83,7 +82,7 @@ func (d *demo) loseVolume(ctx context.Context) error {
 	if err := d.command(ctx, "lab", "start", host); err != nil {
 		return err
 	}
-	if d.lab, err = lab.Load(); err != nil { // the host's processes are others now
+	if d.lab, err = lab.Load(); err != nil { // the host has new processes
 		return err
 	}
 	if err := cli.Until(ctx, func() error { return d.wholeWithout(ctx, "") }); err != nil {
@@ -95,7 +94,7 @@ func (d *demo) loseVolume(ctx context.Context) error {
 	if by, err = d.instances(ctx); err != nil {
 		return err
 	}
-	for _, web := range by["web"] { // the host that came back may have none
+	for _, web := range by["web"] { // the restarted host may run no instance of web
 		if err := d.ask(ctx, web.Host); err != nil {
 			return err
 		}
@@ -103,16 +102,14 @@ func (d *demo) loseVolume(ctx context.Context) error {
 	return nil
 }
 
-// nothingLeft checks that no container and no volume of the apps is on any host.
+// nothingLeft checks that no host has a container or a volume.
 func (d *demo) nothingLeft(ctx context.Context) error {
 	for _, h := range d.lab.Hosts {
 		if !h.Alive() {
 			continue
 		}
 		for _, args := range [][]string{{"ps", "-aq"}, {"volume", "ls", "-q"}} {
-			cmd := exec.CommandContext(ctx, "docker", args...)
-			cmd.Env = append(cmd.Environ(), "DOCKER_HOST="+h.DockerHost())
-			out, err := cmd.Output()
+			out, err := cli.Docker(ctx, h.DockerHost(), args...).Output()
 			if err != nil {
 				return fmt.Errorf("docker %v on %s: %w", args, h.Name, err)
 			}

@@ -20,9 +20,7 @@ const patience = 30 * time.Second
 
 // docker runs a docker command with the Engine of a host and returns its output.
 func docker(ctx context.Context, h lab.Host, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, "docker", args...)
-	cmd.Env = append(cmd.Environ(), "DOCKER_HOST="+h.DockerHost())
-	b, err := cmd.CombinedOutput()
+	b, err := cli.Docker(ctx, h.DockerHost(), args...).CombinedOutput()
 	return strings.TrimSpace(string(b)), err
 }
 

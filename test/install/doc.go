@@ -1,4 +1,3 @@
-// Package install holds the tests of packaging/: install.sh runs in namespaces whose
-// /etc, /run and /usr/local/bin are empty, with stand-ins for systemctl, apt-get and
-// tombolo that write down what they were asked.
+// Package install tests packaging/. It runs install.sh in namespaces with an empty /etc, /run and
+// /usr/local/bin, and with fakes of systemctl, apt-get and tombolo that record their arguments.
 package install

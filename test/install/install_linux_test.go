@@ -15,9 +15,9 @@ import (
 
 const packaging = "../../packaging"
 
-// Stand-ins. Each writes what it was asked to $OUT/calls; tombolo answers well from
-// the time that $OUT/slow says, and never where there is $OUT/broken.
-var standIns = map[string]string{
+// fakes are the scripts of programs that install.sh calls. Each records its arguments in $OUT/calls.
+// tombolo fails if $OUT/broken exists.
+var fakes = map[string]string{
 	"systemctl": `[ "$*" != "restart $FAIL" ] || exit 1`,
 	"apt-get":   "",
 	"sleep":     "",
@@ -25,21 +25,21 @@ var standIns = map[string]string{
 	"setup.sh":  "",
 }
 
-// bed is a machine to install on.
+// bed is an empty machine to install on.
 type bed struct {
-	dir string // of packaging, the stand-ins, and what install.sh leaves
+	dir string // has a copy of packaging, the fakes, and the recorded calls
 }
 
 func newBed(t *testing.T) *bed {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		t.Skip("needs root: it makes a mount namespace")
+		t.Skip("this test needs root, because it creates a mount namespace")
 	}
 	b := &bed{dir: t.TempDir()}
 	if err := os.CopyFS(filepath.Join(b.dir, "packaging"), os.DirFS(packaging)); err != nil {
 		t.Fatal(err)
 	}
-	for name, does := range standIns {
+	for name, does := range fakes {
 		path := filepath.Join(b.dir, "bin", name)
 		if name == "setup.sh" {
 			path = filepath.Join(b.dir, "packaging", name)
@@ -62,8 +62,8 @@ func (b *bed) write(t *testing.T, path, text string) {
 	}
 }
 
-// run runs a script, in which install is install.sh, on an empty machine, and returns
-// what it says.
+// run runs a script on an empty machine and returns its output. In the script, install stands for
+// install.sh.
 func (b *bed) run(t *testing.T, script string, env ...string) (string, error) {
 	t.Helper()
 	const prelude = `set -e
@@ -90,7 +90,7 @@ func (b *bed) calls(t *testing.T) []string {
 	return strings.Split(strings.TrimSpace(string(text)), "\n")
 }
 
-func TestRoles(t *testing.T) {
+func TestEachRoleIsInstalledAndStarted(t *testing.T) {
 	started := func(unit string) []string {
 		return []string{"systemctl daemon-reload", "systemctl enable " + unit, "systemctl restart " + unit}
 	}
@@ -124,18 +124,18 @@ func TestRoles(t *testing.T) {
 			out, err := b.run(t, "install "+c.args+show)
 			want := "install: " + strings.Fields(c.args)[0] + " is installed and running\n" + c.env + "\n"
 			if err != nil || out != want {
-				t.Errorf("%v, said\n%swant\n%s", err, out, want)
+				t.Errorf("install.sh: %v, output:\n%swant:\n%s", err, out, want)
 			}
 			if diff := cmp.Diff(c.calls, b.calls(t)); diff != "" {
-				t.Errorf("asked (-want +got):\n%s", diff)
+				t.Errorf("calls of other programs (-want +got):\n%s", diff)
 			}
 		})
 	}
 }
 
-// An upgrade without flags keeps those that there are, and one with flags what the
-// operator has written beside them.
-func TestFlagsAreKept(t *testing.T) {
+// An upgrade without flags keeps the old flags. An upgrade with flags replaces them, and keeps the
+// other settings that the operator has added.
+func TestUpgradesKeepTheFlags(t *testing.T) {
 	b := newBed(t)
 	out, err := b.run(t, `
 install linker --join 192.0.2.1 >/dev/null
@@ -147,11 +147,11 @@ cat /etc/tombolo/tombolo-linker.env
 `)
 	want := "TOMBOLO_FLAGS=--join 192.0.2.1\nTOMBOLO_DEBUG=true\nTOMBOLO_DEBUG=true\nTOMBOLO_FLAGS=--join 192.0.2.2\n"
 	if err != nil || out != want {
-		t.Errorf("%v\n%s", err, out)
+		t.Errorf("install.sh: %v, the settings are:\n%swant:\n%s", err, out, want)
 	}
 }
 
-func TestWhatDoesNotComeUpIsSaid(t *testing.T) {
+func TestInstallSaysWhatFailed(t *testing.T) {
 	b := newBed(t)
 	b.write(t, filepath.Join(b.dir, "broken"), "")
 	for _, c := range []struct{ args, env, want string }{
@@ -163,18 +163,18 @@ func TestWhatDoesNotComeUpIsSaid(t *testing.T) {
 		{"linker", "TOMBOLO_BINARY=/nosuch", "install: no binary at /nosuch (build it with: make build, or set TOMBOLO_BINARY)\n"},
 	} {
 		if out, err := b.run(t, "install "+c.args, c.env); err == nil || out != c.want {
-			t.Errorf("install.sh %s: %v, said\n%swant\n%s", c.args, err, out, c.want)
+			t.Errorf("install.sh %s: %v, output:\n%swant an error and:\n%s", c.args, err, out, c.want)
 		}
 	}
 	if n := strings.Count(strings.Join(b.calls(t), "\n"), "tombolo linker status"); n != 60 {
-		t.Errorf("asked %d times", n)
+		t.Errorf("install.sh asked for the linker's status %d times, want 60", n)
 	}
 }
 
-// systemd's own check of the units, where systemd is.
-func TestUnits(t *testing.T) {
+// systemd itself checks the units, if this machine has systemd.
+func TestUnitsAreValid(t *testing.T) {
 	if _, err := exec.LookPath("systemd-analyze"); err != nil {
-		t.Log("no systemd-analyze here: the units are not verified")
+		t.Log("this machine has no systemd-analyze, so the units are not checked")
 		return
 	}
 	b := newBed(t)
@@ -184,6 +184,6 @@ cp "$OUT"/packaging/*.service /run/systemd/system/
 for u in "$OUT"/packaging/*.service; do systemd-analyze --man=no verify "/run/systemd/system/${u##*/}"; done
 `)
 	if err != nil || out != "" {
-		t.Errorf("%v\n%s", err, out)
+		t.Errorf("systemd-analyze verify: %v\n%s", err, out)
 	}
 }

@@ -12,26 +12,26 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// entry is what a guest wrote.
+// entry is an entry of the guestbook.
 type entry struct {
 	When time.Time `json:"when"`
 	Who  string    `json:"who"`
 	Text string    `json:"text"`
-	Via  string    `json:"via"` // the instance that took it
+	Via  string    `json:"via"` // the instance that received the entry
 }
 
-// book is the guestbook: entries in PostgreSQL, hits in Redis. Both may come and
-// go: every call connects anew if it has to.
+// book is the guestbook, with entries in PostgreSQL and hits in Redis. Every call connects again if
+// it has to, so both stores may restart.
 type book struct {
 	db      *pgxpool.Pool
 	counter *redis.Client
 
 	mu    sync.Mutex // guards table
-	table bool       // exists, as far as this process knows
+	table bool       // this process has seen or created the table
 }
 
 func openBook(database, counter string) (*book, error) {
-	db, err := pgxpool.New(context.Background(), database) // connects when first used
+	db, err := pgxpool.New(context.Background(), database) // it connects at the first use
 	if err != nil {
 		return nil, fmt.Errorf("DATABASE_URL: %w", err)
 	}
@@ -40,10 +40,10 @@ func openBook(database, counter string) (*book, error) {
 
 func (b *book) close() {
 	b.db.Close()
-	_ = b.counter.Close() // nothing is left to lose
+	_ = b.counter.Close() // the process ends anyway
 }
 
-// hit counts a visit.
+// hit counts a visit and returns the new number of visits.
 func (b *book) hit(ctx context.Context) (int64, error) {
 	n, err := b.counter.Incr(ctx, "hits").Result()
 	if err != nil {
@@ -58,12 +58,12 @@ func (b *book) add(ctx context.Context, e entry) error {
 	}
 	_, err := b.db.Exec(ctx, "INSERT INTO entries (who, text, via) VALUES ($1, $2, $3)", e.Who, e.Text, e.Via)
 	if err != nil {
-		return fmt.Errorf("keep the entry: %w", err)
+		return fmt.Errorf("store the entry: %w", err)
 	}
 	return nil
 }
 
-// last is the newest entries, newest first.
+// last returns the n newest entries, the newest first.
 func (b *book) last(ctx context.Context, n int) ([]entry, error) {
 	if err := b.ensure(ctx); err != nil {
 		return nil, err
@@ -92,8 +92,8 @@ const schema = `CREATE TABLE IF NOT EXISTS entries (
 	via    text NOT NULL
 )`
 
-// ensure makes the table. Instances that do so at once collide in PostgreSQL's own
-// tables, with a unique violation or a duplicate table: then another has made it.
+// ensure creates the table if it does not exist. If several instances do that at once, some get a
+// unique violation (23505) or a duplicate table (42P07): then another instance has created it.
 func (b *book) ensure(ctx context.Context) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -103,13 +103,13 @@ func (b *book) ensure(ctx context.Context) error {
 	_, err := b.db.Exec(ctx, schema)
 	var pg *pgconn.PgError
 	if err != nil && !(errors.As(err, &pg) && (pg.Code == "23505" || pg.Code == "42P07")) {
-		return fmt.Errorf("make the table: %w", err)
+		return fmt.Errorf("create the table: %w", err)
 	}
 	b.table = true
 	return nil
 }
 
-// ping reports whether both stores answer.
+// ping returns an error if one of the stores does not answer.
 func (b *book) ping(ctx context.Context) error {
 	if err := b.counter.Ping(ctx).Err(); err != nil {
 		return fmt.Errorf("counter: %w", err)

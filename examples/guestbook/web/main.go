@@ -1,15 +1,14 @@
-// Command web is the guestbook's front: a page that shows which instance answered,
-// a hit counter in Redis and entries in PostgreSQL. It knows both by the names that
-// its Compose file gives them and nothing of the hosts they run on.
+// Command web serves the guestbook's page. The page shows which instance answered, a hit counter in
+// Redis and entries in PostgreSQL. The program knows both stores only by the names in its Compose
+// file, and not the hosts where they run.
 //
-//	web                serve on LISTEN (:8080)
-//	web -health        ask the server in this container whether it is well
-//	web -lookup NAME   print the addresses of a name, as this container sees it
+//	web                serve on the address LISTEN (by default :8080)
+//	web -health        check whether the server in this container is healthy
+//	web -lookup NAME   print the addresses that a name has in this container
 package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -25,7 +24,7 @@ import (
 func main() { os.Exit(run()) }
 
 func run() int {
-	health := flag.Bool("health", false, "ask the server in this container whether it is well")
+	health := flag.Bool("health", false, "check whether the server in this container is healthy")
 	name := flag.String("lookup", "", "print the addresses of this name")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -44,7 +43,7 @@ func run() int {
 	return 0
 }
 
-// setting is an environment variable, or what stands for it.
+// setting returns an environment variable, or otherwise if it is empty or not set.
 func setting(name, otherwise string) string {
 	if v := os.Getenv(name); v != "" {
 		return v
@@ -87,7 +86,7 @@ func lookUp(ctx context.Context, name string) error {
 	return nil
 }
 
-// check is the container's health check.
+// check is the health check of the container.
 func check(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
@@ -105,7 +104,7 @@ func check(ctx context.Context) error {
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return errors.New(fmt.Sprint("unwell: ", resp.Status))
+		return fmt.Errorf("the server answers %s", resp.Status)
 	}
 	return nil
 }

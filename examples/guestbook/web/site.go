@@ -21,18 +21,17 @@ var page = template.Must(template.ParseFS(files, "page.html"))
 
 const (
 	maxText  = 500
-	patience = 3 * time.Second // with the stores
+	patience = 3 * time.Second // limit for the stores to answer a request
 )
 
-// self is who answered.
+// self is the instance that answered.
 type self struct {
 	Instance string `json:"instance"` // "web.2"
 	Host     string `json:"host"`
 	Address  string `json:"address"`
 }
 
-// whoAmI is what Tombolo tells every container of itself, and the address that it
-// has.
+// whoAmI returns this instance. Tombolo sets the environment variables in every container.
 func whoAmI() self {
 	me := self{Host: setting("TOMBOLO_HOST", "unknown"), Instance: "unknown"}
 	if name, err := os.Hostname(); err == nil {
@@ -41,7 +40,7 @@ func whoAmI() self {
 	if service := os.Getenv("TOMBOLO_SERVICE"); service != "" {
 		me.Instance = service + "." + os.Getenv("TOMBOLO_SLOT")
 	}
-	addrs, _ := net.InterfaceAddrs() // none is an answer too
+	addrs, _ := net.InterfaceAddrs() // without any, the address stays empty
 	for _, a := range addrs {
 		if ip, ok := a.(*net.IPNet); ok && ip.IP.IsGlobalUnicast() && ip.IP.To4() != nil {
 			me.Address = ip.IP.String()
@@ -52,9 +51,9 @@ func whoAmI() self {
 
 // site is the guestbook over HTTP: / for people, /api for programs, /healthz.
 type site struct {
-	book *book
-	me   self
-	well atomic.Bool // both stores have answered once
+	book    *book
+	me      self
+	healthy atomic.Bool // both stores have answered once
 }
 
 func newSite(b *book, me self) http.Handler {
@@ -67,7 +66,7 @@ func newSite(b *book, me self) http.Handler {
 	return mux
 }
 
-// view is what the page and the API show.
+// view has the data that the page and the API show.
 type view struct {
 	self
 	Hits    int64   `json:"hits"`
@@ -102,7 +101,7 @@ func (s *site) show(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status(v))
 	if err := page.Execute(w, v); err != nil {
-		slog.Debug("the visitor left", "err", err)
+		slog.Debug("the visitor disconnected", "err", err)
 	}
 }
 
@@ -111,7 +110,7 @@ func (s *site) api(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status(v))
 	if err := json.NewEncoder(w).Encode(v); err != nil {
-		slog.Debug("the visitor left", "err", err)
+		slog.Debug("the visitor disconnected", "err", err)
 	}
 }
 
@@ -131,17 +130,17 @@ func (s *site) sign(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, "/", http.StatusSeeOther)
 }
 
-// healthz is well once both stores have answered: a store that goes away later is
-// no reason to replace this instance.
+// healthz reports healthy as soon as both stores have answered once. A store that fails later is no
+// reason to replace this instance.
 func (s *site) healthz(w http.ResponseWriter, r *http.Request) {
-	if !s.well.Load() {
+	if !s.healthy.Load() {
 		ctx, cancel := context.WithTimeout(r.Context(), patience)
 		defer cancel()
 		if err := s.book.ping(ctx); err != nil {
 			http.Error(w, err.Error(), http.StatusServiceUnavailable)
 			return
 		}
-		s.well.Store(true)
+		s.healthy.Store(true)
 	}
-	_, _ = w.Write([]byte("well\n")) // a visitor that left needs no answer
+	_, _ = w.Write([]byte("healthy\n")) // an error means that nobody reads the answer
 }

@@ -1,13 +1,13 @@
-// Command tool is what the stranger has: it resolves, connects, listens, and forges
-// packets, to show what a container that nothing links cannot do.
+// Command tool runs in the stranger's container. It resolves names, connects, listens and forges
+// packets, to show what a container without a link cannot do.
 //
 //	tool sleep                      wait for a signal
 //	tool resolve NAME...            print each name's addresses
 //	tool connect HOST:PORT          open a TCP connection
-//	tool receive [-for D] PORT      print who sends UDP packets or opens TCP connections
+//	tool receive [-for D] PORT      print the senders of UDP packets and of TCP connections
 //	tool rawsend -from A -to A:P    send a packet with a forged source address
 //
-// The exit code is 0 only if what was asked for happened.
+// The exit code is 0 only if the command succeeded.
 package main
 
 import (
@@ -25,7 +25,7 @@ import (
 
 const usage = "usage: tool sleep | resolve NAME... | connect HOST:PORT | receive [-for 5s] PORT | rawsend -from ADDR -to ADDR:PORT [-syn | -query NAME | -text T]"
 
-// patience is how long an answer may take.
+// patience is how long the tool waits for an answer.
 const patience = 3 * time.Second
 
 var errUsage = errors.New(usage)

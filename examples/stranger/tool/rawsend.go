@@ -11,18 +11,18 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 )
 
-// sourcePort is that of every forged packet.
+// sourcePort is the source port of every forged packet.
 const sourcePort = 40000
 
-// rawsend sends one packet whose source address is not the container's. It needs
-// CAP_NET_RAW, which Docker gives.
+// rawsend sends one packet with a forged source address. It needs CAP_NET_RAW, which Docker gives to
+// every container by default.
 func rawsend(args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("rawsend", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	from := flags.String("from", "", "forged source address")
 	to := flags.String("to", "", "destination ADDR:PORT")
-	syn := flags.Bool("syn", false, "a TCP SYN instead of a UDP packet")
-	query := flags.String("query", "", "a DNS question for this name as the UDP packet's contents")
+	syn := flags.Bool("syn", false, "send a TCP SYN instead of a UDP packet")
+	query := flags.String("query", "", "fill the UDP packet with a DNS query for this name")
 	text := flags.String("text", "forged", "the UDP packet's contents")
 	if flags.Parse(args) != nil || flags.NArg() != 0 {
 		return errUsage
@@ -36,7 +36,7 @@ func rawsend(args []string, out io.Writer) error {
 		return fmt.Errorf("-to: %w", err)
 	}
 	if source.Is4() != target.Addr().Is4() {
-		return fmt.Errorf("%s and %s are not of one kind", source, target)
+		return fmt.Errorf("%s and %s are of different address families", source, target)
 	}
 	payload := []byte(*text)
 	if *query != "" {
@@ -85,11 +85,11 @@ func tcpSYN(port uint16) []byte {
 	return b
 }
 
-// transmit puts an IP header of our own before the segment (RFC 791, RFC 8200).
+// transmit sends the segment with its own IP header (RFC 791, RFC 8200).
 func transmit(from, to netip.Addr, proto byte, segment []byte) error {
-	sum := 6 // where UDP and TCP keep their checksum
+	sum := 6 // offset of the checksum in UDP
 	if proto == syscall.IPPROTO_TCP {
-		sum = 16
+		sum = 16 // and in TCP
 	}
 	binary.BigEndian.PutUint16(segment[sum:], checksum(pseudo(from, to, proto, len(segment)), segment))
 	family, header := syscall.AF_INET, header4(from, to, proto, len(segment))
@@ -111,7 +111,7 @@ func sockaddr(to netip.Addr) syscall.Sockaddr {
 	return &syscall.SockaddrInet6{Addr: to.As16()}
 }
 
-// header4 leaves length and checksum to the kernel, as raw(7) says.
+// header4 leaves the length and the checksum to the kernel, see raw(7).
 func header4(from, to netip.Addr, proto byte, length int) []byte {
 	b := make([]byte, 12, 20+length)
 	b[0] = 0x45
@@ -127,15 +127,15 @@ func header6(from, to netip.Addr, proto byte, length int) []byte {
 	return append(append(b, from.AsSlice()...), to.AsSlice()...)
 }
 
-// pseudo is the header that UDP and TCP sum up with the segment. With a length of
-// 32 bits for both kinds of address it sums to the same.
+// pseudo returns the pseudo header that the checksums of UDP and TCP include. IPv4 has only 16 bits
+// for the length, but the sum is the same.
 func pseudo(from, to netip.Addr, proto byte, length int) []byte {
 	b := append(from.AsSlice(), to.AsSlice()...)
 	b = binary.BigEndian.AppendUint32(b, uint32(length))
 	return append(b, 0, 0, 0, proto)
 }
 
-// checksum is the Internet checksum (RFC 1071) of both parts.
+// checksum returns the Internet checksum (RFC 1071) of the parts together.
 func checksum(parts ...[]byte) uint16 {
 	var sum uint32
 	for _, part := range parts {
@@ -150,7 +150,7 @@ func checksum(parts ...[]byte) uint16 {
 		sum = sum&0xffff + sum>>16
 	}
 	if sum == 0xffff {
-		return 0xffff // as UDP's zero means none
+		return 0xffff // because zero means no checksum in UDP
 	}
 	return ^uint16(sum)
 }

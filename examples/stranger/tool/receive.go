@@ -10,12 +10,12 @@ import (
 	"time"
 )
 
-// receive prints "udp ADDR TEXT" and "tcp ADDR" for whatever arrives at a port,
-// until its time is over.
+// receive prints "udp ADDR TEXT" for each packet and "tcp ADDR" for each connection to a port, until
+// the time is over.
 func receive(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("receive", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
-	span := flags.Duration("for", time.Hour, "how long")
+	span := flags.Duration("for", time.Hour, "how long to listen")
 	if flags.Parse(args) != nil || flags.NArg() != 1 {
 		return errUsage
 	}

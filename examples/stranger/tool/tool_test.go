@@ -13,7 +13,7 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 )
 
-// freePort is a port that nothing holds now.
+// freePort returns a port that is free now.
 func freePort(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -28,7 +28,7 @@ func freePort(t *testing.T) string {
 	return port
 }
 
-// receiver starts `tool receive` and returns its lines.
+// receiver starts `tool receive` and returns the lines of its output.
 func receiver(t *testing.T, port string) *bufio.Scanner {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -42,18 +42,18 @@ func receiver(t *testing.T, port string) *bufio.Scanner {
 		cancel()
 		_ = read.Close()
 		if err := <-ended; err != nil {
-			t.Error(err)
+			t.Errorf("tool receive ended with %v", err)
 		}
 	})
 	lines := bufio.NewScanner(read)
 	if !lines.Scan() || lines.Text() != "listening "+port {
-		t.Fatalf("got %q", lines.Text())
+		t.Fatalf("the first line of tool receive is %q, want that it listens", lines.Text())
 	}
 	return lines
 }
 
-// A forged packet arrives where nothing looks at its source: the loopback.
-func TestRawsendForges(t *testing.T) {
+// A forged packet arrives on the loopback interface, where nothing checks its source.
+func TestRawsendForgesTheSource(t *testing.T) {
 	for _, c := range []struct{ from, to, want string }{
 		{"127.9.9.9", "127.0.0.1:", `udp 127.9.9.9:40000 "odd"`},
 		{"127.9.9.9", "127.0.0.1:", `udp 127.9.9.9:40000 "even"`},
@@ -67,7 +67,7 @@ func TestRawsendForges(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !lines.Scan() || lines.Text() != c.want {
-			t.Errorf("got %q, want %q", lines.Text(), c.want)
+			t.Errorf("tool receive printed %q, want %q", lines.Text(), c.want)
 		}
 	}
 }
@@ -80,20 +80,20 @@ func TestConnect(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !lines.Scan() || !strings.HasPrefix(lines.Text(), "tcp 127.0.0.1:") {
-		t.Errorf("got %q", lines.Text())
+		t.Errorf("tool receive printed %q, want a connection from 127.0.0.1", lines.Text())
 	}
 	if !strings.HasSuffix(out.String(), "-> 127.0.0.1:"+port+"\n") {
-		t.Errorf("said %q", out.String())
+		t.Errorf("tool connect printed %q, want the address that it connected to", out.String())
 	}
 	if err := command(context.Background(), []string{"connect", "127.0.0.1:" + freePort(t)}, &out); err == nil {
-		t.Error("connected to nobody")
+		t.Error("tool connect succeeded on a port without a listener")
 	}
 }
 
 func TestResolve(t *testing.T) {
 	var out bytes.Buffer
 	if err := command(context.Background(), []string{"resolve", "127.0.0.1"}, &out); err != nil || out.String() != "127.0.0.1 127.0.0.1\n" {
-		t.Errorf("%q, %v", out.String(), err)
+		t.Errorf("tool resolve printed %q, %v, want the address itself", out.String(), err)
 	}
 }
 
@@ -108,7 +108,7 @@ func TestUsage(t *testing.T) {
 		{"rawsend", "x"},
 	} {
 		if err := command(context.Background(), args, io.Discard); !errors.Is(err, errUsage) {
-			t.Errorf("%v: %v", args, err)
+			t.Errorf("tool %v = %v, want the usage", args, err)
 		}
 	}
 	for _, args := range [][]string{
@@ -117,7 +117,7 @@ func TestUsage(t *testing.T) {
 		{"rawsend", "-from", "::1", "-to", "127.0.0.1:1"},
 	} {
 		if err := command(context.Background(), args, io.Discard); err == nil {
-			t.Errorf("%v was sent", args)
+			t.Errorf("tool %v sent a packet, want an error", args)
 		}
 	}
 }
@@ -129,16 +129,17 @@ func TestQuestion(t *testing.T) {
 	}
 	var message dnsmessage.Message
 	if err := message.Unpack(data); err != nil || message.Questions[0].Name.String() != "db.guestbook." {
-		t.Errorf("%v, %v", message, err)
+		t.Errorf("the query is %v, %v, want the name db.guestbook.", message, err)
 	}
 }
 
-// A sum over a segment with its own checksum is all ones (RFC 1071).
+// The sum of a segment that includes its own checksum is all ones, so its complement is zero
+// (RFC 1071).
 func TestChecksum(t *testing.T) {
 	segment := tcpSYN(80)
 	sum := checksum(segment)
 	segment[16], segment[17] = byte(sum>>8), byte(sum)
 	if got := checksum(segment); got != 0 && got != 0xffff {
-		t.Errorf("got %#x", got)
+		t.Errorf("the checksum of a segment with its checksum is %#x, want 0 or 0xffff", got)
 	}
 }

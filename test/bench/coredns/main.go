@@ -1,6 +1,5 @@
-// Command coredns is CoreDNS with the hosts plugin and what it takes to listen: what
-// the bench compares the DNS server with. It is a module of its own, so that what CoreDNS
-// needs stays out of Tombolo's.
+// Command coredns is CoreDNS with the plugins hosts and bind. The bench compares our DNS server with
+// it. It is a module of its own, so that its dependencies are not Tombolo's.
 package main
 
 import (

@@ -1,5 +1,4 @@
-// Package load makes traffic and measures what comes back: DNS queries over UDP with
-// a fixed number outstanding, TCP streams and round trips, and the CPU time that a
-// server's process spends meanwhile. It also has the servers that need no more than
-// a few lines: a UDP echo and the far end of the TCP tests.
+// Package load makes traffic and measures the answers: DNS queries over UDP with a fixed number
+// outstanding, and TCP streams and round trips. It also measures the CPU time of a server's process,
+// and has two small servers: a UDP echo and the server of the TCP measurements.
 package load

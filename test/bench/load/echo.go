@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Echo sends back every packet that the sockets get, batch by batch, until ctx
-// ends: the least that a UDP server in Go can do. It closes the sockets.
+// Echo sends back all packets, in batches, until ctx ends. No UDP server in Go can do less for each
+// packet. It closes the sockets.
 func Echo(ctx context.Context, sockets []*net.UDPConn) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, s := range sockets {
@@ -49,5 +49,5 @@ func echo(ctx context.Context, s *net.UDPConn) error {
 	return nil
 }
 
-// Loopback is where the DNS part's servers listen, on a port that the kernel picks.
+// Loopback is the address 127.0.0.1 with a port that the kernel picks.
 var Loopback = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 0)

@@ -23,12 +23,12 @@ func background(t *testing.T, run func(context.Context) error) {
 	t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {
-			t.Error(err)
+			t.Errorf("the server ended with %v", err)
 		}
 	})
 }
 
-func TestUDPLoad(t *testing.T) {
+func TestUDPLoadCountsAnswers(t *testing.T) {
 	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(Loopback))
 	if err != nil {
 		t.Fatal(err)
@@ -41,13 +41,13 @@ func TestUDPLoad(t *testing.T) {
 	}
 	r, err := l.Run(t.Context(), 50*time.Millisecond)
 	if err != nil || r.Answers == 0 || len(r.Latency) != r.Answers || r.Latency[0] <= 0 {
-		t.Errorf("%d answers, %d latencies: %v", r.Answers, len(r.Latency), err)
+		t.Errorf("%d answers and %d latencies, want the same number above 0, with latencies above 0: %v", r.Answers, len(r.Latency), err)
 	}
 	if after, err := CPUTime(os.Getpid()); err != nil || after <= before {
-		t.Errorf("CPU time %v after %v: %v", after, before, err)
+		t.Errorf("the CPU time is %v and was %v before the load, want it to grow: %v", after, before, err)
 	}
 	if held, err := RSS(os.Getpid()); err != nil || held < 1<<20 {
-		t.Errorf("this process holds %d bytes: %v", held, err)
+		t.Errorf("RSS of this process = %d bytes, %v, want at least a megabyte", held, err)
 	}
 }
 
@@ -59,26 +59,26 @@ func TestUDPLoadWithoutServer(t *testing.T) {
 	defer conn.Close()
 	l := UDPLoad{Server: conn.LocalAddr().(*net.UDPAddr).AddrPort(), Query: make([]byte, 40), Sockets: 1, Outstanding: 4}
 	if r, err := l.Run(t.Context(), time.Millisecond); err == nil || r.Lost == 0 {
-		t.Errorf("silence gives %+v and no error", r)
+		t.Errorf("without a server, Run = %+v, %v, want an error and lost queries", r, err)
 	}
 }
 
-func TestTCP(t *testing.T) {
+func TestStreamAndRoundTrips(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	background(t, func(ctx context.Context) error { return ServeTCP(ctx, l) })
 	if rate, err := Stream(t.Context(), l.Addr().String(), 20*time.Millisecond); err != nil || rate <= 0 {
-		t.Errorf("stream: %g bytes/s, %v", rate, err)
+		t.Errorf("Stream = %g bytes/s, %v, want a rate above 0", rate, err)
 	}
 	if trips, err := RoundTrips(t.Context(), l.Addr().String(), 20*time.Millisecond); err != nil || trips.Rate <= 0 || trips.P99 < trips.P50 {
-		t.Errorf("round trips: %+v, %v", trips, err)
+		t.Errorf("RoundTrips = %+v, %v, want a rate above 0 and P99 at least P50", trips, err)
 	}
 }
 
-// TestWatch: the name appears while it is watched for.
-func TestWatch(t *testing.T) {
+// The name begins to resolve after Watch has started.
+func TestWatchSeesANameAppear(t *testing.T) {
 	pc, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(Loopback))
 	if err != nil {
 		t.Fatal(err)
@@ -99,29 +99,29 @@ func TestWatch(t *testing.T) {
 	})
 	at, err := Watch(t.Context(), pc.LocalAddr().(*net.UDPAddr).AddrPort(), "db")
 	if err != nil || time.Since(at) > time.Second {
-		t.Errorf("seen at %v: %v", at, err)
+		t.Errorf("Watch = %v, %v, want a time within the last second", at, err)
 	}
 }
 
-func TestSpread(t *testing.T) {
+func TestSpreadOf(t *testing.T) {
 	got := SpreadOf([]float64{5, 1, 4, 2, 3})
 	if want := (Spread{Median: 3, Low: 2, High: 4, Min: 1, Max: 5, N: 5}); got != want {
-		t.Errorf("got %+v, want %+v", got, want)
+		t.Errorf("SpreadOf = %+v, want %+v", got, want)
 	}
 	if got := SpreadOf(nil); got != (Spread{}) {
-		t.Errorf("of nothing: %+v", got)
+		t.Errorf("SpreadOf(nil) = %+v, want the zero value", got)
 	}
 }
 
 func TestRatioOfMedians(t *testing.T) {
 	if got, low, high := RatioOfMedians([]float64{4, 6, 8}, []float64{2, 3, 4}); got != 2 || low != 2 || high != 2 {
-		t.Errorf("of pairs that are double: %g [%g..%g]", got, low, high)
+		t.Errorf("pairs with the ratio 2: %g [%g..%g], want 2 [2..2]", got, low, high)
 	}
 	got, low, high := RatioOfMedians([]float64{1, 2, 3, 4, 5, 6, 7}, []float64{4, 4, 4, 4, 4, 4, 4})
 	if got != 1 || low >= got || high <= got {
-		t.Errorf("of samples that vary: %g [%g..%g]", got, low, high)
+		t.Errorf("samples that vary around the base: %g [%g..%g], want 1 within the interval", got, low, high)
 	}
 	if got, low, high := RatioOfMedians(nil, nil); got != 0 || low != 0 || high != 0 {
-		t.Errorf("of nothing: %g [%g..%g]", got, low, high)
+		t.Errorf("no samples: %g [%g..%g], want zeros", got, low, high)
 	}
 }

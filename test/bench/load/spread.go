@@ -6,20 +6,20 @@ import (
 	"slices"
 )
 
-// Spread is what a figure's samples look like.
+// Spread summarizes the samples of a figure. The zero value means no samples.
 type Spread struct {
 	Median, Low, High float64 // Low and High are the quartiles
 	Min, Max          float64
 	N                 int
 }
 
-// SpreadOf summarises samples; it sorts a copy.
+// SpreadOf summarizes samples. It does not change their order.
 func SpreadOf(samples []float64) Spread {
 	s := slices.Sorted(slices.Values(samples))
 	return Spread{Median: Quantile(s, 0.5), Low: Quantile(s, 0.25), High: Quantile(s, 0.75), Min: Quantile(s, 0), Max: Quantile(s, 1), N: len(s)}
 }
 
-// Quantile of sorted samples; zero of none.
+// Quantile returns the q-quantile of sorted samples, for 0 <= q <= 1, or zero if there are none.
 func Quantile[T cmp.Ordered](sorted []T, q float64) T {
 	if len(sorted) == 0 {
 		return *new(T)
@@ -27,12 +27,12 @@ func Quantile[T cmp.Ordered](sorted []T, q float64) T {
 	return sorted[min(int(q*float64(len(sorted))), len(sorted)-1)]
 }
 
-// resamples is how often RatioOfMedians draws.
+// resamples is the number of samples that RatioOfMedians draws for its interval.
 const resamples = 2000
 
-// RatioOfMedians is the median of samples over that of base, with the interval that
-// holds 95 % of what it is when pairs are drawn anew from those given (a bootstrap).
-// It draws the same each time. The two have one length; zeros of none.
+// RatioOfMedians returns the median of samples divided by that of base, with its 95 % confidence
+// interval. That comes from a bootstrap: pairs of samples are drawn at random, in the same way each
+// time. samples and base have the same length. If they are empty, all results are zero.
 func RatioOfMedians(samples, base []float64) (got, low, high float64) {
 	if len(samples) == 0 {
 		return 0, 0, 0

@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// What the first byte of a connection asks ServeTCP for.
+// The first byte of a connection tells ServeTCP what to do.
 const (
-	wantSink byte = 's' // swallow everything, then say how many bytes it was
+	wantSink byte = 's' // read everything, then answer with the number of bytes
 	wantEcho byte = 'e' // send back every byte
 )
 
@@ -22,8 +22,7 @@ const (
 	dialTimeout = 5 * time.Second
 )
 
-// ServeTCP is the far end of Stream and RoundTrips. It runs until ctx ends and
-// closes l.
+// ServeTCP is the server of Stream and RoundTrips. It runs until ctx ends and closes l.
 func ServeTCP(ctx context.Context, l net.Listener) error {
 	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
 	defer stop()
@@ -52,11 +51,11 @@ func serveConn(conn net.Conn) {
 		return
 	}
 	if want[0] == wantEcho {
-		_, _ = io.CopyBuffer(onlyWriter{conn}, onlyReader{conn}, make([]byte, 4096)) // splice would not be a round trip
+		_, _ = io.CopyBuffer(onlyWriter{conn}, onlyReader{conn}, make([]byte, 4096)) // hides the sockets, because splice would not be a round trip through the program
 		return
 	}
 	n := sink(conn)
-	_ = binary.Write(conn, binary.BigEndian, n) // the other end notices
+	_ = binary.Write(conn, binary.BigEndian, n) // the client notices an error
 }
 
 func sink(conn net.Conn) (total uint64) {
@@ -82,7 +81,7 @@ func dialFor(ctx context.Context, addr string, want byte, d time.Duration) (*net
 	return conn.(*net.TCPConn), err
 }
 
-// Stream sends for d and returns how many bytes per second arrived.
+// Stream sends data for the time d and returns the number of bytes per second that arrived.
 func Stream(ctx context.Context, addr string, d time.Duration) (float64, error) {
 	conn, err := dialFor(ctx, addr, wantSink, d)
 	if err != nil {
@@ -111,7 +110,7 @@ type Trips struct {
 	P50, P99 time.Duration
 }
 
-// RoundTrips sends a byte and waits for its echo, again and again for d.
+// RoundTrips repeats for the time d: it sends a byte and waits for its echo.
 func RoundTrips(ctx context.Context, addr string, d time.Duration) (Trips, error) {
 	conn, err := dialFor(ctx, addr, wantEcho, d)
 	if err != nil {

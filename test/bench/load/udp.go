@@ -21,23 +21,23 @@ const (
 	lossAfter = 200 * time.Millisecond
 )
 
-// UDPLoad asks the same question over and over.
+// UDPLoad sends the same query again and again.
 type UDPLoad struct {
 	Server      netip.AddrPort
-	Query       []byte // its first two bytes are replaced by a number
-	Sockets     int    // each is a flow of its own
-	Outstanding int    // per socket
+	Query       []byte // the first two bytes are replaced by a number
+	Sockets     int    // number of sockets
+	Outstanding int    // number of unanswered queries on each socket
 }
 
-// UDPResult is what came back.
+// UDPResult counts the answers.
 type UDPResult struct {
 	Answers int
 	Lost    int
 	Latency []time.Duration // sorted
 }
 
-// Run loads the server for about d. A reply counts if it is no shorter than
-// the question and carries its number.
+// Run sends queries for about the time d. A reply counts if it is at least as long as the query and
+// has its number. No reply at all is an error.
 func (l UDPLoad) Run(ctx context.Context, d time.Duration) (UDPResult, error) {
 	group, ctx := errgroup.WithContext(ctx)
 	results := make([]UDPResult, l.Sockets)
@@ -62,13 +62,13 @@ func (l UDPLoad) Run(ctx context.Context, d time.Duration) (UDPResult, error) {
 	return sum, err
 }
 
-// flow is one socket's conversation.
+// flow has the queries and replies of one socket.
 type flow struct {
 	UDPResult
 	conn  *ipv4.PacketConn
 	in    []ipv4.Message
 	out   []ipv4.Message
-	sent  []time.Time // by number; zero: not outstanding
+	sent  []time.Time // by the query's number; zero means that the query is answered
 	query []byte
 }
 
@@ -127,7 +127,7 @@ func (f *flow) flush() error {
 	return nil
 }
 
-// take counts replies and asks again in their place.
+// take counts n replies and queues the same queries again.
 func (f *flow) take(n int) {
 	now := time.Now()
 	for _, m := range f.in[:n] {
@@ -146,7 +146,7 @@ func (f *flow) take(n int) {
 	}
 }
 
-// resend asks everything anew after a silence.
+// resend counts all queries as lost and queues them again. No reply has come for lossAfter.
 func (f *flow) resend() {
 	for i := range f.sent {
 		f.Lost++

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// CPUTime is the processor time that a process and its threads have used so far,
-// exact to the nanosecond (the clock of clock_getcpuclockid(3)).
+// CPUTime returns the processor time that all threads of a process have used, in nanoseconds (the
+// clock of clock_getcpuclockid(3)).
 func CPUTime(pid int) (time.Duration, error) {
 	const schedClock = 2
 	var ts unix.Timespec
@@ -19,7 +19,7 @@ func CPUTime(pid int) (time.Duration, error) {
 	return time.Duration(ts.Nano()), nil
 }
 
-// RSS is the memory that a process holds, in bytes (proc_pid_statm(5)).
+// RSS returns the resident memory of a process in bytes (proc_pid_statm(5)).
 func RSS(pid int) (int64, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
 	if err != nil {

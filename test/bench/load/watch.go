@@ -14,12 +14,11 @@ import (
 	"github.com/miekg/dns"
 )
 
-// askEvery is how often a Watch asks: the resolution of its result.
+// askEvery is the time between two queries of Watch, and so the resolution of its result.
 const askEvery = 2 * time.Millisecond
 
-// Watch asks server for name's address until it gets one, and returns when that
-// was. It does not wait for one answer before it asks again, so that a slow "no"
-// does not hide a "yes".
+// Watch asks server for name's address until it gets one, and returns the time of that. It asks again
+// without waiting for an answer, so that a slow negative answer does not delay a positive one.
 func Watch(ctx context.Context, server netip.AddrPort, name string) (time.Time, error) {
 	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(server))
 	if err != nil {
@@ -35,7 +34,7 @@ func Watch(ctx context.Context, server netip.AddrPort, name string) (time.Time, 
 	buf := make([]byte, udpRoom)
 	for number := uint16(0); ctx.Err() == nil; number++ {
 		binary.BigEndian.PutUint16(query, number)
-		_, _ = conn.Write(query) // refused while the server restarts: asked again
+		_, _ = conn.Write(query) // fails while the server restarts; the next query follows
 		if err := conn.SetReadDeadline(time.Now().Add(askEvery)); err != nil {
 			return time.Time{}, err
 		}
@@ -49,7 +48,7 @@ func Watch(ctx context.Context, server netip.AddrPort, name string) (time.Time, 
 			}
 		}
 	}
-	return time.Time{}, fmt.Errorf("%s: %w", name, ctx.Err())
+	return time.Time{}, fmt.Errorf("look up %s: %w", name, ctx.Err())
 }
 
 func hasAddress(pkt []byte) bool {
@@ -57,7 +56,7 @@ func hasAddress(pkt []byte) bool {
 	return m.Unpack(pkt) == nil && m.Rcode == dns.RcodeSuccess && len(m.Answer) > 0
 }
 
-// SystemResolver is the first name server of /etc/resolv.conf.
+// SystemResolver returns the first name server of /etc/resolv.conf.
 func SystemResolver() (netip.AddrPort, error) {
 	content, err := os.ReadFile("/etc/resolv.conf")
 	if err != nil {

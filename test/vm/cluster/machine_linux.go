@@ -10,18 +10,20 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"tombolo/internal/wake"
 )
 
 // machine is a virtual machine that runs until its context ends.
 type machine struct {
 	name  string
 	addr  string
-	image string // folder that image.sh made
-	log   string // file of what the console printed
-	ended chan error
+	image string     // folder that image.sh made
+	log   string     // file with the console's output
+	ended chan error // gets the result when the machine has ended
 }
 
-// boot starts machine number i on a disk of its own over the image's.
+// boot starts machine number i with a disk that is a copy-on-write layer over the image's.
 func boot(ctx context.Context, image, dir, name string, i int) (*machine, error) {
 	m := &machine{name: name, addr: addrOf(i), image: image, log: filepath.Join(dir, name+".log"), ended: make(chan error, 1)}
 	disk := filepath.Join(dir, name+".qcow2")
@@ -40,7 +42,7 @@ func boot(ctx context.Context, image, dir, name string, i int) (*machine, error)
 		"-netdev", "tap,script=no,downscript=no,id=wire,ifname="+tapName(i),
 		"-device", fmt.Sprintf("virtio-net-pci,netdev=wire,mac=02:00:00:00:01:%02x", i))
 	cmd.Stdout, cmd.Stderr = console, console
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // of the main thread, which run() locks
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // ends it with the main thread, which run() locks
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
@@ -48,7 +50,7 @@ func boot(ctx context.Context, image, dir, name string, i int) (*machine, error)
 	return m, nil
 }
 
-// awaitBoot waits until the machine takes commands and has finished its start.
+// awaitBoot waits until the machine has booted and accepts commands.
 func (m *machine) awaitBoot(ctx context.Context) error {
 	return until(ctx, func() error {
 		select {
@@ -64,7 +66,7 @@ func (m *machine) awaitBoot(ctx context.Context) error {
 	})
 }
 
-// reboot starts the machine anew and waits until the new start is through.
+// reboot reboots the machine and waits until it has booted again.
 func (m *machine) reboot(ctx context.Context) error {
 	before, err := m.run(ctx, "cat /proc/sys/kernel/random/boot_id")
 	if err != nil {
@@ -76,7 +78,7 @@ func (m *machine) reboot(ctx context.Context) error {
 	err = until(ctx, func() error {
 		now, err := m.run(ctx, "cat /proc/sys/kernel/random/boot_id")
 		if err == nil && now == before {
-			err = fmt.Errorf("%s has not gone down yet", m.name)
+			err = fmt.Errorf("%s has not rebooted yet", m.name)
 		}
 		return err
 	})
@@ -86,7 +88,7 @@ func (m *machine) reboot(ctx context.Context) error {
 	return m.awaitBoot(ctx)
 }
 
-// run runs a shell command as root and returns what it printed.
+// run runs a shell command as root on the machine and returns its output.
 func (m *machine) run(ctx context.Context, command string) (string, error) {
 	argv := append([]string{"ssh"}, append(m.ssh(), "root@"+m.addr, command)...)
 	out, err := onWire(ctx, argv...).CombinedOutput()
@@ -96,7 +98,7 @@ func (m *machine) run(ctx context.Context, command string) (string, error) {
 	return string(out), nil
 }
 
-// copy puts files and folders into /root.
+// copy copies files and folders into the machine's /root.
 func (m *machine) copy(ctx context.Context, paths ...string) error {
 	argv := append([]string{"scp", "-r"}, m.ssh()...)
 	out, err := onWire(ctx, append(append(argv, paths...), "root@"+m.addr+":/root/")...).CombinedOutput()
@@ -113,22 +115,18 @@ func (m *machine) ssh() []string {
 	}
 }
 
-// errEnded is what waiting does not mend.
+// errEnded means that waiting any longer is useless.
 var errEnded = errors.New("the machine is off")
 
-// until repeats f until it succeeds or ctx ends.
+// until repeats f every second until it succeeds, the machine has ended, or ctx ends.
 func until(ctx context.Context, f func() error) error {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
 	for {
 		err := f()
 		if err == nil || errors.Is(err, errEnded) {
 			return err
 		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("in vain: %w", err)
-		case <-tick.C:
+		if !wake.Sleep(ctx, time.Second) {
+			return fmt.Errorf("%w; last: %w", ctx.Err(), err)
 		}
 	}
 }

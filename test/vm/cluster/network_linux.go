@@ -7,13 +7,13 @@ import (
 	"strings"
 )
 
-// space is the network namespace that holds the machines' wire, and nothing of this
-// machine's own.
+// space is the network namespace with the machines' network. This machine's own network stays
+// untouched.
 const space = "tombolo-vm"
 
-// makeWire makes the namespace with a bridge, and a tap for each of n machines.
+// makeWire creates the namespace with a bridge, and a tap device for each of n machines.
 func makeWire(ctx context.Context, n int) error {
-	removeWire() // a killed run's
+	removeWire() // of a run that was killed
 	lines := []string{
 		"netns add " + space,
 		"-n " + space + " link add wire type bridge",
@@ -43,7 +43,7 @@ func tapName(i int) string { return fmt.Sprintf("vm%d", i) }
 
 func addrOf(i int) string { return fmt.Sprintf("198.18.1.%d", 10+i) }
 
-// onWire is a command that runs in the machines' network.
+// onWire returns a command that runs in the machines' network.
 func onWire(ctx context.Context, argv ...string) *exec.Cmd {
 	return exec.CommandContext(ctx, "ip", append([]string{"netns", "exec", space}, argv...)...)
 }

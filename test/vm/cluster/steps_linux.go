@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// install is what the Vagrantfile has each machine do.
+// install installs each machine like the Vagrantfile.
 func (b *bed) install(ctx context.Context) error {
 	err := b.each(ctx, func(ctx context.Context, m *machine) error {
 		var join string
@@ -25,7 +25,7 @@ func (b *bed) install(ctx context.Context) error {
 		return until(ctx, func() error {
 			out, err := m.run(ctx, "tombolo linker status")
 			if want := fmt.Sprintf("%d alive", len(b.cluster)-1); err == nil && !strings.Contains(out, want) {
-				err = fmt.Errorf("%s: %w: %s in %q", m.name, errNotSeen, want, out)
+				err = fmt.Errorf("%s: %w: %s in %q", m.name, errNotYet, want, out)
 			}
 			return err
 		})
@@ -36,7 +36,7 @@ func (b *bed) install(ctx context.Context) error {
 	return b.show(ctx, b.cluster[0], "tombolo linker status")
 }
 
-// start is a container of an app, as whatever launches it may start it.
+// start is the docker command that starts a container of an app, as any scheduler may start it.
 const start = "docker run -d --restart always --name %[1]s --network tombolo --label tombolo.app=%[2]s --label tombolo.service=%[1]s " +
 	"-v /var/lib/tombolo/resolv.conf:/etc/resolv.conf:ro probe %[3]s"
 
@@ -59,12 +59,12 @@ func (b *bed) useNames(ctx context.Context) error {
 		return err
 	}
 	if out, err := control.run(ctx, "docker exec other /probe dial other:80"); err != nil {
-		return fmt.Errorf("the stranger has no network: %s", out)
+		return fmt.Errorf("the container of another app cannot reach itself: %s", out)
 	}
 	if out, err := control.run(ctx, "docker exec other /probe dial db:5432"); err == nil {
-		return fmt.Errorf("the stranger reaches db: %s", out)
+		return fmt.Errorf("the container of another app reaches db: %s", out)
 	}
-	// From now on a connection is held, which nothing below may cut.
+	// This container holds a connection, which must survive all later steps up to the restart of Docker.
 	_, err := agent2.run(ctx, strings.Replace(fmt.Sprintf(start, "holder", "shop", "hold db:5432"), "--restart always ", "", 1))
 	return err
 }
@@ -77,11 +77,11 @@ func (b *bed) dial(ctx context.Context) error {
 	})
 }
 
-// held checks that the connection held since useNames stands.
+// held checks that the connection that began in useNames still works.
 func (b *bed) held(ctx context.Context) error {
 	out, err := b.cluster[2].run(ctx, "docker inspect -f '{{.State.Running}}' holder; docker logs --tail 1 holder")
 	if err == nil && !strings.HasPrefix(out, "true") {
-		err = fmt.Errorf("the held connection was cut: %s", out)
+		err = fmt.Errorf("the held connection broke: %s", out)
 	}
 	return err
 }
@@ -99,7 +99,7 @@ func (b *bed) stopLinker(ctx context.Context) error {
 	err = until(ctx, func() error {
 		now, err := agent1.run(ctx, pids)
 		if err == nil && (now == before || strings.TrimSpace(now) == "0") {
-			err = fmt.Errorf("%w: another linker than %s", errNotSeen, before)
+			err = fmt.Errorf("%w: the main process of tombolo-linker is %s, and was %s before SIGSTOP", errNotYet, strings.TrimSpace(now), strings.TrimSpace(before))
 		}
 		return err
 	})
@@ -125,7 +125,7 @@ func (b *bed) restartOthers(ctx context.Context) error {
 	if err := b.held(ctx); err != nil {
 		return err
 	}
-	// Docker ends the containers and starts those that are to be restarted.
+	// Docker stops all containers and starts those with --restart always again.
 	if _, err := b.cluster[2].run(ctx, "systemctl restart docker"); err != nil {
 		return err
 	}
@@ -142,7 +142,7 @@ func (b *bed) rebootAgent(ctx context.Context) error {
 	return b.show(ctx, b.cluster[1], "systemctl show -p ActiveEnterTimestamp tombolo-linker docker; docker ps --format '{{.Names}}: {{.Status}}'")
 }
 
-// app is what the machine alone runs.
+// app is the Compose file for the single machine.
 const app = `name: shop
 services:
   web:
