@@ -6,40 +6,39 @@ import (
 	"tombolo/framework/app"
 )
 
-// Phase is where a task stands.
+// Phase is the phase of a task. The framework stores its text.
 type Phase string
 
-// The phases. A task passes the first three in order; it may be Lost and Running
-// by turns; the last four are ends.
+// The phases of a task:
 //
 //	Launched ──▶ Staging ──▶ Running ──▶ Finished | Failed | Killed
 //	    │           │          ▲  │
 //	    │           └────┐     │  ▼
-//	    └──▶ Dropped     └──▶  Lost ──▶ Dropped (the host will not come back)
+//	    └──▶ Dropped     └──▶  Lost ──▶ Dropped
 const (
-	Launched Phase = "launched" // stored; the master has not spoken of it
-	Staging  Phase = "staging"  // on its way to being a container
+	Launched Phase = "launched" // stored; no update from the master yet
+	Staging  Phase = "staging"  // the agent prepares the container
 	Running  Phase = "running"
-	Lost     Phase = "lost" // its host is unreachable: it may run, it may come back
+	Lost     Phase = "lost" // its host is unreachable: it may still run, and may come back
 
-	Finished Phase = "finished" // ended well
-	Failed   Phase = "failed"   // ended badly
-	Killed   Phase = "killed"   // ended because somebody asked
-	Dropped  Phase = "dropped"  // never ran, or went with its host
+	Finished Phase = "finished" // ended with success
+	Failed   Phase = "failed"   // ended without success
+	Killed   Phase = "killed"   // ended because somebody killed it
+	Dropped  Phase = "dropped"  // never ran, or is gone with its host
 )
 
-// Live reports whether a task in this phase holds its slot.
+// Live returns whether a task in this phase fills its slot.
 func (p Phase) Live() bool { return p == Launched || p == Staging || p == Running }
 
-// Ended reports whether a task in this phase is over for good.
+// Ended returns whether this phase is the last one of a task.
 func (p Phase) Ended() bool {
 	return p == Finished || p == Failed || p == Killed || p == Dropped
 }
 
-// SlotID names a slot of the app.
+// SlotID identifies a slot of an app.
 type SlotID struct {
 	Service string
-	Slot    int
+	Slot    int // 1, 2, ...
 }
 
 // Task is a task that has not ended.
@@ -47,48 +46,46 @@ type Task struct {
 	ID string
 	SlotID
 	Generation     uint64
-	Spec           string // digest of the service that it runs
+	Spec           string // digest of the service that it runs, see Specs
 	Host           string
 	Phase          Phase
-	Up             bool      // runs, is healthy, and can be resolved where it must be
-	Killing        bool      // its end is asked for
-	UnhealthySince time.Time // since when Docker calls it that; zero: it does not
+	Up             bool      // it runs, is healthy, and the linkers that need to know it do
+	Killing        bool      // somebody has killed it already
+	UnhealthySince time.Time // when Docker first called it unhealthy; zero: Docker does not
 }
 
-// Slot is a slot's history.
+// Slot is the history of a slot.
 type Slot struct {
-	Generation uint64 // of the last task launched; 0: none yet
-	Host       string // of that task
-	Outcome    Phase  // how the last task that ended did; "": none has
-	Spec       string // what that one ran
-	Ended      time.Time
-	Failures   int // ends in a row that were bad or soon
-	Reason     string
+	Generation uint64    // of the last task that was launched; 0: none was
+	Host       string    // of that task
+	Outcome    Phase     // of the last task that ended; "": none has
+	Spec       string    // of that task
+	Ended      time.Time // when that task ended
+	Reason     string    // why that task ended
+	Failures   int       // number of tasks in a row that failed or ended soon
 }
 
-// State is one app as it is wanted and known.
+// State is all that Next knows about an app.
 type State struct {
 	Wanted   app.App
 	Removing bool
 	Tasks    []Task
 	Slots    map[SlotID]Slot
-	// Present are, for each global service, the hosts that should run it now.
-	Present map[string][]string
-	// Specs are those of Wanted; nil: Next computes them.
-	Specs map[string]string
-	// GenerationFloor is the generation after which a slot without history starts, so that
-	// no task ID comes twice.
+	Present  map[string][]string // for each global service, the hosts that should run it now
+	Specs    map[string]string   // the Specs of Wanted; nil: Next computes them
+	// GenerationFloor is the highest generation of slots that were forgotten. A slot
+	// without a history starts after it, so that no two tasks get the same ID.
 	GenerationFloor uint64
 }
 
-// Plan is what comes next.
+// Plan is what happens next to an app.
 type Plan struct {
-	Launch  []Launch // in the order in which they should find hosts
+	Launch  []Launch // in the order in which the tasks should get hosts
 	Kill    []Kill
-	Forget  []SlotID        // no longer wanted, and nothing in them is alive
-	Wait    map[SlotID]Wait // wanted slots that nothing is done for now
-	Wake    time.Time       // plan again then at the latest; zero: when something changes
-	Removed bool            // being removed, and nothing is alive
+	Forget  []SlotID        // slots that are not wanted, and have no task
+	Wait    map[SlotID]Wait // why nothing happens to a wanted slot now
+	Wake    time.Time       // call Next again at this time, even if nothing changes; zero: only if something changes
+	Removed bool            // the app is being removed, and has no live task any more
 }
 
 // Launch gives a slot a task.
@@ -96,33 +93,33 @@ type Launch struct {
 	SlotID
 	Generation uint64
 	Spec       string
-	Host       string // of a global service: there or nowhere
+	Host       string // the only host that may run it, of a global service; "": any host
 }
 
 // Kill ends a task.
 type Kill struct {
-	Task      string
+	Task      string // its ID
 	Reason    string
-	Unhealthy bool // for its health: its end counts as a failure
+	Unhealthy bool // the task is killed for its health, which counts as a failure
 }
 
-// Wait says why nothing is done for a slot.
+// Wait says what a slot waits for.
 type Wait struct {
 	Kind   WaitKind
 	Reason string
-	Until  time.Time // of a back-off
+	Until  time.Time // end of a back-off; zero for other kinds
 }
 
 // WaitKind classes a Wait.
 type WaitKind int
 
-// The kinds of Wait.
+// The kinds of a Wait.
 const (
 	ForDependency WaitKind = iota
 	ForBackoff
-	ForStop  // an earlier task of the slot has not ended
-	ForHost  // its host is unreachable and it is not to be replaced
-	ForTurn  // another instance is being replaced
-	GaveUp   // its restart policy gives up
-	Complete // it ended well, and that was all
+	ForStop  // an earlier task of the slot still ends
+	ForHost  // its host is unreachable, and the service is never replaced
+	ForTurn  // another instance of the service is replaced first
+	GaveUp   // the restart policy permits no other task
+	Complete // the task ended with success, and the restart policy wants no other
 )

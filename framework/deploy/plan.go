@@ -9,33 +9,34 @@ import (
 	"tombolo/framework/app"
 )
 
-// Next decides what comes next for the app.
+// Next returns what happens next to an app.
 func Next(in State, now time.Time) Plan {
 	p := newPlanner(in, now)
 	if in.Removing {
 		p.remove()
 		return p.plan
 	}
-	p.retire()
-	for _, name := range order(in.Wanted) {
+	p.killSurplus()
+	for _, name := range startOrder(in.Wanted) {
 		p.service(in.Wanted.Services[name])
 	}
 	return p.plan
 }
 
+// planner makes one plan.
 type planner struct {
 	in    State
 	now   time.Time
 	specs map[string]string
-	slots map[string][]target // wanted, by service
-	tasks map[SlotID][]*Task  // not ended
+	slots map[string][]target // wanted slots, by service
+	tasks map[SlotID][]*Task
 	plan  Plan
 }
 
-// target is a wanted slot, and where it has to be.
+// target is a wanted slot.
 type target struct {
 	SlotID
-	host string
+	host string // the only host that may run it, of a global service; "": any host
 }
 
 func newPlanner(in State, now time.Time) *planner {
@@ -53,7 +54,7 @@ func newPlanner(in State, now time.Time) *planner {
 	}
 	for name, service := range in.Wanted.Services {
 		if service.Global {
-			p.slots[name] = p.global(service)
+			p.slots[name] = p.globalSlots(service)
 			continue
 		}
 		for n := 1; n <= service.Replicas; n++ {
@@ -63,16 +64,16 @@ func newPlanner(in State, now time.Time) *planner {
 	return p
 }
 
-// global numbers the hosts of a global service: one that has a slot keeps it, a
-// new one gets the lowest number that nobody has. A host whose work is over counts
-// while it is away too: it is not to begin again when it is back.
-func (p *planner) global(service app.Service) []target {
+// globalSlots gives each host of a global service a slot: the one that it has, or the
+// lowest number that is free. A host whose task is over keeps its slot even while the
+// host is away. Otherwise the task would start again when the host comes back.
+func (p *planner) globalSlots(service app.Service) []target {
 	name := service.Name
 	hosts := map[string]bool{}
 	for _, host := range p.in.Present[name] {
 		hosts[host] = true
 	}
-	numbers := map[string]int{}
+	numbers := map[string]int{} // by host
 	used := map[int]bool{}
 	for id, slot := range p.in.Slots {
 		if id.Service != name {
@@ -87,40 +88,41 @@ func (p *planner) global(service app.Service) []target {
 		}
 	}
 	var list []target
+	next := 1
 	for _, host := range sorted(hosts) {
 		n, ok := numbers[host]
-		for next := 1; !ok; next++ {
-			if !used[next] {
-				n, ok = next, true
-				used[n] = true
+		if !ok {
+			for used[next] {
+				next++
 			}
+			n, used[next] = next, true
 		}
 		list = append(list, target{SlotID{name, n}, host})
 	}
 	return list
 }
 
-// remove ends tasks in the reverse order of dependencies. What is lost with its
-// host cannot be ended and does not count: it is killed should it come back.
+// remove kills all tasks, each service before its dependencies. It does not count lost
+// tasks: they cannot be killed now, and are killed when they come back.
 func (p *planner) remove() {
-	alive := map[string]bool{}
-	for i := range p.in.Tasks {
-		if t := &p.in.Tasks[i]; t.Phase.Live() {
-			alive[t.Service] = true
+	live := map[string]bool{} // services with live tasks
+	for _, t := range p.in.Tasks {
+		if t.Phase.Live() {
+			live[t.Service] = true
 		}
 	}
-	held := map[string]bool{}
+	p.plan.Removed = len(live) == 0
+	needed := map[string]bool{}
 	for name, service := range p.in.Wanted.Services {
 		for dependency := range service.DependsOn {
-			held[dependency] = held[dependency] || alive[name]
+			needed[dependency] = needed[dependency] || live[name]
 		}
 	}
 	for i := range p.in.Tasks {
-		if t := &p.in.Tasks[i]; t.Phase.Live() && !held[t.Service] {
+		if t := &p.in.Tasks[i]; t.Phase.Live() && !needed[t.Service] {
 			p.kill(t, "the app is being removed")
 		}
 	}
-	p.plan.Removed = len(alive) == 0
 }
 
 func (p *planner) kill(t *Task, reason string) {
@@ -129,8 +131,9 @@ func (p *planner) kill(t *Task, reason string) {
 	}
 }
 
-// retire ends what no slot wants and what a newer generation has replaced.
-func (p *planner) retire() {
+// killSurplus kills tasks without a wanted slot, and those that a newer generation has
+// replaced. It forgets slots that are not wanted and have no task.
+func (p *planner) killSurplus() {
 	wanted := map[SlotID]bool{}
 	for _, list := range p.slots {
 		for _, s := range list {
@@ -151,35 +154,33 @@ func (p *planner) retire() {
 			p.plan.Forget = append(p.plan.Forget, id)
 		}
 	}
-	slices.SortFunc(p.plan.Forget, compareSlots)
+	slices.SortFunc(p.plan.Forget, func(a, b SlotID) int {
+		return cmp.Or(cmp.Compare(a.Service, b.Service), cmp.Compare(a.Slot, b.Slot))
+	})
 }
 
-func compareSlots(a, b SlotID) int {
-	return cmp.Or(cmp.Compare(a.Service, b.Service), cmp.Compare(a.Slot, b.Slot))
-}
-
-// service plans every slot of one service, and then whether one of those that
-// are sick or run an old spec may be replaced.
+// service plans the slots of a service, and then whether a task that is unhealthy, or
+// runs an old spec, is replaced.
 func (p *planner) service(service app.Service) {
-	var old, now []*Task
+	var old, current []*Task
 	settled := true
 	for _, slot := range p.slots[service.Name] {
-		current, fine := p.slot(service, slot)
-		if current != nil && !current.Killing && current.Spec != p.specs[service.Name] {
-			old = append(old, current)
+		task, fine := p.slot(service, slot)
+		if task != nil && !task.Killing && task.Spec != p.specs[service.Name] {
+			old = append(old, task)
 			continue
 		}
-		if current != nil {
-			now = append(now, current)
+		if task != nil {
+			current = append(current, task)
 		}
 		settled = settled && fine
 	}
-	p.heal(service, now)
-	p.roll(service, old, settled)
+	p.replaceUnhealthy(service, current)
+	p.rollOut(service, old, settled)
 }
 
-// slot plans one slot. It returns the live task that fills it, if any, and
-// whether all is well with it.
+// slot plans one slot. It returns the live task that fills it, or nil, and whether the
+// slot needs nothing: the task is up, or the slot's work is complete.
 func (p *planner) slot(service app.Service, slot target) (current *Task, fine bool) {
 	history := p.in.Slots[slot.SlotID]
 	var lost, older *Task
@@ -195,54 +196,47 @@ func (p *planner) slot(service app.Service, slot target) (current *Task, fine bo
 	}
 	switch {
 	case current != nil && current.Killing:
-		p.wait(slot, Wait{Kind: ForStop, Reason: "stopping"})
+		p.wait(slot.SlotID, Wait{Kind: ForStop, Reason: "stopping"})
 	case current != nil:
 		return current, current.Up
 	case lost != nil && service.NeverReplace:
-		p.wait(slot, Wait{Kind: ForHost, Reason: fmt.Sprintf("%s is unreachable, and the service is never replaced", lost.Host)})
+		p.wait(slot.SlotID, Wait{Kind: ForHost, Reason: fmt.Sprintf("%s is unreachable, and the service is never replaced", lost.Host)})
 	case older != nil:
-		p.wait(slot, Wait{Kind: ForStop, Reason: "an earlier task ends first"})
+		p.wait(slot.SlotID, Wait{Kind: ForStop, Reason: "an earlier task ends first"})
 	default:
-		return nil, p.vacant(service, slot, lost)
+		return nil, p.fill(service, slot, lost)
 	}
 	return current, false
 }
 
-// vacant launches into a slot that nothing lives in, unless something stands
-// against it. It reports whether the slot is empty because its work is done.
-func (p *planner) vacant(service app.Service, slot target, lost *Task) (done bool) {
+// fill launches a task in a slot without a live one, or says what the slot waits for. It
+// returns whether the slot's work is complete. lost is the slot's lost task, or nil.
+func (p *planner) fill(service app.Service, slot target, lost *Task) (complete bool) {
 	history, spec := p.in.Slots[slot.SlotID], p.specs[service.Name]
-	again := history.Outcome != "" && history.Spec == spec
+	restart := history.Outcome != "" && history.Spec == spec
 	if lost != nil {
-		again = lost.Spec == spec
+		restart = lost.Spec == spec
 	}
-	if again && lost == nil {
-		if wait, rests := history.rest(service.Restart, p.now); rests {
-			p.wait(slot, wait)
+	if restart && lost == nil {
+		if wait, waits := history.restartWait(service.Restart, p.now); waits {
+			p.wait(slot.SlotID, wait)
 			return wait.Kind == Complete
 		}
 	}
-	if why := p.gate(service); !again && why != "" {
-		// Order is for first starts: what ran before comes back at once.
-		p.wait(slot, Wait{Kind: ForDependency, Reason: why})
+	if reason := p.unmet(service); !restart && reason != "" { // dependencies hold for first starts only
+		p.wait(slot.SlotID, Wait{Kind: ForDependency, Reason: reason})
 		return false
 	}
-	p.plan.Launch = append(p.plan.Launch, Launch{
-		SlotID: slot.SlotID, Spec: spec, Host: slot.host,
-		Generation: max(history.Generation, p.floor(history)) + 1,
-	})
+	last := history.Generation
+	if last == 0 {
+		last = p.in.GenerationFloor
+	}
+	p.plan.Launch = append(p.plan.Launch, Launch{SlotID: slot.SlotID, Spec: spec, Host: slot.host, Generation: last + 1})
 	return false
 }
 
-func (p *planner) floor(history Slot) uint64 {
-	if history.Generation == 0 {
-		return p.in.GenerationFloor
-	}
-	return 0
-}
-
-func (p *planner) wait(slot target, wait Wait) {
-	p.plan.Wait[slot.SlotID] = wait
+func (p *planner) wait(slot SlotID, wait Wait) {
+	p.plan.Wait[slot] = wait
 	if !wait.Until.IsZero() {
 		p.wake(wait.Until)
 	}
@@ -254,32 +248,20 @@ func (p *planner) wake(at time.Time) {
 	}
 }
 
-// roll ends one task of an old spec, when all others of its service are well and
-// what the new spec depends on is there. What does not answer goes first.
-func (p *planner) roll(service app.Service, old []*Task, settled bool) {
+// rollOut kills one task of an old spec, if the other slots of the service are settled
+// and its dependencies are met. A task that is not up comes first.
+func (p *planner) rollOut(service app.Service, old []*Task, settled bool) {
 	if len(old) == 0 {
 		return
 	}
-	slices.SortStableFunc(old, func(a, b *Task) int {
-		return cmp.Compare(rank(a.Up), rank(b.Up))
-	})
-	why := p.gate(service)
-	if why == "" && !settled {
-		why = "waits for its turn to be replaced"
+	const turn = "waits for its turn to be replaced"
+	reason := p.unmet(service)
+	if reason == "" && settled {
+		next := max(slices.IndexFunc(old, func(t *Task) bool { return !t.Up }), 0)
+		p.kill(old[next], "its service has changed")
+		old = slices.Delete(old, next, next+1)
 	}
-	rest := old
-	if why == "" {
-		p.kill(old[0], "its service has changed")
-		rest, why = old[1:], "waits for its turn to be replaced"
+	for _, t := range old {
+		p.wait(t.SlotID, Wait{Kind: ForTurn, Reason: cmp.Or(reason, turn)})
 	}
-	for _, t := range rest {
-		p.wait(target{SlotID: t.SlotID}, Wait{Kind: ForTurn, Reason: why})
-	}
-}
-
-func rank(answering bool) int {
-	if answering {
-		return 1
-	}
-	return 0
 }

@@ -12,7 +12,7 @@ import (
 
 var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// service is a service of `replicas` that depends on others by "name:condition".
+// service returns a service with dependencies, written "name:condition".
 func service(name string, replicas int, after ...string) app.Service {
 	s := app.Service{Name: name, Image: name, Replicas: replicas, Restart: app.Restart{Condition: app.RestartAny}}
 	for _, d := range after {
@@ -25,6 +25,7 @@ func service(name string, replicas int, after ...string) app.Service {
 	return s
 }
 
+// wanted returns the app shop with services.
 func wanted(services ...app.Service) app.App {
 	a := app.App{Name: "shop", Services: map[string]app.Service{}}
 	for _, s := range services {
@@ -33,6 +34,7 @@ func wanted(services ...app.Service) app.App {
 	return a
 }
 
+// running returns a task that is up, after the changes.
 func running(a app.App, name string, slot int, change ...func(*Task)) Task {
 	t := Task{
 		ID: name, SlotID: SlotID{name, slot}, Generation: 1, Spec: Specs(a)[name],
@@ -45,7 +47,7 @@ func running(a app.App, name string, slot int, change ...func(*Task)) Task {
 	return t
 }
 
-// with puts tasks and the slots that fit them into an App.
+// with returns the state of an app with tasks, and with the slots that belong to them.
 func with(a app.App, tasks ...Task) State {
 	in := State{Wanted: a, Slots: map[SlotID]Slot{}, Tasks: tasks}
 	for _, t := range tasks {
@@ -56,6 +58,7 @@ func with(a app.App, tasks ...Task) State {
 	return in
 }
 
+// launches returns the planned launches as "service.slot.generation".
 func launches(p Plan) (list []string) {
 	for _, l := range p.Launch {
 		list = append(list, l.Service+"."+string(rune('0'+l.Slot))+".g"+string(rune('0'+l.Generation)))
@@ -63,6 +66,7 @@ func launches(p Plan) (list []string) {
 	return list
 }
 
+// kills returns the planned kills as "task: reason".
 func kills(p Plan) (list []string) {
 	for _, k := range p.Kill {
 		list = append(list, k.Task+": "+k.Reason)
@@ -72,41 +76,41 @@ func kills(p Plan) (list []string) {
 
 func oldSpec(t *Task)     { t.Spec = "old" }
 func lost(t *Task)        { t.Phase, t.Up = Lost, false }
-func silent(t *Task)      { t.Up = false }
+func notUp(t *Task)       { t.Up = false }
 func killing(t *Task)     { t.Killing = true }
 func generation2(t *Task) { t.Generation = 2 }
 
-func TestNext(t *testing.T) {
+func TestNextPlans(t *testing.T) {
 	two := wanted(service("db", 1), service("web", 2, "db:"+app.Healthy))
 	three := wanted(service("web", 3))
 	never := wanted(service("db", 1))
 	never.Services["db"] = func(s app.Service) app.Service { s.NeverReplace = true; return s }(never.Services["db"])
 	removing := func(in State) State { in.Removing = true; return in }
 	tests := []struct {
-		name   string
-		in     State
-		launch []string
-		kill   []string
-		wait   map[SlotID]Wait
-		gone   bool
+		name    string
+		in      State
+		launch  []string
+		kill    []string
+		wait    map[SlotID]Wait
+		removed bool
 	}{
 		{
-			name: "first what others need", in: with(two), launch: []string{"db.1.g1"},
+			name: "dependencies start first", in: with(two), launch: []string{"db.1.g1"},
 			wait: map[SlotID]Wait{
 				{"web", 1}: {Kind: ForDependency, Reason: "waits for db to be healthy"},
 				{"web", 2}: {Kind: ForDependency, Reason: "waits for db to be healthy"},
 			},
 		},
 		{
-			name: "then the others", in: with(two, running(two, "db", 1)),
+			name: "a service starts when its dependencies are healthy", in: with(two, running(two, "db", 1)),
 			launch: []string{"web.1.g1", "web.2.g1"}, wait: map[SlotID]Wait{},
 		},
 		{
-			name: "nothing to do", in: with(two, running(two, "db", 1), running(two, "web", 1), running(two, "web", 2)),
+			name: "nothing happens when all is up", in: with(two, running(two, "db", 1), running(two, "web", 1), running(two, "web", 2)),
 			wait: map[SlotID]Wait{},
 		},
 		{
-			name: "what ran before does not wait for what it needs",
+			name: "a restart does not wait for dependencies",
 			in: func() State {
 				in := with(two, running(two, "web", 1))
 				in.Slots[SlotID{"db", 1}] = Slot{Generation: 1, Outcome: Failed, Spec: "other"}
@@ -116,7 +120,7 @@ func TestNext(t *testing.T) {
 			launch: []string{"db.1.g2", "web.2.g2"}, wait: map[SlotID]Wait{},
 		},
 		{
-			name: "too many", in: with(wanted(service("web", 1)), running(three, "web", 1), running(three, "web", 2), running(three, "web", 3, lost)),
+			name: "tasks above the number of replicas are killed", in: with(wanted(service("web", 1)), running(three, "web", 1), running(three, "web", 2), running(three, "web", 3, lost)),
 			kill: []string{"shop.web.2.g1: no longer wanted"}, wait: map[SlotID]Wait{},
 		},
 		{
@@ -124,15 +128,15 @@ func TestNext(t *testing.T) {
 			launch: []string{"web.2.g2"}, wait: map[SlotID]Wait{},
 		},
 		{
-			name: "but not where that is forbidden", in: with(never, running(never, "db", 1, lost)),
+			name: "a lost task of a service that is never replaced is not", in: with(never, running(never, "db", 1, lost)),
 			wait: map[SlotID]Wait{{"db", 1}: {Kind: ForHost, Reason: "h1 is unreachable, and the service is never replaced"}},
 		},
 		{
-			name: "a lost task came back", in: with(wanted(service("web", 1)), running(three, "web", 1), running(three, "web", 1, generation2)),
+			name: "a lost task that comes back is killed", in: with(wanted(service("web", 1)), running(three, "web", 1), running(three, "web", 1, generation2)),
 			kill: []string{"shop.web.1.g1: a newer generation has its slot"}, wait: map[SlotID]Wait{},
 		},
 		{
-			name: "a lost task came back before its successor ran",
+			name: "a lost task that comes back is killed even if its successor never ran",
 			in: func() State {
 				in := with(wanted(service("web", 1)), running(three, "web", 1))
 				in.Slots[SlotID{"web", 1}] = Slot{Generation: 2, Outcome: Dropped, Spec: Specs(three)["web"]}
@@ -142,7 +146,7 @@ func TestNext(t *testing.T) {
 			wait: map[SlotID]Wait{{"web", 1}: {Kind: ForStop, Reason: "an earlier task ends first"}},
 		},
 		{
-			name: "a change replaces one", in: with(three, running(three, "web", 1, oldSpec), running(three, "web", 2, oldSpec), running(three, "web", 3, oldSpec)),
+			name: "a change replaces one instance at a time", in: with(three, running(three, "web", 1, oldSpec), running(three, "web", 2, oldSpec), running(three, "web", 3, oldSpec)),
 			kill: []string{"shop.web.1.g1: its service has changed"},
 			wait: map[SlotID]Wait{
 				{"web", 2}: {Kind: ForTurn, Reason: "waits for its turn to be replaced"},
@@ -150,54 +154,54 @@ func TestNext(t *testing.T) {
 			},
 		},
 		{
-			name: "first one that does not answer", in: with(three, running(three, "web", 1, oldSpec), running(three, "web", 2, oldSpec, silent), running(three, "web", 3)),
+			name: "a change replaces an instance first that is not up", in: with(three, running(three, "web", 1, oldSpec), running(three, "web", 2, oldSpec, notUp), running(three, "web", 3)),
 			kill: []string{"shop.web.2.g1: its service has changed"},
 			wait: map[SlotID]Wait{{"web", 1}: {Kind: ForTurn, Reason: "waits for its turn to be replaced"}},
 		},
 		{
-			name: "and no other before it is back", in: with(three, running(three, "web", 1, generation2, silent), running(three, "web", 2, oldSpec), running(three, "web", 3, oldSpec)),
+			name: "a change waits until the replaced instance is up", in: with(three, running(three, "web", 1, generation2, notUp), running(three, "web", 2, oldSpec), running(three, "web", 3, oldSpec)),
 			wait: map[SlotID]Wait{
 				{"web", 2}: {Kind: ForTurn, Reason: "waits for its turn to be replaced"},
 				{"web", 3}: {Kind: ForTurn, Reason: "waits for its turn to be replaced"},
 			},
 		},
 		{
-			name: "a change waits for what it needs", in: with(two, running(two, "db", 1, oldSpec, killing), running(two, "web", 1, oldSpec), running(two, "web", 2)),
+			name: "a change waits for the dependencies", in: with(two, running(two, "db", 1, oldSpec, killing), running(two, "web", 1, oldSpec), running(two, "web", 2)),
 			wait: map[SlotID]Wait{
 				{"db", 1}:  {Kind: ForStop, Reason: "stopping"},
 				{"web", 1}: {Kind: ForTurn, Reason: "waits for db to be healthy"},
 			},
 		},
 		{
-			name: "down: first who needs others", in: removing(with(two, running(two, "db", 1), running(two, "web", 1), running(two, "web", 2, killing))),
+			name: "removing kills a service before its dependencies", in: removing(with(two, running(two, "db", 1), running(two, "web", 1), running(two, "web", 2, killing))),
 			kill: []string{"shop.web.1.g1: the app is being removed"}, wait: map[SlotID]Wait{},
 		},
 		{
-			name: "down: then the others", in: removing(with(two, running(two, "db", 1), running(two, "web", 1, lost))),
+			name: "removing does not wait for a lost task", in: removing(with(two, running(two, "db", 1), running(two, "web", 1, lost))),
 			kill: []string{"shop.db.1.g1: the app is being removed"}, wait: map[SlotID]Wait{},
 		},
-		{name: "down: gone", in: removing(with(two, running(two, "web", 1, lost))), wait: map[SlotID]Wait{}, gone: true},
+		{name: "the app is removed when no task is live", in: removing(with(two, running(two, "web", 1, lost))), wait: map[SlotID]Wait{}, removed: true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			got := Next(tt.in, epoch)
 			if diff := cmp.Diff(tt.launch, launches(got)); diff != "" {
-				t.Error("launch", diff)
+				t.Errorf("Next launches other tasks (-want +got):\n%s", diff)
 			}
 			if diff := cmp.Diff(tt.kill, kills(got)); diff != "" {
-				t.Error("kill", diff)
+				t.Errorf("Next kills other tasks (-want +got):\n%s", diff)
 			}
 			if diff := cmp.Diff(tt.wait, got.Wait); diff != "" {
-				t.Error("wait", diff)
+				t.Errorf("slots wait for something else (-want +got):\n%s", diff)
 			}
-			if got.Removed != tt.gone {
-				t.Errorf("gone %v", got.Removed)
+			if got.Removed != tt.removed {
+				t.Errorf("Removed is %v", got.Removed)
 			}
 		})
 	}
 }
 
-func TestRestart(t *testing.T) {
+func TestRestartPolicyDecidesAfterTheEndOfATask(t *testing.T) {
 	spec := Specs(wanted(service("job", 1)))["job"]
 	tests := []struct {
 		name    string
@@ -205,17 +209,17 @@ func TestRestart(t *testing.T) {
 		slot    Slot
 		wait    Wait // zero: it is launched
 	}{
-		{"the first start", app.Restart{Condition: app.RestartNone}, Slot{}, Wait{}},
-		{"done", app.Restart{Condition: app.RestartNone}, Slot{Generation: 1, Outcome: Finished}, Wait{Kind: Complete, Reason: "completed"}},
-		{"done, on-failure", app.Restart{Condition: app.RestartOnFailure}, Slot{Generation: 1, Outcome: Finished}, Wait{Kind: Complete, Reason: "completed"}},
-		{"ended well, and is to run", app.Restart{Condition: app.RestartAny}, Slot{Generation: 1, Outcome: Finished, Failures: 1, Ended: epoch}, Wait{Kind: ForBackoff, Until: epoch.Add(time.Second)}},
-		{"failed for good", app.Restart{Condition: app.RestartNone}, Slot{Generation: 1, Outcome: Failed, Reason: "exited with status 3"}, Wait{Kind: GaveUp, Reason: "exited with status 3"}},
-		{"no attempts left", app.Restart{Condition: app.RestartOnFailure, MaxAttempts: 2}, Slot{Generation: 3, Outcome: Failed, Failures: 3, Reason: "x"}, Wait{Kind: GaveUp, Reason: "x: no attempts left"}},
-		{"one attempt left", app.Restart{Condition: app.RestartOnFailure, MaxAttempts: 2}, Slot{Generation: 2, Outcome: Failed, Failures: 2, Ended: epoch.Add(-2 * time.Second)}, Wait{}},
-		{"back-off", app.Restart{Condition: app.RestartAny}, Slot{Generation: 4, Outcome: Failed, Failures: 4, Ended: epoch, Reason: "x"}, Wait{Kind: ForBackoff, Reason: "x", Until: epoch.Add(8 * time.Second)}},
-		{"back-off over", app.Restart{Condition: app.RestartAny}, Slot{Generation: 4, Outcome: Failed, Failures: 4, Ended: epoch.Add(-8 * time.Second)}, Wait{}},
-		{"killed by somebody", app.Restart{Condition: app.RestartNone}, Slot{Generation: 1, Outcome: Killed}, Wait{}},
-		{"failed, and has changed", app.Restart{Condition: app.RestartNone}, Slot{Generation: 1, Outcome: Failed, Spec: "old"}, Wait{}},
+		{"the first start needs no policy", app.Restart{Condition: app.RestartNone}, Slot{}, Wait{}},
+		{"a job that finished is complete", app.Restart{Condition: app.RestartNone}, Slot{Generation: 1, Outcome: Finished}, Wait{Kind: Complete, Reason: "completed"}},
+		{"a task that finished is complete with on-failure", app.Restart{Condition: app.RestartOnFailure}, Slot{Generation: 1, Outcome: Finished}, Wait{Kind: Complete, Reason: "completed"}},
+		{"a task that finished restarts with any", app.Restart{Condition: app.RestartAny}, Slot{Generation: 1, Outcome: Finished, Failures: 1, Ended: epoch}, Wait{Kind: ForBackoff, Until: epoch.Add(time.Second)}},
+		{"a job that failed is not restarted", app.Restart{Condition: app.RestartNone}, Slot{Generation: 1, Outcome: Failed, Reason: "exited with status 3"}, Wait{Kind: GaveUp, Reason: "exited with status 3"}},
+		{"a task without attempts left is not restarted", app.Restart{Condition: app.RestartOnFailure, MaxAttempts: 2}, Slot{Generation: 3, Outcome: Failed, Failures: 3, Reason: "x"}, Wait{Kind: GaveUp, Reason: "x: no attempts left"}},
+		{"a task with an attempt left is restarted", app.Restart{Condition: app.RestartOnFailure, MaxAttempts: 2}, Slot{Generation: 2, Outcome: Failed, Failures: 2, Ended: epoch.Add(-2 * time.Second)}, Wait{}},
+		{"a task that failed waits for its back-off", app.Restart{Condition: app.RestartAny}, Slot{Generation: 4, Outcome: Failed, Failures: 4, Ended: epoch, Reason: "x"}, Wait{Kind: ForBackoff, Reason: "x", Until: epoch.Add(8 * time.Second)}},
+		{"a task restarts after its back-off", app.Restart{Condition: app.RestartAny}, Slot{Generation: 4, Outcome: Failed, Failures: 4, Ended: epoch.Add(-8 * time.Second)}, Wait{}},
+		{"a job that somebody killed is restarted", app.Restart{Condition: app.RestartNone}, Slot{Generation: 1, Outcome: Killed}, Wait{}},
+		{"a job that failed is started when its service changes", app.Restart{Condition: app.RestartNone}, Slot{Generation: 1, Outcome: Failed, Spec: "old"}, Wait{}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -227,43 +231,43 @@ func TestRestart(t *testing.T) {
 			id := SlotID{"job", 1}
 			got := Next(State{Wanted: wanted(s), Slots: map[SlotID]Slot{id: tt.slot}}, epoch)
 			if diff := cmp.Diff(tt.wait, got.Wait[id]); diff != "" {
-				t.Error(diff)
+				t.Errorf("got another result (-want +got):\n%s", diff)
 			}
 			if launched := len(got.Launch) == 1; launched != (tt.wait == Wait{}) {
-				t.Errorf("launched: %v", launched)
+				t.Errorf("Next launches a task: %v, want %v", launched, !launched)
 			}
 			if diff := cmp.Diff(tt.wait.Until, got.Wake); diff != "" {
-				t.Error("wake", diff)
+				t.Errorf("Next wants to be called again at another time (-want +got):\n%s", diff)
 			}
 		})
 	}
 }
 
-func TestBackoff(t *testing.T) {
+func TestBackoffDoublesUpToAMinute(t *testing.T) {
 	var got []time.Duration
 	for failures := range 9 {
 		got = append(got, Backoff(failures, app.Restart{})/time.Second)
 	}
 	if diff := cmp.Diff([]time.Duration{0, 1, 2, 4, 8, 16, 32, 60, 60}, got); diff != "" {
-		t.Error(diff)
+		t.Errorf("got another result (-want +got):\n%s", diff)
 	}
 	if got := Backoff(3, app.Restart{Delay: 90 * time.Second}); got != 90*time.Second {
-		t.Errorf("a longer delay became %v", got)
+		t.Errorf("the delay of the policy, 90 s, became %v", got)
 	}
 }
 
-func TestAfter(t *testing.T) {
+func TestAfterCountsFailuresInARow(t *testing.T) {
 	tests := []struct {
 		name string
 		end  End
 		want int
 	}{
-		{"quick", End{Phase: Failed, Ran: time.Second}, 3},
-		{"quick, and ended well", End{Phase: Finished, Ran: time.Second}, 3},
-		{"after a stable time", End{Phase: Failed, Ran: stable}, 1},
-		{"after the policy's own", End{Phase: Failed, Ran: time.Second, Restart: app.Restart{Window: time.Second}}, 1},
-		{"asked for", End{Phase: Killed, Ran: time.Second, Asked: true}, 0},
-		{"never ran", End{Phase: Dropped}, 0},
+		{"a failure soon counts", End{Phase: Failed, Ran: time.Second}, 3},
+		{"success soon counts", End{Phase: Finished, Ran: time.Second}, 3},
+		{"a failure after a stable time is the first", End{Phase: Failed, Ran: stable}, 1},
+		{"a failure after the window of the policy is the first", End{Phase: Failed, Ran: time.Second, Restart: app.Restart{Window: time.Second}}, 1},
+		{"a kill by the framework counts nothing", End{Phase: Killed, Ran: time.Second, Asked: true}, 0},
+		{"a task that never ran counts nothing", End{Phase: Dropped}, 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -274,7 +278,7 @@ func TestAfter(t *testing.T) {
 	}
 }
 
-func TestSpecs(t *testing.T) {
+func TestSpecsChangeWithTheContainer(t *testing.T) {
 	base := wanted(service("db", 1), service("web", 1, "db:"+app.Started))
 	change := func(name string, fn func(*app.Service)) app.App {
 		a := wanted(base.Services["db"], base.Services["web"])
@@ -296,7 +300,7 @@ func TestSpecs(t *testing.T) {
 		{"restart policy", base, change("web", func(s *app.Service) { s.Restart.MaxAttempts = 9 }), nil},
 		{"image", base, change("db", func(s *app.Service) { s.Image = "x" }), []string{"db"}},
 		{"host port", base, change("web", func(s *app.Service) { s.Ports = []app.Port{{Host: 80}} }), []string{"web"}},
-		{"what it restarts with", bound, func() app.App {
+		{"a dependency with restart", bound, func() app.App {
 			a := wanted(bound.Services["db"], bound.Services["web"])
 			s := a.Services["db"]
 			s.Image = "x"
@@ -314,13 +318,13 @@ func TestSpecs(t *testing.T) {
 				}
 			}
 			if diff := cmp.Diff(tt.changed, changed); diff != "" {
-				t.Error(diff)
+				t.Errorf("got another result (-want +got):\n%s", diff)
 			}
 		})
 	}
 }
 
-func TestGlobal(t *testing.T) {
+func TestGlobalServiceHasAnInstanceOnEachHost(t *testing.T) {
 	a := wanted(app.Service{Name: "agent", Image: "agent", Global: true, Restart: app.Restart{Condition: app.RestartAny}})
 	in := State{Wanted: a, Slots: map[SlotID]Slot{}, Present: map[string][]string{"agent": {"h2", "h1"}}}
 	got := Next(in, epoch)
@@ -328,26 +332,26 @@ func TestGlobal(t *testing.T) {
 		{SlotID{"agent", 1}, 1, Specs(a)["agent"], "h1"}, {SlotID{"agent", 2}, 1, Specs(a)["agent"], "h2"},
 	}
 	if diff := cmp.Diff(want, got.Launch); diff != "" {
-		t.Error(diff)
+		t.Errorf("Next launches other tasks (-want +got):\n%s", diff)
 	}
-	// h1 goes, h3 comes: h2 keeps its number, the one of h1 is not taken over
-	// before it is forgotten.
+	// h1 goes and h3 comes. h2 keeps its slot; h3 does not get the slot of h1 before that
+	// is forgotten.
 	in = with(a, running(a, "agent", 1, lost), running(a, "agent", 2, func(t *Task) { t.Host = "h2" }))
 	in.Present = map[string][]string{"agent": {"h2", "h3"}}
 	got = Next(in, epoch)
 	want = []Launch{{SlotID{"agent", 3}, 1, Specs(a)["agent"], "h3"}}
 	if diff := cmp.Diff(want, got.Launch); diff != "" {
-		t.Error(diff)
+		t.Errorf("Next launches other tasks (-want +got):\n%s", diff)
 	}
 	if len(got.Kill)+len(got.Forget) > 0 {
-		t.Errorf("kill %v, forget %v", got.Kill, got.Forget)
+		t.Errorf("Next kills %v and forgets %v, want neither", got.Kill, got.Forget)
 	}
 }
 
-func TestFloor(t *testing.T) {
+func TestNewSlotStartsAfterTheGenerationFloor(t *testing.T) {
 	in := with(wanted(service("web", 1)))
 	in.GenerationFloor = 7
 	if diff := cmp.Diff([]string{"web.1.g8"}, launches(Next(in, epoch))); diff != "" {
-		t.Error(diff)
+		t.Errorf("got another result (-want +got):\n%s", diff)
 	}
 }

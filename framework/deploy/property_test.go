@@ -11,9 +11,9 @@ import (
 	"tombolo/framework/app"
 )
 
-// world carries out plans as the framework and a cluster would, and lets things
+// simulation carries out plans as the framework and a cluster would, and lets events
 // happen in between.
-type world struct {
+type simulation struct {
 	t     *rapid.T
 	in    State
 	now   time.Time
@@ -41,138 +41,139 @@ func drawApp(t *rapid.T) app.App {
 	return wanted(services...)
 }
 
-// step carries out a plan, and checks what it must never say.
-func (w *world) step() Plan {
-	plan := Next(w.in, w.now)
+// step makes a plan, checks it, and carries it out.
+func (sim *simulation) step() Plan {
+	plan := Next(sim.in, sim.now)
 	for _, l := range plan.Launch {
-		if w.in.Removing {
-			w.t.Fatalf("%v launched while the app is removed", l)
+		if sim.in.Removing {
+			sim.t.Fatalf("%v is launched while the app is being removed", l)
 		}
-		for _, t := range w.in.Tasks {
+		for _, t := range sim.in.Tasks {
 			if t.SlotID == l.SlotID && t.Phase.Live() {
-				w.t.Fatalf("%v launched while %s is live", l, t.ID)
+				sim.t.Fatalf("%v is launched while %s is live in the slot", l, t.ID)
 			}
-			if t.SlotID == l.SlotID && t.Phase == Lost && t.Generation >= w.in.Slots[l.SlotID].Generation && w.in.Wanted.Services[l.Service].NeverReplace {
-				w.t.Fatalf("%v replaces %s", l, t.ID)
+			if t.SlotID == l.SlotID && t.Phase == Lost && t.Generation >= sim.in.Slots[l.SlotID].Generation && sim.in.Wanted.Services[l.Service].NeverReplace {
+				sim.t.Fatalf("%v replaces %s of a service that is never replaced", l, t.ID)
 			}
 		}
 		id := fmt.Sprintf("%s.%d.g%d", l.Service, l.Slot, l.Generation)
-		if w.ended[id] {
-			w.t.Fatalf("task ID %s comes twice", id)
+		if sim.ended[id] {
+			sim.t.Fatalf("the task ID %s is used twice", id)
 		}
-		w.ended[id] = true
-		w.in.Tasks = append(w.in.Tasks, Task{ID: id, SlotID: l.SlotID, Generation: l.Generation, Spec: l.Spec, Host: "h", Phase: Launched})
-		slot := w.in.Slots[l.SlotID]
+		sim.ended[id] = true
+		sim.in.Tasks = append(sim.in.Tasks, Task{ID: id, SlotID: l.SlotID, Generation: l.Generation, Spec: l.Spec, Host: "h", Phase: Launched})
+		slot := sim.in.Slots[l.SlotID]
 		slot.Generation, slot.Host = l.Generation, "h"
-		w.in.Slots[l.SlotID] = slot
+		sim.in.Slots[l.SlotID] = slot
 	}
-	w.checkKills(plan)
+	sim.checkKills(plan)
 	for _, k := range plan.Kill {
-		for i := range w.in.Tasks {
-			if w.in.Tasks[i].ID == k.Task {
-				w.in.Tasks[i].Killing = true
+		for i := range sim.in.Tasks {
+			if sim.in.Tasks[i].ID == k.Task {
+				sim.in.Tasks[i].Killing = true
 			}
 		}
 	}
 	for _, id := range plan.Forget {
-		w.in.GenerationFloor = max(w.in.GenerationFloor, w.in.Slots[id].Generation)
-		delete(w.in.Slots, id)
+		sim.in.GenerationFloor = max(sim.in.GenerationFloor, sim.in.Slots[id].Generation)
+		delete(sim.in.Slots, id)
 	}
 	return plan
 }
 
-// checkKills: a change ends at most one task a service, and only where all that
-// stays is well.
-func (w *world) checkKills(plan Plan) {
-	changed, healed := map[string]int{}, map[string]int{}
+// checkKills checks that a plan kills live tasks only, and each once. For a change or for
+// health, it kills at most one task of a service. It removes a service before its
+// dependencies.
+func (sim *simulation) checkKills(plan Plan) {
+	changed, unhealthy := map[string]int{}, map[string]int{}
 	for _, k := range plan.Kill {
-		for _, t := range w.in.Tasks {
+		for _, t := range sim.in.Tasks {
 			if t.ID != k.Task {
 				continue
 			}
 			if !t.Phase.Live() || t.Killing {
-				w.t.Fatalf("killed again, or not alive: %+v", t)
+				sim.t.Fatalf("a task is killed that is not live, or was killed already: %+v", t)
 			}
 			if k.Reason == "its service has changed" {
 				changed[t.Service]++
 			}
 			if k.Unhealthy {
-				healed[t.Service]++
-				w.checkHealing(t)
+				unhealthy[t.Service]++
+				sim.checkUnhealthy(t)
 			}
 		}
 	}
-	for name := range w.in.Wanted.Services {
-		if n := changed[name] + healed[name]; n > 1 {
-			w.t.Fatalf("%d tasks of %s are replaced at once", n, name)
+	for name := range sim.in.Wanted.Services {
+		if n := changed[name] + unhealthy[name]; n > 1 {
+			sim.t.Fatalf("%d tasks of the service %s are replaced at once", n, name)
 		}
 	}
-	if !w.in.Removing {
+	if !sim.in.Removing {
 		return
 	}
 	for _, k := range plan.Kill {
-		for name, s := range w.in.Wanted.Services {
-			for _, t := range w.in.Tasks {
-				if _, needs := s.DependsOn[w.find(k.Task).Service]; needs && t.Service == name && t.Phase.Live() {
-					w.t.Fatalf("%s is ended while %s needs it", k.Task, t.ID)
+		for name, s := range sim.in.Wanted.Services {
+			for _, t := range sim.in.Tasks {
+				if _, needs := s.DependsOn[sim.find(k.Task).Service]; needs && t.Service == name && t.Phase.Live() {
+					sim.t.Fatalf("%s is killed while %s depends on it", k.Task, t.ID)
 				}
 			}
 		}
 	}
 }
 
-// checkHealing: what is ended for its health has been unhealthy for long, may be
-// replaced, and is alone in it.
-func (w *world) checkHealing(sick Task) {
-	s := w.in.Wanted.Services[sick.Service]
-	if w.now.Sub(sick.UnhealthySince) < UnhealthyTimeout || sick.UnhealthySince.IsZero() || s.NeverReplace {
-		w.t.Fatalf("%+v is ended for its health", sick)
+// checkUnhealthy checks a task that is killed for its health: it has been unhealthy for
+// long, may be replaced, and no other task of its service is being killed.
+func (sim *simulation) checkUnhealthy(killed Task) {
+	s := sim.in.Wanted.Services[killed.Service]
+	if sim.now.Sub(killed.UnhealthySince) < UnhealthyTimeout || killed.UnhealthySince.IsZero() || s.NeverReplace {
+		sim.t.Fatalf("%+v is killed for its health, but must not be", killed)
 	}
-	for _, t := range w.in.Tasks {
-		if t.Service == sick.Service && t.Killing && t.Phase.Live() {
-			w.t.Fatalf("%s is ended for its health while %s ends", sick.ID, t.ID)
+	for _, t := range sim.in.Tasks {
+		if t.Service == killed.Service && t.Killing && t.Phase.Live() {
+			sim.t.Fatalf("%s is killed for its health while %s stops", killed.ID, t.ID)
 		}
 	}
 }
 
-func (w *world) find(id string) Task {
-	return w.in.Tasks[slices.IndexFunc(w.in.Tasks, func(t Task) bool { return t.ID == id })]
+func (sim *simulation) find(id string) Task {
+	return sim.in.Tasks[slices.IndexFunc(sim.in.Tasks, func(t Task) bool { return t.ID == id })]
 }
 
-// happen lets something happen to one task.
-func (w *world) happen() {
-	if len(w.in.Tasks) == 0 {
+// happen lets one event happen to one task.
+func (sim *simulation) happen() {
+	if len(sim.in.Tasks) == 0 {
 		return
 	}
-	i := rapid.IntRange(0, len(w.in.Tasks)-1).Draw(w.t, "task")
-	t := &w.in.Tasks[i]
-	switch rapid.SampledFrom([]string{"go on", "answer", "sicken", "fail", "lose", "return"}).Draw(w.t, "event") {
+	i := rapid.IntRange(0, len(sim.in.Tasks)-1).Draw(sim.t, "task")
+	t := &sim.in.Tasks[i]
+	switch rapid.SampledFrom([]string{"go on", "become healthy", "become unhealthy", "fail", "be lost", "come back"}).Draw(sim.t, "event") {
 	case "go on":
-		w.goOn(i)
-	case "answer":
+		sim.goOn(i)
+	case "become healthy":
 		t.Up, t.UnhealthySince = t.Phase == Running, time.Time{}
-	case "sicken":
+	case "become unhealthy":
 		if t.Phase == Running {
-			t.Up, t.UnhealthySince = false, w.now
+			t.Up, t.UnhealthySince = false, sim.now
 		}
 	case "fail":
 		if t.Phase.Live() {
-			w.end(i, Failed)
+			sim.end(i, Failed)
 		}
-	case "lose":
+	case "be lost":
 		t.Phase, t.Up, t.UnhealthySince = Lost, false, time.Time{}
-	case "return":
+	case "come back":
 		if t.Phase == Lost {
 			t.Phase = Running
 		}
 	}
 }
 
-// goOn lets a task do what is next for it.
-func (w *world) goOn(i int) {
-	switch t := &w.in.Tasks[i]; {
+// goOn takes a task one step further in its life.
+func (sim *simulation) goOn(i int) {
+	switch t := &sim.in.Tasks[i]; {
 	case t.Killing && t.Phase.Live():
-		w.end(i, Killed)
+		sim.end(i, Killed)
 	case t.Phase == Launched:
 		t.Phase = Staging
 	case t.Phase == Staging:
@@ -184,78 +185,78 @@ func (w *world) goOn(i int) {
 	}
 }
 
-func (w *world) end(i int, phase Phase) {
-	t := w.in.Tasks[i]
-	w.in.Tasks = slices.Delete(w.in.Tasks, i, i+1)
-	if slot := w.in.Slots[t.SlotID]; t.Generation >= slot.Generation {
-		w.in.Slots[t.SlotID] = slot.After(End{Phase: phase, Spec: t.Spec, At: w.now, Asked: t.Killing})
+func (sim *simulation) end(i int, phase Phase) {
+	t := sim.in.Tasks[i]
+	sim.in.Tasks = slices.Delete(sim.in.Tasks, i, i+1)
+	if slot := sim.in.Slots[t.SlotID]; t.Generation >= slot.Generation {
+		sim.in.Slots[t.SlotID] = slot.After(End{Phase: phase, Spec: t.Spec, At: sim.now, Asked: t.Killing})
 	}
 }
 
-// settle lets everything go well until nothing changes any more.
-func (w *world) settle() Plan {
+// settle lets all go well until nothing changes any more. It returns the last plan.
+func (sim *simulation) settle() Plan {
 	for range 2000 {
-		w.now = w.now.Add(time.Minute)
-		plan := w.step()
-		before := fmt.Sprint(w.in.Tasks)
-		for i := len(w.in.Tasks) - 1; i >= 0; i-- {
-			w.goOn(i)
+		sim.now = sim.now.Add(time.Minute)
+		plan := sim.step()
+		before := fmt.Sprint(sim.in.Tasks)
+		for i := len(sim.in.Tasks) - 1; i >= 0; i-- {
+			sim.goOn(i)
 		}
-		if before == fmt.Sprint(w.in.Tasks) && len(plan.Launch)+len(plan.Kill)+len(plan.Forget) == 0 {
+		if before == fmt.Sprint(sim.in.Tasks) && len(plan.Launch)+len(plan.Kill)+len(plan.Forget) == 0 {
 			return plan
 		}
 	}
-	w.t.Fatalf("does not settle: %+v", w.in)
+	sim.t.Fatalf("the app does not come to rest: %+v", sim.in)
 	return Plan{}
 }
 
 func TestNextKeepsItsPromises(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w := &world{t: t, now: epoch, ended: map[string]bool{}, in: State{Wanted: drawApp(t), Slots: map[SlotID]Slot{}}}
+		sim := &simulation{t: t, now: epoch, ended: map[string]bool{}, in: State{Wanted: drawApp(t), Slots: map[SlotID]Slot{}}}
 		for range rapid.IntRange(0, 60).Draw(t, "steps") {
 			switch rapid.IntRange(0, 12).Draw(t, "what") {
 			case 0:
-				w.in.Wanted = drawApp(t)
+				sim.in.Wanted = drawApp(t)
 			case 1:
-				w.in.Removing = true
+				sim.in.Removing = true
 			default:
-				w.happen()
+				sim.happen()
 			}
-			w.now = w.now.Add(time.Duration(rapid.IntRange(0, 5000).Draw(t, "ms")) * time.Millisecond)
-			w.step()
+			sim.now = sim.now.Add(time.Duration(rapid.IntRange(0, 5000).Draw(t, "ms")) * time.Millisecond)
+			sim.step()
 		}
-		plan := w.settle()
-		if w.in.Removing {
-			if !plan.Removed || len(w.in.Tasks) > 0 {
-				t.Fatalf("not gone: %+v", w.in.Tasks)
+		plan := sim.settle()
+		if sim.in.Removing {
+			if !plan.Removed || len(sim.in.Tasks) > 0 {
+				t.Fatalf("the app is not removed, these tasks are left: %+v", sim.in.Tasks)
 			}
 			return
 		}
-		w.complete()
+		sim.complete()
 	})
 }
 
-// complete expects each wanted slot to have one task, of the spec that is wanted,
-// and nothing else.
-func (w *world) complete() {
-	specs := Specs(w.in.Wanted)
+// complete checks that each wanted slot has one task, which is up and of the wanted spec,
+// and that there are no other tasks.
+func (sim *simulation) complete() {
+	specs := Specs(sim.in.Wanted)
 	filled := map[SlotID]int{}
-	for _, t := range w.in.Tasks {
+	for _, t := range sim.in.Tasks {
 		filled[t.SlotID]++
 		if t.Spec != specs[t.Service] || !t.Up {
-			w.t.Fatalf("%+v is not what is wanted", t)
+			sim.t.Fatalf("%+v is not up, or of another spec than the wanted one", t)
 		}
 	}
 	slots := 0
-	for name, s := range w.in.Wanted.Services {
+	for name, s := range sim.in.Wanted.Services {
 		for n := 1; n <= s.Replicas; n++ {
 			slots++
 			if filled[SlotID{name, n}] != 1 {
-				w.t.Fatalf("slot %s.%d has %d tasks", name, n, filled[SlotID{name, n}])
+				sim.t.Fatalf("slot %s.%d has %d tasks", name, n, filled[SlotID{name, n}])
 			}
 		}
 	}
-	if len(w.in.Tasks) != slots {
-		w.t.Fatalf("%d tasks in %d slots", len(w.in.Tasks), slots)
+	if len(sim.in.Tasks) != slots {
+		sim.t.Fatalf("%d tasks for %d slots", len(sim.in.Tasks), slots)
 	}
 }

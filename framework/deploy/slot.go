@@ -7,31 +7,30 @@ import (
 	"tombolo/framework/app"
 )
 
-// The back-off between the tasks of a slot.
 const (
 	backoffFirst = time.Second
 	backoffMax   = time.Minute
-	// stable is how long a task must run for its end not to count as quick,
-	// unless the restart policy's window says otherwise.
+	// stable is how long a task must run for its end to count as one failure and not as
+	// one more in a row. The window of a restart policy replaces it.
 	stable = 30 * time.Second
 )
 
-// FailedAfter is how many failures in a row make an app count as failed, although the
-// framework goes on trying.
+// FailedAfter is the number of failures in a row after which an app counts as failed. The
+// framework goes on starting tasks.
 const FailedAfter = 3
 
-// End is how a task ended.
+// End is the end of a task.
 type End struct {
 	Phase   Phase
 	Spec    string
 	At      time.Time
-	Ran     time.Duration // 0: it never did
+	Ran     time.Duration // 0: it never ran
 	Reason  string
-	Asked   bool // we killed it, and not for its health
+	Asked   bool // the framework killed it, for another reason than its health
 	Restart app.Restart
 }
 
-// After returns the slot's history with one more end in it.
+// After returns the history of a slot with one more end in it.
 func (s Slot) After(end End) Slot {
 	s.Outcome, s.Spec, s.Ended, s.Reason = end.Phase, end.Spec, end.At, end.Reason
 	switch {
@@ -45,7 +44,8 @@ func (s Slot) After(end End) Slot {
 	return s
 }
 
-// Backoff is how long a slot waits after so many failures in a row.
+// Backoff returns how long a slot waits for its next task after failures in a row: the
+// delay of the restart policy or 1 s, doubled each time, up to 60 s.
 func Backoff(failures int, restart app.Restart) time.Duration {
 	if failures <= 0 {
 		return 0
@@ -57,15 +57,15 @@ func Backoff(failures int, restart app.Restart) time.Duration {
 	return max(min(delay, backoffMax), restart.Delay)
 }
 
-// over reports whether nothing more is to come of the slot's last task, for good.
+// over returns whether a slot gets no other task of this spec, ever.
 func (s Slot) over(spec string, restart app.Restart) bool {
-	wait, rests := s.rest(restart, s.Ended)
-	return rests && s.Spec == spec && (wait.Kind == Complete || wait.Kind == GaveUp)
+	wait, waits := s.restartWait(restart, s.Ended)
+	return waits && s.Spec == spec && (wait.Kind == Complete || wait.Kind == GaveUp)
 }
 
-// rest says what keeps a slot whose last task has ended from another of the same
-// spec, or nothing.
-func (s Slot) rest(restart app.Restart, now time.Time) (Wait, bool) {
+// restartWait returns what keeps a slot whose last task has ended from another task of
+// the same spec, if anything does.
+func (s Slot) restartWait(restart app.Restart, now time.Time) (wait Wait, waits bool) {
 	switch {
 	case s.Outcome == Finished && restart.Condition != app.RestartAny:
 		return Wait{Kind: Complete, Reason: "completed"}, true

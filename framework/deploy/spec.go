@@ -4,23 +4,24 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"maps"
 	"slices"
 
 	"tombolo/framework/app"
 )
 
-// Specs digests what each service's containers are made of. Two digests differ
-// when a running container cannot be made into what is wanted but by replacing
-// it: replicas, restart policy, order and what the app record carries (networks,
-// links, exports) do not count. A dependency with `restart: true` counts as part
-// of the service.
+// Specs returns a digest of each service. If the digest of a service changes, its
+// containers must be replaced. Some changes need no new container, and so leave the
+// digest as it is: of replicas, of the restart policy, of depends_on, and of all that
+// the app record carries (networks, links, exports). If a dependency has `restart: true`,
+// the digest of the other service counts, too.
 func Specs(wanted app.App) map[string]string {
 	specs := map[string]string{}
-	for _, name := range order(wanted) {
+	for _, name := range startOrder(wanted) {
 		service := wanted.Services[name]
 		sum := sha256.New()
 		encoder := json.NewEncoder(sum)
-		_ = encoder.Encode(essence(service)) // a hash takes everything, and all of it is JSON
+		_ = encoder.Encode(containerSpec(service)) // neither the hash nor the JSON of a Service can fail
 		for _, dependency := range sorted(service.DependsOn) {
 			if service.DependsOn[dependency].Restart {
 				_ = encoder.Encode(specs[dependency])
@@ -31,28 +32,25 @@ func Specs(wanted app.App) map[string]string {
 	return specs
 }
 
-func essence(s app.Service) app.Service {
+func containerSpec(s app.Service) app.Service {
 	s.Replicas, s.Global = 0, false
 	s.Build, s.Restart, s.DependsOn = nil, app.Restart{}, nil
 	s.Links, s.Export, s.Networks, s.Expose = nil, nil, nil, nil
 	return s
 }
 
-// order sorts the services so that each comes after those it depends on; within
-// that by name. A cycle, which the app package refuses, is cut somewhere.
-func order(wanted app.App) []string {
+// startOrder returns the services, each after its dependencies, else by name. App.Check
+// refuses cycles; here, one of the services in a cycle comes before its dependency.
+func startOrder(wanted app.App) []string {
 	var list []string
 	seen := map[string]bool{}
 	var visit func(string)
 	visit = func(name string) {
-		if seen[name] {
+		service, ok := wanted.Services[name]
+		if !ok || seen[name] {
 			return
 		}
 		seen[name] = true
-		service, ok := wanted.Services[name]
-		if !ok {
-			return
-		}
 		for _, dependency := range sorted(service.DependsOn) {
 			visit(dependency)
 		}
@@ -64,11 +62,4 @@ func order(wanted app.App) []string {
 	return list
 }
 
-func sorted[V any](m map[string]V) []string {
-	names := make([]string, 0, len(m))
-	for name := range m {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
-}
+func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -1,8 +1,9 @@
-// Package place decides which host an instance goes to, and says of every host
-// that is refused why.
+// Package place decides which host an instance goes to, and says for every other host
+// why it cannot have the instance. Start reading at Place.
 //
-// It is pure: no I/O, no clock, no memory between calls, and equal input gives
-// equal output. It owns the rules (volumes stay where they are, constraints, host
-// ports are exclusive, resources fit, instances spread); what is wanted and what
-// then happens to an assignment is not its business.
+// It owns the rules: an instance stays with its volumes, constraints hold, a host port
+// has one holder, resources suffice, and instances spread over the hosts. It does not
+// decide which instances are wanted (package deploy), and launches nothing.
+//
+// It is pure: no I/O, no clock, no memory between calls; equal input gives equal output.
 package place

@@ -7,125 +7,117 @@ import (
 	"tombolo/linker/record"
 )
 
-// Host is a host as it can be used now.
+// Cluster is all that Place knows about the cluster.
+type Cluster struct {
+	Hosts     []Host // all known hosts
+	Instances []Instance
+	Taken     []Taken
+	Pins      map[string]string // a volume's name -> the host that has its data
+}
+
+// Host is a host of the cluster.
 type Host struct {
 	Name       string
-	Offered    bool // it has an outstanding offer; the next say of what, or of what it had one
+	Offered    bool // it has an outstanding offer, of CPUs, MemBytes and Ports; else these are of its last offer
 	CPUs       float64
 	MemBytes   int64
 	Ports      []PortRange
-	Attributes map[string]string
-	Problem    string // not empty: it takes nothing now, because
+	Attributes map[string]string // of the Mesos agent
+	Problem    string            // why no instance may start on it; "": instances may
 }
 
-// PortRange is a range of host ports that a host offers as a resource, both ends
-// included.
+// PortRange is a range of host ports in an offer. It includes both ends.
 type PortRange struct{ First, Last uint16 }
 
-// Instance is an instance that a host has already.
+// Instance is an instance that a host runs already.
 type Instance struct{ App, Service, Host string }
 
-// Taken is a host port that somebody holds. Replicas of one service share it.
+// Taken is a host port that is in use. Replicas of one service may share it.
 type Taken struct {
 	Host         string
-	Port         app.Port // HostIP, Host and Proto count, and Target for who may share it
-	Holder       string   // who, for people: "shop/web.2"
-	App, Service string   // whose; "" of no service's
+	Port         app.Port
+	Holder       string // for messages: "shop/web.2"
+	App, Service string // of the holder; "": it is not a service
 }
 
-// Request is an instance that looks for a host.
+// Request is an instance that needs a host.
 type Request struct {
 	App, Service   string
 	Slot           int
 	CPUs           float64
 	MemBytes       int64
-	Ports          []app.Port // where more than one host port will do, the host's linker chooses
-	ExclusivePorts bool       // its ports are not shared with replicas: no linker publishes them
+	Ports          []app.Port // published; the host's linker chooses a host port that the file leaves open
+	ExclusivePorts bool       // replicas cannot share Ports, because no linker publishes them
 	Volumes        []string   // names of the volumes that tie it to their host
 	Constraints    []app.Constraint
-	Host           string // not empty: there or nowhere (one instance a host)
-	Avoid          string // there only if nowhere else: its last task failed there
+	Host           string // the only host that may have it; "": any host
+	Avoid          string // the last choice among the hosts, because its last task failed there; "": none
 }
 
-// Cluster is what Place decides on.
-type Cluster struct {
-	Hosts     []Host // every known host
-	Instances []Instance
-	Taken     []Taken
-	Pins      map[string]string // volume name -> the host that holds it
-}
-
-// Assignment gives the request of that index a host.
+// Assignment gives a request to a host.
 type Assignment struct {
-	Request      int
+	Request      int // index into the requests
 	Host         string
-	OfferedPorts []uint16 // the host ports that lie inside the offered ranges
+	OfferedPorts []uint16 // host ports of the request that are in the host's offer
 }
 
-// Kind classes a refusal.
+// Kind classes a Refusal.
 type Kind int
 
-// The kinds of refusal, the most fundamental first: that is the order in which
-// they are looked for.
+// The kinds of a Refusal, in the order in which Place looks for them.
 const (
 	WrongHost  Kind = iota // the request is for another host
-	Volume                 // a volume of it is on another host
+	Volume                 // a volume of the request is on another host
 	Constraint             // a constraint forbids the host
-	Problem                // the host takes nothing now
+	Problem                // no instance may start on the host
 	Port                   // a host port is taken
-	Resources              // too little is left, or was with its last offer
-	NoOffer                // the host offers nothing now
+	Resources              // too little is left of the offer, or was in the last one
+	NoOffer                // the host has no outstanding offer
 )
 
-// Refusal says why a host cannot take a request.
+// Refusal says why a host cannot have an instance.
 type Refusal struct {
 	Host   string
 	Kind   Kind
 	Reason string // "cpus 0.1 of 0.05 left"
 }
 
-// Result is every request's fate: it is in Assigned, or Refused says why not, by
-// its index, for every host in the order of their names.
+// Result has every request either in Assigned, or in Refused with a refusal of each host.
 type Result struct {
 	Assigned []Assignment
-	Refused  map[int][]Refusal
+	Refused  map[int][]Refusal // by the index of the request; hosts by name
 }
 
-// Place gives each request, in their order, the best host that can take it: not
-// the one to avoid, then fewest instances of its service, then of its app, then
-// most CPU left, then most memory, then the first by name. Earlier assignments
-// count for later requests.
-func Place(situation Cluster, requests []Request) Result {
-	room := newRoom(situation, requests)
+// Place gives each request, in order, the best host that can have it. A host is better
+// if it is not the one to avoid, then if it runs fewer instances of the service, then
+// fewer of the app, then if it has more CPU left, then more memory, then by name. Later
+// requests find what earlier ones left.
+func Place(cluster Cluster, requests []Request) Result {
+	room := newRoom(cluster, requests)
 	result := Result{Refused: map[int][]Refusal{}}
-	hopeless := map[kin][]Refusal{}
+	hopeless := map[replicaKey][]Refusal{}
 	for i := range requests {
 		request := &requests[i]
-		if why, known := hopeless[kinOf(request)]; known {
-			// Room only shrinks: what a twin was refused for still holds.
-			result.Refused[i] = why
-			continue
-		}
-		if best := room.best(request); best != nil {
+		key := replicaKey{request.App, request.Service, request.Host}
+		if refusals, known := hopeless[key]; known {
+			result.Refused[i] = refusals // room only shrinks
+		} else if best := room.best(request); best != nil {
 			result.Assigned = append(result.Assigned, Assignment{i, best.Name, room.take(best, request)})
-			continue
+		} else {
+			hopeless[key] = room.explain(request)
+			result.Refused[i] = hopeless[key]
 		}
-		why := room.explain(request)
-		hopeless[kinOf(request)] = why
-		result.Refused[i] = why
 	}
 	return result
 }
 
-// kin groups the requests that differ in their slot only.
-type kin struct{ app, service, host string }
+// replicaKey is equal for requests that differ only in their slots.
+type replicaKey struct{ app, service, host string }
 
-func kinOf(r *Request) kin { return kin{r.App, r.Service, r.Host} }
-
-// Eligible reports whether the constraints let a service use the host at all.
+// Eligible returns whether the constraints of a service permit a host.
 func Eligible(host Host, constraints []app.Constraint) bool {
-	_, ok := violated(&host, constraints)
-	return !ok
+	_, bad := violated(&host, constraints)
+	return !bad
 }
 
 func violated(host *Host, constraints []app.Constraint) (app.Constraint, bool) {
@@ -133,7 +125,7 @@ func violated(host *Host, constraints []app.Constraint) (app.Constraint, bool) {
 		value, has := host.Attributes[c.Attribute]
 		equal := has && value == c.Value
 		if c.Attribute == "hostname" {
-			name, err := record.HostName(c.Value) // agents and people may say it in full
+			name, err := record.HostName(c.Value) // the file may have the name with its domain
 			equal = err == nil && name == host.Name
 		}
 		if equal != (c.Op == "==") {
@@ -143,6 +135,5 @@ func violated(host *Host, constraints []app.Constraint) (app.Constraint, bool) {
 	return app.Constraint{}, false
 }
 
-// milli turns CPUs into the thousandths that Mesos counts in, so that sums of
-// floats do not drift.
+// milli returns thousandths of a CPU, in which Mesos counts: sums of floats would drift.
 func milli(cpus float64) int64 { return int64(math.Round(cpus * 1000)) }

@@ -23,6 +23,7 @@ func requests(n int) (list []Request) {
 	return list
 }
 
+// where returns the hosts of the assignments.
 func where(r Result) (list []string) {
 	for _, a := range r.Assigned {
 		list = append(list, a.Host)
@@ -30,7 +31,7 @@ func where(r Result) (list []string) {
 	return list
 }
 
-func TestSpread(t *testing.T) {
+func TestInstancesSpreadOverTheHosts(t *testing.T) {
 	big := hosts("a", "b", "c")
 	big[1].CPUs = 4
 	tests := []struct {
@@ -39,21 +40,21 @@ func TestSpread(t *testing.T) {
 		requests  []Request
 		want      []string
 	}{
-		{"by name where all are equal", Cluster{Hosts: hosts("c", "a", "b")}, requests(4), []string{"a", "b", "c", "a"}},
-		{"most CPU left", Cluster{Hosts: big}, requests(1), []string{"b"}},
-		{"fewest of the service", Cluster{
+		{"equal hosts are taken by name", Cluster{Hosts: hosts("c", "a", "b")}, requests(4), []string{"a", "b", "c", "a"}},
+		{"the host with most CPU left comes first", Cluster{Hosts: big}, requests(1), []string{"b"}},
+		{"the host with fewest instances of the service comes first", Cluster{
 			Hosts:     hosts("a", "b", "c"),
 			Instances: []Instance{{"shop", "web", "a"}, {"shop", "web", "b"}},
 		}, requests(1), []string{"c"}},
-		{"then fewest of the app", Cluster{
+		{"then the host with fewest instances of the app", Cluster{
 			Hosts:     hosts("a", "b", "c"),
 			Instances: []Instance{{"shop", "db", "a"}, {"shop", "db", "b"}},
 		}, requests(1), []string{"c"}},
-		{"other apps do not count", Cluster{
+		{"instances of other apps do not count", Cluster{
 			Hosts:     hosts("a", "b"),
 			Instances: []Instance{{"blog", "web", "a"}},
 		}, requests(1), []string{"a"}},
-		{"the service counts before free room", Cluster{
+		{"the number of instances counts more than the room", Cluster{
 			Hosts: big, Instances: []Instance{{"shop", "web", "b"}},
 		}, requests(1), []string{"a"}},
 	}
@@ -64,75 +65,75 @@ func TestSpread(t *testing.T) {
 		hosts []Host
 		want  []string
 	}{
-		{"not where the last one failed", hosts("a", "b"), []string{"b", "b"}},
-		{"but there rather than nowhere", hosts("a"), []string{"a", "a"}},
+		{"the host where the last task failed comes last", hosts("a", "b"), []string{"b", "b"}},
+		{"the host where the last task failed is better than none", hosts("a"), []string{"a", "a"}},
 	} {
 		t.Run(more.name, func(t *testing.T) {
 			if diff := cmp.Diff(more.want, where(Place(Cluster{Hosts: more.hosts}, avoiding))); diff != "" {
-				t.Error(diff)
+				t.Errorf("the assignments differ (-want +got):\n%s", diff)
 			}
 		})
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			if diff := cmp.Diff(tt.want, where(Place(tt.situation, tt.requests))); diff != "" {
-				t.Error(diff)
+				t.Errorf("the assignments differ (-want +got):\n%s", diff)
 			}
 		})
 	}
 }
 
-func TestRefusals(t *testing.T) {
+func TestHostsRefuseWithAReason(t *testing.T) {
 	port := app.Port{Host: 8080, Target: 80, Proto: "tcp"}
 	tests := []struct {
 		name   string
 		change func(*Host, *Cluster, *Request)
 		want   Refusal
 	}{
-		{"cpus", func(h *Host, _ *Cluster, _ *Request) { h.CPUs = 0.05 },
+		{"too little CPU", func(h *Host, _ *Cluster, _ *Request) { h.CPUs = 0.05 },
 			Refusal{"h1", Resources, "cpus 0.1 of 0.05 left"}},
-		{"memory", func(h *Host, _ *Cluster, _ *Request) { h.MemBytes = 32 << 20 },
+		{"too little memory", func(h *Host, _ *Cluster, _ *Request) { h.MemBytes = 32 << 20 },
 			Refusal{"h1", Resources, "memory 64 MiB of 32 MiB left"}},
-		{"port", func(_ *Host, s *Cluster, r *Request) {
+		{"a taken host port", func(_ *Host, s *Cluster, r *Request) {
 			r.Ports = []app.Port{port}
 			s.Taken = []Taken{{"h1", port, "shop/api.2", "shop", "api"}}
 		}, Refusal{"h1", Port, "host port 8080/tcp taken by shop/api.2"}},
-		{"port of a foreign container", func(_ *Host, s *Cluster, r *Request) {
+		{"a host port of a container that is no service", func(_ *Host, s *Cluster, r *Request) {
 			r.Ports = []app.Port{port}
 			s.Taken = []Taken{{Host: "h1", Port: port, Holder: "container c"}}
 		}, Refusal{"h1", Port, "host port 8080/tcp taken by container c"}},
-		{"a replica's port, to another of its own", func(_ *Host, s *Cluster, r *Request) {
+		{"a replica's host port that leads to another port", func(_ *Host, s *Cluster, r *Request) {
 			r.Ports = []app.Port{{Host: 8080, Target: 81, Proto: "tcp"}}
 			s.Taken = []Taken{{"h1", port, "shop/web.2", "shop", "web"}}
 		}, Refusal{"h1", Port, "host port 8080/tcp taken by shop/web.2"}},
-		{"port on one address", func(_ *Host, s *Cluster, r *Request) {
+		{"a host port that is taken on all addresses", func(_ *Host, s *Cluster, r *Request) {
 			r.Ports = []app.Port{{Host: 8080, Target: 80, Proto: "tcp", HostIP: "127.0.0.1"}}
 			s.Taken = []Taken{{"h1", port, "shop/web.2", "shop", "web"}}
 		}, Refusal{"h1", Port, "host port 8080/tcp taken by shop/web.2"}},
-		{"port of a replica that shares nothing", func(_ *Host, s *Cluster, r *Request) {
+		{"a host port of a replica that cannot share it", func(_ *Host, s *Cluster, r *Request) {
 			r.Ports, r.ExclusivePorts = []app.Port{port}, true
 			s.Taken = []Taken{{"h1", port, "shop/web.2", "shop", "web"}}
 		}, Refusal{"h1", Port, "host port 8080/tcp taken by shop/web.2"}},
-		{"volume", func(_ *Host, s *Cluster, r *Request) {
+		{"a volume on another host", func(_ *Host, s *Cluster, r *Request) {
 			r.Volumes = []string{"shop_data"}
 			s.Pins = map[string]string{"shop_data": "h2"}
 		}, Refusal{"h1", Volume, "volume shop_data is on h2"}},
-		{"constraint", func(_ *Host, _ *Cluster, r *Request) {
+		{"a constraint", func(_ *Host, _ *Cluster, r *Request) {
 			r.Constraints = []app.Constraint{{Attribute: "hostname", Op: "!=", Value: "h1"}}
 		}, Refusal{"h1", Constraint, "constraint hostname != h1"}},
-		{"constraint by the full name", func(_ *Host, _ *Cluster, r *Request) {
+		{"a constraint on a host name with its domain", func(_ *Host, _ *Cluster, r *Request) {
 			r.Constraints = []app.Constraint{{Attribute: "hostname", Op: "!=", Value: "H1.example.com"}}
 		}, Refusal{"h1", Constraint, "constraint hostname != H1.example.com"}},
-		{"attribute that is not there", func(_ *Host, _ *Cluster, r *Request) {
+		{"a constraint on an attribute that the host does not have", func(_ *Host, _ *Cluster, r *Request) {
 			r.Constraints = []app.Constraint{{Attribute: "zone", Op: "==", Value: "b"}}
 		}, Refusal{"h1", Constraint, "constraint zone == b"}},
-		{"linker", func(h *Host, _ *Cluster, _ *Request) { h.Problem = "linker of h1 is down" },
+		{"a host with a problem", func(h *Host, _ *Cluster, _ *Request) { h.Problem = "linker of h1 is down" },
 			Refusal{"h1", Problem, "linker of h1 is down"}},
-		{"no offer", func(h *Host, _ *Cluster, _ *Request) { h.Offered = false },
+		{"a host without an offer", func(h *Host, _ *Cluster, _ *Request) { h.Offered = false },
 			Refusal{"h1", NoOffer, "no offer from h1 now"}},
-		{"no offer, and the last was too small", func(h *Host, _ *Cluster, _ *Request) { h.Offered, h.CPUs = false, 0 },
+		{"a host without an offer whose last one was too small", func(h *Host, _ *Cluster, _ *Request) { h.Offered, h.CPUs = false, 0 },
 			Refusal{"h1", Resources, "cpus 0.1 of 0 left"}},
-		{"bound to another", func(_ *Host, _ *Cluster, r *Request) { r.Host = "h9" },
+		{"a request for another host", func(_ *Host, _ *Cluster, r *Request) { r.Host = "h9" },
 			Refusal{"h1", WrongHost, "this instance is for h9"}},
 	}
 	for _, tt := range tests {
@@ -142,34 +143,34 @@ func TestRefusals(t *testing.T) {
 			tt.change(&s.Hosts[0], &s, &r[0])
 			result := Place(s, r)
 			if diff := cmp.Diff([]Refusal{tt.want}, result.Refused[0]); diff != "" || len(result.Assigned) > 0 {
-				t.Errorf("assigned %v; refused: %s", result.Assigned, diff)
+				t.Errorf("Place assigns %v, and refuses with (-want +got):\n%s", result.Assigned, diff)
 			}
 		})
 	}
 }
 
-func TestFits(t *testing.T) {
+func TestRequestsThatFitAreAssigned(t *testing.T) {
 	tests := []struct {
 		name   string
 		change func(*Cluster, *Request)
 	}{
-		{"the last thousandth", func(s *Cluster, r *Request) { s.Hosts[0].CPUs, r.CPUs = 0.1+0.2, 0.3 }},
-		{"another protocol", func(s *Cluster, r *Request) {
+		{"CPU to the last thousandth", func(s *Cluster, r *Request) { s.Hosts[0].CPUs, r.CPUs = 0.1+0.2, 0.3 }},
+		{"a port taken for another protocol", func(s *Cluster, r *Request) {
 			r.Ports = []app.Port{{Host: 53, Proto: "udp"}}
 			s.Taken = []Taken{{Host: "h1", Port: app.Port{Host: 53, Proto: "tcp"}, Holder: "x"}}
 		}},
-		{"another address", func(s *Cluster, r *Request) {
+		{"a port taken on another address", func(s *Cluster, r *Request) {
 			r.Ports = []app.Port{{Host: 53, Proto: "udp", HostIP: "127.0.0.1"}}
 			s.Taken = []Taken{{Host: "h1", Port: app.Port{Host: 53, Proto: "udp", HostIP: "127.0.0.2"}, Holder: "x"}}
 		}},
-		{"a replica's port", func(s *Cluster, r *Request) {
+		{"a port that a replica shares", func(s *Cluster, r *Request) {
 			r.Ports = []app.Port{{Host: 53, Target: 53, Proto: "udp", HostIP: "0.0.0.0"}}
 			s.Taken = []Taken{{"h1", app.Port{Host: 53, Target: 53, Proto: "udp", Name: "dns"}, "shop/web.2", "shop", "web"}}
 		}},
-		{"the volume's host", func(s *Cluster, r *Request) {
+		{"the host of the volume", func(s *Cluster, r *Request) {
 			r.Volumes, s.Pins = []string{"v"}, map[string]string{"v": "h1"}
 		}},
-		{"attribute that is not there", func(_ *Cluster, r *Request) {
+		{"a constraint on an attribute that the host does not have", func(_ *Cluster, r *Request) {
 			r.Constraints = []app.Constraint{{Attribute: "zone", Op: "!=", Value: "b"}}
 		}},
 	}
@@ -179,7 +180,7 @@ func TestFits(t *testing.T) {
 			r := requests(1)
 			tt.change(&s, &r[0])
 			if result := Place(s, r); len(result.Assigned) != 1 {
-				t.Errorf("refused: %v", result.Refused)
+				t.Errorf("Place refuses a request that fits: %v", result.Refused)
 			}
 		})
 	}
@@ -193,32 +194,32 @@ func TestLaterRequestsSeeEarlierOnes(t *testing.T) {
 	}
 	result := Place(Cluster{Hosts: hosts("h1", "h2")}, r)
 	if diff := cmp.Diff([]string{"h1", "h2"}, where(result)); diff != "" {
-		t.Error(diff)
+		t.Errorf("the assignments differ (-want +got):\n%s", diff)
 	}
 	want := []Refusal{
 		{"h1", Port, "host port 8080/tcp taken by shop/web0.1"}, {"h2", Port, "host port 8080/tcp taken by shop/web1.2"},
 	}
 	if diff := cmp.Diff(map[int][]Refusal{2: want}, result.Refused); diff != "" {
-		t.Error(diff)
+		t.Errorf("the assignments differ (-want +got):\n%s", diff)
 	}
 	two := []Request{{App: "a", Service: "x", Volumes: []string{"v"}}, {App: "a", Service: "y", Volumes: []string{"v"}}}
 	if got := where(Place(Cluster{Hosts: hosts("h1", "h2")}, two)); got[0] != got[1] {
-		t.Errorf("two services with one volume on %v", got)
+		t.Errorf("two services with one volume are on the hosts %v", got)
 	}
 }
 
-func TestOfferedPorts(t *testing.T) {
+func TestPortsOfTheOfferAreAssigned(t *testing.T) {
 	s := Cluster{Hosts: hosts("h1")}
 	s.Hosts[0].Ports = []PortRange{{0, 79}, {8000, 8080}}
 	r := Request{App: "shop", Service: "web", Ports: []app.Port{{Host: 8080, Target: 80, Proto: "tcp"}, {Target: 81, Proto: "tcp"}, {Host: 8001, Last: 8002, Proto: "tcp"}, {Host: 443, Proto: "tcp"}}}
 	want := []Assignment{{Host: "h1", OfferedPorts: []uint16{8080}}}
 	if diff := cmp.Diff(want, Place(s, []Request{r}).Assigned); diff != "" {
-		t.Error(diff)
+		t.Errorf("the assignments differ (-want +got):\n%s", diff)
 	}
 }
 
-// Replicas that land on one host share its port, which the host offers once.
-func TestReplicasShareAPort(t *testing.T) {
+// Replicas on one host share the port, but the offer has it only once.
+func TestReplicasShareAHostPort(t *testing.T) {
 	s := Cluster{Hosts: hosts("h1", "h2")}
 	s.Hosts[0].Ports = []PortRange{{8000, 8080}}
 	r := requests(3)
@@ -227,36 +228,36 @@ func TestReplicasShareAPort(t *testing.T) {
 	}
 	want := []Assignment{{Request: 0, Host: "h1", OfferedPorts: []uint16{8080}}, {Request: 1, Host: "h2"}, {Request: 2, Host: "h1"}}
 	if diff := cmp.Diff(want, Place(s, r).Assigned); diff != "" {
-		t.Error(diff)
+		t.Errorf("the assignments differ (-want +got):\n%s", diff)
 	}
 }
 
-func TestSummary(t *testing.T) {
+func TestSummaryAndPermanent(t *testing.T) {
 	tests := []struct {
-		name     string
-		refusals []Refusal
-		want     string
-		lasting  bool
+		name      string
+		refusals  []Refusal
+		want      string
+		permanent bool
 	}{
-		{"no host", nil, "no host has joined the cluster", false},
-		{"one reason", []Refusal{{"h1", Resources, "cpus 1 of 0 left"}, {"h2", Resources, "cpus 1 of 0 left"}}, "h1, h2: cpus 1 of 0 left", true},
-		{"two reasons", []Refusal{{"h1", Resources, "cpus 1 of 0 left"}, {"h2", Problem, "linker of h2 is down"}}, "h1: cpus 1 of 0 left; h2: linker of h2 is down", false},
-		{"volume's host refuses", []Refusal{{"h1", Volume, "volume v is on h2"}, {"h2", NoOffer, "no offer from h2 now"}}, "volume v is on h2; h2: no offer from h2 now", false},
-		{"volume's host is gone", []Refusal{{"h1", Volume, "volume v is on h2"}}, "volume v is on h2, which is away", false},
+		{"no host is known", nil, "no host has joined the cluster", false},
+		{"hosts with one reason are named together", []Refusal{{"h1", Resources, "cpus 1 of 0 left"}, {"h2", Resources, "cpus 1 of 0 left"}}, "h1, h2: cpus 1 of 0 left", true},
+		{"two reasons make two parts", []Refusal{{"h1", Resources, "cpus 1 of 0 left"}, {"h2", Problem, "linker of h2 is down"}}, "h1: cpus 1 of 0 left; h2: linker of h2 is down", false},
+		{"the host of the volume refuses", []Refusal{{"h1", Volume, "volume v is on h2"}, {"h2", NoOffer, "no offer from h2 now"}}, "volume v is on h2; h2: no offer from h2 now", false},
+		{"the host of the volume is not known", []Refusal{{"h1", Volume, "volume v is on h2"}}, "volume v is on h2, which is away", false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			if got := Summary(tt.refusals); got != tt.want {
-				t.Errorf("got %q, want %q", got, tt.want)
+				t.Errorf("Summary returns %q, want %q", got, tt.want)
 			}
-			if got := Permanent(tt.refusals); got != tt.lasting {
-				t.Errorf("lasting %v", got)
+			if got := Permanent(tt.refusals); got != tt.permanent {
+				t.Errorf("Permanent returns %v", got)
 			}
 		})
 	}
 }
 
-// BenchmarkPlace is DESIGN's 10,000 instances on 1,000 hosts.
+// BenchmarkPlace places 10,000 instances on 1,000 hosts, the size that DESIGN asks for.
 func BenchmarkPlace(b *testing.B) {
 	s := Cluster{}
 	for i := range 1000 {

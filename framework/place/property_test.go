@@ -25,7 +25,7 @@ func drawSituation(t *rapid.T) (Cluster, []Request) {
 	if rapid.Bool().Draw(t, "pinned") {
 		s.Pins[volume.Draw(t, "pin")] = name.Draw(t, "pinned to")
 	}
-	kinds := map[string]Request{} // replicas are alike
+	kinds := map[string]Request{} // replicas differ only in their slots
 	for _, service := range []string{"x", "y", "z"} {
 		r := Request{
 			App: "a", Service: service, ExclusivePorts: rapid.Bool().Draw(t, "alone"),
@@ -48,31 +48,31 @@ func drawSituation(t *rapid.T) (Cluster, []Request) {
 	return s, requests
 }
 
-// TestPlaceKeepsItsPromises: each request is assigned or refused by every host, for
-// good; nothing is given twice; what is pinned stays; the order of hosts is no matter.
+// Each request is assigned, or refused by every host for good. No room is given twice,
+// volumes stay where they are, and the order of the hosts does not matter.
 func TestPlaceKeepsItsPromises(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s, requests := drawSituation(t)
 		got := Place(s, requests)
 		if len(got.Assigned)+len(got.Refused) != len(requests) {
-			t.Fatalf("%d assigned, %d refused of %d", len(got.Assigned), len(got.Refused), len(requests))
+			t.Fatalf("of %d requests, %d are assigned and %d refused", len(requests), len(got.Assigned), len(got.Refused))
 		}
 		for i, why := range got.Refused {
 			if len(why) != len(s.Hosts) {
-				t.Fatalf("request %d is refused by %d of %d hosts", i, len(why), len(s.Hosts))
+				t.Fatalf("request %d is refused, but only by %d of %d hosts", i, len(why), len(s.Hosts))
 			}
 		}
 		checkRoom(t, s, requests, got)
 		checkRefused(t, s, requests, got)
 		slices.Reverse(s.Hosts)
 		if diff := cmp.Diff(got, Place(s, requests)); diff != "" {
-			t.Fatalf("the order of hosts matters: %s", diff)
+			t.Fatalf("the result depends on the order of the hosts: %s", diff)
 		}
 	})
 }
 
-// checkRefused: who was refused, for its own sake or as the twin of one that was, is
-// refused as well when all others have what they got.
+// checkRefused asks for each refused request again, after all the assigned ones: it must
+// be refused again, even if Place refused it only because a replica was refused.
 func checkRefused(t *rapid.T, s Cluster, requests []Request, got Result) {
 	var placed []Request
 	for _, a := range got.Assigned {
@@ -80,11 +80,12 @@ func checkRefused(t *rapid.T, s Cluster, requests []Request, got Result) {
 	}
 	for i := range got.Refused {
 		if again := Place(s, append(slices.Clip(placed), requests[i])); again.Refused[len(placed)] == nil && len(s.Hosts) > 0 {
-			t.Fatalf("request %d was refused and fits: %+v", i, again.Assigned)
+			t.Fatalf("request %d was refused, but fits: %+v", i, again.Assigned)
 		}
 	}
 }
 
+// checkRoom adds up the assignments of each host.
 func checkRoom(t *rapid.T, s Cluster, requests []Request, got Result) {
 	cpus, memory := map[string]int64{}, map[string]int64{}
 	ports, pins := map[string]string{}, map[string]string{}
@@ -98,23 +99,23 @@ func checkRoom(t *rapid.T, s Cluster, requests []Request, got Result) {
 		for _, p := range r.Ports {
 			key := fmt.Sprint(a.Host, p.Host)
 			if by := ports[key]; by != "" && (by != r.Service || r.ExclusivePorts) {
-				t.Fatalf("port %d of %s is given twice", p.Host, a.Host)
+				t.Fatalf("port %d of host %s is given twice", p.Host, a.Host)
 			}
 			ports[key] = r.Service
 		}
 		for _, v := range r.Volumes {
 			if pins[v] != "" && pins[v] != a.Host {
-				t.Fatalf("volume %s of %s is used on %s", v, pins[v], a.Host)
+				t.Fatalf("volume %s is on host %s, but used on %s", v, pins[v], a.Host)
 			}
 			pins[v] = a.Host
 		}
 	}
 	for _, h := range s.Hosts {
 		if cpus[h.Name] > milli(h.CPUs) || memory[h.Name] > h.MemBytes {
-			t.Fatalf("%s has given more than it has", h.Name)
+			t.Fatalf("host %s gives more than it has", h.Name)
 		}
 		if (!h.Offered || h.Problem != "") && cpus[h.Name] > 0 {
-			t.Fatalf("%s takes nothing and was given something", h.Name)
+			t.Fatalf("host %s gets an instance without an offer, or in spite of its problem", h.Name)
 		}
 	}
 }

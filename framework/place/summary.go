@@ -5,19 +5,18 @@ import (
 	"strings"
 )
 
-// Summary puts refusals into one line for people. A volume or a host that the
-// request is bound to comes first, with what is wrong there; else hosts that
-// give the same reason are named together.
+// Summary returns refusals as one line for users. The reason why the instance is tied to
+// one host comes first, then the other reasons, each with the hosts that give it.
 func Summary(refusals []Refusal) string {
 	if len(refusals) == 0 {
 		return "no host has joined the cluster"
 	}
-	bound := ""
-	var hosts = map[string][]string{}
+	tied := ""
 	var reasons []string
+	hosts := map[string][]string{} // by reason
 	for _, r := range refusals {
 		if r.Kind == Volume || r.Kind == WrongHost {
-			bound = r.Reason
+			tied = r.Reason
 			continue
 		}
 		if hosts[r.Reason] == nil {
@@ -25,9 +24,12 @@ func Summary(refusals []Refusal) string {
 		}
 		hosts[r.Reason] = append(hosts[r.Reason], r.Host)
 	}
-	parts := make([]string, 0, len(reasons)+1)
-	if bound != "" {
-		parts = append(parts, bound)
+	if tied != "" && len(reasons) == 0 {
+		return tied + ", which is away"
+	}
+	var parts []string
+	if tied != "" {
+		parts = append(parts, tied)
 	}
 	for _, reason := range reasons {
 		names := strings.Join(hosts[reason], ", ")
@@ -36,15 +38,12 @@ func Summary(refusals []Refusal) string {
 		}
 		parts = append(parts, names+": "+reason)
 	}
-	if bound != "" && len(reasons) == 0 {
-		parts = append(parts, "which is away")
-		return strings.Join(parts, ", ")
-	}
 	return strings.Join(parts, "; ")
 }
 
-// Permanent reports whether the refusals will stand until the app or the cluster is
-// changed: every host refuses for a constraint, a taken port or too little room.
+// Permanent returns whether the refusals stand until somebody changes the app or the
+// cluster: every host refuses because of a constraint, a taken port or its resources, or
+// because the request is for another host.
 func Permanent(refusals []Refusal) bool {
 	for _, r := range refusals {
 		switch r.Kind {

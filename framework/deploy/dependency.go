@@ -6,18 +6,16 @@ import (
 	"tombolo/framework/app"
 )
 
-// gate says what a service still waits for before its first start, or nothing.
-func (p *planner) gate(service app.Service) string {
+// unmet returns the first dependency that keeps instances of a service from their first
+// start, as a reason for users, or "".
+func (p *planner) unmet(service app.Service) string {
 	for _, name := range sorted(service.DependsOn) {
 		dependency := service.DependsOn[name]
-		if _, ok := p.in.Wanted.Services[name]; !ok {
-			if dependency.Optional {
-				continue
-			}
+		if _, ok := p.in.Wanted.Services[name]; !ok && !dependency.Optional {
 			return fmt.Sprintf("waits for %s, which the app does not have", name)
 		}
 		for _, slot := range p.slots[name] {
-			if !p.met(slot.SlotID, dependency.Condition) {
+			if !p.meets(slot.SlotID, dependency.Condition) {
 				return fmt.Sprintf("waits for %s to be %s", name, participle(dependency.Condition))
 			}
 		}
@@ -25,7 +23,8 @@ func (p *planner) gate(service app.Service) string {
 	return ""
 }
 
-func (p *planner) met(id SlotID, condition string) bool {
+// meets returns whether a slot meets a condition. A task of an old spec does not count.
+func (p *planner) meets(id SlotID, condition string) bool {
 	history, spec := p.in.Slots[id], p.specs[id.Service]
 	finished := history.Outcome == Finished && history.Spec == spec
 	var current *Task
