@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"syscall"
-	"time"
 
 	"github.com/spf13/pflag"
 
@@ -17,14 +16,6 @@ import (
 	"tombolo/cmd/rundir"
 	"tombolo/framework/api"
 	"tombolo/framework/app"
-	"tombolo/internal/wake"
-)
-
-// How long follow looks for a stream that broke off, and how often. A framework that was
-// killed and restarted is back within that time.
-const (
-	followAgain = 30 * time.Second
-	followPause = 500 * time.Millisecond
 )
 
 // defaultAPI is the socket of this machine's framework.
@@ -83,38 +74,8 @@ func (f *apiFlags) remedy() string {
 	return " (tombolo up starts one)"
 }
 
-// lookingAgain is what a command prints that waits for the framework to come back.
-const lookingAgain = "the framework does not answer; trying again"
-
 func notUp(name string) error { return fmt.Errorf("%s is not up (every app: tombolo ps -a)", name) }
 
 func noSuchService(app, service string) error {
 	return fmt.Errorf("%s has no service %q", app, service)
-}
-
-// follow is Client.Follow over streams that break off, because a daemon may restart.
-// It calls again once for each stream that breaks off.
-func follow(ctx context.Context, c *api.Client, name string, again func(), fn func(api.Status) error) error {
-	last, told := time.Now(), false
-	for {
-		var mine error
-		err := c.Follow(ctx, name, func(s api.Status) error {
-			last, told = time.Now(), false
-			mine = fn(s)
-			return mine
-		})
-		switch {
-		case err == nil, mine != nil, ctx.Err() != nil, errors.Is(err, api.ErrNotFound):
-			return cmp.Or(ctx.Err(), err)
-		case time.Since(last) > followAgain:
-			return err
-		}
-		if !told {
-			told = true
-			again()
-		}
-		if !wake.Sleep(ctx, followPause) {
-			return ctx.Err()
-		}
-	}
 }

@@ -103,17 +103,17 @@ func (f *downFlags) volumesOfFile(cmd *cobra.Command, project *projectFlags) err
 	return removal.Run(cmd.Context(), cmd.OutOrStdout())
 }
 
+// wait watches the app until it is gone.
 func (f *downFlags) wait(ctx context.Context, out io.Writer, client *api.Client, name string) error {
-	show := output.NewProgress(out, name)
-	err := follow(ctx, client, name, func() { show.Note(lookingAgain) }, func(s api.Status) error {
-		show.Status(s)
+	w := watch{client: client, app: name, show: output.NewProgress(out, name)}
+	err := w.follow(ctx, func(s api.Status) error {
 		if !s.Removing {
 			return fmt.Errorf("%s was brought up again meanwhile", name)
 		}
 		return nil
 	})
 	gone := err == nil || errors.Is(err, api.ErrNotFound)
-	show.End(!gone)
+	w.show.End(!gone)
 	switch {
 	case gone:
 		fmt.Fprintf(out, "%s is down\n", name)

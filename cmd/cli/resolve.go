@@ -5,19 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
-	"tombolo/cmd/lab"
-	"tombolo/cmd/privilege"
-	"tombolo/cmd/rundir"
 	"tombolo/linker/api"
 )
-
-// defaultLinkerSocket is the socket of this machine's linker.
-var defaultLinkerSocket = rundir.Default.Linker()
 
 func newResolveCommand() *cobra.Command {
 	var from, socket string
@@ -47,33 +40,8 @@ answers to it (NODATA). Names outside of the overlay are not looked up.`,
 	}
 	cmd.Flags().StringVar(&from, "from", "", "the asking `container`: an ID, a name (HOST/NAME if several hosts have it), an overlay address, or an instance like 1.web.shop (default: the host asks)")
 	must(cmd.RegisterFlagCompletionFunc("from", completer(instanceNames).complete))
-	cmd.Flags().StringVar(&socket, "socket", "", "the linker's `socket` (default "+defaultLinkerSocket+"; in a lab, the sockets of every host)")
+	linkerSocketFlag(cmd.Flags(), &socket)
 	return cmd
-}
-
-// linkerSockets lists the linkers to ask: the named one or, without a name, those of the
-// lab's live hosts or, without a lab, this machine's.
-func linkerSockets(named string) ([]string, error) {
-	if named != "" {
-		return []string{named}, nil
-	}
-	l, err := lab.Load()
-	if errors.Is(err, lab.ErrNone) {
-		return []string{defaultLinkerSocket}, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	var sockets []string
-	for _, h := range l.Hosts {
-		if h.Alive() {
-			sockets = append(sockets, h.LinkerSocket())
-		}
-	}
-	if len(sockets) == 0 {
-		return nil, errors.New("every host of the lab is dead (see: tombolo lab ps)")
-	}
-	return sockets, nil
 }
 
 // resolveFrom looks up name in the view of the container from, which may also be the name
@@ -93,25 +61,23 @@ func resolveFrom(ctx context.Context, sockets []string, name, from string) (api.
 // resolveAt asks one linker after the other until one knows the asking container. If none
 // does, it returns the errors of those that failed for another reason too.
 func resolveAt(ctx context.Context, sockets []string, name, from string) (api.Resolution, error) {
-	var errs []error
+	var unknown, failed error
 	for _, socket := range sockets {
-		c := api.NewClient(socket)
-		r, err := c.Resolve(ctx, name, from)
-		c.Close()
-		if err == nil {
+		var r api.Resolution
+		err := askLinker(socket, func(c *api.Client) (err error) {
+			r, err = c.Resolve(ctx, name, from)
+			return err
+		})
+		switch {
+		case err == nil:
 			return r, nil
-		}
-		if errors.Is(err, os.ErrNotExist) {
-			err = fmt.Errorf("no linker runs here: %w", err)
-		}
-		errs = append(errs, privilege.Explain(err, socket))
-	}
-	for _, err := range errs {
-		if !errors.Is(err, api.ErrNotFound) {
-			return api.Resolution{}, errors.Join(errs...)
+		case errors.Is(err, api.ErrNotFound):
+			unknown = err // the same from every linker
+		default:
+			failed = errors.Join(failed, err)
 		}
 	}
-	return api.Resolution{}, errs[0] // every linker gave the same answer
+	return api.Resolution{}, errors.Join(failed, unknown)
 }
 
 func printResolution(w io.Writer, r api.Resolution, from string) error {

@@ -23,7 +23,7 @@ import (
 type upFlags struct {
 	apiFlags
 	detach, waits, noBuild bool
-	timeout                time.Duration // 0: none
+	timeout                time.Duration // 0: wait until the app is up or has failed
 	scales                 []string
 }
 
@@ -110,16 +110,21 @@ func (f *upFlags) run(cmd *cobra.Command, project *projectFlags) error {
 	if err != nil {
 		return f.explain(err)
 	}
-	holder, herr := rundir.At(f.target).Holder()
-	stderr := cmd.ErrOrStderr()
-	builder := images.Builder{
-		Out: stderr, Terminal: output.TerminalSize(stderr) != nil, Registry: info.Registry,
-		Machine: herr == nil && holder.Kind == rundir.Machine, NoBuild: f.noBuild,
-	}
-	if err := builder.Prepare(ctx, wanted); err != nil {
+	if err := f.prepareImages(cmd, info.Registry, wanted); err != nil {
 		return err
 	}
 	return f.put(cmd, client, wanted)
+}
+
+// prepareImages builds and pushes the app's images.
+func (f *upFlags) prepareImages(cmd *cobra.Command, registry *api.Registry, wanted *app.App) error {
+	holder, err := rundir.At(f.target).Holder()
+	out := cmd.ErrOrStderr()
+	builder := images.Builder{
+		Out: out, Terminal: output.TerminalSize(out) != nil, Registry: registry,
+		Machine: err == nil && holder.Kind == rundir.Machine, NoBuild: f.noBuild,
+	}
+	return builder.Prepare(cmd.Context(), wanted)
 }
 
 // put submits the app and, unless --detach says otherwise, waits until it is up.
@@ -133,55 +138,46 @@ func (f *upFlags) put(cmd *cobra.Command, client *api.Client, wanted *app.App) e
 		fmt.Fprintf(out, "%s is on its way (see: tombolo -p %s ps)\n", wanted.Name, wanted.Name)
 		return nil
 	}
-	return f.wait(ctx, out, client, wanted.Name, revision)
+	w := watch{client: client, app: wanted.Name, show: output.NewProgress(out, wanted.Name)}
+	return f.wait(ctx, out, w, revision)
 }
 
-// errSettled ends following the app: its deployment has come to an end.
+// errSettled ends the watch of an app: its deployment has come to an end.
 var errSettled = errors.New("settled")
 
-// wait follows the app until it is up, has failed or is taken down.
-func (f *upFlags) wait(ctx context.Context, out io.Writer, client *api.Client, name string, revision uint64) error {
-	if limit := f.timeout; limit > 0 {
+// wait watches the app until this revision of it is up, has failed or is taken down.
+func (f *upFlags) wait(ctx context.Context, out io.Writer, w watch, revision uint64) error {
+	if f.timeout > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, limit, fmt.Errorf("%s is not up after %v", name, limit))
+		ctx, cancel = context.WithTimeoutCause(ctx, f.timeout,
+			fmt.Errorf("%s is not up after %v; it goes on coming up (see: tombolo -p %[1]s ps)", w.app, f.timeout))
 		defer cancel()
 	}
-	show := output.NewProgress(out, name)
 	var last api.Status
-	err := follow(ctx, client, name, func() { show.Note(lookingAgain) }, func(s api.Status) error {
+	err := w.follow(ctx, func(s api.Status) error {
 		last = s
-		show.Status(s)
 		if s.Revision >= revision && (s.Up || s.Failed != "" || s.Removing) {
 			return errSettled
 		}
 		return nil
 	})
-	show.End(true)
+	w.show.End(true)
 	switch {
 	case err == nil || errors.Is(err, errSettled) && last.Removing:
-		return fmt.Errorf("%s was taken down meanwhile", name)
+		return fmt.Errorf("%s was taken down meanwhile", w.app)
 	case errors.Is(err, errSettled) && last.Up:
-		f.printUp(ctx, out, client, last)
+		info, _ := w.client.Info(ctx) // without an answer, hosts go by their names
+		output.Up(out, last, info.Hosts)
 		return nil
 	case errors.Is(err, errSettled):
 		output.Failures(out, last)
-		return fmt.Errorf("%s cannot come up: %s\n(instances that are up stay up; correct the file and run up again, or stop the app: tombolo -p %[1]s down)", name, last.Failed)
+		return fmt.Errorf("%s cannot come up: %s\n(instances that are up stay up; correct the file and run up again, or stop the app: tombolo -p %[1]s down)", w.app, last.Failed)
 	case errors.Is(context.Cause(ctx), context.Canceled):
-		fmt.Fprintf(out, "\n%s goes on coming up: tombolo -p %[1]s ps shows its state, tombolo -p %[1]s down stops it\n", name)
+		fmt.Fprintf(out, "\n%s goes on coming up: tombolo -p %[1]s ps shows its state, tombolo -p %[1]s down stops it\n", w.app)
 		return exitError(130)
 	case ctx.Err() != nil:
 		output.Failures(out, last)
 		return context.Cause(ctx)
 	}
 	return f.explain(err)
-}
-
-// printUp prints that the app is up, and its ports. If the API does not answer, hosts go
-// by their names.
-func (f *upFlags) printUp(ctx context.Context, out io.Writer, client *api.Client, s api.Status) {
-	info, err := client.Info(ctx)
-	if err != nil {
-		info = api.Info{}
-	}
-	output.Up(out, s, info.Hosts)
 }

@@ -6,12 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
-	"tombolo/cmd/privilege"
 	"tombolo/linker/api"
 )
 
@@ -37,7 +35,7 @@ Docker, and input that could not be parsed.`,
 			return errors.Join(printLinkers(cmd.OutOrStdout(), format, all), err, unready(all))
 		},
 	}
-	cmd.Flags().StringVar(&socket, "socket", "", "the linker's `socket` (default "+defaultLinkerSocket+"; in a lab, the sockets of every host)")
+	linkerSocketFlag(cmd.Flags(), &socket)
 	cmd.Flags().StringVar(&format, "format", "table", "output `format`: table or json")
 	return cmd
 }
@@ -47,17 +45,13 @@ func linkerStatuses(ctx context.Context, sockets []string) ([]api.Status, error)
 	all := []api.Status{}
 	var errs []error
 	for _, socket := range sockets {
-		c := api.NewClient(socket)
-		s, err := c.Status(ctx)
-		c.Close()
-		switch {
-		case err == nil:
-			all = append(all, s)
-		case errors.Is(err, os.ErrNotExist):
-			errs = append(errs, fmt.Errorf("no linker runs here: %w", err))
-		default:
-			errs = append(errs, privilege.Explain(err, socket))
-		}
+		errs = append(errs, askLinker(socket, func(c *api.Client) error {
+			s, err := c.Status(ctx)
+			if err == nil {
+				all = append(all, s)
+			}
+			return err
+		}))
 	}
 	return all, errors.Join(errs...)
 }
@@ -72,16 +66,13 @@ func printLinkers(out io.Writer, format string, all []api.Status) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "HOST\tREADY\tUNDERLAY\tBLOCK\tPEERS\tVERSION")
 	for _, s := range all {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", s.Host.Name, yesNo(s.Ready), s.Host.Underlay, s.Host.Block4, peerCount(s.Peers), s.Version)
+		ready := "no"
+		if s.Ready {
+			ready = "yes"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", s.Host.Name, ready, s.Host.Underlay, s.Host.Block4, peerCount(s.Peers), s.Version)
 	}
 	return w.Flush()
-}
-
-func yesNo(b bool) string {
-	if b {
-		return "yes"
-	}
-	return "no"
 }
 
 // peerCount returns texts like "2 alive" and "1 alive, h3 suspended".
