@@ -3,6 +3,7 @@ package images
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -36,24 +37,15 @@ func (b *Builder) Prepare(ctx context.Context, a *app.App) error {
 		if s.Build == nil && !b.onlyHere(ctx, s) {
 			continue
 		}
-		if b.Registry == nil && !b.Machine {
-			if !b.NoBuild {
-				return fmt.Errorf("service %s has build:, and this cluster has no registry from which its hosts could pull the image: "+
-					"push the image to a registry that they reach, name it by image:, and add --no-build", name)
-			}
-			s.Build = nil
-			a.Services[name] = s
-			continue
-		}
-		exact, ok := done[s.Image]
-		if !ok {
-			var err error
-			if exact, err = b.image(ctx, a.Name, s); err != nil {
+		built := s.Image
+		if done[built] == "" {
+			exact, err := b.image(ctx, a.Name, s)
+			if err != nil {
 				return fmt.Errorf("service %s: %w", name, err)
 			}
-			done[s.Image] = exact
+			done[built] = exact
 		}
-		s.Image, s.Build = exact, nil
+		s.Image, s.Build = done[built], nil
 		a.Services[name] = s
 	}
 	return nil
@@ -78,6 +70,13 @@ const defaultDomain = "docker.io"
 
 // image builds and pushes the image of s as far as needed and returns its exact name.
 func (b *Builder) image(ctx context.Context, appName string, s app.Service) (string, error) {
+	if b.Registry == nil && !b.Machine {
+		if b.NoBuild {
+			return s.Image, nil // image: counts, and the hosts pull it
+		}
+		return "", errors.New("it has build:, and this cluster has no registry from which its hosts could pull the image: " +
+			"push the image to a registry that they reach, name it by image:, and add --no-build")
+	}
 	if s.Build != nil && !b.NoBuild {
 		fmt.Fprintf(b.Out, "building %s\n", s.Image)
 		if err := b.build(ctx, s.Image, s.Build); err != nil {

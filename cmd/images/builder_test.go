@@ -54,7 +54,7 @@ func TestImagesAreBuilt(t *testing.T) {
 		{"for others", "web", &api.Registry{Push: "127.0.0.1:5", Pull: "198.18.0.1:5"}, true, false,
 			"198.18.0.1:5/shop/web@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
 			"image inspect --format {{.Id}} postgres\nbuild -t web /src\ntag web 127.0.0.1:5/shop/web:latest\npush 127.0.0.1:5/shop/web:latest\n", ""},
-		{"for nobody", "web", nil, true, false, "", "", "service web has build:, and this cluster has no registry"},
+		{"for nobody", "web", nil, true, false, "", "", "service web: it has build:, and this cluster has no registry"},
 		{"by another", "web", nil, true, true, "web", "", ""},
 		{"not at all", "broken", nil, false, false, "", "build -t broken /src\n", "service web: build: docker build: exit status 1\nstep 2 failed"},
 	} {

@@ -26,15 +26,15 @@ var ErrLeft = errors.New("not all of the lab is gone (again: tombolo lab down)")
 // that runs is an error, but if its registry or control daemon has ended, Up restarts
 // these instead. Another daemon on this machine is an error too, because it serves the
 // API that the lab would serve. If ctx ends or a step fails, Up removes what it made.
-func Up(ctx context.Context, cfg Config) (*Lab, error) {
+func Up(ctx context.Context, cfg Config) (l *Lab, err error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	unlock, err := lock()
-	if err != nil {
-		return nil, err
-	}
-	defer unlock()
+	err = alone(func() error { l, err = upAlone(ctx, cfg); return err })
+	return l, err
+}
+
+func upAlone(ctx context.Context, cfg Config) (*Lab, error) {
 	ctx, cancel := context.WithTimeout(ctx, upWait)
 	defer cancel()
 	if old, err := Load(); err == nil && old.usable() {
@@ -62,26 +62,16 @@ func Up(ctx context.Context, cfg Config) (*Lab, error) {
 // Clear removes a lab that is of no use any more: unfinished, with every host dead, or
 // made for a process that has ended. A lab that may be in use is an error, and stays.
 func Clear() error {
-	unlock, err := lock()
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	if l, err := Load(); err == nil && l.usable() {
-		return l.inUse()
-	}
-	return remove()
+	return alone(func() error {
+		if l, err := Load(); err == nil && l.usable() {
+			return l.inUse()
+		}
+		return remove()
+	})
 }
 
 // Down removes the lab and everything that it made. It is no error if there is none.
-func Down() error {
-	unlock, err := lock()
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	return remove()
-}
+func Down() error { return alone(remove) }
 
 func plan(cfg Config) *Lab {
 	l := &Lab{Binary: cfg.Binary, NoLinker: cfg.NoLinker, NoControl: cfg.NoControl}
@@ -189,19 +179,19 @@ func clearDir(dir string) error {
 	return err
 }
 
-// lock lets one lab command at a time make and remove things.
-func lock() (unlock func(), err error) {
+// alone calls f while no other lab command makes or removes things.
+func alone(f func() error) error {
 	path := RunDir + ".lock"
 	if err := os.MkdirAll(filepath.Dir(path), 0o711); err != nil {
-		return nil, err
+		return err
 	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	lock, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("lock the lab: %w", err)
+		return fmt.Errorf("lock the lab: %w", err)
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		f.Close()
-		return nil, errors.New("another lab command is at work; wait for it to end")
+	defer lock.Close()
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return errors.New("another lab command is at work; wait for it to end")
 	}
-	return func() { f.Close() }, nil
+	return f()
 }

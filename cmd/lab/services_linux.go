@@ -60,14 +60,9 @@ func (l *Lab) Missing() []string {
 
 // Mend restarts what is Missing.
 func (l *Lab) Mend(ctx context.Context) error {
-	unlock, err := lock()
-	if err != nil {
-		return err
-	}
-	defer unlock()
 	ctx, cancel := context.WithTimeout(ctx, upWait)
 	defer cancel()
-	return l.mend(ctx)
+	return alone(func() error { return l.mend(ctx) })
 }
 
 func (l *Lab) mend(ctx context.Context) error {

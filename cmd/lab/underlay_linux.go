@@ -39,10 +39,7 @@ func makeUnderlay() error {
 		if err := netlink.LinkAdd(br); err != nil {
 			return fmt.Errorf("create bridge %s: %w", bridgeName, err)
 		}
-		if err := addAddr(bridgeName, netip.PrefixFrom(Gateway, Underlay.Bits())); err != nil {
-			return err
-		}
-		return setUp(bridgeName)
+		return setUp(bridgeName, netip.PrefixFrom(Gateway, Underlay.Bits()))
 	})
 }
 
@@ -76,10 +73,7 @@ func connect(pid int, name string, addr netip.Addr) error {
 		if err := setUp("lo"); err != nil {
 			return err
 		}
-		if err := addAddr("eth0", netip.PrefixFrom(addr, Underlay.Bits())); err != nil {
-			return err
-		}
-		if err := setUp("eth0"); err != nil {
+		if err := setUp("eth0", netip.PrefixFrom(addr, Underlay.Bits())); err != nil {
 			return err
 		}
 		return netlink.RouteAdd(&netlink.Route{Gw: Gateway.AsSlice()})
@@ -153,25 +147,20 @@ func mountNetns(path string) error {
 	return nil
 }
 
-func setUp(name string) error {
+// setUp gives an interface its addresses and sets it up.
+func setUp(name string, addrs ...netip.Prefix) error {
 	l, err := netlink.LinkByName(name)
 	if err != nil {
 		return fmt.Errorf("find %s: %w", name, err)
+	}
+	for _, p := range addrs {
+		ipnet := &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
+		if err := netlink.AddrAdd(l, &netlink.Addr{IPNet: ipnet}); err != nil {
+			return fmt.Errorf("add %s to %s: %w", p, name, err)
+		}
 	}
 	if err := netlink.LinkSetUp(l); err != nil {
 		return fmt.Errorf("set %s up: %w", name, err)
-	}
-	return nil
-}
-
-func addAddr(name string, p netip.Prefix) error {
-	l, err := netlink.LinkByName(name)
-	if err != nil {
-		return fmt.Errorf("find %s: %w", name, err)
-	}
-	ipnet := &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
-	if err := netlink.AddrAdd(l, &netlink.Addr{IPNet: ipnet}); err != nil {
-		return fmt.Errorf("add %s to %s: %w", p, name, err)
 	}
 	return nil
 }
