@@ -156,7 +156,7 @@ func (l *Linker) assembleServers(ctx context.Context) ([]task, error) {
 		zone.Pools = append(zone.Pools, cfg.Pool6)
 	}
 	server := dns.New(dns.Config{
-		Sockets: []*dns.Sockets{sockets}, Zone: zone, Viewer: viewer{l.table, l.block, l.effective},
+		Sockets: []*dns.Sockets{sockets}, Zone: zone, Viewer: viewer{l.table, l.effective},
 		Upstream: dns.NewForwarder(dns.ForwarderConfig{Own: []netip.Addr{overlay.Gateway4}}),
 	})
 	kernel := &converger{
@@ -171,7 +171,7 @@ func (l *Linker) assembleServers(ctx context.Context) ([]task, error) {
 	}
 	host := apiHost{
 		status: status{
-			version: cfg.Version, started: l.started, host: l.host, block: l.block, gossip: l.gossip, docker: l.docker,
+			version: cfg.Version, started: l.started, effective: l.effective, gossip: l.gossip, docker: l.docker,
 			matched: l.matched, problems: l.problems,
 			counters: counters{gossip: l.gossip, dns: server, plugin: l.plugin, addresses: l.addresses, plane: l.plane, log: cfg.Log},
 		},

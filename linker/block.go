@@ -16,14 +16,14 @@ func (l *Linker) newBlock() *block.Keeper {
 	cfg := l.cfg
 	return block.New(block.Config{
 		Rules:       block.Rules{Host: cfg.Host, Pool4: cfg.Pool4, Pool6: cfg.Pool6, Fixed: cfg.Block},
-		Last:        l.state.get().claim(),
+		Last:        l.state.get().Claim,
 		Joins:       len(cfg.Join) > 0,
 		JoinTimeout: cfg.JoinTimeout,
 		Settle:      cfg.Settle,
 		Catalog:     l.catalog,
 		Peers:       blockPeers{l.gossip, l.state, l.newNameConflicts()},
 		Addresses:   blockAddresses{l.table, l.addresses, cfg.Log},
-		Announce:    func(c block.Claim) error { return l.host.announce(c, time.Time{}) },
+		Announce:    func(c block.Claim) error { return l.host.announce(&c, time.Time{}) },
 		Save:        l.state.saveClaim,
 		Report:      func(err error) { l.problems.report(blockProblem, err) },
 		Log:         cfg.Log,

@@ -8,7 +8,6 @@ import (
 
 	"tombolo/linker/attach"
 	"tombolo/linker/block"
-	"tombolo/linker/ipam"
 	"tombolo/linker/reach"
 	"tombolo/linker/record"
 	"tombolo/overlay"
@@ -53,33 +52,28 @@ type effectiveCache struct {
 // same one.
 func (c *effectiveCache) get() *effectiveCatalog {
 	source, claim := c.host.catalog.Snapshot(), c.block.Current()
-	current := func() *effectiveCatalog {
-		if e := c.last.Load(); e != nil && e.source == source && e.claim == claim {
-			return e
-		}
-		return nil
-	}
-	if e := current(); e != nil {
+	if e := c.last.Load(); e.derivesFrom(source, claim) {
 		return e
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if e := current(); e != nil {
-		return e
+	e := c.last.Load()
+	if !e.derivesFrom(source, claim) { // no other goroutine derived it meanwhile
+		e = c.derive(source, claim)
+		c.last.Store(e)
 	}
-	next := c.derive(source, claim)
-	c.last.Store(next)
-	return next
+	return e
+}
+
+func (e *effectiveCatalog) derivesFrom(source *record.Snapshot, claim *block.Claim) bool {
+	return e != nil && e.source == source && e.claim == claim
 }
 
 func (c *effectiveCache) derive(source *record.Snapshot, claim *block.Claim) *effectiveCatalog {
-	e := &effectiveCatalog{source: source, claim: claim, views: map[string]*record.View{}}
-	var mine block.Claim
-	if claim != nil {
-		mine = *claim
+	e := &effectiveCatalog{
+		source: source, claim: claim, self: c.host.record(claim, time.Time{}), views: map[string]*record.View{},
 	}
-	e.self = c.host.record(mine, time.Time{})
-	if mine.Block6.IsValid() { // a block from before the configuration had this IPv6 pool has none
+	if e.self.Block6.IsValid() { // a block that is older than the configuration of this IPv6 pool has none
 		e.pool6 = c.pool6
 	}
 	e.peers, e.excluded = peers(source, e.self, c.pool4, e.pool6)
@@ -115,7 +109,6 @@ func (e *effectiveCatalog) view(asker string) *record.View {
 // viewer tells the DNS server what an asker may see.
 type viewer struct {
 	table     *attach.Table
-	block     claims
 	effective *effectiveCache
 }
 
@@ -124,23 +117,15 @@ type viewer struct {
 // the container is, and comes later. A record alone would not do: it may still be that
 // of the address's former holder.
 func (v viewer) View(from netip.Addr) (view *record.View, known bool) {
-	if id, ok := v.table.EndpointAt(from); ok {
-		return v.effective.get().view(id), true
-	}
-	if from.IsLoopback() || from == overlay.Gateway4 {
-		return v.effective.get().view(hostAsker), true
-	}
-	claim := v.block.Current()
-	if claim == nil {
-		return nil, false
-	}
-	for _, prefix := range []netip.Prefix{claim.Block4, claim.Block6} {
-		switch {
-		case from == ipam.HostAddr(prefix):
-			return v.effective.get().view(hostAsker), true
-		case prefix.Contains(from):
-			return nil, true // the table was lost, and Docker has not listed the endpoint yet
-		}
+	id, ok := v.table.EndpointAt(from)
+	e := v.effective.get()
+	switch {
+	case ok:
+		return e.view(id), true
+	case from.IsLoopback(), from == overlay.Gateway4, from == e.self.Overlay4, from == e.self.Overlay6:
+		return e.view(hostAsker), true
+	case e.self.Block4.Contains(from), e.self.Block6.Contains(from):
+		return nil, true // the table was lost, and Docker has not listed the endpoint yet
 	}
 	return nil, false
 }

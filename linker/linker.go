@@ -148,7 +148,7 @@ func (l *Linker) announceRestart() {
 	if claim == nil {
 		return
 	}
-	if err := l.host.announce(*claim, time.Now().Add(l.cfg.RestartWindow).UTC().Truncate(time.Second)); err != nil {
+	if err := l.host.announce(claim, time.Now().Add(l.cfg.RestartWindow).UTC().Truncate(time.Second)); err != nil {
 		l.cfg.Log.Warn("cannot announce the restart", "err", err)
 	}
 	l.publish.send() // its own loop may have ended

@@ -168,7 +168,7 @@ func (h *testHost) run(t *testing.T, name string, labels map[string]string) stri
 
 // view returns what the DNS server learns about an asker.
 func (h *testHost) view(from netip.Addr) (*record.View, bool) {
-	return viewer{h.table, h.block, h.effective}.View(from)
+	return viewer{h.table, h.effective}.View(from)
 }
 
 func eventually(t *testing.T, what string, ok func() bool) {

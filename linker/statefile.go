@@ -24,10 +24,8 @@ type stateFile struct {
 }
 
 type stateDocument struct {
-	Epoch   uint64                    `json:"epoch"` // larger than that of any record ever issued
-	Block4  netip.Prefix              `json:"block4,omitzero"`
-	Block6  netip.Prefix              `json:"block6,omitzero"`
-	Claimed time.Time                 `json:"claimed,omitzero"`
+	Epoch uint64 `json:"epoch"` // larger than that of any record ever issued
+	block.Claim
 	Members map[string]netip.AddrPort `json:"members"` // gossip addresses of all hosts ever met, by name
 
 	// Suspended hosts stay suspended over a restart until they answer. Otherwise DNS
@@ -81,13 +79,7 @@ func (s *stateFile) update(change func(*stateDocument)) {
 
 func (s *stateFile) save() error { return state.Save(s.path, s.doc, true) }
 
-func (d stateDocument) claim() block.Claim {
-	return block.Claim{Block4: d.Block4, Block6: d.Block6, Claimed: d.Claimed}
-}
-
-func (s *stateFile) saveClaim(c block.Claim) {
-	s.update(func(d *stateDocument) { d.Block4, d.Block6, d.Claimed = c.Block4, c.Block6, c.Claimed })
-}
+func (s *stateFile) saveClaim(c block.Claim) { s.update(func(d *stateDocument) { d.Claim = c }) }
 
 // saveMember keeps where a host's gossip listens.
 func (s *stateFile) saveMember(name string, addr netip.AddrPort) {

@@ -28,8 +28,8 @@ func TestStateOfTheLastRunIsKept(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := block.Claim{Block4: netip.MustParsePrefix("100.64.7.0/24"), Block6: netip.MustParsePrefix("fd00:1:2:0:7::/80"), Claimed: day}
-		if got := s.get(); got.claim() != want || got.Epoch != 946684800 {
-			t.Errorf("the state has the claim %v and the epoch %d, want %v and the clock's seconds", got.claim(), got.Epoch, want)
+		if got := s.get(); got.Claim != want || got.Epoch != 946684800 {
+			t.Errorf("the state has the claim %v and the epoch %d, want %v and the clock's seconds", got.Claim, got.Epoch, want)
 		}
 		s.saveMember("h2", netip.MustParseAddrPort("198.18.0.12:7980")) // known already
 		if s, err = openState(cfg, s.problems); err != nil {
@@ -53,7 +53,7 @@ func TestABrokenStateFileIsMovedAside(t *testing.T) {
 		t.Fatal(err)
 	}
 	s, err := openState(cfg, newProblems(cfg.Log))
-	if err != nil || s.get().claim() != (block.Claim{}) || s.get().Members == nil {
+	if err != nil || s.get().Claim != (block.Claim{}) || s.get().Members == nil {
 		t.Errorf("openState returned %+v and the error %v, want an empty state", s, err)
 	}
 	if _, err := os.Stat(path + ".broken"); err != nil {

@@ -3,12 +3,10 @@ package linker
 import (
 	"context"
 	"log/slog"
-	"maps"
 	"time"
 
 	"tombolo/dns"
 	"tombolo/linker/api"
-	"tombolo/linker/block"
 	"tombolo/linker/docker"
 	"tombolo/linker/gossip"
 	"tombolo/linker/ipam"
@@ -17,32 +15,28 @@ import (
 
 // status reports the state of the linker.
 type status struct {
-	version  string
-	started  time.Time
-	host     thisHost
-	block    *block.Keeper
-	gossip   *gossip.Gossip
-	docker   *docker.Engine
-	matched  latch // see converger
-	problems *problems
-	counters counters
+	version   string
+	started   time.Time
+	effective *effectiveCache
+	gossip    *gossip.Gossip
+	docker    *docker.Engine
+	matched   latch // see converger
+	problems  *problems
+	counters  counters
 }
 
 // Status implements api.Host.
 func (s status) Status(context.Context) (api.Status, error) {
-	out := api.Status{Version: s.version, Started: s.started, Problems: s.problems.list(), Counters: s.counters.all()}
-	var claim block.Claim
-	if c := s.block.Current(); c != nil {
-		claim = *c
+	e := s.effective.get()
+	out := api.Status{
+		Version: s.version, Started: s.started, Host: *e.self, Problems: s.problems.list(), Counters: s.counters.all(),
 	}
-	out.Host = *s.host.record(claim, time.Time{})
-	hosts := s.host.catalog.Snapshot().Hosts
 	for _, m := range s.gossip.Members() {
 		p := api.Peer{Name: m.Name, Underlay: m.Addr.Addr().String(), State: string(m.State)}
 		if m.State == gossip.StateDead {
 			p.State = "suspended"
 		}
-		if h := hosts[m.Name]; h != nil {
+		if h := e.Hosts[m.Name]; h != nil {
 			p.Underlay = h.Underlay.String()
 		}
 		out.Peers = append(out.Peers, p)
@@ -81,7 +75,7 @@ func (c counters) all() map[string]uint64 {
 	if err != nil {
 		c.log.Debug("cannot count packets", "err", err)
 	}
-	for name, n := range maps.All(packets) {
+	for name, n := range packets {
 		out["overlay."+name] = n
 	}
 	return out

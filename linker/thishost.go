@@ -19,23 +19,20 @@ type thisHost struct {
 	catalog  *catalog.Catalog
 }
 
-// record describes this host with a claim, which may be empty. Restart is until when
-// peers should wait for a linker that restarts; zero: it is not restarting.
-func (t thisHost) record(c block.Claim, restart time.Time) *record.Host {
-	h := &record.Host{
-		Name: t.name, Underlay: t.underlay,
-		Block4: c.Block4, Block6: c.Block6,
-		Overlay4: ipam.HostAddr(c.Block4), Overlay6: ipam.HostAddr(c.Block6),
-		Claimed: c.Claimed, Restart: restart,
-	}
-	if h.Overlay4.IsValid() {
+// record describes this host with a claim; nil: it has none. Restart is until when peers
+// should wait for a linker that restarts; zero: it is not restarting.
+func (t thisHost) record(c *block.Claim, restart time.Time) *record.Host {
+	h := &record.Host{Name: t.name, Underlay: t.underlay, Restart: restart}
+	if c != nil {
+		h.Block4, h.Block6, h.Claimed = c.Block4, c.Block6, c.Claimed
+		h.Overlay4, h.Overlay6 = ipam.HostAddr(c.Block4), ipam.HostAddr(c.Block6)
 		h.MAC = overlay.HardwareAddr(h.Overlay4).String()
 	}
 	return h
 }
 
 // announce puts the record into the catalog, from where it spreads.
-func (t thisHost) announce(c block.Claim, restart time.Time) error {
+func (t thisHost) announce(c *block.Claim, restart time.Time) error {
 	_, err := t.catalog.Put(record.Record{Key: record.Key{Kind: record.KindHost, Name: t.name}, Host: t.record(c, restart)})
 	if err != nil {
 		return fmt.Errorf("announce this host: %w", err)

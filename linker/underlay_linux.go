@@ -7,11 +7,11 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
-// defaultUnderlay is the address from which this host reaches others by its
-// default route; on a machine without one, the first global address. It is the
-// zero Addr where there is none.
+// defaultUnderlay returns the address from which packets leave by the default route or,
+// without such a route, the machine's first global IPv4 address. It returns the zero Addr
+// if there is neither.
 func defaultUnderlay() netip.Addr {
-	if routes, err := netlink.RouteGet(net.IPv4(192, 0, 2, 1)); err == nil { // an address of documentation: nothing is sent
+	if routes, err := netlink.RouteGet(net.IPv4(192, 0, 2, 1)); err == nil { // an address for documentation (RFC 5737); nothing is sent
 		for _, r := range routes {
 			if a, ok := netip.AddrFromSlice(r.Src); ok {
 				return a.Unmap()

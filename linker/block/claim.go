@@ -20,9 +20,9 @@ var VIPRange = netip.MustParsePrefix("100.127.0.0/16")
 
 // Claim is a host's hold on a block of each pool.
 type Claim struct {
-	Block4  netip.Prefix // unset: the host has no block
-	Block6  netip.Prefix // the IPv6 block with Block4's number; unset: no IPv6
-	Claimed time.Time    // when the host first announced it; zero: not announced yet
+	Block4  netip.Prefix `json:"block4,omitzero"`  // unset: the host has no block
+	Block6  netip.Prefix `json:"block6,omitzero"`  // has the number of Block4; unset: no IPv6
+	Claimed time.Time    `json:"claimed,omitzero"` // when the host first announced it; zero: not announced yet
 }
 
 // Within reports whether block is a part of pool.

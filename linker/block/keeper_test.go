@@ -136,7 +136,7 @@ func rivalOf(claim Claim, claimed time.Time) *record.Host {
 }
 
 func TestAHostAloneClaimsABlock(t *testing.T) {
-	inBubble(t, func(c *cluster, _ *Config) {}, func(t *testing.T, c *cluster, k *Keeper) {
+	inBubble(t, func(*cluster, *Config) {}, func(t *testing.T, c *cluster, k *Keeper) {
 		changes, stop := k.Watch()
 		defer stop()
 		<-changes // a new watcher is told to look
@@ -320,7 +320,7 @@ func TestBlockOfTheLastRun(t *testing.T) {
 			inBubble(t, func(c *cluster, cfg *Config) {
 				cfg.Last, c.inUse, c.known = last, tt.inUse, 2 // nobody answers
 				tt.change(cfg)
-			}, func(t *testing.T, c *cluster, k *Keeper) {
+			}, func(t *testing.T, _ *cluster, k *Keeper) {
 				var got Claim
 				if claim := k.Current(); claim != nil {
 					got = *claim
