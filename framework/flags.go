@@ -1,6 +1,7 @@
 package framework
 
 import (
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -19,6 +20,12 @@ func (p *flags) add(name, value string) {
 
 func (p *flags) has(name string) bool {
 	return slices.ContainsFunc(p.list, func(f mesos.Parameter) bool { return f.Key == name })
+}
+
+func (p *flags) addLabels(labels map[string]string) {
+	for _, name := range slices.Sorted(maps.Keys(labels)) {
+		p.add("label", name+"="+labels[name])
+	}
 }
 
 func (p *flags) addAll(list []app.Flag) {

@@ -30,17 +30,13 @@ const DefaultFailover = 7 * 24 * time.Hour
 // on the agents. role "" means "*". failover is the time after which the master ends
 // the tasks of a framework that is not subscribed.
 func Info(user, role string, failover time.Duration) mesos.FrameworkInfo {
-	seconds, checkpoint := failover.Seconds(), true
-	capability := func(t mesos.FrameworkInfo_Capability_Type) mesos.FrameworkInfo_Capability {
-		return mesos.FrameworkInfo_Capability{Type: t}
-	}
 	return mesos.FrameworkInfo{
 		User: user, Name: "tombolo", Roles: []string{cmp.Or(role, "*")},
-		FailoverTimeout: &seconds, Checkpoint: &checkpoint,
+		FailoverTimeout: new(failover.Seconds()), Checkpoint: new(true),
 		Capabilities: []mesos.FrameworkInfo_Capability{
-			capability(mesos.FrameworkInfo_Capability_MULTI_ROLE),
-			capability(mesos.FrameworkInfo_Capability_PARTITION_AWARE),
-			capability(mesos.FrameworkInfo_Capability_TASK_KILLING_STATE),
+			{Type: mesos.FrameworkInfo_Capability_MULTI_ROLE},
+			{Type: mesos.FrameworkInfo_Capability_PARTITION_AWARE},
+			{Type: mesos.FrameworkInfo_Capability_TASK_KILLING_STATE},
 		},
 	}
 }

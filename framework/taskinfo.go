@@ -47,25 +47,21 @@ func reservation(s app.Service) reserved {
 // `docker run` and win.
 func taskInfo(t *task, wanted app.App, resolver string, offered []uint16) mesos.TaskInfo {
 	s := wanted.Services[t.Service]
-	noShell := false
 	return mesos.TaskInfo{
-		Name:      fmt.Sprintf("%s.%s.%d", t.App, t.Service, t.Slot),
-		TaskID:    mesos.TaskID{Value: t.ID},
-		AgentID:   mesos.AgentID{Value: t.Agent},
-		Resources: resources(reservation(s), offered),
-		Container: container(t, wanted, resolver),
-		Command: &mesos.CommandInfo{
-			Shell: &noShell, Arguments: s.Args(), Environment: environment(t, s),
-		},
+		Name:       fmt.Sprintf("%s.%s.%d", t.App, t.Service, t.Slot),
+		TaskID:     mesos.TaskID{Value: t.ID},
+		AgentID:    mesos.AgentID{Value: t.Agent},
+		Resources:  resources(reservation(s), offered),
+		Container:  container(t, wanted, resolver),
+		Command:    &mesos.CommandInfo{Shell: new(false), Arguments: s.Args(), Environment: environment(t, s)},
 		KillPolicy: &mesos.KillPolicy{GracePeriod: &mesos.DurationInfo{Nanoseconds: s.Grace().Nanoseconds()}},
 	}
 }
 
 func resources(r reserved, ports []uint16) []mesos.Resource {
-	scalar, ranges := mesos.SCALAR, mesos.RANGES
 	list := []mesos.Resource{
-		{Name: "cpus", Type: &scalar, Scalar: &mesos.Value_Scalar{Value: r.cpus}},
-		{Name: "mem", Type: &scalar, Scalar: &mesos.Value_Scalar{Value: float64(r.memory) / (1 << 20)}},
+		{Name: "cpus", Type: new(mesos.SCALAR), Scalar: &mesos.Value_Scalar{Value: r.cpus}},
+		{Name: "mem", Type: new(mesos.SCALAR), Scalar: &mesos.Value_Scalar{Value: float64(r.memory) / (1 << 20)}},
 	}
 	if len(ports) == 0 {
 		return list
@@ -74,7 +70,7 @@ func resources(r reserved, ports []uint16) []mesos.Resource {
 	for _, port := range slices.Compact(slices.Sorted(slices.Values(ports))) {
 		spans = append(spans, mesos.Value_Range{Begin: uint64(port), End: uint64(port)})
 	}
-	return append(list, mesos.Resource{Name: "ports", Type: &ranges, Ranges: &mesos.Value_Ranges{Range: spans}})
+	return append(list, mesos.Resource{Name: "ports", Type: new(mesos.RANGES), Ranges: &mesos.Value_Ranges{Range: spans}})
 }
 
 // environment returns the file's environment, and TOMBOLO_APP, _SERVICE, _SLOT and _HOST
@@ -86,17 +82,15 @@ func environment(t *task, s app.Service) *mesos.Environment {
 	maps.Copy(in, s.Environment)
 	out := &mesos.Environment{}
 	for _, name := range slices.Sorted(maps.Keys(in)) {
-		value := in[name]
-		out.Variables = append(out.Variables, mesos.Environment_Variable{Name: name, Value: &value})
+		out.Variables = append(out.Variables, mesos.Environment_Variable{Name: name, Value: new(in[name])})
 	}
 	return out
 }
 
 func container(t *task, wanted app.App, resolver string) *mesos.ContainerInfo {
 	s := wanted.Services[t.Service]
-	docker, pull := mesos.ContainerInfo_DOCKER, s.PullPolicy == "always"
 	mode := mesos.ContainerInfo_DockerInfo_USER
-	info := &mesos.ContainerInfo{Type: &docker}
+	info := &mesos.ContainerInfo{Type: new(mesos.ContainerInfo_DOCKER)}
 	switch s.NetworkMode {
 	case app.NetworkNone:
 		mode = mesos.ContainerInfo_DockerInfo_NONE
@@ -105,11 +99,10 @@ func container(t *task, wanted app.App, resolver string) *mesos.ContainerInfo {
 	case app.NetworkBridge:
 		mode = mesos.ContainerInfo_DockerInfo_BRIDGE
 	default:
-		name := network
-		info.NetworkInfos = []mesos.NetworkInfo{{Name: &name}}
+		info.NetworkInfos = []mesos.NetworkInfo{{Name: new(network)}}
 	}
 	info.Docker = &mesos.ContainerInfo_DockerInfo{
-		Image: s.Image, Network: &mode, ForcePullImage: &pull, Parameters: parameters(t, wanted, resolver),
+		Image: s.Image, Network: &mode, ForcePullImage: new(s.PullPolicy == "always"), Parameters: parameters(t, wanted, resolver),
 	}
 	return info
 }
@@ -118,13 +111,8 @@ func parameters(t *task, wanted app.App, resolver string) []mesos.Parameter {
 	s := wanted.Services[t.Service]
 	p := &flags{}
 	p.addAll(s.DockerFlags())
-	for _, name := range slices.Sorted(maps.Keys(s.Labels)) {
-		p.add("label", name+"="+s.Labels[name])
-	}
-	own := record.Labels(identity(t, wanted))
-	for _, name := range slices.Sorted(maps.Keys(own)) {
-		p.add("label", name+"="+own[name])
-	}
+	p.addLabels(s.Labels)
+	p.addLabels(record.Labels(identity(t, wanted)))
 	p.limits(s.Resources)
 	p.addAll(wanted.MountFlags(t.Service))
 	if s.NetworkMode == "" && resolver != "" {
@@ -149,22 +137,18 @@ func identity(t *task, wanted app.App) record.Endpoint {
 
 // publishFlag returns the value of `docker run --publish`.
 func publishFlag(port app.Port) string {
-	to := fmt.Sprintf("%d/%s", port.Target, port.Proto)
-	if port.Host != 0 || port.HostIP != "" {
-		host := ""
-		if port.Host != 0 {
-			host = strconv.Itoa(int(port.Host))
-		}
-		if port.Last != 0 {
-			host += "-" + strconv.Itoa(int(port.Last))
-		}
-		to = host + ":" + to
+	host := ""
+	if port.Host != 0 {
+		host = strconv.Itoa(int(port.Host))
+	}
+	if port.Last != 0 {
+		host += "-" + strconv.Itoa(int(port.Last))
 	}
 	switch {
-	case port.HostIP == "":
-		return to
-	case net.ParseIP(port.HostIP).To4() == nil:
-		return "[" + port.HostIP + "]:" + to
+	case port.HostIP != "":
+		host = net.JoinHostPort(port.HostIP, host) + ":" // with brackets for an IPv6 address
+	case host != "":
+		host += ":"
 	}
-	return port.HostIP + ":" + to
+	return fmt.Sprintf("%s%d/%s", host, port.Target, port.Proto)
 }

@@ -113,6 +113,13 @@ func (c *Cluster) push(t *task) {
 	})
 }
 
+// pushAll sends the oldest update of every task of a host.
+func (c *Cluster) pushAll(h *host) {
+	for _, t := range h.tasks {
+		c.push(t)
+	}
+}
+
 func (c *Cluster) acknowledged(a *scheduler.Call_Acknowledge) {
 	h := c.byAgent(a.AgentID.Value)
 	if h == nil || h.tasks[a.TaskID.Value] == nil {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
@@ -19,9 +18,7 @@ import (
 type Client struct {
 	c            *Cluster
 	Disconnected func(error) // called when a subscription is lost; may be nil; set before Run
-
-	mu sync.Mutex
-	id string
+	id           string      // of the framework; guarded by Cluster.mu
 }
 
 // Client returns a connection for one run of a framework.
@@ -45,8 +42,8 @@ var errMasterLost = errors.New("the master is gone")
 
 // SetFrameworkID implements framework.Master.
 func (cl *Client) SetFrameworkID(id string) {
-	cl.mu.Lock()
-	defer cl.mu.Unlock()
+	cl.c.mu.Lock()
+	defer cl.c.mu.Unlock()
 	cl.id = id
 }
 
@@ -89,8 +86,6 @@ func (cl *Client) subscribe() (*session, error) {
 	c := cl.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	cl.mu.Lock()
-	defer cl.mu.Unlock()
 	if c.masterDown {
 		return nil, errMasterLost
 	}
@@ -105,21 +100,14 @@ func (cl *Client) subscribe() (*session, error) {
 		c.session.end(mesosclient.ErrFailedOver)
 	}
 	s := &session{client: cl, events: wake.NewQueue[sessionEvent]()}
-	c.session, c.framework, c.suppressed = s, cl.id, false
+	c.session, c.framework = s, cl.id
 	clear(c.offers)
-	for _, h := range c.hosts {
-		h.filtered = time.Time{}
-	}
 	c.send(scheduler.Event{Type: scheduler.Event_SUBSCRIBED, Subscribed: &scheduler.Event_Subscribed{
 		FrameworkID: &mesos.FrameworkID{Value: cl.id},
 	}})
-	c.offer()
+	c.revive()
 	for _, h := range c.hosts {
-		for _, t := range h.tasks {
-			if h.joined && len(t.pending) > 0 {
-				c.push(t)
-			}
-		}
+		c.pushAll(h)
 	}
 	return s, nil
 }
@@ -159,11 +147,7 @@ func (c *Cluster) take(call *scheduler.Call) {
 	case scheduler.Call_DECLINE:
 		c.refuse(call.Decline.OfferIDs, call.Decline.Filters)
 	case scheduler.Call_REVIVE:
-		c.suppressed = false
-		for _, h := range c.hosts {
-			h.filtered = time.Time{}
-		}
-		c.offer()
+		c.revive()
 	case scheduler.Call_SUPPRESS:
 		c.suppressed = true
 	case scheduler.Call_KILL:
@@ -173,6 +157,14 @@ func (c *Cluster) take(call *scheduler.Call) {
 	case scheduler.Call_RECONCILE:
 		c.reconcile(call.Reconcile.Tasks)
 	}
+}
+
+func (c *Cluster) revive() {
+	c.suppressed = false
+	for _, h := range c.hosts {
+		h.filtered = time.Time{}
+	}
+	c.offer()
 }
 
 func (c *Cluster) refuse(ids []mesos.OfferID, filters *mesos.Filters) {

@@ -219,10 +219,9 @@ func (c *Cluster) offered(h *host) bool {
 }
 
 func resources(cpus, memory float64) []mesos.Resource {
-	scalar := mesos.SCALAR
 	return []mesos.Resource{
-		{Name: "cpus", Type: &scalar, Scalar: &mesos.Value_Scalar{Value: cpus}},
-		{Name: "mem", Type: &scalar, Scalar: &mesos.Value_Scalar{Value: memory}},
+		{Name: "cpus", Type: new(mesos.SCALAR), Scalar: &mesos.Value_Scalar{Value: cpus}},
+		{Name: "mem", Type: new(mesos.SCALAR), Scalar: &mesos.Value_Scalar{Value: memory}},
 	}
 }
 

@@ -75,9 +75,7 @@ func (c *Cluster) Return(name string) {
 		case lost && !terminal(t.state):
 			c.tell(id, h.agent, t.state, mesos.REASON_AGENT_REREGISTERED)
 		}
-		if len(t.pending) > 0 {
-			c.push(t)
-		}
+		c.push(t)
 	}
 	c.gossip()
 	c.offer()
@@ -131,11 +129,7 @@ func (c *Cluster) rejoin(h *host) {
 		return
 	}
 	h.joined = true
-	for _, t := range h.tasks {
-		if len(t.pending) > 0 {
-			c.push(t)
-		}
-	}
+	c.pushAll(h)
 	c.offer()
 }
 
