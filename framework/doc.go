@@ -4,7 +4,7 @@
 // One goroutine, Framework.loop, owns all state. The others bring it work through a
 // queue of functions, or take work from it through queues of their own:
 //
-//	 API requests    linkerConn.watch   Framework.subscribe   updater.lastLines
+//	 API requests    linkerConn.watch   Framework.subscribe   updater.readLastLines
 //	 PutApp, ...     catalogs           events of the master  output of ended tasks
 //	      └───────────────┴────────┬─────────┴──────────────────────┘
 //	                               ▼ wake.Queue[func()]                   timer

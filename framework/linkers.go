@@ -44,8 +44,8 @@ func (l linkers) catalog() *record.Snapshot {
 	return nil
 }
 
-// hostRecord returns the record of a host, rather from a linker that answers; nil if no
-// linker has ever shown one.
+// hostRecord returns the record of a host, preferably from a linker that answers; nil if no
+// linker has shown one yet.
 func (l linkers) hostRecord(name string) (found *record.Host) {
 	for _, c := range l {
 		if c.snapshot == nil || c.snapshot.Hosts[name] == nil {

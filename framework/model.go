@@ -42,7 +42,7 @@ type deployment struct {
 	// The planner and the reporter keep these between decisions.
 	plan        deploy.Plan
 	refusals    map[deploy.SlotID]string    // why a launch found no host in the last decision
-	unplaceable map[deploy.SlotID]time.Time // since when no host can ever take a launch as things are
+	unplaceable map[deploy.SlotID]time.Time // since when all hosts refuse a launch for good; see place.Permanent
 	shown       map[deploy.SlotID]shown
 }
 
@@ -177,9 +177,9 @@ func (m *model) raiseFloor(app string, generation uint64) {
 	}
 }
 
-// raiseFloors makes new slots start above the generations of endpoints that are not
-// ours. A framework whose store was lost left them, and names answer the highest
-// generation.
+// raiseFloors makes new slots start above the generations of endpoints that are not ours.
+// A framework whose store was lost may have left them, and a name answers with the highest
+// generation only.
 func (m *model) raiseFloors(endpoints map[string]*record.Endpoint) {
 	for _, e := range endpoints {
 		if e.App == "" || e.Generation == 0 {

@@ -18,7 +18,7 @@ import (
 
 const (
 	killRetry = 15 * time.Second // before a KILL without effect is repeated
-	patience  = 10 * time.Second // before an app that cannot come up as things are counts as failed
+	patience  = 10 * time.Second // an obstacle that lasts longer makes the app count as failed
 )
 
 // planner decides which tasks are launched and killed, and where they run.

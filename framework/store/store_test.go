@@ -228,3 +228,31 @@ func TestAKeyOfANewerVersionIsRefused(t *testing.T) {
 		t.Error("a store with an unknown kind of key was loaded, want an error")
 	}
 }
+
+// The JSON names of stored data must not change, so that a newer version reads it.
+func TestStoredDataOfEarlierVersionsIsRead(t *testing.T) {
+	memory := storetest.NewMemory()
+	err := memory.Apply(map[string][]byte{
+		"framework": []byte(`"F1"`), "epoch": []byte(`7`), "revision": []byte(`3`), "floors/shop": []byte(`9`), "pins/shop_data": []byte(`"h1"`),
+		"apps/shop":       []byte(`{"app":{"name":"shop"},"revision":3,"put":"2026-11-23T13:20:00Z","removing":true,"volumes":true}`),
+		"tasks/db":        []byte(`{"id":"db","app":"shop","service":"db","slot":1,"generation":2,"spec":"d","agent":"S1","host":"h1","phase":"running","since":"2026-11-23T13:20:00Z","killing":true,"sick":"2026-11-23T13:20:00Z"}`),
+		"slots/shop/db/1": []byte(`{"app":"shop","service":"db","slot":1,"generation":2,"restarts":1,"ended":"2026-11-23T13:20:00Z","outcome":"failed","exit_code":3,"fatal":true}`),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &store.State{
+		FrameworkID: "F1", Epoch: 7, Revision: 3, Floors: map[string]uint64{"shop": 9}, Pins: map[string]string{"shop_data": "h1"},
+		Apps: map[string]store.App{"shop": {Wanted: app.App{Name: "shop"}, Revision: 3, Put: when, Removing: true, ForgetVolumes: true}},
+		Tasks: map[string]store.Task{"db": {
+			ID: "db", App: "shop", Service: "db", Slot: 1, Generation: 2, Spec: "d", Agent: "S1", Host: "h1",
+			Phase: "running", Since: when, Killing: true, KilledUnhealthySince: when,
+		}},
+		Slots: map[store.SlotKey]store.Slot{{App: "shop", Service: "db", Slot: 1}: {
+			App: "shop", Service: "db", Slot: 1, Generation: 2, Restarts: 1, Ended: when, Outcome: "failed", ExitCode: 3, Fatal: true,
+		}},
+	}
+	if diff := cmp.Diff(want, load(t, store.New(memory))); diff != "" {
+		t.Errorf("state (-want +got):\n%s", diff)
+	}
+}
