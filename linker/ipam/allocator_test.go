@@ -36,7 +36,7 @@ func fresh(t testing.TB) *Allocator {
 	return a
 }
 
-// request takes any address, or the one that is wanted.
+// request requests the address want, or any.
 func request(t testing.TB, a *Allocator, want ...string) netip.Addr {
 	t.Helper()
 	var addr netip.Addr
@@ -45,55 +45,55 @@ func request(t testing.TB, a *Allocator, want ...string) netip.Addr {
 	}
 	got, err := a.Request(t.Context(), addr)
 	if err != nil {
-		t.Fatalf("Request(%s) = %v", addr, err)
+		t.Fatalf("Request(%s) returned the error %v", addr, err)
 	}
 	return got
 }
 
-func TestBothFamiliesGoInStep(t *testing.T) {
+func TestBothAddressesHaveOneNumber(t *testing.T) {
 	a := fresh(t)
 	for _, want := range []string{"2", "3"} {
 		got4 := request(t, a)
 		got6 := a.Sibling(got4)
 		if got4.String() != "100.64.7."+want || got6.String() != "fd00:1:2:0:7::"+want {
-			t.Errorf("addresses = %s, %s; want number %s", got4, got6, want)
+			t.Errorf("got the addresses %s and %s, want both with the number %s", got4, got6, want)
 		}
 	}
 	if got := a.Sibling(netip.MustParseAddr("100.64.8.2")); got.IsValid() {
-		t.Errorf("another block's address has the sibling %s", got)
+		t.Errorf("an address of another block has the sibling %s, want none", got)
 	}
 	if err := a.Use(block4, netip.Prefix{}); err != nil {
 		t.Fatal(err)
 	}
 	if got := a.Sibling(netip.MustParseAddr("100.64.7.2")); got.IsValid() {
-		t.Errorf("without an IPv6 block the sibling is %s", got)
+		t.Errorf("without an IPv6 block the sibling is %s, want none", got)
 	}
 }
 
-func TestWantedAddress(t *testing.T) {
+func TestRequestOfACertainAddress(t *testing.T) {
 	a := fresh(t)
 	request(t, a, "100.64.7.9")
 	for _, tt := range []struct{ name, want, err string }{
-		{"free", "100.64.7.200", ""},
-		{"in use", "100.64.7.9", "in use"},
+		{"a free one", "100.64.7.200", ""},
+		{"one in use", "100.64.7.9", "in use"},
 		{"the host's own", "100.64.7.1", "not one of this host's"},
-		{"network address", "100.64.7.0", "not one of this host's"},
-		{"last", "100.64.7.255", "not one of this host's"},
+		{"the network address", "100.64.7.0", "not one of this host's"},
+		{"the last one", "100.64.7.255", "not one of this host's"},
 		{"another host's", "100.64.8.9", "not one of this host's"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got, err := a.Request(t.Context(), netip.MustParseAddr(tt.want))
 			if tt.err == "" && (err != nil || got.String() != tt.want) {
-				t.Errorf("= %s, %v", got, err)
+				t.Errorf("Request(%s) returned %s and the error %v, want the address", tt.want, got, err)
 			}
 			if tt.err != "" && (err == nil || !strings.Contains(err.Error(), tt.err)) {
-				t.Errorf("error = %v, want %q", err, tt.err)
+				t.Errorf("Request(%s) returned the error %v, want %q in it", tt.want, err, tt.err)
 			}
 		})
 	}
 }
 
-func TestExhaustedThenLongestFreeFirst(t *testing.T) {
+func TestTheLongestFreeAddressIsReusedFirst(t *testing.T) {
 	a := fresh(t)
 	var all []netip.Addr
 	for range 253 {
@@ -101,17 +101,17 @@ func TestExhaustedThenLongestFreeFirst(t *testing.T) {
 	}
 	_, err := a.Request(t.Context(), netip.Addr{})
 	if !errors.Is(err, ErrExhausted) || !strings.Contains(err.Error(), "253 addresses") {
-		t.Fatalf("error = %v, want ErrExhausted with numbers", err)
+		t.Fatalf("a request with every address held returned %v, want ErrExhausted with the number of addresses", err)
 	}
 	for _, i := range []int{40, 7} {
-		for range 2 { // a repeated release is no error
+		for range 2 { // releasing it again is no error
 			if err := a.Release(all[i]); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
 	if got := request(t, a); got != all[40] {
-		t.Errorf("reused %s, want %s which was free for longer", got, all[40])
+		t.Errorf("got %s again, want %s, which was released first", got, all[40])
 	}
 }
 
@@ -128,17 +128,17 @@ func TestRestartKeepsLeases(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, ok := b.Held()[held]; !ok {
-		t.Errorf("held = %v, want %s in it", b.Held(), held)
+		t.Errorf("after the restart %v are held, want %s among them", b.Held(), held)
 	}
 	if err := b.Use(netip.MustParsePrefix("100.64.9.0/24"), block6); err == nil {
-		t.Error("another block was taken while an address is in use")
+		t.Error("Use accepted another block while an address was held")
 	}
 	if got := request(t, b); got == held {
-		t.Errorf("%s given twice", got)
+		t.Errorf("%s was handed out twice", got)
 	}
 }
 
-func TestAdoptAndRefuse(t *testing.T) {
+func TestAdoptedAddressesAreHeldAndRefusedRequestsFail(t *testing.T) {
 	a := fresh(t)
 	for _, addr := range []string{"100.64.7.2", "10.0.0.1"} {
 		if err := a.Adopt(netip.MustParseAddr(addr)); err != nil {
@@ -146,11 +146,11 @@ func TestAdoptAndRefuse(t *testing.T) {
 		}
 	}
 	if got := request(t, a); got.String() != "100.64.7.3" {
-		t.Errorf("got %s, want the address after the adopted one", got)
+		t.Errorf("got %s, want the address after the one that was adopted", got)
 	}
 	a.Refuse("block quarantined")
 	if _, err := a.Request(t.Context(), netip.Addr{}); err == nil || err.Error() != "block quarantined" {
-		t.Errorf("error = %v, want the reason", err)
+		t.Errorf("a refused request returned %v, want the reason", err)
 	}
 }
 
@@ -159,12 +159,11 @@ func TestRequestWaitsForTheBlock(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := a.Request(ctx, netip.Addr{}); err == nil || !strings.Contains(err.Error(), "no address block yet") {
-		t.Errorf("error = %v", err)
+		t.Errorf("a request without a block returned %v, want an error that says so", err)
 	}
 }
 
-// Whatever the order of calls, no address is given twice at once.
-func TestNeverTwice(t *testing.T) {
+func TestNoAddressIsHeldTwice(t *testing.T) {
 	dir := t.TempDir()
 	runs := 0
 	rapid.Check(t, func(rt *rapid.T) {
@@ -187,11 +186,11 @@ func TestNeverTwice(t *testing.T) {
 			}
 			addr, err := a.Request(context.Background(), netip.Addr{})
 			if err != nil && len(held) < 5 {
-				rt.Fatalf("refused with %d held: %v", len(held), err)
+				rt.Fatalf("a request failed with only %d of 5 addresses held: %v", len(held), err)
 			}
 			if err == nil {
 				if held[addr] {
-					rt.Fatalf("%s given twice", addr)
+					rt.Fatalf("%s was handed out while it was held", addr)
 				}
 				held[addr] = true
 			}
@@ -204,7 +203,7 @@ func TestNth(t *testing.T) {
 		pool string
 		bits int
 		n    uint32
-		want string // "" for past the end
+		want string // "": the pool has no such block
 	}{
 		{"100.64.0.0/10", 24, 0, "100.64.0.0/24"},
 		{"100.64.0.0/10", 24, 16383, "100.127.255.0/24"},
@@ -219,6 +218,6 @@ func TestNth(t *testing.T) {
 		}
 	}
 	if got := HostAddr(block6).String(); got != "fd00:1:2:0:7::1" {
-		t.Errorf("HostAddr = %s", got)
+		t.Errorf("HostAddr(%s) = %s, want its first address", block6, got)
 	}
 }
