@@ -33,8 +33,8 @@
 //     client's cache to help, and short enough to forget a dead instance.
 //   - Addresses are shuffled in every reply. The question is repeated in the asker's spelling.
 //   - While the server cannot keep up, it ignores an asker that has had more than its share.
-//   - A class other than IN and zone transfers are REFUSED. ANY, meta types and opcodes other
-//     than QUERY are NOTIMP (RFC 8482 allows that for ANY).
+//   - Queries of a class other than IN, and zone transfers, are REFUSED. ANY, meta types and
+//     opcodes other than QUERY are NOTIMP (RFC 8482 allows that for ANY).
 //
 // # What it never does
 //

@@ -103,7 +103,7 @@ func inetFamily(a netip.Addr) netlink.InetFamily {
 
 // deleteStalePublished deletes the tracked connections to published ports in added that lead
 // to a container which is not a target of the port in now. Without it, a UDP client that never
-// pauses would reach the old target for ever. Established TCP connections stay, because the
+// pauses would reach the old target forever. Established TCP connections stay, because the
 // old target may be finishing its work.
 func deleteStalePublished(added, now contents) error {
 	changed := added.targetsByPort()

@@ -36,10 +36,11 @@ func (d *desired) onlyPolicyDiffers() bool {
 		return false
 	}
 	want, have := d.merged(), *d.applied
-	if !maps.Equal(want.endpointAddrs(), have.endpointAddrs()) {
-		return false
+	sameEndpoints := maps.Equal(want.endpointAddrs(), have.endpointAddrs())
+	for _, c := range []*Config{&want, &have} {
+		c.Endpoints, c.Allow, c.Blocked = nil, nil, nil
 	}
-	return reflect.DeepEqual(want.withoutPolicy(), have.withoutPolicy())
+	return sameEndpoints && reflect.DeepEqual(want, have)
 }
 
 // endpoint finds an endpoint by its ID. Attached ones take precedence.
@@ -79,9 +80,4 @@ func (c Config) endpointAddrs() map[string]Endpoint {
 		out[e.ID] = Endpoint{Addr4: e.Addr4, Addr6: e.Addr6}
 	}
 	return out
-}
-
-func (c Config) withoutPolicy() Config {
-	c.Endpoints, c.Allow, c.Blocked = nil, nil, nil
-	return c
 }

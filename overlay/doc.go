@@ -13,8 +13,9 @@
 // Between hosts there is one VXLAN device, tombolo0. The kernel needs three entries for each
 // peer: a route to the peer's block by way of its overlay address, a neighbour entry with the
 // MAC address of that overlay address, and a forwarding entry with the underlay address behind
-// that MAC address. All three follow from the Config, so the device learns nothing and
-// broadcasts nothing, and the entries grow with the hosts, not with the containers.
+// that MAC address, as in flannel's VXLAN backend. All three follow from the Config, so the
+// device learns nothing and broadcasts nothing, and their number grows with the hosts, not with
+// the containers.
 //
 // Every packet passes the netfilter hooks of the host. One nft table, inet tombolo, holds the
 // packet policy, published ports and egress (table.nft.tmpl):
@@ -46,11 +47,11 @@
 // # What it never does
 //
 // It knows addresses and interfaces, never apps, services or gossip. Of ours it imports
-// internal/wake alone. It does not change other firewalls: one that drops INPUT (UFW,
-// firewalld) has to accept the VXLAN port from the members, the gossip port, and UDP and TCP
-// port 53 from tb+; one that drops FORWARD and is not Docker's has to accept tb+ and tombolo0.
-// It does not encrypt: VXLAN carries no proof of its sender, so members trust the underlay
-// and the processes on the members' hosts.
+// internal/wake alone. Apart from DOCKER-USER it changes no other firewall: one that drops INPUT
+// (UFW, firewalld) has to accept the VXLAN port from the members, the gossip port, and UDP and
+// TCP port 53 from tb+; one that drops FORWARD has to accept tb+ and tombolo0. It does not
+// encrypt, and VXLAN carries no proof of its sender: members trust the underlay and the
+// processes on the members' hosts.
 //
 // Start reading at Config, then Set, then table.nft.tmpl.
 package overlay

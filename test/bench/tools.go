@@ -21,8 +21,8 @@ import (
 var tools = map[string]func(ctx context.Context, args []string) error{
 	"serve-echo": serveEcho,
 	"serve-tcp":  serveTCP,
-	"stream":     stream,
-	"trips":      trips,
+	"stream":     measurement(load.Stream),
+	"trips":      measurement(load.RoundTrips),
 	"ask":        ask,
 	"observe":    observe,
 	"stamp":      stamp,
@@ -40,37 +40,23 @@ func serveTCP(ctx context.Context, args []string) error {
 	return load.ServeTCP(ctx, l)
 }
 
-// target reads the arguments of stream and trips: an address and a duration.
-func target(args []string) (string, time.Duration, error) {
-	if len(args) != 2 {
-		return "", 0, errors.New("two arguments are needed: an address and a duration")
+// measurement makes a tool of a function that measures for a time and returns its result. The
+// arguments of the tool are an address and a duration, and it prints the result as JSON.
+func measurement[T any](measure func(ctx context.Context, addr string, d time.Duration) (T, error)) func(context.Context, []string) error {
+	return func(ctx context.Context, args []string) error {
+		if len(args) != 2 {
+			return errors.New("two arguments are needed: an address and a duration")
+		}
+		d, err := time.ParseDuration(args[1])
+		if err != nil {
+			return err
+		}
+		result, err := measure(ctx, args[0], d)
+		if err != nil {
+			return err
+		}
+		return json.NewEncoder(os.Stdout).Encode(result)
 	}
-	d, err := time.ParseDuration(args[1])
-	return args[0], d, err
-}
-
-func stream(ctx context.Context, args []string) error {
-	addr, d, err := target(args)
-	if err != nil {
-		return err
-	}
-	rate, err := load.Stream(ctx, addr, d)
-	if err != nil {
-		return err
-	}
-	return json.NewEncoder(os.Stdout).Encode(rate)
-}
-
-func trips(ctx context.Context, args []string) error {
-	addr, d, err := target(args)
-	if err != nil {
-		return err
-	}
-	t, err := load.RoundTrips(ctx, addr, d)
-	if err != nil {
-		return err
-	}
-	return json.NewEncoder(os.Stdout).Encode(t)
 }
 
 // ask asks a DNS server for a name again and again. Its arguments are the server's address, the name

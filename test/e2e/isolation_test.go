@@ -36,7 +36,7 @@ func TestDockersOwnNetworksStayApart(t *testing.T) {
 }
 
 // Two containers with the same slot and generation both answer to its names. If their generations
-// differ, only the higher one does, on whatever host it runs.
+// differ, only the higher one does, on any host.
 func TestTheHighestGenerationOfASlotAnswers(t *testing.T) {
 	asker := start(t, 0, spec{app: "slots", service: "web", args: []string{"serve", "80"}})
 	second := func(host int, generation string) container {

@@ -18,7 +18,7 @@ func TestRangeOfHostPorts(t *testing.T) {
 	}
 	for _, port := range []string{"8131", "8132"} {
 		if out, err := h.Command(probe, "dial", "127.0.0.1:"+port).CombinedOutput(); err != nil {
-			t.Errorf("nobody answers on port %s: %v: %s", port, err, out)
+			t.Errorf("port %s of h1 does not answer: %v: %s", port, err, out)
 		}
 	}
 }

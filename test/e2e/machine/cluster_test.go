@@ -45,7 +45,9 @@ func TestFrameworkOfACluster(t *testing.T) {
 	file := writeApp(t, shop)
 	m.sh(t, "umask 077; echo "+secret+" >/run/secret")
 	m.sh(t, "setsid -f "+binary+" framework --principal tombolo --secret-file /run/secret --master http://127.0.0.1:5050 >/run/framework.log 2>&1")
-	eventually(t, func() error { return says(m, "/run/framework.log", "the linker does not answer: waiting for it") })
+	eventually(t, func() error {
+		return fileContains(m, "/run/framework.log", "the linker does not answer: waiting for it")
+	})
 	m.fails(t, 1, "does not answer yet", "-f", file, "up")
 	m.sh(t, "setsid -f "+binary+" linker >/run/linker.log 2>&1")
 	eventually(t, func() error {
@@ -75,8 +77,8 @@ func TestFrameworkOfACluster(t *testing.T) {
 	m.must(t, "-p", "shop", "down")
 }
 
-// says returns an error if a file of the machine does not contain words.
-func says(m *machine, file, words string) error {
+// fileContains returns an error if a file of the machine does not contain words.
+func fileContains(m *machine, file, words string) error {
 	text, err := os.ReadFile(m.path(file))
 	if err == nil && !strings.Contains(string(text), words) {
 		err = fmt.Errorf("%s does not contain %q:\n%s", file, words, text)

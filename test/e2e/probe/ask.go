@@ -2,11 +2,9 @@ package main
 
 import (
 	"encoding/binary"
-	"fmt"
 	"net/netip"
 	"strconv"
 	"strings"
-	"syscall"
 )
 
 // ask sends a DNS query (RFC 1035) with the source SRC:PORT in its headers.
@@ -19,12 +17,7 @@ func ask(args []string) error {
 	resolver := netip.MustParseAddr("169.254.1.1")
 	packet := datagram(src, resolver, 53, query(args[2]))
 	binary.BigEndian.PutUint16(packet[20:], uint16(port))
-	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_RAW, syscall.IPPROTO_RAW)
-	if err != nil {
-		return fmt.Errorf("raw socket: %w", err)
-	}
-	defer syscall.Close(fd)
-	return syscall.Sendto(fd, packet, 0, &syscall.SockaddrInet4{Addr: resolver.As4()})
+	return sendRaw(packet, resolver, 1)
 }
 
 // query returns a DNS query for the IPv4 addresses of a name.

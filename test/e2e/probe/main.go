@@ -176,20 +176,25 @@ func forge(args []string) error {
 	if err != nil {
 		return err
 	}
-	family, build := syscall.AF_INET, datagram
-	var to syscall.Sockaddr
+	build := datagram6
 	if dst.Is4() {
-		to = &syscall.SockaddrInet4{Addr: dst.As4()}
-	} else {
-		family, build, to = syscall.AF_INET6, datagram6, &syscall.SockaddrInet6{Addr: dst.As16()}
+		build = datagram
+	}
+	return sendRaw(build(src, dst, uint16(port), "forged"), dst, 10)
+}
+
+// sendRaw sends an IP packet several times, with a tenth of a second after each.
+func sendRaw(packet []byte, dst netip.Addr, times int) error {
+	family, to := syscall.AF_INET6, syscall.Sockaddr(&syscall.SockaddrInet6{Addr: dst.As16()})
+	if dst.Is4() {
+		family, to = syscall.AF_INET, &syscall.SockaddrInet4{Addr: dst.As4()}
 	}
 	fd, err := syscall.Socket(family, syscall.SOCK_RAW, syscall.IPPROTO_RAW)
 	if err != nil {
 		return fmt.Errorf("raw socket: %w", err)
 	}
 	defer syscall.Close(fd)
-	packet := build(src, dst, uint16(port), "forged")
-	for range 10 {
+	for range times {
 		if err := syscall.Sendto(fd, packet, 0, to); err != nil {
 			return fmt.Errorf("send: %w", err)
 		}
