@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,9 +16,11 @@ import (
 	"tombolo/linker/record"
 )
 
-// methods are the handlers of one resource, by HTTP method. A handler that returns an
-// error has written nothing yet.
-type methods map[string]func(http.ResponseWriter, *http.Request) error
+// handler answers a request. If it returns an error, it has written nothing yet.
+type handler func(http.ResponseWriter, *http.Request) error
+
+// methods are the handlers of one resource, by HTTP method.
+type methods map[string]handler
 
 // ServeHTTP implements http.Handler.
 func (m methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -32,32 +35,32 @@ func (m methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (s *Server) status(w http.ResponseWriter, r *http.Request) error {
-	if _, err := parameters(r); err != nil {
-		return err
+// get returns a handler that answers with the result of ask. It gives ask the query's
+// parameters, of which known are permitted.
+func get[T any](ask func(ctx context.Context, q map[string]string) (T, error), known ...string) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		q, err := parameters(r, known...)
+		if err != nil {
+			return err
+		}
+		answer, err := ask(r.Context(), q)
+		if err != nil {
+			return err
+		}
+		writeJSON(w, http.StatusOK, answer)
+		return nil
 	}
-	status, err := s.cfg.Host.Status(r.Context())
-	if err != nil {
-		return err
-	}
-	writeJSON(w, http.StatusOK, status)
-	return nil
 }
 
-func (s *Server) resolve(w http.ResponseWriter, r *http.Request) error {
-	q, err := parameters(r, "name", "from")
-	if err != nil {
-		return err
-	}
+func (s *Server) status(ctx context.Context, _ map[string]string) (Status, error) {
+	return s.cfg.Host.Status(ctx)
+}
+
+func (s *Server) resolve(ctx context.Context, q map[string]string) (Resolution, error) {
 	if q["name"] == "" {
-		return fmt.Errorf("%w: the parameter name is missing", ErrInvalid)
+		return Resolution{}, fmt.Errorf("%w: the parameter name is missing", ErrInvalid)
 	}
-	resolution, err := s.cfg.Host.Resolve(r.Context(), q["name"], q["from"])
-	if err != nil {
-		return err
-	}
-	writeJSON(w, http.StatusOK, resolution)
-	return nil
+	return s.cfg.Host.Resolve(ctx, q["name"], q["from"])
 }
 
 // putApp stores the app record of a PUT, or the tombstone of a DELETE.

@@ -99,11 +99,11 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	for path, methods := range map[string]methods{
-		"/v1/status":               {"GET": s.status},
+		"/v1/status":               {"GET": get(s.status)},
 		"/v1/catalog":              {"GET": s.catalog},
 		"/v1/apps/{name}":          {"PUT": s.putApp, "DELETE": s.putApp},
 		"/v1/containers/{id}/logs": {"GET": s.logs},
-		"/v1/resolve":              {"GET": s.resolve},
+		"/v1/resolve":              {"GET": get(s.resolve, "name", "from")},
 	} {
 		mux.Handle(path, methods)
 	}

@@ -9,45 +9,38 @@ import (
 // endpointLocks lets one operation on an endpoint run at a time. Docker's next call may
 // come while one that it gave up is still under way.
 type endpointLocks struct {
-	mu    sync.Mutex
-	locks map[string]*endpointLock // by endpoint ID, while someone holds or awaits one
+	mu   sync.Mutex
+	held map[string]chan struct{} // by endpoint ID, while an operation runs; closed at its end
 }
 
-type endpointLock struct {
-	held  chan struct{} // holds a value while an operation runs
-	users int           // operations that run or wait
-}
-
-// with runs f while no other operation on the endpoint runs. It returns an error if
-// ctx ends before f's turn comes.
+// with runs f while no other operation on the endpoint runs. It returns an error if ctx
+// ends while one does.
 func (l *endpointLocks) with(ctx context.Context, id string, f func() error) error {
-	lock := l.join(id)
-	defer l.leave(id, lock)
-	select {
-	case lock.held <- struct{}{}:
-	case <-ctx.Done():
-		return fmt.Errorf("endpoint %s is busy with an earlier call: %w", Short(id), ctx.Err())
+	for other := l.tryLock(id); other != nil; other = l.tryLock(id) {
+		select {
+		case <-other:
+		case <-ctx.Done():
+			return fmt.Errorf("endpoint %s is busy with an earlier call: %w", Short(id), ctx.Err())
+		}
 	}
-	defer func() { <-lock.held }()
+	defer l.unlock(id)
 	return f()
 }
 
-func (l *endpointLocks) join(id string) *endpointLock {
+// tryLock takes the lock, or returns the channel of the operation that holds it.
+func (l *endpointLocks) tryLock(id string) (other <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	lock := l.locks[id]
-	if lock == nil {
-		lock = &endpointLock{held: make(chan struct{}, 1)}
-		l.locks[id] = lock
+	if held := l.held[id]; held != nil {
+		return held
 	}
-	lock.users++
-	return lock
+	l.held[id] = make(chan struct{})
+	return nil
 }
 
-func (l *endpointLocks) leave(id string, lock *endpointLock) {
+func (l *endpointLocks) unlock(id string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if lock.users--; lock.users == 0 {
-		delete(l.locks, id)
-	}
+	close(l.held[id])
+	delete(l.held, id)
 }

@@ -21,17 +21,6 @@ type hostPorts struct {
 	withoutService func(id string) bool
 }
 
-func newHostPorts(endpoints map[string]*Endpoint, cfg Config) hostPorts {
-	h := hostPorts{endpoints: endpoints, sockets: cfg.Sockets, describe: cfg.Describe, withoutService: cfg.WithoutService}
-	if h.describe == nil {
-		h.describe = func(string) string { return "" }
-	}
-	if h.withoutService == nil {
-		h.withoutService = func(string) bool { return false }
-	}
-	return h
-}
-
 // claim returns want with a free port in place of each that is left open, or an error
 // that names the holder of a port that is taken. A port that the endpoint already has
 // stays its own.

@@ -40,7 +40,10 @@ func (t *Table) Reconcile(ctx context.Context, network string, endpoints []Docke
 		}
 	}
 	t.setNetwork(network)
-	for _, id := range t.overdue(known) {
+	t.mu.Lock()
+	overdue := t.absent.overdue(time.Now(), known, t.doc.Endpoints)
+	t.mu.Unlock()
+	for _, id := range overdue {
 		if err := t.Delete(ctx, id); err != nil {
 			t.cfg.Log.Warn("cannot delete an endpoint that Docker no longer knows", "endpoint", Short(id), "err", err)
 			continue
@@ -80,13 +83,6 @@ func (t *Table) setNetwork(id string) {
 	if err := t.changed(); err != nil {
 		t.cfg.Log.Warn("cannot store the network's ID", "err", err)
 	}
-}
-
-// overdue returns the endpoints that Docker has not known for Grace.
-func (t *Table) overdue(known map[string]bool) []string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.absent.overdue(time.Now(), known, t.doc.Endpoints)
 }
 
 // overdue notes which of endpoints are not known now, and returns the IDs of those that

@@ -64,10 +64,10 @@ type Config struct {
 	Interfaces Interfaces
 	Sockets    Sockets
 	// Describe names the container of an endpoint for error messages. It returns "" if
-	// that is not known. Nil: no container is known.
+	// that is not known.
 	Describe func(id string) string
 	// WithoutService reports whether an endpoint is known to belong to no service. No
-	// other endpoint can then be its replica and share its ports. Nil: none is known.
+	// other endpoint can then be its replica and share its ports.
 	WithoutService func(id string) bool
 	Log            *slog.Logger
 }
@@ -97,7 +97,7 @@ type document struct {
 func Open(cfg Config) (*Table, error) {
 	t := &Table{
 		cfg:    cfg,
-		locks:  endpointLocks{locks: map[string]*endpointLock{}},
+		locks:  endpointLocks{held: map[string]chan struct{}{}},
 		absent: absences{missing: map[string]time.Time{}, deleted: map[string]time.Time{}},
 	}
 	err := state.Load(cfg.File, &t.doc)
@@ -112,7 +112,7 @@ func Open(cfg Config) (*Table, error) {
 		t.fresh = true
 		t.doc.Endpoints = map[string]*Endpoint{}
 	}
-	t.ports = newHostPorts(t.doc.Endpoints, cfg)
+	t.ports = hostPorts{endpoints: t.doc.Endpoints, sockets: cfg.Sockets, describe: cfg.Describe, withoutService: cfg.WithoutService}
 	t.indexAddresses()
 	return t, nil
 }

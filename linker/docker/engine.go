@@ -114,14 +114,12 @@ func (e *Engine) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		after := e.Snapshot()
+		after := *e.Snapshot()
 		if after.Syncs != before {
 			retry.Reset()
 		}
-		e.publish(&Snapshot{
-			Err:   err,
-			Syncs: after.Syncs, NetworkID: after.NetworkID, Endpoints: after.Endpoints, Containers: after.Containers,
-		})
+		after.Err = err
+		e.publish(&after)
 		pause := retry.Next()
 		e.cfg.Log.Warn("no connection to Docker", "err", err, "retry", pause)
 		if !wake.Sleep(ctx, pause) {

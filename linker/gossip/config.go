@@ -53,18 +53,7 @@ type Timing struct {
 }
 
 // DefaultTiming suits a LAN: a dead host is found in 3 to 5 s.
-func DefaultTiming() Timing {
-	return Timing{
-		Probe:            500 * time.Millisecond,
-		ProbeTimeout:     200 * time.Millisecond,
-		SuspicionMult:    4,
-		SuspicionMaxMult: 2,
-		Gossip:           100 * time.Millisecond,
-		PushPull:         15 * time.Second,
-		Reconnect:        time.Second,
-		Dial:             2 * time.Second,
-	}
-}
+func DefaultTiming() Timing { return Timing{}.withDefaults() }
 
 // Validate returns one error that names every problem of c.
 func (c Config) Validate() error {
@@ -109,15 +98,14 @@ func (c Config) withDefaults() Config {
 }
 
 func (t Timing) withDefaults() Timing {
-	d := DefaultTiming()
 	return Timing{
-		Probe:            cmp.Or(t.Probe, d.Probe),
-		ProbeTimeout:     cmp.Or(t.ProbeTimeout, d.ProbeTimeout),
-		SuspicionMult:    cmp.Or(t.SuspicionMult, d.SuspicionMult),
-		SuspicionMaxMult: cmp.Or(t.SuspicionMaxMult, d.SuspicionMaxMult),
-		Gossip:           cmp.Or(t.Gossip, d.Gossip),
-		PushPull:         cmp.Or(t.PushPull, d.PushPull),
-		Reconnect:        cmp.Or(t.Reconnect, d.Reconnect),
-		Dial:             cmp.Or(t.Dial, d.Dial),
+		Probe:            cmp.Or(t.Probe, 500*time.Millisecond),
+		ProbeTimeout:     cmp.Or(t.ProbeTimeout, 200*time.Millisecond),
+		SuspicionMult:    cmp.Or(t.SuspicionMult, 4),
+		SuspicionMaxMult: cmp.Or(t.SuspicionMaxMult, 2),
+		Gossip:           cmp.Or(t.Gossip, 100*time.Millisecond),
+		PushPull:         cmp.Or(t.PushPull, 15*time.Second),
+		Reconnect:        cmp.Or(t.Reconnect, time.Second),
+		Dial:             cmp.Or(t.Dial, 2*time.Second),
 	}
 }

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/memberlist"
@@ -42,9 +42,7 @@ type Gossip struct {
 	repairs    *repairs
 	counts     counters
 	ready      chan struct{}
-
-	mu   sync.Mutex
-	list *memberlist.Memberlist // nil before Run and after it
+	list       atomic.Pointer[memberlist.Memberlist] // nil before Run and after it
 }
 
 // retransmits, times the logarithm (base 10, rounded up) of the number of members, is
@@ -79,11 +77,17 @@ func (g *Gossip) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("gossip: %w", err)
 	}
-	if err := g.start(t); err != nil {
+	list, err := memberlist.Create(g.memberlistConfig(t))
+	if err != nil {
 		return fmt.Errorf("gossip: %w", errors.Join(err, t.Shutdown()))
 	}
+	g.list.Store(list)
 	eg, ctx := errgroup.WithContext(ctx)
-	eg.Go(func() error { <-ctx.Done(); return g.stop() })
+	eg.Go(func() error {
+		<-ctx.Done()
+		g.list.Store(nil)
+		return list.Shutdown()
+	})
 	eg.Go(func() error { return g.membership.reportEvents(ctx) })
 	eg.Go(func() error { return g.reconnect(ctx) })
 	for range repairWorkers {
@@ -114,32 +118,6 @@ func (g *Gossip) Members() []Member { return g.membership.members() }
 // most one conflict a name. While a conflict lasts, every digest exchange shows it anew.
 func (g *Gossip) Conflicts(age time.Duration) []Conflict { return g.membership.conflicting(age) }
 
-func (g *Gossip) start(t *transport) error {
-	list, err := memberlist.Create(g.memberlistConfig(t))
-	if err != nil {
-		return err
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.list = list
-	return nil
-}
-
-func (g *Gossip) stop() error {
-	g.mu.Lock()
-	list := g.list
-	g.list = nil
-	g.mu.Unlock()
-	return list.Shutdown()
-}
-
-// current returns nil when Run is not under way.
-func (g *Gossip) current() *memberlist.Memberlist {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.list
-}
-
 // enqueue queues packet for the rounds of gossip, unless it is too large for them.
 func (g *Gossip) enqueue(key string, packet []byte) {
 	if len(packet) <= maxGossip {
@@ -156,7 +134,7 @@ func (g *Gossip) send(packet []byte, n int) {
 		}
 		return
 	}
-	list := g.current()
+	list := g.list.Load()
 	if list == nil {
 		return
 	}

@@ -70,7 +70,7 @@ func (g *Gossip) redial(ctx context.Context) bool {
 
 // dial exchanges digests with each target and reports whether one answered.
 func (g *Gossip) dial(ctx context.Context, targets []string) bool {
-	list := g.current()
+	list := g.list.Load()
 	if list == nil {
 		return false
 	}

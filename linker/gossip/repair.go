@@ -145,7 +145,7 @@ func (g *Gossip) runJob(peer string, j *job) {
 		frames = append(frames, g.ownDigest(false))
 	}
 	for _, f := range frames {
-		list := g.current()
+		list := g.list.Load()
 		if list == nil {
 			return
 		}
@@ -162,7 +162,7 @@ func (g *Gossip) runJob(peer string, j *job) {
 func (g *Gossip) exchangeDigest() {
 	name := g.membership.cameBack()
 	node := g.membership.node(name)
-	list := g.current()
+	list := g.list.Load()
 	if node == nil || list == nil {
 		return
 	}

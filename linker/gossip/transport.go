@@ -63,23 +63,24 @@ func newTransport(cfg Config, counts *counters) (*transport, error) {
 	} else {
 		t.dial = cfg.Transport.DialAddressTimeout
 	}
-	t.pumps.Go(t.pumpPackets)
-	t.pumps.Go(t.pumpStreams)
+	t.pumps.Go(func() { pump(t, t.NodeAwareTransport.PacketCh(), t.packets, t.acceptPacket) })
+	t.pumps.Go(func() { pump(t, t.NodeAwareTransport.StreamCh(), t.streams, t.acceptStream) })
 	return t, nil
 }
 
-func (t *transport) pumpPackets() {
+// pump sends the values of in that accept lets pass to out, until Shutdown.
+func pump[T any](t *transport, in <-chan T, out chan<- T, accept func(T) (T, bool)) {
 	for {
 		select {
 		case <-t.done:
 			return
-		case p := <-t.NodeAwareTransport.PacketCh():
-			if err := t.filter.packet(p.Buf); err != nil {
-				t.counts.malformed.Add(1)
+		case v := <-in:
+			v, ok := accept(v)
+			if !ok {
 				continue
 			}
 			select {
-			case t.packets <- p:
+			case out <- v:
 			case <-t.done:
 				return
 			}
@@ -87,21 +88,17 @@ func (t *transport) pumpPackets() {
 	}
 }
 
-func (t *transport) pumpStreams() {
-	for {
-		select {
-		case <-t.done:
-			return
-		case c := <-t.NodeAwareTransport.StreamCh():
-			conn := t.track(c, t.filter.stream)
-			select {
-			case t.streams <- conn:
-			case <-t.done:
-				conn.Close()
-				return
-			}
-		}
+// acceptPacket counts and drops a packet that the filter refuses.
+func (t *transport) acceptPacket(p *memberlist.Packet) (*memberlist.Packet, bool) {
+	if err := t.filter.packet(p.Buf); err != nil {
+		t.counts.malformed.Add(1)
+		return nil, false
 	}
+	return p, true
+}
+
+func (t *transport) acceptStream(c net.Conn) (net.Conn, bool) {
+	return t.track(c, t.filter.stream), true
 }
 
 // PacketCh implements memberlist.Transport.

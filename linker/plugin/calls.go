@@ -10,27 +10,28 @@ import (
 // methods has every method of the two drivers, by path. Methods for which there is
 // nothing to do are answered too: Docker takes a 404 for an old plugin and logs it.
 func (s *Server) methods() map[string]call {
-	constant := func(reply any) call {
-		return func(context.Context, []byte) (any, error) { return reply, nil }
+	constant := func(reply string) call {
+		return func(context.Context, []byte) (any, error) { return json.RawMessage(reply), nil }
 	}
-	nothing := constant(struct{}{})
+	nothing := constant("{}")
 	return map[string]call{
-		"/Plugin.Activate":                    constant(activation{[]string{"NetworkDriver", "IpamDriver"}}),
-		"/NetworkDriver.GetCapabilities":      constant(networkCapabilities{Scope: "local", ConnectivityScope: "global"}),
-		"/NetworkDriver.CreateNetwork":        decoded(s.createNetwork),
-		"/NetworkDriver.DeleteNetwork":        decoded(s.deleteNetwork),
-		"/NetworkDriver.AllocateNetwork":      nothing,
-		"/NetworkDriver.FreeNetwork":          nothing,
-		"/NetworkDriver.CreateEndpoint":       decoded(s.createEndpoint),
-		"/NetworkDriver.DeleteEndpoint":       decoded(s.deleteEndpoint),
-		"/NetworkDriver.EndpointOperInfo":     constant(infoReply{map[string]string{}}),
-		"/NetworkDriver.Join":                 decoded(s.join),
-		"/NetworkDriver.Leave":                decoded(s.leave),
-		"/NetworkDriver.DiscoverNew":          nothing,
-		"/NetworkDriver.DiscoverDelete":       nothing,
-		"/IpamDriver.GetDefaultAddressSpaces": constant(addressSpaces{addressSpace, addressSpace}),
+		"/Plugin.Activate":                constant(`{"Implements":["NetworkDriver","IpamDriver"]}`),
+		"/NetworkDriver.GetCapabilities":  constant(`{"Scope":"local","ConnectivityScope":"global"}`),
+		"/NetworkDriver.CreateNetwork":    decoded(s.createNetwork),
+		"/NetworkDriver.DeleteNetwork":    decoded(s.deleteNetwork),
+		"/NetworkDriver.AllocateNetwork":  nothing,
+		"/NetworkDriver.FreeNetwork":      nothing,
+		"/NetworkDriver.CreateEndpoint":   decoded(s.createEndpoint),
+		"/NetworkDriver.DeleteEndpoint":   decoded(s.deleteEndpoint),
+		"/NetworkDriver.EndpointOperInfo": constant(`{"Value":{}}`),
+		"/NetworkDriver.Join":             decoded(s.join),
+		"/NetworkDriver.Leave":            decoded(s.leave),
+		"/NetworkDriver.DiscoverNew":      nothing,
+		"/NetworkDriver.DiscoverDelete":   nothing,
+		// The address space is a local one: each host's linker gives addresses of its own block.
+		"/IpamDriver.GetDefaultAddressSpaces": constant(`{"LocalDefaultAddressSpace":"tombolo","GlobalDefaultAddressSpace":"tombolo"}`),
 		// Docker then chooses the MAC address itself, and shows it.
-		"/IpamDriver.GetCapabilities": constant(ipamCapabilities{RequiresMACAddress: true}),
+		"/IpamDriver.GetCapabilities": constant(`{"RequiresMACAddress":true,"RequiresRequestReplay":false}`),
 		"/IpamDriver.RequestPool":     decoded(s.requestPool),
 		"/IpamDriver.ReleasePool":     nothing,
 		"/IpamDriver.RequestAddress":  decoded(s.requestAddress),

@@ -9,9 +9,6 @@ import (
 	"tombolo/linker/attach"
 )
 
-// addressSpace is a local one: the linker of each host gives addresses of its own block.
-const addressSpace = "tombolo"
-
 // poolID identifies the one pool, which every network of the driver shares.
 const poolID = "tombolo4"
 

@@ -3,28 +3,11 @@ package plugin
 // The messages of libnetwork's remote drivers, as its packages drivers/remote/api and
 // ipams/remote/api define them. Fields that we do not read are left out.
 
-type activation struct{ Implements []string }
-
 // errorReply reports an error. Docker reads Err of network drivers, and Error of IPAM
 // drivers.
 type errorReply struct {
 	Err   string
 	Error string
-}
-
-type networkCapabilities struct {
-	Scope             string
-	ConnectivityScope string
-}
-
-type ipamCapabilities struct {
-	RequiresMACAddress    bool
-	RequiresRequestReplay bool
-}
-
-type addressSpaces struct {
-	LocalDefaultAddressSpace  string
-	GlobalDefaultAddressSpace string
 }
 
 type poolRequest struct {
@@ -89,8 +72,6 @@ type portBinding struct {
 type createEndpointReply struct {
 	Interface *endpointInterface // always nil: IPAM gave the address, and Docker the MAC
 }
-
-type infoReply struct{ Value map[string]string }
 
 type joinReply struct {
 	InterfaceName interfaceName

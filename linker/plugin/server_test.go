@@ -52,7 +52,8 @@ func newHost(t testing.TB, deadline time.Duration) *host {
 	h := &host{ifaces: &attachtest.Interfaces{}, socket: filepath.Join(dir, "plugins", "tombolo.sock")}
 	h.table, err = attach.Open(attach.Config{
 		File: filepath.Join(dir, "endpoints.json"), Addresses: addrs, Interfaces: h.ifaces,
-		Sockets: attachtest.Sockets{"22/tcp": "sshd (pid 7)"}, Log: log,
+		Sockets:  attachtest.Sockets{"22/tcp": "sshd (pid 7)"},
+		Describe: func(string) string { return "" }, WithoutService: func(string) bool { return false }, Log: log,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -3,7 +3,9 @@ package record
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -196,14 +198,9 @@ func (s *Service) check() error {
 }
 
 func (s *Service) checkSlots() error {
-	for slot := range s.Generations {
+	for _, slot := range slices.AppendSeq(slices.Clone(s.Drained), maps.Keys(s.Generations)) {
 		if slot < 0 {
 			return fmt.Errorf("slot %d is negative", slot)
-		}
-	}
-	for _, slot := range s.Drained {
-		if slot < 0 {
-			return fmt.Errorf("drained slot %d is negative", slot)
 		}
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"strconv"
 )
 
@@ -64,32 +65,20 @@ func Labels(e Endpoint) map[string]string {
 	all := map[string]string{
 		LabelApp:        e.App,
 		LabelService:    e.Service,
-		LabelSlot:       formatNonZero(uint64(e.Slot)),
-		LabelGeneration: formatNonZero(e.Generation),
+		LabelSlot:       encodeIf(e.Slot != 0, e.Slot),
+		LabelGeneration: encodeIf(e.Generation != 0, e.Generation),
 		LabelTask:       e.Task,
-		LabelNetworks:   marshal(networks),
+		LabelNetworks:   encodeIf(true, networks),
+		LabelLinks:      encodeIf(len(e.Links) > 0, e.Links),
+		LabelExport:     encodeIf(e.Export != nil, e.Export),
+		LabelPorts:      encodeIf(len(e.Ports) > 0, e.Ports),
+		LabelInternal:   encodeIf(e.Internal, true),
 		LabelName:       e.ContainerName,
-	}
-	if len(e.Links) > 0 {
-		all[LabelLinks] = marshal(e.Links)
-	}
-	if e.Export != nil {
-		all[LabelExport] = marshal(e.Export)
-	}
-	if len(e.Ports) > 0 {
-		all[LabelPorts] = marshal(e.Ports)
 	}
 	if e.Strict {
 		all[LabelIsolation] = "links"
 	}
-	if e.Internal {
-		all[LabelInternal] = "true"
-	}
-	for k, v := range all {
-		if v == "" {
-			delete(all, k)
-		}
-	}
+	maps.DeleteFunc(all, func(_, v string) bool { return v == "" })
 	return all
 }
 
@@ -128,14 +117,11 @@ func defaultNetworks(app string) map[string][]string {
 	return map[string][]string{app + "_default": nil}
 }
 
-func formatNonZero(n uint64) string {
-	if n == 0 {
+// encodeIf returns the JSON of v, or "" if v is not set.
+func encodeIf(set bool, v any) string {
+	if !set {
 		return ""
 	}
-	return strconv.FormatUint(n, 10)
-}
-
-func marshal(v any) string {
 	b, err := json.Marshal(v)
 	if err != nil {
 		panic(err) // strings, numbers, and maps and slices of them can always be encoded

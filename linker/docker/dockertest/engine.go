@@ -154,9 +154,9 @@ const networkID = "net1"
 
 func (e *Engine) routes() http.Handler {
 	mux := http.NewServeMux()
+	mux.HandleFunc("GET /events", e.events)
 	mux.HandleFunc("/_ping", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Api-Version", "1.41") })
 	for path, handler := range map[string]http.HandlerFunc{
-		"GET /events":               e.events,
 		"GET /networks":             e.listNetworks,
 		"POST /networks/create":     e.createNetwork,
 		"GET /networks/{id}":        e.inspectNetwork,
@@ -164,7 +164,7 @@ func (e *Engine) routes() http.Handler {
 		"GET /containers/{id}/json": e.inspect,
 		"GET /containers/{id}/logs": e.logs,
 	} {
-		mux.HandleFunc(path, handler)
+		mux.HandleFunc(path, e.locked(handler))
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if rest, ok := strings.CutPrefix(r.URL.Path, "/v1.41"); ok {
@@ -172,6 +172,15 @@ func (e *Engine) routes() http.Handler {
 		}
 		mux.ServeHTTP(w, r)
 	})
+}
+
+// locked returns handle, called with e.mu held.
+func (e *Engine) locked(handle http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		handle(w, r)
+	}
 }
 
 func (e *Engine) events(w http.ResponseWriter, r *http.Request) {
@@ -201,8 +210,6 @@ func (e *Engine) events(w http.ResponseWriter, r *http.Request) {
 }
 
 func (e *Engine) listNetworks(w http.ResponseWriter, _ *http.Request) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
 	list := []any{}
 	if e.network != nil {
 		list = append(list, e.network)
@@ -211,8 +218,6 @@ func (e *Engine) listNetworks(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (e *Engine) createNetwork(w http.ResponseWriter, r *http.Request) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
 	_ = json.NewDecoder(r.Body).Decode(&e.network) // our own client sent it
 	e.network["Id"] = networkID
 	e.made++
@@ -221,8 +226,6 @@ func (e *Engine) createNetwork(w http.ResponseWriter, r *http.Request) {
 }
 
 func (e *Engine) inspectNetwork(w http.ResponseWriter, _ *http.Request) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
 	if e.fails(w) {
 		return
 	}
@@ -236,8 +239,6 @@ func (e *Engine) inspectNetwork(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (e *Engine) list(w http.ResponseWriter, _ *http.Request) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
 	list := []any{}
 	for _, c := range e.containers {
 		status := "Up 2 minutes"
@@ -250,8 +251,6 @@ func (e *Engine) list(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (e *Engine) inspect(w http.ResponseWriter, r *http.Request) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
 	if e.fails(w) {
 		return
 	}
@@ -276,8 +275,6 @@ func (e *Engine) inspect(w http.ResponseWriter, r *http.Request) {
 }
 
 func (e *Engine) logs(w http.ResponseWriter, r *http.Request) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
 	fmt.Fprint(w, e.containers[r.PathValue("id")].Output)
 }
 

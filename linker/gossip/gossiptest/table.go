@@ -5,18 +5,21 @@ import (
 	"errors"
 	"maps"
 	"sync"
+
+	"tombolo/internal/wake"
 )
 
 // Table is a gossip.Delegate that maps keys to values. The larger value of a key wins.
 type Table struct {
-	mu      sync.Mutex
-	rows    map[string]string
-	changed chan struct{}
+	changes wake.Broadcast
+
+	mu   sync.Mutex
+	rows map[string]string
 }
 
 // NewTable returns an empty table.
 func NewTable() *Table {
-	return &Table{rows: map[string]string{}, changed: make(chan struct{})}
+	return &Table{rows: map[string]string{}}
 }
 
 // Packet returns the packet of one row.
@@ -56,8 +59,7 @@ func (t *Table) set(key, value string) bool {
 		return false
 	}
 	t.rows[key] = value
-	close(t.changed)
-	t.changed = make(chan struct{})
+	t.changes.Notify()
 	return true
 }
 
@@ -95,15 +97,14 @@ func (t *Table) Rows() map[string]string {
 // Wait returns true once ok is true of the rows. When done is closed, it returns whether
 // ok is true then.
 func (t *Table) Wait(done <-chan struct{}, ok func(map[string]string) bool) bool {
+	changes, cancel := t.changes.Watch()
+	defer cancel()
 	for {
-		t.mu.Lock()
-		changed := t.changed
-		t.mu.Unlock()
 		if ok(t.Rows()) {
 			return true
 		}
 		select {
-		case <-changed:
+		case <-changes:
 		case <-done:
 			return ok(t.Rows())
 		}
