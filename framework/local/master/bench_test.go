@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 	lib "github.com/mesos/mesos-go/api/v1/lib"
+	"github.com/mesos/mesos-go/api/v1/lib/resources"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler/calls"
 
@@ -14,13 +15,13 @@ import (
 	"tombolo/framework/mesos/wire"
 )
 
-// silentAgent drops what it is told.
+// silentAgent drops all messages.
 type silentAgent struct{ host string }
 
 func (*silentAgent) Send(local.ToAgent) {}
 
-// BenchmarkMaster launches 10 tasks on each of 1,000 agents, has them reported
-// running, and acknowledges: everything of the master's but HTTP.
+// BenchmarkMaster launches 10 tasks on each of 1,000 agents, reports them as running,
+// and acknowledges the updates. It measures everything of the master but HTTP.
 func BenchmarkMaster(b *testing.B) {
 	for b.Loop() {
 		m, err := New(Config{}, quiet)
@@ -47,11 +48,12 @@ func BenchmarkMaster(b *testing.B) {
 		}
 		m.offers.runBatch()
 		if launched != 10_000 {
-			b.Fatalf("%d tasks launched", launched)
+			b.Fatalf("%d tasks were launched, want 10,000", launched)
 		}
 	}
 }
 
+// launchOn launches 10 tasks on each offer of an event, and returns how many in all.
 func launchOn(b *testing.B, m *Master, f *framework, record []byte) int {
 	var event scheduler.Event
 	_, body, _ := bytes.Cut(record, []byte("\n"))
@@ -63,7 +65,7 @@ func launchOn(b *testing.B, m *Master, f *framework, record []byte) int {
 		var tasks []lib.TaskInfo
 		for i := range 10 {
 			t := dockerTask(fmt.Sprintf("%s.%d", o.Hostname, i), o)
-			t.Resources = []lib.Resource{scalarResource("cpus", 0.1), scalarResource("mem", 64)}
+			t.Resources = []lib.Resource{resources.NewCPUs(0.1).Resource, resources.NewMemory(64).Resource}
 			tasks = append(tasks, t)
 		}
 		m.launcher.accept(f, &scheduler.Call_Accept{OfferIDs: []lib.OfferID{o.ID}, Operations: []lib.Offer_Operation{calls.OpLaunch(tasks...)}})

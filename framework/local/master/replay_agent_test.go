@@ -8,12 +8,12 @@ import (
 	"tombolo/framework/local"
 )
 
-// recordedAgent is a scripted agent that keeps book like a real one: it knows
-// what it was told to launch, and what it reported and is not acknowledged.
+// recordedAgent is a scripted agent that knows its tasks like a real one: those that it
+// was told to launch, with the updates that are not acknowledged.
 type recordedAgent struct {
 	*scriptedAgent
 	ids   ids
-	names []string // its recorded ids
+	names []string // the agent's IDs in the recording
 	tasks map[local.TaskRef]*local.Task
 }
 
@@ -27,7 +27,7 @@ func newRecordedAgent(m *Master, names ids) *recordedAgent {
 	return a
 }
 
-// settle takes in what the master said.
+// settle handles what the master has sent.
 func (a *recordedAgent) settle() {
 	for _, message := range a.messages() {
 		switch message := message.(type) {
@@ -64,11 +64,10 @@ func (a *recordedAgent) acknowledge(m local.Acknowledge) {
 	}
 }
 
-// report plays an update that the recorded agent made.
+// report sends an update of the recorded agent.
 func (a *recordedAgent) report(framework string, status lib.TaskStatus) {
 	ref := local.TaskRef{FrameworkID: lib.FrameworkID{Value: a.ids[framework]}, TaskID: status.TaskID}
-	id := *a.info.ID
-	status.AgentID = &id
+	status.AgentID = new(*a.info.ID)
 	if t := a.tasks[ref]; t != nil {
 		t.State, t.Latest = status.GetState(), status
 		t.Pending = append(t.Pending, status)
@@ -78,20 +77,17 @@ func (a *recordedAgent) report(framework string, status lib.TaskStatus) {
 
 func (a *recordedAgent) depart() { a.m.Send(a, local.Departure{}) }
 
-// leave is the end of an agent that was told to stop with its tasks.
+// leave ends the agent together with its tasks.
 func (a *recordedAgent) leave() {
 	a.m.Send(a, local.Departure{Final: true})
 	clear(a.tasks)
 }
 
+// back registers the agent with its tasks.
 func (a *recordedAgent) back() {
 	var tasks []local.Task
 	for _, t := range a.tasks {
 		tasks = append(tasks, *t)
 	}
-	a.register(tasks...)
-}
-
-func (a *recordedAgent) register(tasks ...local.Task) {
 	a.m.Send(a, local.Registration{Info: a.info, Tasks: tasks})
 }

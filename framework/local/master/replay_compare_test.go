@@ -18,18 +18,20 @@ import (
 	"tombolo/framework/mesos/mesostest"
 )
 
-// ids maps recorded ids to ours.
+// ids maps recorded IDs to ours.
 type ids map[string]string
 
+// ours replaces the recorded IDs in text by ours.
 func (m ids) ours(text string) string {
 	return m.replacer(func(recorded, ours string) (string, string) { return recorded, ours }).Replace(text)
 }
 
+// recorded replaces our IDs in text by the recorded ones.
 func (m ids) recorded(text string) string {
 	return m.replacer(func(recorded, ours string) (string, string) { return ours, recorded }).Replace(text)
 }
 
-// replacer prefers longer ids: O1 begins O10.
+// replacer replaces longer IDs first, because O10 begins with O1.
 func (m ids) replacer(order func(recorded, ours string) (string, string)) *strings.Replacer {
 	var pairs [][2]string
 	for k, v := range m {
@@ -46,7 +48,7 @@ func (m ids) replacer(order func(recorded, ours string) (string, string)) *strin
 	return strings.NewReplacer(flat...)
 }
 
-func (m ids) stands(ours string) bool {
+func (m ids) hasOurs(ours string) bool {
 	for _, v := range m {
 		if v == ours {
 			return true
@@ -63,8 +65,8 @@ type replayedStream struct {
 
 	mu     sync.Mutex
 	body   []byte
-	ended  bool // by the master
-	closed bool // by us
+	ended  bool // the master ended the stream
+	closed bool // the test closed it
 }
 
 func (s *replayedStream) read(response *http.Response) {
@@ -83,7 +85,7 @@ func (s *replayedStream) read(response *http.Response) {
 	}
 }
 
-// close leaves the subscription; nil is harmless.
+// close ends the subscription. Closing a nil stream does nothing.
 func (s *replayedStream) close() {
 	if s == nil {
 		return
@@ -127,12 +129,12 @@ func (r *replay) compareAnswer(e *mesostest.Exchange, got *http.Response) {
 	}
 }
 
-// compareStream compares lane by lane: the events of each task, and the others.
-// Their order is what Mesos promises; between tasks it promises none.
+// compareStream compares the events of a stream lane by lane. Mesos promises an order for
+// the updates of one task, but none between tasks.
 func (r *replay) compareStream(s *replayedStream) {
 	e := s.exchange
 	if e.Header.Get("Accept") == protobufType {
-		return // the JSON twin is compared; TestProtobufStream has this one
+		return // the same stream in JSON is compared, and TestProtobufStream tests protobuf
 	}
 	want, got := r.lanes(recordedEvents(r.t, e)), r.lanes(s.events())
 	want["(end)"], got["(end)"] = []string{"open"}, []string{"open"}
@@ -162,6 +164,7 @@ func union(a, b map[string][]string) map[string][]string {
 	return all
 }
 
+// endsInRecording reports whether the recorded master ended a stream.
 func (r *replay) endsInRecording(name string) bool {
 	e := r.recording.Exchange(name)
 	for _, event := range recordedEvents(r.t, e) {
@@ -172,8 +175,8 @@ func (r *replay) endsInRecording(name string) bool {
 	return slices.ContainsFunc(r.recording.Timeline, func(s mesostest.Step) bool { return s.Exchange == name && s.Ends })
 }
 
-// lanes describes events in recorded ids. Heartbeats depend on time alone and are
-// left out, repeated updates are told once.
+// lanes describes events with the recorded IDs: by task ID, or by kind in parentheses. It
+// leaves out heartbeats, and updates that repeat an earlier one.
 func (r *replay) lanes(events []scheduler.Event) map[string][]string {
 	lanes, seen := map[string][]string{}, map[string]bool{}
 	for _, event := range events {
@@ -212,7 +215,7 @@ func (r *replay) lanes(events []scheduler.Event) map[string][]string {
 	return lanes
 }
 
-// differences are those found, by exchange or exchange#lane of the recordings' folder.
+// differences returns what differs, by the keys of deviations.txt.
 func (r *replay) differences(folder string) map[string]localtest.Difference {
 	found := map[string]localtest.Difference{}
 	for name, faults := range r.faults {

@@ -6,23 +6,24 @@ import (
 
 	"github.com/google/uuid"
 	lib "github.com/mesos/mesos-go/api/v1/lib"
+	"github.com/mesos/mesos-go/api/v1/lib/resources"
 )
 
-// scene is what was around a recorded scheduler: the master's settings and what
-// was done outside the API, by time.
+// scene is what surrounded a recorded scheduler: the settings of the master, and what
+// happened outside of the API.
 type scene struct {
-	config Config
-	steps  []sceneStep
-	alone  bool // no agent is there at first
-	// resources are the agent's where they were not 2 CPUs and 4 GiB.
-	resources []lib.Resource
+	config    Config
+	steps     []sceneStep
+	alone     bool           // the recording begins without an agent
+	resources []lib.Resource // of the agent; nil: 2 CPUs and 4 GiB
 }
 
 type sceneStep struct {
-	at time.Duration
+	at time.Duration // since the recording began
 	do func(r *replay)
 }
 
+// sceneOf returns the scene of a recording's folder. dir is a folder for the master.
 func sceneOf(folder, dir string) scene {
 	depart := func(r *replay) { r.agent.depart() }
 	back := func(r *replay) { r.agent.back() }
@@ -37,16 +38,15 @@ func sceneOf(folder, dir string) scene {
 		}
 	case "06d":
 		s.config.offerTimeout = 3 * time.Second
-		s.resources = []lib.Resource{ // an earlier recording's task has the rest
-			rangesResource("ports", 31000, 32000), scalarResource("cpus", 1.9),
-			scalarResource("mem", 4064), scalarResource("disk", 10240),
+		s.resources = []lib.Resource{ // a task of an earlier recording uses the rest
+			allPorts, resources.NewCPUs(1.9).Resource, resources.NewMemory(4064).Resource, resources.NewDisk(10240).Resource,
 		}
 		s.steps = []sceneStep{
 			{2437 * time.Millisecond, depart}, {7600 * time.Millisecond, back},
 			{13190 * time.Millisecond, depart}, {18600 * time.Millisecond, back},
 			{20238 * time.Millisecond, depart}, {25600 * time.Millisecond, func(r *replay) {
 				r.agent.info.Resources = slices.Clone(r.agent.info.Resources)
-				r.agent.info.Resources[1] = scalarResource("cpus", 3.9)
+				r.agent.info.Resources[1] = resources.NewCPUs(3.9).Resource
 				r.agent.back()
 			}},
 			{35339 * time.Millisecond, func(r *replay) { r.agent.leave() }},
@@ -70,8 +70,9 @@ func sceneOf(folder, dir string) scene {
 	return s
 }
 
-// endings are tasks of folder 04 whose last update waits for ever behind one that
-// is not acknowledged. A real master learns it from the next repetition of that.
+// endings end the tasks of folder 04 whose last update never came, because one before it
+// was not acknowledged. Apache Mesos learns of the end with the next repetition of that
+// update.
 var endings = []sceneStep{
 	{192877 * time.Millisecond, ending("bt4214429")},
 	{210893 * time.Millisecond, ending("bt4232105")},

@@ -20,11 +20,11 @@ import (
 	"tombolo/framework/mesos/wire"
 )
 
-// TestReplay sends every recorded request to our master at its recorded time (of
-// a fake clock), lets a scripted agent report what the recorded one did, and
-// compares statuses, error bodies and event sequences with the real master's.
-// testdata/deviations.txt lists, with reasons, what differs or is not sent; a
-// difference that is not listed fails, and so does a line that none needs.
+// TestReplay sends every recorded request to our master, at its recorded time on a fake
+// clock. A scripted agent reports what the recorded agent did. The test compares the
+// statuses, the bodies of errors and the sequences of events with those of Apache Mesos.
+// testdata/deviations.txt lists what differs or is not sent, with reasons. A difference
+// without a line fails, and so does a line without a difference.
 func TestReplay(t *testing.T) {
 	listed := localtest.Read(t)
 	for _, recording := range mesostest.Recordings(t) {
@@ -43,22 +43,22 @@ func TestReplay(t *testing.T) {
 	listed.CheckUsed(t)
 }
 
-// recordedAgentPort ends the address of the recorded agent.
+// recordedAgentPort is the end of the recorded agent's address.
 const recordedAgentPort = ":5051"
 
-// replay is one recording being played.
+// replay plays one recording.
 type replay struct {
 	t         *testing.T
 	recording *mesostest.Recording
 	scene     scene
 	ids       ids
 	agent     *recordedAgent
-	streams   map[string]*replayedStream
-	faults    map[string][]string // by exchange or exchange#lane
-	answers   map[string]string   // by exchange: our status where it is another, or "unsent"
+	streams   map[string]*replayedStream // by exchange
+	faults    map[string][]string        // by exchange, or exchange#lane of its stream
+	answers   map[string]string          // by exchange: our status if it differs, or "unsent"
 	compared  int
 	now       time.Duration        // since the recording began
-	offered   map[string]lib.Offer // the recorded ones, once read
+	offered   map[string]lib.Offer // by ID: see recordedOffers
 
 	master *Master
 	server *mesostest.Server
@@ -81,19 +81,19 @@ func (r *replay) start() {
 	r.master, r.server = m, mesostest.Serve(m.Handler())
 	ctx, cancel := context.WithCancel(context.Background())
 	r.cancel = cancel
-	go func() { _ = m.Run(ctx) }() // it ends with ctx, and well
+	go func() { _ = m.Run(ctx) }() // it always returns nil
 	if r.agent != nil {
 		r.agent.m = m
 	}
 }
 
 func (r *replay) stop() {
-	r.server.Close() // first: a master that is killed ends no stream
+	r.server.Close() // before the master: one that is killed ends no stream
 	r.cancel()
 	synctest.Wait()
 }
 
-// run plays everything in the order of its time.
+// run plays the recording.
 func (r *replay) run() {
 	r.start()
 	defer func() { r.stop() }()
@@ -122,8 +122,8 @@ func (r *replay) run() {
 	}
 }
 
-// plan lists what to do when: the requests, the ends of streams, what the
-// recorded agent reported, and what was done outside.
+// plan returns the steps in the order of their times: the requests, the ends of streams,
+// the reports of the agent, the allocations, and the steps of the scene.
 func (r *replay) plan() []sceneStep {
 	steps := slices.Clone(r.scene.steps)
 	at, last := r.times(), time.Duration(0)
@@ -136,7 +136,7 @@ func (r *replay) plan() []sceneStep {
 		}
 		start := end
 		if e.Streamed() && len(e.Times) == 0 {
-			start = last // the timeline has the time of its end
+			start = last // at[e.Name] is the time of its end
 		}
 		last = end
 		steps = append(steps, sceneStep{start, func(r *replay) { r.send(e) }})
@@ -155,6 +155,7 @@ func (r *replay) plan() []sceneStep {
 	return steps
 }
 
+// times returns when each request was answered.
 func (r *replay) times() map[string]time.Duration {
 	at := map[string]time.Duration{}
 	for _, s := range r.recording.Timeline {
@@ -165,7 +166,8 @@ func (r *replay) times() map[string]time.Duration {
 	return at
 }
 
-// reports are the updates that came from the agent, each when it was first heard.
+// reports returns the updates of the agent that were sent on a stream, each at the time
+// when it was first sent.
 func (r *replay) reports(e *mesostest.Exchange, reported map[string]bool) []sceneStep {
 	var steps []sceneStep
 	for i, event := range recordedEvents(r.t, e) {
@@ -182,8 +184,8 @@ func (r *replay) reports(e *mesostest.Exchange, reported map[string]bool) []scen
 	return steps
 }
 
-// allocations make our master's allocator tick when the recorded one did: how
-// returned resources are cut into offers depends on that.
+// allocations returns steps in which our master makes offers, at the times when the
+// recorded one did. Otherwise its offers would combine other resources.
 func (r *replay) allocations(e *mesostest.Exchange) []sceneStep {
 	var steps []sceneStep
 	for i, event := range recordedEvents(r.t, e) {
@@ -206,9 +208,10 @@ func frameworkIDOf(t *testing.T, e *mesostest.Exchange) string {
 	return ""
 }
 
-// parsed keeps what recordedEvents found: it is asked for again and again.
+// parsed caches the results of recordedEvents.
 var parsed = map[*mesostest.Exchange][]scheduler.Event{}
 
+// recordedEvents returns the events of a recorded stream in JSON.
 func recordedEvents(t *testing.T, e *mesostest.Exchange) []scheduler.Event {
 	t.Helper()
 	if events, ok := parsed[e]; ok {
@@ -244,12 +247,12 @@ func decodeEvents(stream []byte) ([]scheduler.Event, error) {
 	}
 }
 
-// send plays one request. Agents serve no HTTP: theirs are not sent.
+// send sends one request. It leaves out those to agents, because ours serve no HTTP.
 func (r *replay) send(e *mesostest.Exchange) {
 	if strings.HasSuffix(e.Header.Get("Host"), recordedAgentPort) {
 		r.compared++
 		r.answers[e.Name] = "unsent"
-		r.fault(e.Name, "not sent, it is for "+e.Header.Get("Host"))
+		r.fault(e.Name, "not sent, because it is for "+e.Header.Get("Host"))
 		return
 	}
 	r.bindOffers(e)
@@ -284,6 +287,7 @@ func (r *replay) send(e *mesostest.Exchange) {
 	r.bindFramework(s)
 }
 
+// bindFramework maps the recorded framework ID of a stream to ours.
 func (r *replay) bindFramework(s *replayedStream) {
 	for _, event := range s.events() {
 		if event.Subscribed != nil {
@@ -293,9 +297,8 @@ func (r *replay) bindFramework(s *replayedStream) {
 	}
 }
 
-// bindOffers makes the recorded offers that a request uses stand for offers that
-// our master has out to that framework, as long as they were good in the
-// recording.
+// bindOffers maps the recorded offer IDs in a request to those of offers of ours to the
+// same framework. It leaves out offers that were not valid in the recording either.
 func (r *replay) bindOffers(e *mesostest.Exchange) {
 	var call scheduler.Call
 	if wire.Unmarshal(e.Body, &call) != nil || call.FrameworkID == nil {
@@ -310,13 +313,13 @@ func (r *replay) bindOffers(e *mesostest.Exchange) {
 		if r.ids[id.Value] != "" || !offered || r.rescinded(id.Value) {
 			continue
 		}
-		if r.ids[id.Value] = r.outstanding(o); r.ids[id.Value] == "" {
-			r.fault(e.Name, "no offer stands for "+id.Value)
+		if r.ids[id.Value] = r.unbound(o); r.ids[id.Value] == "" {
+			r.fault(e.Name, "our master has no offer for the recorded "+id.Value)
 		}
 	}
 }
 
-// rescinded says whether the recorded offer was taken back by now.
+// rescinded reports whether the recorded offer was rescinded before now.
 func (r *replay) rescinded(id string) bool {
 	for i := range r.recording.Exchanges {
 		e := &r.recording.Exchanges[i]
@@ -329,7 +332,7 @@ func (r *replay) rescinded(id string) bool {
 	return false
 }
 
-// recordedOffers returns all offers of the recording by id.
+// recordedOffers returns all offers of the recording by their ID.
 func (r *replay) recordedOffers() map[string]lib.Offer {
 	if r.offered == nil {
 		r.offered = map[string]lib.Offer{}
@@ -344,14 +347,14 @@ func (r *replay) recordedOffers() map[string]lib.Offer {
 	return r.offered
 }
 
-// outstanding returns an offer of ours that stands for no recorded one yet: the
-// one with the same resources, or the newest.
-func (r *replay) outstanding(recorded lib.Offer) string {
+// unbound returns the ID of an offer of ours that no recorded offer is mapped to: the
+// newest, or one with the same resources. It is empty if there is none.
+func (r *replay) unbound(recorded lib.Offer) string {
 	synctest.Wait()
 	found, err := ask(context.Background(), r.master.loop, func() string {
 		best := ""
 		for _, o := range r.master.offers.where(func(o *offer) bool { return o.framework.id == r.ids[recorded.FrameworkID.Value] }) {
-			if r.ids.stands(o.id) {
+			if r.ids.hasOurs(o.id) {
 				continue
 			}
 			best = o.id
