@@ -85,7 +85,7 @@ func (l *Linker) assembleContainers() error {
 	l.table, err = attach.Open(attach.Config{
 		File: filepath.Join(cfg.StateDir, "endpoints.json"), Addresses: l.addresses,
 		Interfaces: gate{l.plane, l.matched, l.problems}, Sockets: attach.HostSockets{},
-		Describe: l.describe, WithoutService: l.withoutService, Log: cfg.Log,
+		Describe: l.describeEndpoint, WithoutService: l.withoutService, Log: cfg.Log,
 	})
 	if err != nil {
 		return err
@@ -101,10 +101,10 @@ func (l *Linker) assembleContainers() error {
 	return err
 }
 
-// describe names an endpoint's container for people; "" if it is not identified.
-func (l *Linker) describe(endpoint string) string {
+// describeEndpoint names the container of an endpoint's ID for people; "" if it is not identified.
+func (l *Linker) describeEndpoint(endpoint string) string {
 	if ep := l.catalog.Snapshot().Endpoints[endpoint]; ep != nil {
-		return title(ep)
+		return describe(ep)
 	}
 	return ""
 }

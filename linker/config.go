@@ -113,13 +113,10 @@ func (c Config) withDefaults() Config {
 // hostName returns the machine's name in the form that host names have, or "", which
 // Validate refuses, if it cannot be read or converted.
 func hostName() string {
-	machine, err := os.Hostname()
-	if err != nil {
-		return ""
+	if machine, err := os.Hostname(); err == nil {
+		if name, err := record.HostName(machine); err == nil {
+			return name
+		}
 	}
-	name, err := record.HostName(machine)
-	if err != nil {
-		return ""
-	}
-	return name
+	return ""
 }

@@ -48,7 +48,7 @@ func (i *identifier) run(ctx context.Context) error {
 		i.problems.report(dockerProblem, engine.Err)
 		if engine.Syncs != syncs {
 			syncs = engine.Syncs
-			i.table.Reconcile(ctx, engine.NetworkID, live(engine))
+			i.table.Reconcile(ctx, engine.NetworkID, dockerEndpoints(engine))
 			i.adopted.open()
 		}
 		if syncs > 0 {
@@ -134,8 +134,8 @@ func fitting(name string) string {
 	return name
 }
 
-// live lists Docker's endpoints, from which the table adopts those that it lacks.
-func live(engine *docker.Snapshot) []attach.DockerEndpoint {
+// dockerEndpoints lists Docker's endpoints, from which the table adopts those that it lacks.
+func dockerEndpoints(engine *docker.Snapshot) []attach.DockerEndpoint {
 	var out []attach.DockerEndpoint
 	for _, ep := range engine.Endpoints {
 		l := attach.DockerEndpoint{ID: ep.ID, Addr4: ep.Addr4, MAC: ep.MAC}
@@ -149,8 +149,8 @@ func live(engine *docker.Snapshot) []attach.DockerEndpoint {
 	return out
 }
 
-// title names an endpoint's container in messages for people.
-func title(ep *record.Endpoint) string {
+// describe names an endpoint's container in messages for people.
+func describe(ep *record.Endpoint) string {
 	if ep.App != "" {
 		return "service " + ep.Service + " of app " + ep.App + " (container " + ep.ContainerName + ")"
 	}

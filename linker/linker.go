@@ -44,7 +44,7 @@ type Linker struct {
 	effective *effectiveCache
 }
 
-// cluster is what this host knows about all hosts, and how it learns that.
+// cluster has the parts that know all hosts.
 type cluster struct {
 	state   *stateFile
 	host    thisHost
@@ -55,7 +55,7 @@ type cluster struct {
 	publish publisher
 }
 
-// containers is what this host knows about its own containers, and how it learns that.
+// containers has the parts that know this host's containers.
 type containers struct {
 	addresses *ipam.Allocator
 	table     *attach.Table
@@ -69,6 +69,17 @@ type containers struct {
 type task struct {
 	name string // stands before the errors of run
 	run  func(context.Context) error
+}
+
+// latch tells any number of goroutines that something has happened once and for all.
+type latch struct {
+	opened chan struct{} // closed by open
+	open   func()        // may be called more than once
+}
+
+func newLatch() latch {
+	opened := make(chan struct{})
+	return latch{opened, sync.OnceFunc(func() { close(opened) })}
 }
 
 // New makes a linker that acts once Run is called. It reports every problem of cfg.
@@ -152,15 +163,4 @@ func (l *Linker) announceRestart() {
 		l.cfg.Log.Warn("cannot announce the restart", "err", err)
 	}
 	l.publish.send() // its own loop may have ended
-}
-
-// latch tells any number of goroutines that something has happened once and for all.
-type latch struct {
-	opened chan struct{} // closed by open
-	open   func()        // may be called more than once
-}
-
-func newLatch() latch {
-	opened := make(chan struct{})
-	return latch{opened, sync.OnceFunc(func() { close(opened) })}
 }

@@ -25,16 +25,13 @@ func lock(stateDir string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	for late := time.After(lockWait); ; {
+	for late := time.Now().Add(lockWait); ; time.Sleep(lockWait / 40) {
 		if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err == nil {
 			return f, nil
 		}
-		select {
-		case <-time.After(lockWait / 40):
-			continue
-		case <-late:
+		if time.Now().After(late) {
+			f.Close()
+			return nil, fmt.Errorf("another linker runs with the state folder %s: stop it, or choose another folder with --state-dir", stateDir)
 		}
-		f.Close()
-		return nil, fmt.Errorf("another linker runs with the state folder %s", stateDir)
 	}
 }

@@ -38,7 +38,7 @@ func publications(endpoints []attach.Endpoint, s *record.Snapshot, relation *rea
 					replicas = append(replicas, ep)
 				default:
 					errs = append(errs, fmt.Errorf("port %d/%s of this host is taken by %s: it does not lead to %s",
-						p.port.HostPort, p.port.Proto, title(p.holder), title(known)))
+						p.port.HostPort, p.port.Proto, describe(p.holder), describe(known)))
 				}
 			}
 		}

@@ -38,7 +38,7 @@ type Addresses interface {
 	Refuse(reason string)
 }
 
-// Config is what a Keeper is made of. All fields are required unless they say otherwise.
+// Config has a Keeper's settings and the parts that it uses.
 type Config struct {
 	Rules       Rules
 	Last        Claim         // of the last run; zero: there is none

@@ -19,7 +19,7 @@ type Rules struct {
 	Host  string       // this host's name
 	Pool4 netip.Prefix // at least one block of Bits4
 	Pool6 netip.Prefix // unset: no IPv6
-	Fixed netip.Prefix // the block that the operator chose, whoever else claims it; unset: any
+	Fixed netip.Prefix // the block that the operator chose, even if others claim it; unset: any
 }
 
 // choose returns a block that no other host claims. Suspended hosts count, because
