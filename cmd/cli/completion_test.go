@@ -13,9 +13,8 @@ import (
 	"tombolo/framework/app"
 )
 
-// The shell asks by the hidden command __complete; the last word is the one that is
-// being typed.
-func TestCompletion(t *testing.T) {
+// A shell asks with the hidden command __complete. The last word is unfinished.
+func TestCompletionOffersTheWordsThatFit(t *testing.T) {
 	f := &fakeFramework{}
 	socket := f.serve(t)
 	t.Setenv("TOMBOLO_API", socket)
@@ -50,7 +49,7 @@ func TestCompletion(t *testing.T) {
 		root.SetErr(&bytes.Buffer{})
 		root.SetArgs(append([]string{"__complete"}, strings.Split(line, " ")...))
 		if err := root.ExecuteContext(t.Context()); err != nil {
-			t.Errorf("%q: %v", line, err)
+			t.Errorf("tombolo %s<Tab> failed: %v", line, err)
 		}
 		var words []string
 		for _, l := range strings.Split(out.String(), "\n") {
@@ -64,20 +63,20 @@ func TestCompletion(t *testing.T) {
 	}
 }
 
-func TestCompletionScripts(t *testing.T) {
+func TestEveryShellGetsACompletionScript(t *testing.T) {
 	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
 		root := newRootCommand("dev")
 		var out bytes.Buffer
 		root.SetOut(&out)
 		root.SetArgs([]string{"completion", shell})
 		if err := root.ExecuteContext(t.Context()); err != nil || !strings.Contains(out.String(), "tombolo") {
-			t.Errorf("%s: %v, %d bytes", shell, err, out.Len())
+			t.Errorf("the script for %s has %d bytes and does not name tombolo; error %v", shell, out.Len(), err)
 		}
 	}
 }
 
-// logs takes the project flags behind its name as the others do, but for -f.
-func TestLogsTakesProjectFlags(t *testing.T) {
+// Behind `logs`, -f is --follow; the other project flags keep their meaning.
+func TestLogsTakesProjectFlagsBehindItsName(t *testing.T) {
 	f := &fakeFramework{lines: []api.LogLine{{Service: "web", Slot: 1, Line: "hello"}}}
 	socket := f.serve(t)
 	if _, err := tombolo(t, socket, shop, "up", "-d"); err != nil {
@@ -93,7 +92,7 @@ func TestLogsTakesProjectFlags(t *testing.T) {
 		err := root.ExecuteContext(t.Context())
 		errortest.Contains(t, err, "")
 		if out.String() != "web.1  | hello\n" {
-			t.Errorf("logs %v: %q", args, out.String())
+			t.Errorf("logs %v printed %q", args, out.String())
 		}
 	}
 	root := newRootCommand("dev")

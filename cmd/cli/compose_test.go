@@ -8,8 +8,7 @@ import (
 	"tombolo/cmd/errortest"
 )
 
-// A wrong command line is a usageError that says what to do.
-func TestWrongCommandLines(t *testing.T) {
+func TestWrongCommandLinesSayWhatToDo(t *testing.T) {
 	for args, want := range map[string]string{
 		"foo":                     `unknown command "foo" (see: tombolo --help)`,
 		"daemon foo":              `unknown command "daemon foo" (see: tombolo daemon --help)`,
@@ -36,23 +35,23 @@ func TestWrongCommandLines(t *testing.T) {
 		errortest.Contains(t, err, want)
 		var usage usageError
 		if !errors.As(err, &usage) {
-			t.Errorf("%s: %v is no usage error", args, err)
+			t.Errorf("tombolo %s ends with %v, which is not a usageError", args, err)
 		}
 	}
 }
 
-func TestAdviceIsForRealCommands(t *testing.T) {
+func TestAlternativesAreForWordsThatTomboloLacks(t *testing.T) {
 	for flag := range flagAlternatives {
 		command, name, _ := strings.Cut(flag, " --")
 		cmd, _, err := newRootCommand("dev").Find([]string{command})
 		if err != nil || cmd.Name() != command || cmd.Flags().Lookup(name) != nil {
-			t.Errorf("%s: %v, command %s", flag, err, cmd.Name())
+			t.Errorf("there is an alternative for %q, but that command is unknown or has the flag (found %s, error %v)", flag, cmd.Name(), err)
 		}
 	}
 	for word := range alternatives {
 		cmd, _, err := newRootCommand("dev").Find([]string{word})
 		if err != nil || !cmd.Hidden {
-			t.Errorf("%s is a command", word)
+			t.Errorf("there is an alternative for %q, but that is a command", word)
 		}
 	}
 }

@@ -17,7 +17,7 @@ import (
 	"tombolo/cmd/errortest"
 )
 
-// runConfig runs `tombolo config` below a root command wired as main does it.
+// runConfig runs `tombolo config` below a root command like the real one.
 func runConfig(t *testing.T, args ...string) (stdout, stderr string, err error) {
 	t.Helper()
 	root := &cobra.Command{Use: "tombolo", SilenceErrors: true, SilenceUsage: true, TraverseChildren: true}
@@ -50,7 +50,7 @@ services:
 volumes: {data: }
 `
 
-func TestConfigPrints(t *testing.T) {
+func TestConfigPrintsTheListThatAFlagNames(t *testing.T) {
 	file, other := composeFile(t, twoServices), composeFile(t, "services: {more: {image: db:1}}\n")
 	for _, c := range []struct {
 		args []string
@@ -66,18 +66,18 @@ func TestConfigPrints(t *testing.T) {
 	} {
 		out, stderr, err := runConfig(t, c.args...)
 		if err != nil {
-			t.Errorf("%v: %v", c.args, err)
+			t.Errorf("tombolo %v: %v", c.args, err)
 		}
 		if diff := cmp.Diff(c.want, out); diff != "" {
-			t.Errorf("%v (-want +got):\n%s", c.args, diff)
+			t.Errorf("tombolo %v (-want +got):\n%s", c.args, diff)
 		}
 		if strings.Count(stderr, "warning: ") != 1 || !strings.Contains(stderr, "compose.yaml:1:1: version: obsolete") {
-			t.Errorf("%v: warnings %q", c.args, stderr)
+			t.Errorf("tombolo %v warned %q, want one warning about version", c.args, stderr)
 		}
 	}
 }
 
-func TestConfigForms(t *testing.T) {
+func TestConfigPrintsYAMLOrJSON(t *testing.T) {
 	file := composeFile(t, twoServices)
 	out, _, err := runConfig(t, "-f", file, "-p", "mine", "config", "--format", "json")
 	if err != nil {
@@ -85,19 +85,19 @@ func TestConfigForms(t *testing.T) {
 	}
 	var app struct{ Name string }
 	if err := json.Unmarshal([]byte(out), &app); err != nil || app.Name != "mine" {
-		t.Errorf("json says %q, %v", app.Name, err)
+		t.Errorf("the JSON names the app %q (%v), want mine", app.Name, err)
 	}
 	out, _, err = runConfig(t, "-f", file, "config")
 	if err != nil || !strings.HasPrefix(out, "name: shop\nnetworks:\n") || strings.HasSuffix(out, "\n\n") {
-		t.Errorf("yaml: %v\n%s", err, out)
+		t.Errorf("got error %v and YAML:\n%s", err, out)
 	}
 	var usage usageError
 	if _, _, err = runConfig(t, "-f", file, "config", "--format", "xml"); !errors.As(err, &usage) {
-		t.Errorf("--format xml: %v", err)
+		t.Errorf("--format xml ends with %v, want a usageError", err)
 	}
 }
 
-func TestConfigRefuses(t *testing.T) {
+func TestConfigReportsEveryProblem(t *testing.T) {
 	file := composeFile(t, "services:\n  web:\n    image: web\n    prots: [80]\n    links: [db]\n")
 	_, _, err := runConfig(t, "-f", file, "config")
 	want := "2 problems:\n" + file + ":4:5: services.web.prots: unknown key, did you mean ports?\n" +
@@ -107,28 +107,27 @@ func TestConfigRefuses(t *testing.T) {
 	}
 }
 
-func TestConfigWithoutAFile(t *testing.T) {
+func TestConfigNamesAMissingFile(t *testing.T) {
 	_, _, err := runConfig(t, "-f", "/nosuch.yaml", "config")
 	errortest.Contains(t, err, "there is no Compose file /nosuch.yaml")
 }
 
-// The examples load without a warning.
-func TestExamples(t *testing.T) {
+func TestTheExamplesLoadWithoutAWarning(t *testing.T) {
 	for name, services := range map[string]string{"guestbook": "cache\ndb\nweb\n", "stranger": "tool\n"} {
 		out, stderr, err := runConfig(t, "-f", "../../examples/"+name+"/compose.yaml", "config", "--services")
 		if err != nil || out != services || stderr != "" {
-			t.Errorf("%s: %v\n%s%s", name, err, stderr, out)
+			t.Errorf("config --services of example %s: error %v, warnings %q, services %q, want %q", name, err, stderr, out, services)
 		}
 	}
 }
 
-func TestProjectFlagsAreComposeFlags(t *testing.T) {
+func TestProjectFlagsHaveTheNamesOfDockerCompose(t *testing.T) {
 	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
 	var p projectFlags
 	p.register(flags)
 	for name, short := range map[string]string{"file": "f", "project-name": "p", "profile": "", "env-file": "", "project-directory": ""} {
 		if f := flags.Lookup(name); f == nil || f.Shorthand != short {
-			t.Errorf("flag --%s -%s is missing", name, short)
+			t.Errorf("there is no flag --%s with the letter %q", name, short)
 		}
 	}
 }

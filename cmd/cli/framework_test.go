@@ -7,7 +7,7 @@ import (
 	"tombolo/cmd/errortest"
 )
 
-func TestFrameworkFlags(t *testing.T) {
+func TestFrameworkReportsWrongFlags(t *testing.T) {
 	for args, want := range map[string]string{
 		"":                                 "--master is missing",
 		"--master zk://z:2181/mesos":       "ZooKeeper is not asked",

@@ -13,12 +13,12 @@ import (
 	"tombolo/cmd/errortest"
 )
 
-func TestGossipKeyFile(t *testing.T) {
+func TestLinkerReadsTheGossipKeyFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "key")
 	writeFile(t, file, strings.Repeat("ab", 32)+"\n")
 	cfg, err := parseLinker(t, nil, map[string]string{"TOMBOLO_GOSSIP_KEY_FILE": file})
 	if err != nil || len(cfg.Keys) != 1 || !bytes.Equal(cfg.Keys[0], bytes.Repeat([]byte{0xab}, 32)) {
-		t.Errorf("keys %x, %v", cfg.Keys, err)
+		t.Errorf("got the keys %x and error %v, want one key of 32 bytes ab", cfg.Keys, err)
 	}
 	if err := os.Chmod(file, 0o640); err != nil {
 		t.Fatal(err)
@@ -30,8 +30,7 @@ func TestGossipKeyFile(t *testing.T) {
 	}
 }
 
-// What the example says is what there is.
-func TestLinkerEnvironmentExample(t *testing.T) {
+func TestTheEnvironmentExampleNamesRealFlags(t *testing.T) {
 	text, err := os.ReadFile("../../packaging/tombolo-linker.env.example")
 	if err != nil {
 		t.Fatal(err)
@@ -41,7 +40,7 @@ func TestLinkerEnvironmentExample(t *testing.T) {
 	raw.register(flags)
 	lines := regexp.MustCompile(`(?m)^#?TOMBOLO_(\w+)=(.*)$`).FindAllStringSubmatch(string(text), -1)
 	if len(lines) < 5 {
-		t.Fatalf("%d variables", len(lines))
+		t.Fatalf("the example has %d variables, want at least 5", len(lines))
 	}
 	for _, l := range lines {
 		name, value := strings.ToLower(strings.ReplaceAll(l[1], "_", "-")), l[2]
@@ -53,7 +52,7 @@ func TestLinkerEnvironmentExample(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	raw.keyFile = "" // it is not on this machine
+	raw.keyFile = "" // the file does not exist on this machine
 	cfg, err := raw.config()
 	if err == nil {
 		err = cfg.Validate()

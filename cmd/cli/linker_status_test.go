@@ -11,14 +11,14 @@ import (
 	"tombolo/linker/record"
 )
 
-func TestLinkerStatus(t *testing.T) {
+func TestLinkerStatusShowsHostsAndProblems(t *testing.T) {
 	self := api.Status{
 		Version: "v1", Ready: true,
 		Host:  record.Host{Name: "h1", Underlay: netip.MustParseAddr("198.18.0.11"), Block4: netip.MustParsePrefix("100.64.1.0/24")},
 		Peers: []api.Peer{{Name: "h2", State: "alive"}, {Name: "h3", State: "suspended"}},
 	}
-	ill := self
-	ill.Ready, ill.Problems = false, []string{"kernel without VXLAN"}
+	broken := self
+	broken.Ready, broken.Problems = false, []string{"kernel without VXLAN"}
 	starting := self
 	starting.Ready = false
 	cases := []struct {
@@ -30,10 +30,10 @@ func TestLinkerStatus(t *testing.T) {
 	}{
 		{"ready", self, "", "HOST  READY  UNDERLAY     BLOCK          PEERS                  VERSION\n" +
 			"h1    yes    198.18.0.11  100.64.1.0/24  1 alive, h3 suspended  v1\n", ""},
-		{"ill", ill, "--format json", `"problems":["kernel without VXLAN"]`, "h1: kernel without VXLAN"},
+		{"with a problem", broken, "--format json", `"problems":["kernel without VXLAN"]`, "h1: kernel without VXLAN"},
 		{"starting", starting, "", "h1    no ", "h1: not ready yet"},
 		{"no linker", self, "--socket /nowhere.sock", "", "no linker runs here"},
-		{"format", self, "--format xml", "", "neither table nor json"},
+		{"unknown format", self, "--format xml", "", "neither table nor json"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

@@ -29,7 +29,7 @@ func parseLinker(t *testing.T, args []string, env map[string]string) (linker.Con
 	return raw.config()
 }
 
-func TestLinkerFlags(t *testing.T) {
+func TestLinkerReadsFlagsAndEnvironment(t *testing.T) {
 	got, err := parseLinker(t,
 		[]string{"--host", "h1", "--join", "198.18.0.12,198.18.0.13", "--pool6", "fd12:3456:789a::/48"},
 		map[string]string{"TOMBOLO_UNDERLAY": "198.18.0.11", "TOMBOLO_HOST": "not this one", "TOMBOLO_JOIN_TIMEOUT": "3s"})
@@ -49,14 +49,14 @@ func TestLinkerFlags(t *testing.T) {
 		return !strings.HasPrefix(p.String(), "Join")
 	}, cmp.Ignore())
 	if diff := cmp.Diff(want, got, same, onlyThese); diff != "" {
-		t.Error(diff)
+		t.Errorf("Config (-want +got):\n%s", diff)
 	}
 	if err := got.Validate(); err != nil {
 		t.Error(err)
 	}
 }
 
-func TestLinkerFlagsRefused(t *testing.T) {
+func TestLinkerReportsWrongFlags(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		args []string
@@ -64,13 +64,13 @@ func TestLinkerFlagsRefused(t *testing.T) {
 		want []string
 	}{
 		{"every wrong one is named", []string{"--underlay", "h1", "--pool", "10/8"}, nil, []string{"--underlay", "--pool"}},
-		{"from the environment", nil, map[string]string{"TOMBOLO_VNI": "many"}, []string{"TOMBOLO_VNI"}},
-		{"port", []string{"--gossip-port", "70000"}, nil, []string{"gossip-port"}},
+		{"an environment variable is named", nil, map[string]string{"TOMBOLO_VNI": "many"}, []string{"TOMBOLO_VNI"}},
+		{"a port that is too large", []string{"--gossip-port", "70000"}, nil, []string{"gossip-port"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := parseLinker(t, tt.args, tt.env)
 			if err == nil {
-				t.Fatal("accepted")
+				t.Fatalf("%v with environment %v was accepted", tt.args, tt.env)
 			}
 			for _, w := range tt.want {
 				if !strings.Contains(err.Error(), w) {

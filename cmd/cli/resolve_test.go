@@ -11,7 +11,7 @@ import (
 	"tombolo/linker/record"
 )
 
-func TestResolve(t *testing.T) {
+func TestResolvePrintsAddressesOrWhyThereAreNone(t *testing.T) {
 	db := api.Resolution{Name: "db.shop.tombolo.internal", Exists: true, Targets: []record.Target{
 		{Name: "1.db.shop", Addr4: netip.MustParseAddr("100.64.1.2"), Addr6: netip.MustParseAddr("fd00::2")},
 		{Name: "2.db.shop", Addr4: netip.MustParseAddr("100.64.2.2")},

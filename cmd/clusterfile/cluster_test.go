@@ -13,7 +13,7 @@ import (
 	"tombolo/framework/api"
 )
 
-func TestReadCluster(t *testing.T) {
+func TestReadReturnsHostsAndRegistry(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "cluster.json")
 	text := `{"hosts": [
 		{"name": "h1", "docker": "unix:///h1.sock", "linker": "/h1/linker.sock", "underlay": "198.18.0.11", "work_dir": "/h1/agent", "cpus": 2, "mem_bytes": 4096},
@@ -27,7 +27,7 @@ func TestReadCluster(t *testing.T) {
 		t.Fatal(err)
 	}
 	if d, err := c.Timeout(); d != 10*time.Second || err != nil {
-		t.Errorf("partition timeout %v, %v", d, err)
+		t.Errorf("the partition timeout is %v (%v), want 10s", d, err)
 	}
 	if diff := cmp.Diff(&api.Registry{Push: "127.0.0.1:5000", Pull: "198.18.0.1:5000"}, c.Registry); diff != "" {
 		t.Errorf("registry (-want +got):\n%s", diff)
@@ -41,7 +41,7 @@ func TestReadCluster(t *testing.T) {
 	}
 }
 
-func TestClusterFilesThatAreWrong(t *testing.T) {
+func TestReadReportsEveryProblem(t *testing.T) {
 	for _, c := range []struct {
 		text string
 		want []string
@@ -55,7 +55,7 @@ func TestClusterFilesThatAreWrong(t *testing.T) {
 		_, err := parse([]byte(c.text))
 		for _, want := range c.want {
 			if err == nil || !strings.Contains(err.Error(), want) {
-				t.Errorf("%s: error %v, want %q", c.text, err, want)
+				t.Errorf("%s ends with error %v, want one that contains %q", c.text, err, want)
 			}
 		}
 	}
@@ -73,7 +73,7 @@ func FuzzParse(f *testing.F) {
 			t.Fatal(err)
 		}
 		if _, err := parse(again); err != nil {
-			t.Errorf("%s was taken, %s is not: %v", data, again, err)
+			t.Errorf("%s was accepted, but its copy %s was not: %v", data, again, err)
 		}
 	})
 }

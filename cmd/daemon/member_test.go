@@ -11,7 +11,7 @@ import (
 	"tombolo/linker"
 )
 
-func TestPartOfCluster(t *testing.T) {
+func TestPartOfClusterSaysWhyNoDaemonMayStart(t *testing.T) {
 	run, stateDir := rundir.Dir(t.TempDir()), t.TempDir()
 	check := func(want string) {
 		t.Helper()
@@ -23,7 +23,7 @@ func TestPartOfCluster(t *testing.T) {
 		t.Fatal(err)
 	}
 	unlock := holdLinkerLock(t, stateDir)
-	check("") // its linker is the daemon's
+	check("") // the linker is the daemon's
 	daemon.Close()
 	check("this machine is a host of a cluster")
 	unlock()

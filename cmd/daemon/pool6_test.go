@@ -6,12 +6,12 @@ import (
 	"testing"
 )
 
-func TestKeptPool6(t *testing.T) {
+func TestThePool6IsChosenOnceAndKept(t *testing.T) {
 	dir := t.TempDir()
 	linkerDir := filepath.Join(dir, "linker")
 	first, err := keptPool6(dir, linkerDir)
 	if err != nil || !first.IsValid() {
-		t.Fatalf("pool %s, %v", first, err)
+		t.Fatalf("the first pool is %s, error %v", first, err)
 	}
 	if err := os.Mkdir(linkerDir, 0o700); err != nil {
 		t.Fatal(err)
@@ -20,12 +20,12 @@ func TestKeptPool6(t *testing.T) {
 		t.Fatal(err)
 	}
 	if again, err := keptPool6(dir, linkerDir); again != first || err != nil {
-		t.Errorf("then %s, %v", again, err)
+		t.Errorf("the second time the pool is %s (%v), want %s again", again, err, first)
 	}
 	if err := os.Remove(filepath.Join(dir, "pool6.json")); err != nil {
 		t.Fatal(err)
 	}
 	if pool, err := keptPool6(dir, linkerDir); pool.IsValid() || err != nil {
-		t.Errorf("a linker that ran without IPv6 gets %s, %v", pool, err)
+		t.Errorf("a linker that has run without IPv6 gets the pool %s (%v), want none", pool, err)
 	}
 }

@@ -1,6 +1,8 @@
 package daemon
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -20,5 +22,28 @@ func TestEachHostOfAClusterGetsAnAgent(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, agents(f, "/state")); diff != "" {
 		t.Errorf("agents (-want +got):\n%s", diff)
+	}
+}
+
+func TestTheStateFolderIsBesideTheClusterFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "cluster.json")
+	if err := os.WriteFile(file, []byte(`{"hosts": [{"name": "h1", "docker": "unix:///h1.sock"}]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name string
+		cfg  Config
+		want string
+	}{
+		{"this machine", Config{}, DefaultStateDir},
+		{"a cluster file", Config{ClusterFile: file}, filepath.Join(filepath.Dir(file), "state")},
+		{"a folder of the user's choice", Config{ClusterFile: file, StateDir: "/elsewhere"}, "/elsewhere"},
+	} {
+		d, err := newDaemon(c.cfg)
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+		} else if d.StateDir != c.want {
+			t.Errorf("%s: the state folder is %s, want %s", c.name, d.StateDir, c.want)
+		}
 	}
 }

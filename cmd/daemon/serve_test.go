@@ -15,10 +15,10 @@ import (
 	"tombolo/internal/unixhttp"
 )
 
-func TestServeUnix(t *testing.T) {
+func TestServeReplacesADeadSocketAndCutsStreams(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	socket := filepath.Join(t.TempDir(), "run", "x.sock")
-	for range 2 { // the second finds what the first left
+	for range 2 { // a second server on the same path
 		ctx, cancel := context.WithCancel(t.Context())
 		streaming := make(chan struct{})
 		served := make(chan error)
@@ -27,12 +27,12 @@ func TestServeUnix(t *testing.T) {
 				_, _ = io.WriteString(w, "hello")
 				_ = http.NewResponseController(w).Flush()
 				close(streaming)
-				<-r.Context().Done() // a stream
+				<-r.Context().Done() // a stream that does not end by itself
 			}))
 		}()
 		client := &http.Client{Transport: unixhttp.Transport(socket)}
 		answer, err := client.Get("http://x/")
-		for errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) { // bound, but not listening yet
+		for errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) { // the server has not started yet
 			answer, err = client.Get("http://x/")
 		}
 		if err != nil {
@@ -40,16 +40,16 @@ func TestServeUnix(t *testing.T) {
 		}
 		<-streaming
 		if info, err := os.Stat(socket); err != nil || info.Mode().Perm() != 0o600 {
-			t.Errorf("socket: %v, %v", info, err)
+			t.Errorf("the socket is %v (%v), want mode 0600", info, err)
 		}
 		cancel()
 		if err := <-served; err != nil {
-			t.Error(err)
+			t.Errorf("serve returned %v after its context had ended, want nil", err)
 		}
 		_ = answer.Body.Close()
 		client.CloseIdleConnections()
 		if _, err := os.Stat(socket); !errors.Is(err, os.ErrNotExist) {
-			t.Errorf("the socket is still there: %v", err)
+			t.Errorf("the server left its socket behind (%v)", err)
 		}
 	}
 }

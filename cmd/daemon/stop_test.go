@@ -19,7 +19,7 @@ type fakeCluster struct {
 
 func (f *fakeCluster) Snapshot() (*api.Snapshot, <-chan struct{}) { return &f.snapshot, nil }
 
-func TestDaemonThatIsNeededIsNotStopped(t *testing.T) {
+func TestADaemonWithAppsIsNotIdle(t *testing.T) {
 	run := rundir.Dir(t.TempDir())
 	f := &fakeCluster{}
 	serving, stop := context.WithCancel(t.Context())
@@ -33,7 +33,7 @@ func TestDaemonThatIsNeededIsNotStopped(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	if err := idle(t.Context(), run); err != nil {
-		t.Errorf("without apps, the daemon cannot be stopped: %v", err)
+		t.Errorf("a daemon without apps is not idle: %v", err)
 	}
 	f.snapshot.Apps = map[string]api.Status{"shop": {App: "shop"}}
 	errortest.Contains(t, idle(t.Context(), run), "needed by shop")

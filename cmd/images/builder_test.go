@@ -13,7 +13,7 @@ import (
 	"tombolo/framework/app"
 )
 
-func TestBuildArgs(t *testing.T) {
+func TestBuildArgsAreThoseOfDockerBuild(t *testing.T) {
 	for _, c := range []struct {
 		build app.Build
 		want  string
@@ -33,7 +33,7 @@ func TestBuildArgs(t *testing.T) {
 	}
 }
 
-func TestImagesAreBuilt(t *testing.T) {
+func TestPrepareBuildsAndPushesImages(t *testing.T) {
 	calls := dockertest.Fake(t)
 	built := func(image string) app.App {
 		return app.App{Name: "shop", Services: map[string]app.Service{
@@ -50,23 +50,23 @@ func TestImagesAreBuilt(t *testing.T) {
 		calls              string
 		err                string
 	}{
-		{"here", "web", nil, false, false, "sha256:feed", "build -t web /src\nimage inspect --format {{.Id}} web\n", ""},
-		{"for others", "web", &api.Registry{Push: "127.0.0.1:5", Pull: "198.18.0.1:5"}, true, false,
+		{"stay on a cluster of this machine", "web", nil, false, false, "sha256:feed", "build -t web /src\nimage inspect --format {{.Id}} web\n", ""},
+		{"are pushed where the cluster has a registry", "web", &api.Registry{Push: "127.0.0.1:5", Pull: "198.18.0.1:5"}, true, false,
 			"198.18.0.1:5/shop/web@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
 			"image inspect --format {{.Id}} postgres\nbuild -t web /src\ntag web 127.0.0.1:5/shop/web:latest\npush 127.0.0.1:5/shop/web:latest\n", ""},
-		{"for nobody", "web", nil, true, false, "", "", "service web: it has build:, and this cluster has no registry"},
-		{"by another", "web", nil, true, true, "web", "", ""},
-		{"not at all", "broken", nil, false, false, "", "build -t broken /src\n", "service web: build: docker build: exit status 1\nstep 2 failed"},
+		{"cannot reach a cluster without a registry", "web", nil, true, false, "", "", "service web: it has build:, and this cluster has no registry"},
+		{"are left to the hosts with --no-build", "web", nil, true, true, "web", "", ""},
+		{"do not build", "broken", nil, false, false, "", "build -t broken /src\n", "service web: build: docker build: exit status 1\nstep 2 failed"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			a := built(c.image)
 			b := Builder{Out: io.Discard, Registry: c.registry, Machine: !c.elsewhere, NoBuild: c.noBuild}
 			errortest.Contains(t, b.Prepare(t.Context(), &a), c.err)
 			if web := a.Services["web"]; c.err == "" && (web.Image != c.want || web.Build != nil || a.Services["db"].Image != "postgres") {
-				t.Errorf("services %+v", a.Services)
+				t.Errorf("the services are %+v, want the image of web to be %s and postgres unchanged", a.Services, c.want)
 			}
 			if diff := cmp.Diff(c.calls, calls()); diff != "" {
-				t.Errorf("docker was asked (-want +got):\n%s", diff)
+				t.Errorf("commands of docker (-want +got):\n%s", diff)
 			}
 		})
 	}

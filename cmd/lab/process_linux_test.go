@@ -8,30 +8,30 @@ import (
 	"time"
 )
 
-func TestAProcessIsKnownByItsStart(t *testing.T) {
+func TestAProcessIsIdentifiedByItsStartTime(t *testing.T) {
 	p := sleeper(t)
 	if !p.Alive() {
-		t.Error("is not alive")
+		t.Error("a process that runs is not alive")
 	}
 	if other := (Process{PID: p.PID, Start: "1"}); other.Alive() || other.kill() != nil || !p.Alive() {
-		t.Error("a later process with the same number is taken for it")
+		t.Error("a process with the same number and another start time was taken for it")
 	}
 	if (Process{}).Alive() || (Process{PID: p.PID}).Alive() {
-		t.Error("no process is alive")
+		t.Error("a Process without a number or a start time is alive")
 	}
 	if err := p.kill(); err != nil || p.Alive() {
-		t.Errorf("killed: %v, alive %v", err, p.Alive())
+		t.Errorf("kill returned %v, and afterwards the process is alive: %v", err, p.Alive())
 	}
 	if err := p.kill(); err != nil {
-		t.Errorf("killed again: %v", err)
+		t.Errorf("to kill a process a second time is an error: %v", err)
 	}
 }
 
-func TestStopKillsWhoDoesNotListen(t *testing.T) {
-	for name, script := range map[string]string{"listens": "sleep 1000 & wait", "does not": "trap '' TERM; echo; sleep 1000"} {
+func TestStopKillsAProcessThatIgnoresSIGTERM(t *testing.T) {
+	for name, script := range map[string]string{"obeys SIGTERM": "sleep 1000 & wait", "ignores SIGTERM": "trap '' TERM; echo; sleep 1000"} {
 		cmd := exec.Command("sh", "-c", script)
 		cmd.Stdout = nil
-		if name == "does not" {
+		if name == "ignores SIGTERM" {
 			out, err := cmd.StdoutPipe()
 			if err != nil {
 				t.Fatal(err)
@@ -48,13 +48,13 @@ func TestStopKillsWhoDoesNotListen(t *testing.T) {
 		p := newProcess(cmd.Process.Pid)
 		go cmd.Wait()
 		if err := p.stop(200 * time.Millisecond); err != nil || p.Alive() {
-			t.Errorf("%s: %v, alive %v", name, err, p.Alive())
+			t.Errorf("stop of a process that %s returned %v, and afterwards it is alive: %v", name, err, p.Alive())
 		}
 	}
 }
 
-// A name may hold whatever confuses a parser of /proc/PID/stat.
-func TestStartTimeOfAnOddName(t *testing.T) {
+// A process name may contain characters that separate the fields of /proc/PID/stat.
+func TestStartTimeOfAProcessWithAnOddName(t *testing.T) {
 	odd := filepath.Join(t.TempDir(), "a) Z (b")
 	sleep, err := exec.LookPath("sleep")
 	if err != nil {
@@ -68,20 +68,20 @@ func TestStartTimeOfAnOddName(t *testing.T) {
 		t.Fatal(err)
 	}
 	if p := newProcess(cmd.Process.Pid); !p.Alive() {
-		t.Errorf("start time %q", p.Start)
+		t.Errorf("the process is not alive by its start time %q", p.Start)
 	}
 	_ = cmd.Process.Kill()
 	for deadline := time.Now().Add(10 * time.Second); startTime(cmd.Process.Pid) != ""; {
 		if time.Now().After(deadline) {
-			t.Fatal("a zombie is alive")
+			t.Fatal("a zombie counts as alive")
 		}
 	}
 	_ = cmd.Wait()
 }
 
-func TestRemoveDir(t *testing.T) {
+func TestRemoveDirEmptiesMountPoints(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "lab")
-	for range 2 { // the second time there is none
+	for range 2 { // the second time the folder does not exist
 		if err := removeDir(dir); err != nil {
 			t.Fatal(err)
 		}
@@ -101,12 +101,12 @@ func TestRemoveDir(t *testing.T) {
 		t.Fatalf("%v: %s", uerr, out)
 	}
 	if err != nil || len(left) > 0 {
-		t.Errorf("a mount point: %v, left %v", err, left)
+		t.Errorf("removing a mount point returned %v and left %v, want it empty", err, left)
 	}
 	if err := removeDir(dir); err != nil {
 		t.Error(err)
 	}
 	if _, err := os.Stat(dir); !os.IsNotExist(err) {
-		t.Errorf("is still there: %v", err)
+		t.Errorf("the folder is still there: %v", err)
 	}
 }

@@ -12,8 +12,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/registry"
 )
 
-// A registry that was killed knows what was pushed to it.
-func TestManifestsAreKept(t *testing.T) {
+func TestARestartedRegistryHasItsManifests(t *testing.T) {
 	dir := t.TempDir()
 	start := func() http.Handler {
 		m := manifests{dir: dir, registry: registry.New(registry.Logger(log.New(io.Discard, "", 0)))}
@@ -32,24 +31,24 @@ func TestManifestsAreKept(t *testing.T) {
 	const path, text = "/v2/shop/web/manifests/latest", `{"schemaVersion": 2}`
 	first := start()
 	if w := ask(first, http.MethodGet, path, ""); w.Code != http.StatusNotFound {
-		t.Errorf("before: %d", w.Code)
+		t.Errorf("before the push, GET answers %d, want 404", w.Code)
 	}
 	if w := ask(first, http.MethodPut, path, text); w.Code != http.StatusCreated {
-		t.Fatalf("push: %d %s", w.Code, w.Body)
+		t.Fatalf("the push was answered with %d %s, want 201", w.Code, w.Body)
 	}
 	digest := ask(first, http.MethodHead, path, "").Header().Get("Docker-Content-Digest")
 	second := start()
 	for _, p := range []string{path, "/v2/shop/web/manifests/" + digest} {
 		if w := ask(second, http.MethodGet, p, ""); w.Code != http.StatusOK || w.Body.String() != text {
-			t.Errorf("after, %s: %d %s", p, w.Code, w.Body)
+			t.Errorf("after a restart, GET %s answers %d %s, want 200 and the manifest", p, w.Code, w.Body)
 		}
 	}
 	if w := ask(second, http.MethodPut, path, strings.Repeat("x", maxManifest+1)); w.Code == http.StatusCreated {
-		t.Error("takes any size")
+		t.Errorf("a manifest larger than %d bytes was accepted", maxManifest)
 	}
 }
 
-func TestListenHereOrNear(t *testing.T) {
+func TestListenHereOrNearAvoidsATakenPort(t *testing.T) {
 	one, err := listenHereOrNear("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -61,10 +60,10 @@ func TestListenHereOrNear(t *testing.T) {
 	}
 	defer two.Close()
 	if one.Addr().(*net.TCPAddr).Port == two.Addr().(*net.TCPAddr).Port {
-		t.Error("one port twice")
+		t.Error("two listeners have the same port")
 	}
 	if l, err := listenHereOrNear("nowhere"); err == nil {
 		l.Close()
-		t.Error("listens nowhere")
+		t.Error("an address that cannot be parsed was accepted")
 	}
 }

@@ -20,10 +20,10 @@ func TestHostsAreFoundByName(t *testing.T) {
 	l := plan(Config{Hosts: 3})
 	h, err := l.Host("h2")
 	if err != nil || h.Underlay.String() != "198.18.0.12" {
-		t.Errorf("h2: %+v, %v", h, err)
+		t.Errorf("host h2 is %+v (%v), want the address 198.18.0.12", h, err)
 	}
 	if _, err := l.Host("h4"); err == nil || !strings.Contains(err.Error(), `no host "h4" in this lab (its hosts: h1, h2, h3)`) {
-		t.Errorf("h4: %v", err)
+		t.Errorf("a host that does not exist gives the error %v, want one that lists the hosts", err)
 	}
 	if diff := cmp.Diff([]string{"198.18.0.11", "198.18.0.13"}, l.others("h2")); diff != "" {
 		t.Errorf("others of h2 (-want +got):\n%s", diff)
@@ -41,18 +41,17 @@ func TestConfigReportsEveryProblem(t *testing.T) {
 	} {
 		err := c.cfg.Validate()
 		if (err == nil) != (c.want == nil) {
-			t.Errorf("%+v: %v", c.cfg, err)
+			t.Errorf("%+v gives the error %v, want the problems %q", c.cfg, err, c.want)
 		}
 		for _, w := range c.want {
 			if err == nil || !strings.Contains(err.Error(), w) {
-				t.Errorf("%+v: %v does not say %q", c.cfg, err, w)
+				t.Errorf("%+v gives the error %v, which does not contain %q", c.cfg, err, w)
 			}
 		}
 	}
 }
 
-// A lab in its file is the lab.
-func TestStateRoundTrip(t *testing.T) {
+func TestTheStateFileKeepsTheWholeLab(t *testing.T) {
 	l := plan(Config{Hosts: 2, Binary: "/b", NoControl: true})
 	l.Registry, l.Ready, l.RegistryPush = Process{PID: 7, Start: "8"}, true, registryPush
 	text, err := json.Marshal(l)
@@ -64,12 +63,11 @@ func TestStateRoundTrip(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(*l, back, cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
+		t.Errorf("lab before and after (-want +got):\n%s", diff)
 	}
 }
 
-// Hosts share the processors and divide the memory.
-func TestClusterFile(t *testing.T) {
+func TestHostsShareProcessorsAndDivideTheMemory(t *testing.T) {
 	l := plan(Config{Hosts: 2})
 	l.RegistryPush = registryPush
 	c := l.cluster(8 << 30)
@@ -84,11 +82,11 @@ func TestClusterFile(t *testing.T) {
 		t.Errorf("registry (-want +got):\n%s", diff)
 	}
 	if mem, err := memTotal(); err != nil || mem < 64<<20 {
-		t.Errorf("memory of this machine: %d, %v", mem, err)
+		t.Errorf("the memory of this machine is %d bytes (%v), want more than 64 MiB", mem, err)
 	}
 }
 
-func TestWhatIsMissing(t *testing.T) {
+func TestMissingNamesTheServicesThatHaveEnded(t *testing.T) {
 	alive := sleeper(t)
 	for name, c := range map[string]struct {
 		lab    Lab
@@ -106,12 +104,12 @@ func TestWhatIsMissing(t *testing.T) {
 			t.Errorf("%s: missing (-want +got):\n%s", name, diff)
 		}
 		if got := c.lab.usable(); got != c.usable {
-			t.Errorf("%s: usable %v", name, got)
+			t.Errorf("%s: usable is %v, want %v", name, got, c.usable)
 		}
 	}
 }
 
-// sleeper is a process that ends with the test.
+// sleeper starts a process that ends with the test.
 func sleeper(t *testing.T) Process {
 	t.Helper()
 	cmd := exec.Command("sleep", "1000")
@@ -125,7 +123,7 @@ func sleeper(t *testing.T) Process {
 	return newProcess(cmd.Process.Pid)
 }
 
-func TestUsable(t *testing.T) {
+func TestALabIsUsableWhileAHostAndItsOwnerLive(t *testing.T) {
 	live := newProcess(os.Getpid())
 	hosts := []Host{{Name: "h1", Init: live}, {Name: "h2"}}
 	for _, c := range []struct {
@@ -140,7 +138,7 @@ func TestUsable(t *testing.T) {
 		{"of a run that was killed", Lab{Ready: true, Hosts: hosts, Owner: Process{PID: live.PID, Start: "1"}}, false},
 	} {
 		if got := c.lab.usable(); got != c.want {
-			t.Errorf("%s: %v", c.name, got)
+			t.Errorf("%s: usable is %v, want %v", c.name, got, c.want)
 		}
 	}
 }

@@ -17,7 +17,7 @@ func TestReasonsFitTheTerminal(t *testing.T) {
 		{"averylongwordthatfitsnowhere at all", 12, "shop  web  1  failed  3s\n    averylongwordthatfitsnowhere\n    at all"},
 	} {
 		if got := withReason(row, c.reason, c.width); got != c.want {
-			t.Errorf("%q in %d columns:\n%s\nwant:\n%s", c.reason, c.width, got, c.want)
+			t.Errorf("row with the reason %q in %d columns:\n%s\nwant:\n%s", c.reason, c.width, got, c.want)
 		}
 	}
 }

@@ -9,10 +9,10 @@ import (
 	"tombolo/framework/app"
 )
 
-func TestPorts(t *testing.T) {
+func TestPublishedPortsAreListedByService(t *testing.T) {
 	web := []app.Port{{Host: 8080, Target: 80, Proto: "tcp"}, {HostIP: "::1", Host: 49153, Target: 53, Proto: "udp"}}
 	if got, want := portList(web), "8080->80/tcp, [::1]:49153->53/udp"; got != want {
-		t.Errorf("got %q, want %q", got, want)
+		t.Errorf("portList returned %q, want %q", got, want)
 	}
 	s := api.Status{Instances: []api.Instance{
 		{Service: "web", Slot: 1, Host: "h1", Ports: web},
@@ -23,6 +23,6 @@ func TestPorts(t *testing.T) {
 	}}
 	want := []string{"api 8000/tcp: h2:32768", "web 53/udp: [::1]:49153", "web 80/tcp: 198.18.0.11:8080 h2:8080"}
 	if diff := cmp.Diff(want, published(s.Instances, []api.Host{{Name: "h1", Underlay: "198.18.0.11"}, {Name: "h2"}})); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
+		t.Errorf("published ports (-want +got):\n%s", diff)
 	}
 }

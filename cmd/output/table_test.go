@@ -17,8 +17,7 @@ func instances(states ...api.State) (all []api.Instance) {
 	return all
 }
 
-// On a terminal each table overwrites the last.
-func TestProgressOnATerminal(t *testing.T) {
+func TestEachTableReplacesTheOneBefore(t *testing.T) {
 	var out bytes.Buffer
 	p := newTable(&out, "shop", func() (int, int) { return 30, 24 })
 	p.Status(api.Status{Instances: instances(api.StateUp, api.StateStaging)})
@@ -31,20 +30,19 @@ func TestProgressOnATerminal(t *testing.T) {
 	}
 }
 
-// What is gone leaves no table behind.
-func TestProgressVanishes(t *testing.T) {
+func TestEndWithoutKeepErasesTheTable(t *testing.T) {
 	var out bytes.Buffer
 	p := newTable(&out, "shop", func() (int, int) { return 30, 24 })
 	p.Status(api.Status{Removing: true, Instances: instances(api.StateStopping)})
 	go p.animate()
 	p.End(false)
 	if !strings.HasSuffix(out.String(), "\x1b[2A\x1b[J") {
-		t.Errorf("drawn %q", out.String())
+		t.Errorf("the terminal got %q, want the escape sequence that erases two lines at the end", out.String())
 	}
 }
 
-// A table never scrolls: what is not done yet is what is shown.
-func TestProgressFitsItsTerminal(t *testing.T) {
+// The table never scrolls. If it is too long, instances that are not ready come first.
+func TestTheTableFitsItsTerminal(t *testing.T) {
 	p := newTable(&bytes.Buffer{}, "shop", nil)
 	states := make([]api.State, 40)
 	for i := range states {
@@ -54,11 +52,11 @@ func TestProgressFitsItsTerminal(t *testing.T) {
 	p.last = api.Status{Instances: instances(states...)}
 	lines := p.lines(10)
 	if len(lines) != 10 || !strings.Contains(lines[1], "web.31") || !strings.Contains(lines[9], "32 more") {
-		t.Errorf("%d lines:\n%s", len(lines), strings.Join(lines, "\n"))
+		t.Errorf("the table has %d lines, want 10 with web.31 first and 32 more at the end:\n%s", len(lines), strings.Join(lines, "\n"))
 	}
 }
 
-func TestCut(t *testing.T) {
+func TestCutMarksLinesThatItShortens(t *testing.T) {
 	for _, c := range []struct {
 		line string
 		n    int

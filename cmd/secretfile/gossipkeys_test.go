@@ -9,7 +9,7 @@ import (
 	"tombolo/cmd/errortest"
 )
 
-func TestGossipKeys(t *testing.T) {
+func TestGossipKeysReportsEveryWrongLine(t *testing.T) {
 	zeros := func(n int) []byte { return make([]byte, n) }
 	for _, c := range []struct {
 		name, text string
@@ -29,10 +29,10 @@ func TestGossipKeys(t *testing.T) {
 		got, err := parseGossipKeys(c.text)
 		errortest.Contains(t, err, c.err)
 		if diff := cmp.Diff(c.want, got); c.err == "" && diff != "" {
-			t.Errorf("%s (-want +got):\n%s", c.name, diff)
+			t.Errorf("%s: keys (-want +got):\n%s", c.name, diff)
 		}
 		if err != nil && strings.Contains(err.Error(), "secret") {
-			t.Errorf("%s: the error tells the key: %v", c.name, err)
+			t.Errorf("%s: the error repeats the key: %v", c.name, err)
 		}
 	}
 }
@@ -43,7 +43,7 @@ func FuzzGossipKeys(f *testing.F) {
 		keys, err := parseGossipKeys(text)
 		for _, k := range keys {
 			if err == nil && len(k) != 16 && len(k) != 24 && len(k) != 32 {
-				t.Errorf("a key of %d bytes", len(k))
+				t.Errorf("a key of %d bytes was accepted", len(k))
 			}
 		}
 	})

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -10,13 +11,30 @@ import (
 	"tombolo/cmd/rundir"
 )
 
+func TestDownWaitsUntilTheAppIsGone(t *testing.T) {
+	f := &fakeFramework{}
+	socket := f.serve(t)
+	out, err := tombolo(t, socket, shop, "down")
+	errortest.Contains(t, err, "")
+	if out != "shop is not up\n" || len(f.deleted) > 0 {
+		t.Errorf("without an app, down printed %q and deleted %v", out, f.deleted)
+	}
+	if _, err := tombolo(t, socket, shop, "up", "-d"); err != nil {
+		t.Fatal(err)
+	}
+	out, err = tombolo(t, socket, shop, "down")
+	errortest.Contains(t, err, "")
+	if !strings.HasSuffix(out, "shop is down\n") || !slices.Equal(f.deleted, []string{"shop"}) {
+		t.Errorf("down printed %q and deleted %v, want shop deleted", out, f.deleted)
+	}
+}
+
 const shopWithData = shop + "volumes: {data: {}, kept: {external: true}}\n"
 
-// Where the hosts' Engines are is known of the embedded cluster only: of any other,
-// down -v is refused while the app still runs.
-func TestVolumesOfAClusterAreNotOurs(t *testing.T) {
+// Only of an embedded cluster are the hosts' Engines known.
+func TestDownDoesNothingIfItCannotReachTheVolumes(t *testing.T) {
 	for name, h := range map[string]*rundir.Holder{
-		"nobody known":    nil,
+		"no daemon":       nil,
 		"a framework":     {Kind: rundir.Framework},
 		"no such file":    {Kind: rundir.Cluster, Cluster: "/nowhere/cluster.json"},
 		"an older binary": {},
@@ -33,14 +51,14 @@ func TestVolumesOfAClusterAreNotOurs(t *testing.T) {
 			_, err := tombolo(t, socket, shopWithData, "down", "-v")
 			errortest.Contains(t, err, "nothing was done")
 			if len(f.deleted) > 0 {
-				t.Errorf("took %v down", f.deleted)
+				t.Errorf("down -v took down %v, although it could not remove the volumes", f.deleted)
 			}
 			_, err = tombolo(t, socket, shopWithData, "down")
 			errortest.Contains(t, err, "")
 			out, err := tombolo(t, socket, shop, "down", "-v")
 			errortest.Contains(t, err, "")
 			if out != "shop is not up\n" {
-				t.Errorf("without volumes, printed %q", out)
+				t.Errorf("of an app without volumes, down -v printed %q", out)
 			}
 		})
 	}
@@ -55,7 +73,7 @@ func holdLock(t *testing.T, runDir string, h rundir.Holder) {
 	t.Cleanup(func() { lock.Close() })
 }
 
-func TestVolumesAreRemovedFromEveryEngine(t *testing.T) {
+func TestDownRemovesVolumesFromEveryEngine(t *testing.T) {
 	calls := dockertest.Fake(t)
 	f := &fakeFramework{}
 	socket := f.serve(t)
@@ -70,10 +88,10 @@ func TestVolumesAreRemovedFromEveryEngine(t *testing.T) {
 		out, err := tombolo(t, socket, shopWithData, "down", "--volumes")
 		errortest.Contains(t, err, "")
 		if !strings.HasSuffix(out, "removed volumes: shop_data\n") {
-			t.Errorf("%s: printed %q", state, out)
+			t.Errorf("down --volumes of an app that is %s printed %q", state, out)
 		}
 		if got := calls(); got != want {
-			t.Errorf("%s: docker was asked\n%swant\n%s", state, got, want)
+			t.Errorf("down --volumes of an app that is %s ran docker with\n%swant\n%s", state, got, want)
 		}
 	}
 	_, err := tombolo(t, socket, "services: [", "-pshop", "down", "-v")

@@ -10,18 +10,18 @@ import (
 	"tombolo/cmd/rundir"
 )
 
-func TestWhoHoldsTheRunFolder(t *testing.T) {
+func TestALabRefusesToStartBesideAnotherDaemon(t *testing.T) {
 	const control = 7
 	for _, c := range []struct {
 		name, text string
 		alive      bool
 		want       string
 	}{
-		{"nobody", "", false, ""},
-		{"the lab's own", "7\ncluster\n/s\n/c\n", true, ""},
-		{"a dead one's", "8\nmachine\n/s\n\n", false, ""},
+		{"no holder", "", false, ""},
+		{"the lab's own control daemon", "7\ncluster\n/s\n/c\n", true, ""},
+		{"a dead daemon", "8\nmachine\n/s\n\n", false, ""},
 		{"a daemon", "8\nmachine\n/s\n\n", true, "a tombolo daemon runs here (process 8) and serves RUN/api.sock, as a lab would (first: tombolo daemon stop)"},
-		{"one that has not said who it is", "", true, "a tombolo daemon runs here (process 0) and serves RUN/api.sock, as a lab would (first: tombolo daemon stop)"},
+		{"a daemon that has not written what it is", "", true, "a tombolo daemon runs here (process 0) and serves RUN/api.sock, as a lab would (first: tombolo daemon stop)"},
 		{"a framework", "8\nframework\n/s\n\n", true, "a cluster's framework runs here (process 8) and serves RUN/api.sock, as a lab would (first: systemctl stop tombolo-framework)"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
