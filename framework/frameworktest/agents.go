@@ -14,16 +14,16 @@ import (
 )
 
 // run makes the task behave as the options say.
-func (c *Cluster) run(t *task) {
+func (t *task) run() {
 	b := t.behaviour
 	if b.Pull != "" {
-		c.after(b.Start, func() {
-			c.end(t, mesos.TASK_FAILED, fmt.Sprintf("Failed to launch container: Failed to run 'docker pull %s': exited with status 1; stderr='%s\n'", t.info.Container.Docker.Image, b.Pull))
+		t.c.after(b.Start, func() {
+			t.end(mesos.TASK_FAILED, fmt.Sprintf("Failed to launch container: Failed to run 'docker pull %s': exited with status 1; stderr='%s\n'", t.info.Container.Docker.Image, b.Pull))
 		})
 		return
 	}
-	c.after(10*time.Millisecond, func() { c.setState(t, mesos.TASK_STARTING, "") })
-	c.after(10*time.Millisecond+b.Start, func() {
+	t.c.after(10*time.Millisecond, func() { t.setState(mesos.TASK_STARTING, "") })
+	t.c.after(10*time.Millisecond+b.Start, func() {
 		if terminal(t.state) || !t.host.alive {
 			return
 		}
@@ -31,59 +31,59 @@ func (c *Cluster) run(t *task) {
 		if b.Healthy > 0 || b.Unhealthy > 0 {
 			t.health = record.HealthStarting
 		}
-		c.say(t, "I am "+t.container)
-		c.say(t, "something is wrong")
-		c.setState(t, mesos.TASK_RUNNING, "")
-		c.gossip()
-		c.setHealth(t, b.Healthy, record.HealthHealthy)
-		c.setHealth(t, b.Unhealthy, record.HealthUnhealthy)
+		t.say("I am " + t.container)
+		t.say("something is wrong")
+		t.setState(mesos.TASK_RUNNING, "")
+		t.c.gossip()
+		t.setHealth(b.Healthy, record.HealthHealthy)
+		t.setHealth(b.Unhealthy, record.HealthUnhealthy)
 		if b.Run > 0 {
-			c.after(b.Run, func() {
+			t.c.after(b.Run, func() {
 				state := mesos.TASK_FAILED
 				if b.Exit == 0 {
 					state = mesos.TASK_FINISHED
 				}
-				c.end(t, state, fmt.Sprintf("Container exited with status %d", b.Exit))
+				t.end(state, fmt.Sprintf("Container exited with status %d", b.Exit))
 			})
 		}
 	})
 }
 
-func (c *Cluster) say(t *task, text string) {
+func (t *task) say(text string) {
 	// As with Docker, all lines have different times.
 	t.output = append(t.output, linker.LogLine{Stream: "stderr", Time: time.Now().Add(time.Duration(len(t.output))), Line: text})
 }
 
 // setHealth sets the result of a task's health check after a time; 0: never.
-func (c *Cluster) setHealth(t *task, after time.Duration, health record.Health) {
+func (t *task) setHealth(after time.Duration, health record.Health) {
 	if after == 0 {
 		return
 	}
-	c.after(after, func() {
+	t.c.after(after, func() {
 		t.health = health
-		c.gossip()
+		t.c.gossip()
 	})
 }
 
 // end ends a task's container.
-func (c *Cluster) end(t *task, state mesos.TaskState, message string) {
+func (t *task) end(state mesos.TaskState, message string) {
 	if terminal(t.state) || !t.host.alive {
 		return
 	}
 	t.running = false
-	c.setState(t, state, message)
-	c.gossip()
+	t.setState(state, message)
+	t.c.gossip()
 }
 
 // setState makes the agent send an update until it is acknowledged.
-func (c *Cluster) setState(t *task, state mesos.TaskState, message string) {
+func (t *task) setState(state mesos.TaskState, message string) {
 	if terminal(t.state) {
 		return
 	}
 	t.state = state
 	status := mesos.TaskStatus{
 		TaskID: t.info.TaskID, State: &state, AgentID: &mesos.AgentID{Value: t.host.agent},
-		UUID:            fmt.Appendf(nil, "%016d", c.next()),
+		UUID:            fmt.Appendf(nil, "%016d", t.c.next()),
 		ContainerStatus: &mesos.ContainerStatus{ContainerID: &mesos.ContainerID{Value: t.container}},
 	}
 	if message != "" {
@@ -91,70 +91,33 @@ func (c *Cluster) setState(t *task, state mesos.TaskState, message string) {
 	}
 	t.pending = append(t.pending, status)
 	if len(t.pending) == 1 {
-		c.push(t)
+		t.push()
 	}
 }
 
 // push sends a task's oldest update, and again later unless it is acknowledged.
-func (c *Cluster) push(t *task) {
+func (t *task) push() {
 	if len(t.pending) == 0 || !t.host.joined {
 		return
 	}
 	status := t.pending[0]
 	event := scheduler.Event{Type: scheduler.Event_UPDATE, Update: &scheduler.Event_Update{Status: status}}
-	c.send(event)
-	if c.random.Float64() < c.options.Repeat {
-		c.send(event)
+	t.c.master.send(event)
+	if t.c.random.Float64() < t.c.options.Repeat {
+		t.c.master.send(event)
 	}
-	c.after(10*time.Second, func() {
+	t.c.after(10*time.Second, func() {
 		if len(t.pending) > 0 && bytes.Equal(t.pending[0].UUID, status.UUID) {
-			c.push(t)
+			t.push()
 		}
 	})
 }
 
 // pushAll sends the oldest update of every task of a host.
-func (c *Cluster) pushAll(h *host) {
+func (h *host) pushAll() {
 	for _, t := range h.tasks {
-		c.push(t)
+		t.push()
 	}
-}
-
-func (c *Cluster) acknowledged(a *scheduler.Call_Acknowledge) {
-	h := c.byAgent(a.AgentID.Value)
-	if h == nil || h.tasks[a.TaskID.Value] == nil {
-		return
-	}
-	t := h.tasks[a.TaskID.Value]
-	if len(t.pending) == 0 || !bytes.Equal(t.pending[0].UUID, a.UUID) {
-		return
-	}
-	t.pending = t.pending[1:]
-	if len(t.pending) == 0 && terminal(t.state) {
-		delete(h.tasks, a.TaskID.Value)
-		c.offer()
-		return
-	}
-	c.push(t)
-}
-
-func (c *Cluster) kill(id, agent string) {
-	for _, h := range c.hosts {
-		t := h.tasks[id]
-		if t == nil || terminal(t.state) {
-			continue
-		}
-		if !h.joined {
-			return
-		}
-		c.after(t.behaviour.Stop, func() { c.end(t, mesos.TASK_KILLED, "Container exited with status 137") })
-		return
-	}
-	state := mesos.TASK_UNKNOWN
-	if h := c.byAgent(agent); h != nil && h.lost {
-		state = mesos.TASK_UNREACHABLE
-	}
-	c.tell(id, agent, state, mesos.REASON_RECONCILIATION)
 }
 
 // check notes a violation if the task must not be launched.

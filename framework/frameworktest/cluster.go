@@ -6,12 +6,10 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
-	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
 
 	"tombolo/internal/wake"
 	linker "tombolo/linker/api"
@@ -50,13 +48,7 @@ type Cluster struct {
 	mu         sync.Mutex
 	random     *rand.Rand
 	hosts      map[string]*host
-	offers     map[string]*offer
-	session    *session // nil: no framework is subscribed
-	framework  string
-	removed    map[string]bool // framework IDs
-	frameworks int             // IDs given
-	suppressed bool
-	masterDown bool
+	master     master
 	count      int             // of offers, containers and updates
 	forbidden  map[string]bool // apps
 	violations []string
@@ -66,6 +58,7 @@ type Cluster struct {
 }
 
 type host struct {
+	c         *Cluster
 	name      string
 	agent     string
 	cpus      float64
@@ -81,6 +74,7 @@ type host struct {
 }
 
 type task struct {
+	c         *Cluster
 	info      mesos.TaskInfo
 	host      *host
 	container string
@@ -94,12 +88,6 @@ type task struct {
 	behaviour Behaviour
 }
 
-type offer struct {
-	host   *host
-	cpus   float64
-	memory float64
-}
-
 // New returns a cluster that does nothing before a Client runs.
 func New(options Options) *Cluster {
 	options.CPUs = cmp.Or(options.CPUs, 4)
@@ -110,12 +98,12 @@ func New(options Options) *Cluster {
 	}
 	c := &Cluster{
 		options: options, random: rand.New(rand.NewPCG(options.Seed, 1)),
-		hosts: map[string]*host{}, offers: map[string]*offer{}, removed: map[string]bool{},
-		forbidden: map[string]bool{}, apps: map[string]record.Record{},
+		hosts: map[string]*host{}, forbidden: map[string]bool{}, apps: map[string]record.Record{},
 	}
+	c.master = master{c: c, offers: map[string]*offer{}, removed: map[string]bool{}}
 	for i, name := range options.Hosts {
 		c.hosts[name] = &host{
-			name: name, agent: fmt.Sprintf("S%d", i), cpus: options.CPUs,
+			c: c, name: name, agent: fmt.Sprintf("S%d", i), cpus: options.CPUs,
 			memory: float64(options.MemBytes) / (1 << 20), tasks: map[string]*task{},
 			joined: true, alive: true, reachable: true, linker: true,
 		}
@@ -174,48 +162,6 @@ func (c *Cluster) after(d time.Duration, fn func()) *time.Timer {
 
 func (c *Cluster) sorted() []*host {
 	return slices.SortedFunc(maps.Values(c.hosts), func(a, b *host) int { return cmp.Compare(a.name, b.name) })
-}
-
-// send queues an event for the present subscription, if there is one.
-func (c *Cluster) send(e scheduler.Event) {
-	if c.session != nil && !c.masterDown {
-		c.session.events.Put(sessionEvent{event: e})
-	}
-}
-
-// offer offers all resources that are free, not offered and not filtered.
-func (c *Cluster) offer() {
-	if c.session == nil || c.suppressed || c.masterDown {
-		return
-	}
-	var list []mesos.Offer
-	for _, h := range c.sorted() {
-		cpus, memory := h.free()
-		if !h.joined || c.offered(h) || time.Now().Before(h.filtered) || cpus < 0.01 || memory < 32 {
-			continue
-		}
-		id := fmt.Sprintf("O%d", c.next())
-		c.offers[id] = &offer{h, cpus, memory}
-		list = append(list, mesos.Offer{
-			ID: mesos.OfferID{Value: id}, AgentID: mesos.AgentID{Value: h.agent}, Hostname: fullName(h.name),
-			FrameworkID: mesos.FrameworkID{Value: c.framework}, Resources: resources(cpus, memory),
-		})
-	}
-	if len(list) > 0 {
-		c.send(scheduler.Event{Type: scheduler.Event_OFFERS, Offers: &scheduler.Event_Offers{Offers: list}})
-	}
-}
-
-// fullName returns the name with which the agent of a host offers. Linkers use host.
-func fullName(host string) string { return strings.ToUpper(host) + ".example.com" }
-
-func (c *Cluster) offered(h *host) bool {
-	for _, o := range c.offers {
-		if o.host == h {
-			return true
-		}
-	}
-	return false
 }
 
 func resources(cpus, memory float64) []mesos.Resource {

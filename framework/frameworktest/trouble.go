@@ -19,7 +19,7 @@ func (c *Cluster) KillHost(name string) {
 	for _, t := range h.tasks {
 		t.running = false
 	}
-	c.away(h)
+	h.leave()
 }
 
 // Partition cuts a host off from the network. Its tasks continue to run.
@@ -27,29 +27,30 @@ func (c *Cluster) Partition(name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.hosts[name].reachable = false
-	c.away(c.hosts[name])
+	c.hosts[name].leave()
 }
 
-// away makes the rest of the cluster notice that a host is gone.
-func (c *Cluster) away(h *host) {
+// leave makes the rest of the cluster notice that the host is gone.
+func (h *host) leave() {
+	c := h.c
 	if !h.joined {
 		return
 	}
 	h.joined = false
-	for id, o := range c.offers {
+	for id, o := range c.master.offers {
 		if o.host == h {
-			delete(c.offers, id)
-			c.send(scheduler.Event{Type: scheduler.Event_RESCIND, Rescind: &scheduler.Event_Rescind{OfferID: mesos.OfferID{Value: id}}})
+			delete(c.master.offers, id)
+			c.master.send(scheduler.Event{Type: scheduler.Event_RESCIND, Rescind: &scheduler.Event_Rescind{OfferID: mesos.OfferID{Value: id}}})
 		}
 	}
 	c.gossip()
 	h.away = c.after(c.options.Partition, func() {
 		h.lost = true
-		c.send(scheduler.Event{Type: scheduler.Event_FAILURE, Failure: &scheduler.Event_Failure{AgentID: &mesos.AgentID{Value: h.agent}}})
+		c.master.send(scheduler.Event{Type: scheduler.Event_FAILURE, Failure: &scheduler.Event_Failure{AgentID: &mesos.AgentID{Value: h.agent}}})
 		for id, t := range h.tasks {
 			if !terminal(t.state) {
 				t.lost = true
-				c.tell(id, h.agent, mesos.TASK_UNREACHABLE, mesos.REASON_AGENT_REMOVED)
+				c.master.tell(id, h.agent, mesos.TASK_UNREACHABLE, mesos.REASON_AGENT_REMOVED)
 			}
 		}
 	})
@@ -62,7 +63,7 @@ func (c *Cluster) Return(name string) {
 	defer c.mu.Unlock()
 	h := c.hosts[name]
 	dead := !h.alive
-	h.alive, h.reachable, h.joined, h.linker = true, true, !c.masterDown, true
+	h.alive, h.reachable, h.joined, h.linker = true, true, !c.master.down, true
 	lost := h.lost
 	h.lost = false
 	if h.away != nil {
@@ -71,14 +72,14 @@ func (c *Cluster) Return(name string) {
 	for id, t := range h.tasks {
 		switch {
 		case dead && !terminal(t.state):
-			c.setState(t, mesos.TASK_FAILED, "Container terminated")
+			t.setState(mesos.TASK_FAILED, "Container terminated")
 		case lost && !terminal(t.state):
-			c.tell(id, h.agent, t.state, mesos.REASON_AGENT_REREGISTERED)
+			c.master.tell(id, h.agent, t.state, mesos.REASON_AGENT_REREGISTERED)
 		}
-		c.push(t)
+		t.push()
 	}
 	c.gossip()
-	c.offer()
+	c.master.offer()
 }
 
 // ReturnAnew brings back a host that has lost all data: it has no tasks and a new agent.
@@ -109,28 +110,28 @@ func (c *Cluster) setLinker(name string, up bool) {
 func (c *Cluster) RestartMaster(down time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.masterDown = true
-	clear(c.offers)
+	c.master.down = true
+	clear(c.master.offers)
 	for _, h := range c.hosts {
 		h.joined = false
 	}
-	if c.session != nil {
-		c.session.end(errMasterLost)
-		c.session = nil
+	if c.master.session != nil {
+		c.master.session.end(errMasterLost)
+		c.master.session = nil
 	}
-	c.after(down, func() { c.masterDown = false })
+	c.after(down, func() { c.master.down = false })
 	for i, h := range c.sorted() {
-		c.after(down+time.Duration(i+1)*2*time.Second, func() { c.rejoin(h) })
+		c.after(down+time.Duration(i+1)*2*time.Second, h.rejoin)
 	}
 }
 
-func (c *Cluster) rejoin(h *host) {
-	if !h.reachable || !h.alive || c.masterDown {
+func (h *host) rejoin() {
+	if !h.reachable || !h.alive || h.c.master.down {
 		return
 	}
 	h.joined = true
-	c.pushAll(h)
-	c.offer()
+	h.pushAll()
+	h.c.master.offer()
 }
 
 // RemoveFramework makes the master remove the framework, as when its failover timeout has
@@ -138,15 +139,15 @@ func (c *Cluster) rejoin(h *host) {
 func (c *Cluster) RemoveFramework() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.removed[c.framework] = true
+	c.master.removed[c.master.framework] = true
 	for _, h := range c.hosts {
 		clear(h.tasks)
 	}
-	if c.session != nil {
-		c.session.end(mesosclient.ErrRemoved)
-		c.session = nil
+	if c.master.session != nil {
+		c.master.session.end(mesosclient.ErrRemoved)
+		c.master.session = nil
 	}
-	clear(c.offers)
+	clear(c.master.offers)
 	c.gossip()
 }
 
@@ -156,7 +157,7 @@ func (c *Cluster) Say(id, text string) {
 	defer c.mu.Unlock()
 	for _, h := range c.hosts {
 		if t := h.tasks[id]; t != nil {
-			c.say(t, text)
+			t.say(text)
 			c.gossip()
 		}
 	}
@@ -168,7 +169,7 @@ func (c *Cluster) EndTask(id string) {
 	defer c.mu.Unlock()
 	for _, h := range c.hosts {
 		if t := h.tasks[id]; t != nil {
-			c.end(t, mesos.TASK_FAILED, "Container exited with status 1")
+			t.end(mesos.TASK_FAILED, "Container exited with status 1")
 		}
 	}
 }
