@@ -13,7 +13,12 @@ func (a *App) DependencyPath(from, to string) []string {
 	for queue := []string{from}; len(queue) > 0; queue = queue[1:] {
 		here := queue[0]
 		if here == to {
-			return trace(previous, to)
+			var way []string
+			for ; here != ""; here = previous[here] {
+				way = append(way, here)
+			}
+			slices.Reverse(way)
+			return way
 		}
 		for _, next := range slices.Sorted(maps.Keys(a.Services[here].DependsOn)) {
 			if _, seen := previous[next]; !seen {
@@ -23,15 +28,6 @@ func (a *App) DependencyPath(from, to string) []string {
 		}
 	}
 	return nil
-}
-
-func trace(previous map[string]string, to string) []string {
-	var way []string
-	for here := to; here != ""; here = previous[here] {
-		way = append(way, here)
-	}
-	slices.Reverse(way)
-	return way
 }
 
 // cycles reports every cycle of depends_on once, at its first service by name.

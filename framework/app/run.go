@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -166,18 +167,12 @@ func appendPairs(fields []string, prefix string, pairs map[string]string) []stri
 // Reserve returns what an instance takes from an offer: the reservation, or the default
 // if there is none and the limit is not lower.
 func (r Resources) Reserve() (cpus float64, memBytes int64) {
-	cpus, memBytes = r.CPUs, r.MemBytes
-	if cpus == 0 {
-		cpus = DefaultCPUs
-		if r.CPULimit > 0 {
-			cpus = min(cpus, r.CPULimit)
-		}
+	return reserve(r.CPUs, r.CPULimit, DefaultCPUs), reserve(r.MemBytes, r.MemLimit, DefaultMemBytes)
+}
+
+func reserve[N float64 | int64](reserved, limit, standard N) N {
+	if reserved == 0 && limit > 0 {
+		return min(standard, limit)
 	}
-	if memBytes == 0 {
-		memBytes = DefaultMemBytes
-		if r.MemLimit > 0 {
-			memBytes = min(memBytes, r.MemLimit)
-		}
-	}
-	return cpus, memBytes
+	return cmp.Or(reserved, standard)
 }

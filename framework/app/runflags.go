@@ -96,35 +96,24 @@ func FormOf(flag string) (form FlagForm, known bool) {
 // fault says why value is not of the form, or "".
 func (f FlagForm) fault(value string) string {
 	name, _, isPair := strings.Cut(value, "=")
-	switch f.Kind {
-	case FlagBool:
-		if value != "true" && value != "false" {
-			return "neither true nor false"
-		}
-	case FlagInt:
-		if _, err := strconv.ParseInt(value, 10, 64); err != nil {
-			return "not a number"
-		}
-	case FlagPair:
-		if !isPair || name == "" {
-			return "not of the form NAME=VALUE"
-		}
-	case FlagAddr:
-		if _, err := netip.ParseAddr(value); err != nil {
-			return "not an IP address"
-		}
-	case FlagMAC:
-		if mac, err := net.ParseMAC(value); err != nil || len(mac) != 6 {
-			return "not an Ethernet address"
-		}
-	case FlagWord:
-		if !slices.Contains(f.Words, value) {
-			return "none of " + strings.Join(f.Words, ", ")
-		}
-	case FlagText, FlagList:
-		if value == "" {
-			return "empty"
-		}
+	_, notInt := strconv.ParseInt(value, 10, 64)
+	_, notAddr := netip.ParseAddr(value)
+	mac, notMAC := net.ParseMAC(value)
+	switch {
+	case f.Kind == FlagBool && value != "true" && value != "false":
+		return "neither true nor false"
+	case f.Kind == FlagInt && notInt != nil:
+		return "not a number"
+	case f.Kind == FlagPair && (!isPair || name == ""):
+		return "not of the form NAME=VALUE"
+	case f.Kind == FlagAddr && notAddr != nil:
+		return "not an IP address"
+	case f.Kind == FlagMAC && (notMAC != nil || len(mac) != 6):
+		return "not an Ethernet address"
+	case f.Kind == FlagWord && !slices.Contains(f.Words, value):
+		return "none of " + strings.Join(f.Words, ", ")
+	case (f.Kind == FlagText || f.Kind == FlagList) && value == "":
+		return "empty"
 	}
 	return ""
 }

@@ -25,41 +25,27 @@ func CanonicalJSON(a *app.App) ([]byte, error) {
 // tree is a mapping of a Compose file.
 type tree map[string]any
 
-// set sets a key, unless the value is the zero value.
-func set[V comparable](t tree, key string, v V) {
+// set sets the key at a path of keys, unless the value is the zero value.
+func set[V comparable](t tree, v V, path ...string) {
 	var zero V
-	if v != zero {
-		t[key] = v
+	if v == zero {
+		return
 	}
+	for _, key := range path[:len(path)-1] {
+		t = t.in(key)
+	}
+	t[path[len(path)-1]] = v
 }
 
 func (t tree) list(key string, v []string) {
-	if len(v) == 0 {
-		return
+	for _, s := range v {
+		add(t, key, escape(s))
 	}
-	escaped := make([]string, len(v))
-	for i, s := range v {
-		escaped[i] = escape(s)
-	}
-	t[key] = escaped
 }
 
 func (t tree) pairs(key string, v map[string]string) {
 	for k, value := range v {
 		t.in(key)[k] = escape(value)
-	}
-}
-
-func (t tree) duration(key string, d time.Duration) {
-	if d != 0 {
-		t[key] = d.String()
-	}
-}
-
-// below sets a key to a mapping, unless that is empty.
-func (t tree) below(key string, v tree) {
-	if len(v) > 0 {
-		t[key] = v
 	}
 }
 
@@ -83,40 +69,38 @@ func add[V any](t tree, key string, item V) {
 func escape(s string) string { return strings.ReplaceAll(s, "$", "$$") }
 
 func fileTree(a *app.App) tree {
-	services, networks, volumes := tree{}, tree{}, tree{}
-	t := tree{"name": a.Name, "services": services}
+	t := tree{"name": a.Name}
 	if a.Strict {
-		t[app.Extension] = tree{"isolation": "links"}
+		t.in(app.Extension)["isolation"] = "links"
 	}
+	services := t.in("services")
 	for name, s := range a.Services {
 		services[name] = serviceTree(a, &s)
 		for network := range s.Networks {
-			networks.in(network)["name"] = network
-			set(networks.in(network), "internal", s.Internal)
+			set(t, network, "networks", network, "name")
+			set(t, s.Internal, "networks", network, "internal")
 		}
 	}
-	t.below("networks", networks)
 	for key, v := range a.Volumes {
-		volume := tree{"name": v.Name}
-		set(volume, "external", v.External)
-		set(volume, "driver", v.Driver)
+		volume := t.in("volumes").in(key)
+		volume["name"] = v.Name
+		set(volume, v.External, "external")
+		set(volume, v.Driver, "driver")
 		volume.pairs("driver_opts", v.Options)
 		volume.pairs("labels", v.Labels)
-		volumes[key] = volume
 	}
-	t.below("volumes", volumes)
 	return t
 }
 
 func serviceTree(a *app.App, s *app.Service) tree {
 	t := tree{}
-	set(t, "image", escape(s.Image))
+	set(t, escape(s.Image), "image")
 	if s.Build != nil {
 		t["build"] = buildTree(s.Build)
 	}
-	set(t, "pull_policy", s.PullPolicy)
-	set(t, "container_name", s.ContainerName)
-	set(t, "hostname", s.Hostname)
+	set(t, s.PullPolicy, "pull_policy")
+	set(t, s.ContainerName, "container_name")
+	set(t, s.Hostname, "hostname")
 	t.list("entrypoint", s.Entrypoint)
 	if s.ClearEntrypoint {
 		t["entrypoint"] = []string{}
@@ -124,7 +108,7 @@ func serviceTree(a *app.App, s *app.Service) tree {
 	t.list("command", s.Command)
 	t.pairs("environment", s.Environment)
 	t.pairs("labels", s.Labels)
-	set(t, "stop_signal", s.StopSignal)
+	set(t, s.StopSignal, "stop_signal")
 	if s.StopGrace > 0 {
 		t["stop_grace_period"] = s.StopGrace.Truncate(time.Microsecond).String()
 	}
@@ -132,7 +116,7 @@ func serviceTree(a *app.App, s *app.Service) tree {
 	t.ports(s)
 	t.mounts(a, s)
 	if s.Health != nil {
-		t.below("healthcheck", healthTree(s.Health))
+		t.health(s.Health)
 	}
 	t.deploy(s)
 	t.flags(s)
@@ -141,7 +125,7 @@ func serviceTree(a *app.App, s *app.Service) tree {
 
 // reach writes how the service reaches others, and they it.
 func (t tree) reach(s *app.Service) {
-	set(t, "network_mode", s.NetworkMode)
+	set(t, s.NetworkMode, "network_mode")
 	for name, aliases := range s.Networks {
 		t.in("networks").in(name).list("aliases", aliases)
 	}
@@ -157,18 +141,17 @@ func (t tree) reach(s *app.Service) {
 	}
 	for name, d := range s.DependsOn {
 		entry := tree{"condition": d.Condition, "required": !d.Optional}
-		set(entry, "restart", d.Restart)
+		set(entry, d.Restart, "restart")
 		t.in("depends_on")[name] = entry
 	}
-	extension := tree{}
-	if s.Export != nil {
-		extension["export"] = true
-		extension.list("export", s.Export.To)
+	if s.Export != nil && len(s.Export.To) == 0 {
+		t.in(app.Extension)["export"] = true
+	} else if s.Export != nil {
+		t.in(app.Extension).list("export", s.Export.To)
 	}
 	if s.NeverReplace {
-		extension["replace"] = "never"
+		t.in(app.Extension)["replace"] = "never"
 	}
-	t.below(app.Extension, extension)
 }
 
 func (t tree) ports(s *app.Service) {
@@ -181,8 +164,8 @@ func (t tree) ports(s *app.Service) {
 		case p.Host != 0:
 			port["published"] = fmt.Sprint(p.Host)
 		}
-		set(port, "host_ip", p.HostIP)
-		set(port, "name", p.Name)
+		set(port, p.HostIP, "host_ip")
+		set(port, p.Name, "name")
 		add(t, "ports", port)
 		published[app.Expose{Number: p.Target, Proto: p.Proto}] = true
 	}
@@ -200,50 +183,50 @@ func (t tree) mounts(a *app.App, s *app.Service) {
 	}
 	for _, m := range s.Mounts {
 		mount := tree{"type": m.Type, "target": escape(m.Target)}
-		set(mount, "source", escape(m.Source))
+		set(mount, escape(m.Source), "source")
 		if key, ok := keys[m.Source]; ok && m.Type == app.MountVolume {
 			mount["source"] = key
 		}
-		set(mount, "read_only", m.ReadOnly)
-		mount.below(m.Type, optionTree(m))
+		set(mount, m.ReadOnly, "read_only")
+		mount.options(m)
 		add(t, "volumes", mount)
 	}
 }
 
-// optionTree is the reverse of mount: the option "tmpfs-size" is the key size below
-// tmpfs.
-func optionTree(m app.Mount) tree {
-	t := tree{}
+// options is the reverse of mount in mount.go: the option "tmpfs-size" is the key size
+// below tmpfs.
+func (t tree) options(m app.Mount) {
 	for key, value := range m.Options {
 		name := strings.TrimPrefix(key, m.Type+"-")
 		label, isLabel := strings.CutPrefix(name, "label=")
-		switch {
+		switch options := t.in(m.Type); {
 		case isLabel:
-			t.in("labels")[label] = escape(value)
+			options.in("labels")[label] = escape(value)
 		case name == "nocopy":
-			t[name] = true
+			options[name] = true
 		case name == "mode":
 			var mode uint32
 			_, _ = fmt.Sscanf(value, "%o", &mode) // 0 if it is not a number: nothing checks options
-			t[name] = mode
+			options[name] = mode
 		default:
-			t[name] = escape(value)
+			options[name] = escape(value)
 		}
 	}
 	if m.Type == app.MountBind {
-		t["create_host_path"] = m.Create
-		set(t, "selinux", m.SELinux)
+		t.in(m.Type)["create_host_path"] = m.Create
+		set(t, m.SELinux, m.Type, "selinux")
 	}
-	return t
 }
 
-func healthTree(h *app.Health) tree {
-	t := tree{}
-	t.list("test", h.Test)
-	t.duration("interval", h.Interval)
-	t.duration("timeout", h.Timeout)
-	t.duration("start_period", h.StartPeriod)
-	t.duration("start_interval", h.StartInterval)
-	set(t, "retries", h.Retries)
-	return t
+func (t tree) health(h *app.Health) {
+	check := tree{}
+	check.list("test", h.Test)
+	set(check, period(h.Interval), "interval")
+	set(check, period(h.Timeout), "timeout")
+	set(check, period(h.StartPeriod), "start_period")
+	set(check, period(h.StartInterval), "start_interval")
+	set(check, h.Retries, "retries")
+	if len(check) > 0 {
+		t["healthcheck"] = check
+	}
 }

@@ -4,40 +4,36 @@ import (
 	"encoding/csv"
 	"strconv"
 	"strings"
+	"time"
 
 	"tombolo/framework/app"
 )
 
 func (t tree) deploy(s *app.Service) {
-	deploy := tree{}
 	if s.Global {
-		deploy["mode"] = "global"
+		t.in("deploy")["mode"] = "global"
 	} else if s.Replicas != 1 {
-		deploy["replicas"] = s.Replicas
+		t.in("deploy")["replicas"] = s.Replicas
 	}
-	limits, reservations, resources := tree{}, tree{}, tree{}
-	set(limits, "cpus", decimal(s.Resources.CPULimit))
-	set(limits, "memory", integer(s.Resources.MemLimit))
-	set(limits, "pids", s.Resources.PIDsLimit)
-	set(reservations, "cpus", decimal(s.Resources.CPUs))
-	set(reservations, "memory", integer(s.Resources.MemBytes))
-	resources.below("limits", limits)
-	resources.below("reservations", reservations)
-	deploy.below("resources", resources)
+	r := s.Resources
+	set(t, decimal(r.CPULimit), "deploy", "resources", "limits", "cpus")
+	set(t, integer(r.MemLimit), "deploy", "resources", "limits", "memory")
+	set(t, r.PIDsLimit, "deploy", "resources", "limits", "pids")
+	set(t, decimal(r.CPUs), "deploy", "resources", "reservations", "cpus")
+	set(t, integer(r.MemBytes), "deploy", "resources", "reservations", "memory")
 	for _, c := range s.Constraints {
 		attribute := "node.labels." + c.Attribute
 		if c.Attribute == "hostname" {
 			attribute = "node.hostname"
 		}
-		add(deploy.in("placement"), "constraints", escape(attribute+" "+c.Op+" "+c.Value))
+		add(t.in("deploy").in("placement"), "constraints", escape(attribute+" "+c.Op+" "+c.Value))
 	}
-	t.restart(s.Restart, deploy)
-	t.below("deploy", deploy)
+	t.restart(s.Restart)
 }
 
 // restart writes the key restart, or restart_policy below deploy if restart cannot say
 // it all.
-func (t tree) restart(r app.Restart, deploy tree) {
+func (t tree) restart(r app.Restart) {
 	if r.Delay == 0 && r.Window == 0 && (r.MaxAttempts == 0 || r.Condition == app.RestartOnFailure) {
 		word := map[string]string{app.RestartNone: "no", app.RestartAny: "always", app.RestartOnFailure: "on-failure"}[r.Condition]
 		if r.MaxAttempts > 0 {
@@ -46,11 +42,19 @@ func (t tree) restart(r app.Restart, deploy tree) {
 		t["restart"] = word
 		return
 	}
-	policy := tree{"condition": r.Condition}
-	set(policy, "max_attempts", r.MaxAttempts)
-	policy.duration("delay", r.Delay)
-	policy.duration("window", r.Window)
-	deploy["restart_policy"] = policy
+	policy := t.in("deploy").in("restart_policy")
+	policy["condition"] = r.Condition
+	set(policy, r.MaxAttempts, "max_attempts")
+	set(policy, period(r.Delay), "delay")
+	set(policy, period(r.Window), "window")
+}
+
+// period returns "" for 0.
+func period(d time.Duration) string {
+	if d == 0 {
+		return ""
+	}
+	return d.String()
 }
 
 // decimal returns "" for 0.
@@ -74,12 +78,12 @@ var buildKeys = map[string]string{"cache-from": "cache_from", "tag": "tags", "ad
 
 func buildTree(b *app.Build) tree {
 	t := tree{}
-	set(t, "context", escape(b.Context))
-	set(t, "dockerfile_inline", escape(b.Inline))
-	set(t, "dockerfile", escape(b.Dockerfile))
-	set(t, "target", b.Target)
-	set(t, "no_cache", b.NoCache)
-	set(t, "network", b.Network)
+	set(t, escape(b.Context), "context")
+	set(t, escape(b.Inline), "dockerfile_inline")
+	set(t, escape(b.Dockerfile), "dockerfile")
+	set(t, b.Target, "target")
+	set(t, b.NoCache, "no_cache")
+	set(t, b.Network, "network")
 	t.pairs("args", b.Args)
 	t.pairs("labels", b.Labels)
 	for _, f := range b.Flags {

@@ -1,9 +1,11 @@
 package compose
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/compose-spec/compose-go/v2/types"
 
@@ -12,10 +14,7 @@ import (
 
 // deploy maps deploy, and the older keys for the same.
 func (s *serviceMapping) deploy() {
-	d := s.in.Deploy
-	if d == nil {
-		d = &types.DeployConfig{}
-	}
+	d := cmp.Or(s.in.Deploy, &types.DeployConfig{})
 	p := s.path.To("deploy")
 	s.out.Global = d.Mode == "global"
 	if !slices.Contains([]string{"", "replicated", "global"}, d.Mode) {
@@ -62,9 +61,11 @@ func (s *serviceMapping) restart() app.Restart {
 // restartPolicy maps deploy.restart_policy, which has priority over restart as in
 // `docker compose`.
 func (s *serviceMapping) restartPolicy(policy *types.RestartPolicy, p app.Path) {
-	r := app.Restart{Condition: app.RestartAny, Delay: duration(policy.Delay), Window: duration(policy.Window)}
-	if policy.MaxAttempts != nil {
-		r.MaxAttempts = int(min(*policy.MaxAttempts, 1<<30))
+	r := app.Restart{
+		Condition:   app.RestartAny,
+		MaxAttempts: int(min(deref(policy.MaxAttempts), 1<<30)),
+		Delay:       time.Duration(deref(policy.Delay)),
+		Window:      time.Duration(deref(policy.Window)),
 	}
 	switch policy.Condition {
 	case "":
@@ -102,10 +103,8 @@ func (s *serviceMapping) constraint(text string, p app.Path) {
 // resources maps deploy.resources and the older keys. A file may have both if they say
 // the same.
 func (s *serviceMapping) resources() {
-	limits, reservations := &types.Resource{}, &types.Resource{}
-	if d := s.in.Deploy; d != nil {
-		limits, reservations = orEmpty(d.Resources.Limits), orEmpty(d.Resources.Reservations)
-	}
+	d := cmp.Or(s.in.Deploy, &types.DeployConfig{}).Resources
+	limits, reservations := cmp.Or(d.Limits, &types.Resource{}), cmp.Or(d.Reservations, &types.Resource{})
 	s.out.Resources = app.Resources{
 		CPULimit:  agreed(s, "cpus", exact(s.in.CPUS), exact(limits.NanoCPUs.Value())),
 		MemLimit:  agreed(s, "mem_limit", int64(s.in.MemLimit), int64(limits.MemoryBytes)),
@@ -113,13 +112,6 @@ func (s *serviceMapping) resources() {
 		CPUs:      exact(reservations.NanoCPUs.Value()),
 		MemBytes:  agreed(s, "mem_reservation", int64(s.in.MemReservation), int64(reservations.MemoryBytes)),
 	}
-}
-
-func orEmpty(r *types.Resource) *types.Resource {
-	if r == nil {
-		return &types.Resource{}
-	}
-	return r
 }
 
 // agreed returns the value of an older key or of deploy.resources, whichever is set, and

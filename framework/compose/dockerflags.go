@@ -1,6 +1,7 @@
 package compose
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -103,10 +104,7 @@ func (s *serviceMapping) kernel(f *app.Flags) {
 	f.Int("oom-score-adj", c.OomScoreAdj)
 	f.Int("shm-size", int64(c.ShmSize))
 	f.Pairs("ulimit", ulimits(c.Ulimits))
-	b := c.BlkioConfig
-	if b == nil {
-		return
-	}
+	b := cmp.Or(c.BlkioConfig, &types.BlkioConfig{})
 	f.Int("blkio-weight", int64(b.Weight))
 	for _, d := range b.WeightDevice {
 		f.Text("blkio-weight-device", fmt.Sprintf("%s:%d", d.Path, d.Weight))
@@ -139,14 +137,9 @@ func (s *serviceMapping) devices(f *app.Flags) {
 	for _, d := range s.in.Devices {
 		f.Text("device", device(d))
 	}
-	requests := func(list []types.DeviceRequest, p app.Path) {
-		for i, request := range list {
-			s.gpus(f, request, p.Item(i))
-		}
-	}
-	requests(s.in.Gpus, s.path.To("gpus"))
+	s.gpus(f, s.in.Gpus, s.path.To("gpus"))
 	if d := s.in.Deploy; d != nil && d.Resources.Reservations != nil {
-		requests(d.Resources.Reservations.Devices, s.path.To("deploy", "resources", "reservations", "devices"))
+		s.gpus(f, d.Resources.Reservations.Devices, s.path.To("deploy", "resources", "reservations", "devices"))
 	}
 }
 
@@ -162,13 +155,19 @@ func device(d types.DeviceMapping) string {
 	return d.Source
 }
 
-// gpus maps a device request to --gpus.
-func (s *serviceMapping) gpus(f *app.Flags, d types.DeviceRequest, p app.Path) {
-	capabilities := slices.DeleteFunc(slices.Clone(d.Capabilities), func(c string) bool { return c == "gpu" })
-	if len(d.Capabilities) > 0 && len(capabilities) == len(d.Capabilities) {
-		s.Problem(p, "%s", remark(p[:len(p)-1]))
-		return
+// gpus maps the device requests at p to --gpus.
+func (s *serviceMapping) gpus(f *app.Flags, requests []types.DeviceRequest, p app.Path) {
+	for i, d := range requests {
+		if len(d.Capabilities) > 0 && !slices.Contains(d.Capabilities, "gpu") {
+			s.Problem(p.Item(i), "%s", remark(p))
+			continue
+		}
+		f.CSV("gpus", gpuFields(d))
 	}
+}
+
+func gpuFields(d types.DeviceRequest) []string {
+	capabilities := slices.DeleteFunc(slices.Clone(d.Capabilities), func(c string) bool { return c == "gpu" })
 	var fields []string
 	switch {
 	case len(d.IDs) > 0:
@@ -191,7 +190,7 @@ func (s *serviceMapping) gpus(f *app.Flags, d types.DeviceRequest, p app.Path) {
 	if len(options) > 0 {
 		fields = append(fields, "options="+strings.Join(options, ","))
 	}
-	f.CSV("gpus", fields)
+	return fields
 }
 
 func (s *serviceMapping) security(f *app.Flags) {
@@ -210,10 +209,7 @@ func (s *serviceMapping) security(f *app.Flags) {
 }
 
 func (s *serviceMapping) logging(f *app.Flags) {
-	l := s.in.Logging
-	if l == nil {
-		return
-	}
+	l := cmp.Or(s.in.Logging, &types.LoggingConfig{})
 	if !slices.Contains([]string{"", "json-file", "local", "journald"}, l.Driver) {
 		s.Warn(s.path.To("logging", "driver"), "`tombolo logs` cannot show the logs of the driver %s", l.Driver)
 	}

@@ -36,22 +36,22 @@ type Options struct {
 // keys that Tombolo leaves out, or that have another effect than the user may expect. If
 // the files are wrong, the error is app.Problems, with all that is wrong at once.
 func Load(ctx context.Context, o Options) (*app.App, []app.Warning, error) {
-	l := &loading{report: &report{}}
+	l := &loading{}
+	l.Locate = l.sources.find
 	a, err := l.load(ctx, o)
 	if err == nil {
-		err = l.report.Err()
+		err = l.Err()
 	}
-	l.report.Warnings.Sort()
+	l.Warnings.Sort()
 	if err != nil {
-		return nil, l.report.Warnings, err
+		a = nil
 	}
-	return a, l.report.Warnings, nil
+	return a, l.Warnings, err
 }
 
 // loading is the state of one Load.
 type loading struct {
-	report   *report
-	sources  sources
+	report
 	details  types.ConfigDetails
 	options  []func(*loader.Options)
 	profiles []string
@@ -68,9 +68,9 @@ func (l *loading) load(ctx context.Context, o Options) (*app.App, error) {
 	project, err := l.project(ctx)
 	if err != nil {
 		l.addError(err)
-		return nil, l.report.Err()
+		return nil, l.Err()
 	}
-	m := &mapping{report: l.report, project: project, sources: &l.sources}
+	m := &mapping{report: &l.report, project: project}
 	return m.app(), nil
 }
 
@@ -140,7 +140,6 @@ func (l *loading) configure(o Options, folder string) {
 // keys. If a file has any, compose-go gets the file without them.
 func (l *loading) parseSources() error {
 	l.sources.base, _ = os.Getwd()
-	l.report.Locate, l.report.items = l.sources.find, l.sources.items
 	for i := range l.details.ConfigFiles {
 		file := &l.details.ConfigFiles[i]
 		if len(file.Content) > maxFile {
@@ -150,20 +149,20 @@ func (l *loading) parseSources() error {
 		if err != nil {
 			return err
 		}
-		if l.report.dropUnknown(s) {
+		if l.dropUnknown(s) {
 			if file.Content, err = encode(s.docs); err != nil {
 				return fmt.Errorf("%s: %w", s.name, err)
 			}
 		}
 		if l.sources.has(app.Path{"version"}) { // compose-go drops the key before the model is screened
-			l.report.Warn(app.Path{"version"}, "%s", remark(app.Path{"version"}))
+			l.Warn(app.Path{"version"}, "%s", remark(app.Path{"version"}))
 		}
 	}
 	for _, s := range l.sources.files[:len(l.details.ConfigFiles)] {
 		l.sources.follow(s)
 	}
 	for _, s := range l.sources.files[len(l.details.ConfigFiles):] {
-		l.report.dropUnknown(s)
+		l.dropUnknown(s)
 	}
 	return nil
 }
@@ -206,7 +205,7 @@ func (l *loading) project(ctx context.Context) (project *types.Project, err erro
 	}
 	name, _ := model["name"].(string)
 	l.emptyInactive(model)
-	l.report.screen(model)
+	l.screen(model)
 	hideUserKeys(model, app.Path{})
 	options := loader.ToOptions(&l.details, l.options)
 	options.SetProjectName(name, true)
@@ -245,7 +244,7 @@ func (l *loading) addError(err error) {
 	}
 	p := l.problemOf(err.Error())
 	known := func(other app.Problem) bool { return other.Position.File == p.Position.File && other.Path == p.Path }
-	if p.Path == "" || !slices.ContainsFunc(l.report.Problems, known) {
-		l.report.Add(p)
+	if p.Path == "" || !slices.ContainsFunc(l.Problems, known) {
+		l.Add(p)
 	}
 }

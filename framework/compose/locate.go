@@ -83,7 +83,7 @@ func (ss *sources) value(p app.Path) *yaml.Node {
 	for _, s := range slices.Backward(ss.files) {
 		for _, n := range s.docs {
 			for _, key := range p {
-				_, n = child(n, key)
+				n = lookup(n, key)
 			}
 			if n != nil {
 				return n
@@ -103,9 +103,6 @@ func (ss *sources) list(p app.Path) []*yaml.Node {
 	}
 	return nil
 }
-
-// items returns the length of the list at p.
-func (ss *sources) items(p app.Path) int { return len(ss.list(p)) }
 
 // mention returns the position of the first scalar that matches, or the first file.
 func (ss *sources) mention(expression string) app.Position {

@@ -16,7 +16,6 @@ import (
 type mapping struct {
 	*report
 	project *types.Project
-	sources *sources
 	implied map[[2]string]bool // dependencies {from, to} that only a link implies
 }
 
@@ -152,13 +151,11 @@ func (s *serviceMapping) health() {
 	}
 	h := &app.Health{
 		Test:          in.Test,
-		Interval:      duration(in.Interval),
-		Timeout:       duration(in.Timeout),
-		StartPeriod:   duration(in.StartPeriod),
-		StartInterval: duration(in.StartInterval),
-	}
-	if in.Retries != nil {
-		h.Retries = int(min(*in.Retries, 1<<30))
+		Interval:      time.Duration(deref(in.Interval)),
+		Timeout:       time.Duration(deref(in.Timeout)),
+		Retries:       int(min(deref(in.Retries), 1<<30)),
+		StartPeriod:   time.Duration(deref(in.StartPeriod)),
+		StartInterval: time.Duration(deref(in.StartInterval)),
 	}
 	if in.Disable {
 		h = &app.Health{Test: []string{"NONE"}}
@@ -172,16 +169,16 @@ func (s *serviceMapping) health() {
 func (s *serviceMapping) stop() {
 	s.out.StopSignal = app.Signal(s.in.StopSignal)
 	if s.in.StopGracePeriod != nil {
-		s.out.StopGrace = max(duration(s.in.StopGracePeriod), 1)
+		s.out.StopGrace = max(time.Duration(*s.in.StopGracePeriod), 1) // 0 would be the default
 	}
 }
 
-// duration returns 0 for a key that the file does not have.
-func duration(d *types.Duration) time.Duration {
-	if d == nil {
-		return 0
+// deref returns the zero value for a key that the file does not have.
+func deref[V any](p *V) (v V) {
+	if p != nil {
+		v = *p
 	}
-	return time.Duration(*d)
+	return v
 }
 
 // present drops the names without a value. They stand for variables of the client, and

@@ -114,6 +114,6 @@ func (h logHook) Fire(entry *logrus.Entry) error {
 		name, _, _ := strings.Cut(rest, `"`)
 		where = h.loading.sources.mention(`\$\{?` + regexp.QuoteMeta(name) + `\b`)
 	}
-	h.loading.report.AddWarning(app.Warning{Position: where, Text: text})
+	h.loading.AddWarning(app.Warning{Position: where, Text: text})
 	return nil
 }

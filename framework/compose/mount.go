@@ -77,9 +77,7 @@ func (s *serviceMapping) externalVolumes() {
 }
 
 func volumeOptions(in *types.ServiceVolumeVolume, options map[string]string) {
-	if in == nil {
-		return
-	}
+	in = cmp.Or(in, &types.ServiceVolumeVolume{})
 	if in.NoCopy {
 		options["volume-nocopy"] = "true"
 	}
@@ -94,9 +92,7 @@ func volumeOptions(in *types.ServiceVolumeVolume, options map[string]string) {
 // bindOptions returns whether to make the folder on the host, which is the default as in
 // `docker compose`, and the SELinux label. recursive is the path of that key.
 func (s *serviceMapping) bindOptions(in *types.ServiceVolumeBind, options map[string]string, recursive app.Path) (create bool, selinux string) {
-	if in == nil {
-		return true, ""
-	}
+	in = cmp.Or(in, &types.ServiceVolumeBind{CreateHostPath: true})
 	if in.Propagation != "" {
 		options["bind-propagation"] = in.Propagation
 	}
@@ -115,9 +111,7 @@ func (s *serviceMapping) bindOptions(in *types.ServiceVolumeBind, options map[st
 }
 
 func tmpfsOptions(in *types.ServiceVolumeTmpfs, options map[string]string) {
-	if in == nil {
-		return
-	}
+	in = cmp.Or(in, &types.ServiceVolumeTmpfs{})
 	if in.Size != 0 {
 		options["tmpfs-size"] = strconv.FormatInt(int64(in.Size), 10)
 	}

@@ -68,24 +68,18 @@ func findScalar(n *yaml.Node, match *regexp.Regexp) *yaml.Node {
 	return nil
 }
 
-// lookup returns the value of a key of a mapping, or nil.
+// lookup returns the value of a key, or nil.
 func lookup(n *yaml.Node, key string) *yaml.Node {
-	if n = target(n); n == nil || n.Kind != yaml.MappingNode {
-		return nil
-	}
-	_, value := inMapping(n, key, map[*yaml.Node]bool{})
+	_, value := child(n, key)
 	return value
 }
 
 // child returns the node of a key or of a list item, and the node of its value.
 func child(n *yaml.Node, key string) (at, value *yaml.Node) {
-	n = target(n)
-	switch {
-	case n == nil:
-		return nil, nil
-	case n.Kind == yaml.MappingNode:
+	switch n = target(n); {
+	case n != nil && n.Kind == yaml.MappingNode:
 		return inMapping(n, key, map[*yaml.Node]bool{})
-	case n.Kind == yaml.SequenceNode:
+	case n != nil && n.Kind == yaml.SequenceNode:
 		return inSequence(n, key)
 	}
 	return nil, nil

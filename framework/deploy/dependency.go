@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"fmt"
+	"strings"
 
 	"tombolo/framework/app"
 )
@@ -14,9 +15,10 @@ func (p *planner) unmet(service app.Service) string {
 		if _, ok := p.in.Wanted.Services[name]; !ok && !dependency.Optional {
 			return fmt.Sprintf("waits for %s, which the app does not have", name)
 		}
+		word, _, _ := strings.Cut(strings.TrimPrefix(dependency.Condition, "service_"), "_") // "completed" of the longest one
 		for _, slot := range p.slots[name] {
 			if !p.meets(slot.SlotID, dependency.Condition) {
-				return fmt.Sprintf("waits for %s to be %s", name, participle(dependency.Condition))
+				return fmt.Sprintf("waits for %s to be %s", name, word)
 			}
 		}
 	}
@@ -40,14 +42,4 @@ func (p *planner) meets(id SlotID, condition string) bool {
 		return current == nil && finished
 	}
 	return current != nil || finished
-}
-
-func participle(condition string) string {
-	switch condition {
-	case app.Healthy:
-		return "healthy"
-	case app.Completed:
-		return "completed"
-	}
-	return "started"
 }
