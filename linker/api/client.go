@@ -41,14 +41,14 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 // Status returns the state of the linker and its host.
 func (c *Client) Status(ctx context.Context) (Status, error) {
 	var s Status
-	err := c.call(ctx, http.MethodGet, "/v1/status", nil, &s)
+	err := c.get(ctx, "/v1/status", &s)
 	return s, err
 }
 
 // Catalog returns the present snapshot.
 func (c *Client) Catalog(ctx context.Context) (*record.Snapshot, error) {
 	snap := new(record.Snapshot)
-	if err := c.call(ctx, http.MethodGet, "/v1/catalog", nil, snap); err != nil {
+	if err := c.get(ctx, "/v1/catalog", snap); err != nil {
 		return nil, err
 	}
 	return snap, nil
@@ -56,13 +56,13 @@ func (c *Client) Catalog(ctx context.Context) (*record.Snapshot, error) {
 
 // PutApp stores an app record. It returns ErrStale if the linker knows a newer one.
 func (c *Client) PutApp(ctx context.Context, r record.Record) error {
-	return c.call(ctx, http.MethodPut, "/v1/apps/"+url.PathEscape(r.Name), r, nil)
+	return c.writeApp(ctx, http.MethodPut, r)
 }
 
 // DeleteApp stores the tombstone of an app. It sets Deleted and clears App.
 func (c *Client) DeleteApp(ctx context.Context, r record.Record) error {
 	r.Deleted, r.App = true, nil
-	return c.call(ctx, http.MethodDelete, "/v1/apps/"+url.PathEscape(r.Name), r, nil)
+	return c.writeApp(ctx, http.MethodDelete, r)
 }
 
 // Resolve looks name up in the view of the container from (ID, name or address), or of
@@ -73,7 +73,7 @@ func (c *Client) Resolve(ctx context.Context, name, from string) (Resolution, er
 		q.Set("from", from)
 	}
 	var r Resolution
-	return r, c.call(ctx, http.MethodGet, "/v1/resolve?"+q.Encode(), nil, &r)
+	return r, c.get(ctx, "/v1/resolve?"+q.Encode(), &r)
 }
 
 // Logs calls line for each line of a container's output. It returns nil when there are
@@ -116,21 +116,28 @@ func unlessEnded(ctx context.Context, err error) error {
 	return err
 }
 
-// call sends a request and decodes the answer into out. If body or out is nil, the
-// request or the answer has no body.
-func (c *Client) call(ctx context.Context, method, path string, body, out any) error {
+func (c *Client) writeApp(ctx context.Context, method string, r record.Record) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	res, err := c.send(ctx, method, path, body)
+	res, err := c.send(ctx, method, "/v1/apps/"+url.PathEscape(r.Name), r)
 	if err != nil {
 		return err
 	}
 	defer res.Body.Close()
-	if out == nil {
-		return nil
+	return nil
+}
+
+// get decodes the answer to a GET into out.
+func (c *Client) get(ctx context.Context, path string, out any) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	res, err := c.send(ctx, http.MethodGet, path, nil)
+	if err != nil {
+		return err
 	}
+	defer res.Body.Close()
 	if err := json.NewDecoder(res.Body).Decode(out); err != nil {
-		return fmt.Errorf("linker at %s: %s %s: %w", c.socket, method, path, err)
+		return fmt.Errorf("linker at %s: GET %s: %w", c.socket, path, err)
 	}
 	return nil
 }

@@ -35,8 +35,8 @@ func (m methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// get returns a handler that answers with the result of ask. It gives ask the query's
-// parameters, of which known are permitted.
+// get returns a handler that answers with the result of ask. It calls ask with the
+// parameters of the query; only those in known are permitted.
 func get[T any](ask func(ctx context.Context, q map[string]string) (T, error), known ...string) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		q, err := parameters(r, known...)

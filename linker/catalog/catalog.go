@@ -46,7 +46,7 @@ func New(owner string, epoch uint64) *Catalog {
 }
 
 // Epoch returns the epoch of this host's next record, which the host stores. It is the
-// epoch given to New, or a larger one if a peer remembered that.
+// epoch given to New, or a larger one that a peer remembered.
 func (c *Catalog) Epoch() uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()

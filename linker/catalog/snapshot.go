@@ -11,7 +11,7 @@ import (
 type snapshotBuilder struct {
 	next  record.Snapshot
 	last  *record.Snapshot
-	stale map[record.Kind]bool // kinds of which next differs from last; "" stands for Suspended
+	stale map[record.Kind]bool // kinds in which next differs from last; "" stands for Suspended
 }
 
 func newSnapshotBuilder() snapshotBuilder {

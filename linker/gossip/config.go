@@ -11,7 +11,7 @@ import (
 	"github.com/hashicorp/memberlist"
 )
 
-// DefaultPort is the UDP and TCP port of gossip. Docker Swarm uses none of ours.
+// DefaultPort is the UDP and TCP port of gossip. It is not a port of Docker Swarm.
 const DefaultPort = 7980
 
 // Config describes this member and the addresses at which it finds others. With Name

@@ -56,7 +56,7 @@ type node struct {
 type cluster struct {
 	t     *testing.T
 	net   *gossiptest.Network
-	nodes map[string]*node // those of which within expects its condition
+	nodes map[string]*node // the members that within checks
 	all   []*node
 	keys  [][]byte
 }
@@ -105,7 +105,7 @@ func (c *cluster) start(i int, change ...func(*gossip.Config)) *node {
 	n.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
-			c.t.Errorf("%s: %v", n.name, err)
+			c.t.Errorf("Run of %s returned %v after its context had ended, want nil", n.name, err)
 		}
 	})
 	<-g.Ready()

@@ -6,8 +6,8 @@ import (
 	"github.com/hashicorp/memberlist"
 )
 
-// clusterLabel precedes all our packets, which tells them from those of other
-// clusters that use memberlist.
+// clusterLabel precedes all our packets, so that packets of other programs that use
+// memberlist are refused.
 const clusterLabel = "tombolo"
 
 // memberMeta is the metadata of every member of ours.

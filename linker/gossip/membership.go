@@ -66,7 +66,7 @@ type membership struct {
 	conflicts  map[string]Conflict // by name
 	known      map[string]*peer
 	aliveCount int
-	unreported []string // names, by their first change that Events were not told of
+	unreported []string // names of members that changed, by the time of their first unreported change
 	returned   []string // names that came to life since cameBack was called
 }
 

@@ -52,7 +52,7 @@ func run(t *testing.T, n int, port uint16) *member {
 	t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {
-			t.Error(err)
+			t.Errorf("Run of %s returned %v after its context had ended, want nil", m.addr, err)
 		}
 	})
 	select {

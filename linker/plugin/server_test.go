@@ -100,7 +100,7 @@ func post(t *testing.T, c *http.Client, path, body string) (int, string) {
 	t.Helper()
 	resp, err := c.Post("http://plugin"+path, "application/json", strings.NewReader(body))
 	if err != nil {
-		t.Fatalf("%s: %v", path, err)
+		t.Fatalf("POST %s: %v", path, err)
 	}
 	defer resp.Body.Close()
 	raw, err := io.ReadAll(resp.Body)
