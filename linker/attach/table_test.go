@@ -131,7 +131,7 @@ func TestJoinReportsErrors(t *testing.T) {
 	}
 }
 
-func TestPublishedPorts(t *testing.T) {
+func TestPublishedPortIsFreeOrSharedOrRefused(t *testing.T) {
 	local := netip.MustParseAddr("127.0.0.1")
 	for _, tt := range []struct {
 		name string

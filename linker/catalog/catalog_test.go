@@ -126,7 +126,7 @@ func TestOwnRecordsAreVersionedAndQueued(t *testing.T) {
 	}
 }
 
-func TestPutRefuses(t *testing.T) {
+func TestPutRefusesRecordsThatAreNotTheHostsOwn(t *testing.T) {
 	c := catalog.New("h1", 5)
 	merge(c, from("h2", record.Version{Epoch: 1, Seq: 1}, endpoint("e9", "x")))
 	tests := map[string]struct {

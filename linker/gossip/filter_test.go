@@ -18,7 +18,7 @@ func header(kind byte, key string, size ...byte) []byte {
 	return append(append([]byte{kind, 0x81, 0xa0 | byte(len(key))}, key...), size...)
 }
 
-func TestFilterPacket(t *testing.T) {
+func TestFilterRefusesPacketsThatNoMemberSends(t *testing.T) {
 	plain, secret := filter{label: "tombolo"}, filter{label: "tombolo", encrypted: true}
 	many := append([]byte{typeCompound, 255}, make([]byte, 2*255)...)
 	tests := map[string]struct {
@@ -55,7 +55,7 @@ func TestFilterPacket(t *testing.T) {
 	}
 }
 
-func TestFilterStream(t *testing.T) {
+func TestFilterRefusesStreamsThatNoMemberOpens(t *testing.T) {
 	plain, secret := filter{label: "tombolo"}, filter{label: "tombolo", encrypted: true}
 	long := binary.BigEndian.AppendUint64([]byte{0xd3}, 1<<62)
 	tests := map[string]struct {

@@ -13,7 +13,7 @@ import (
 )
 
 // In every case the endpoint a asks. The test compares the names without a dot.
-func TestShortNames(t *testing.T) {
+func TestShortNamesOfAView(t *testing.T) {
 	spec := func(s record.Service) map[string]record.Service {
 		if s.Networks == nil {
 			s.Networks = nets("shop_default")
@@ -137,7 +137,7 @@ func TestShortNames(t *testing.T) {
 }
 
 // The test compares all names of a view, also those relative to the zone.
-func TestZoneNames(t *testing.T) {
+func TestAllNamesOfAView(t *testing.T) {
 	w := newCluster().add("a", "shop/web/1", links("blog.api"), named("h1.host"), hostname("db.pay")).
 		add("b", "shop/db/1", on("shop_default:db.pay,tasks.db.shop")).
 		add("c", "shop/db", ports(5432)).
@@ -186,7 +186,7 @@ func TestZoneNames(t *testing.T) {
 	}
 }
 
-func TestHostView(t *testing.T) {
+func TestHostSeesEveryApp(t *testing.T) {
 	w := newCluster().add("a", "shop/web/1", strict).add("b", "blog/db/1", named("x")).add("f", "").
 		app("shop", true, map[string]record.Service{"web": {Replicas: 1}, "later": {Replicas: 1}})
 	w.s.Hosts["h1"] = &record.Host{Name: "h1", Underlay: netip.MustParseAddr("fd00::1")}

@@ -12,7 +12,7 @@ import (
 )
 
 // In every case the endpoint a asks for the endpoint b.
-func TestAllowed(t *testing.T) {
+func TestAllowedFollowsTheOneRule(t *testing.T) {
 	port := func(n uint16) record.Port { return record.Port{Number: n, Proto: "tcp"} }
 	udp := record.Port{Number: 80, Proto: "udp"}
 	service := func(networks map[string][]string, change func(*record.Service)) record.Service {

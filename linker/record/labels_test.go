@@ -25,7 +25,7 @@ func TestFromLabelsReversesLabels(t *testing.T) {
 	})
 }
 
-func TestFromLabels(t *testing.T) {
+func TestIdentityIsReadFromLabels(t *testing.T) {
 	tests := map[string]struct {
 		labels map[string]string
 		want   record.Endpoint
@@ -139,7 +139,7 @@ func TestCheckLabelAndName(t *testing.T) {
 	}
 }
 
-func TestHostName(t *testing.T) {
+func TestHostNameIsADNSLabel(t *testing.T) {
 	tests := map[string]string{
 		"h1": "h1", "H1": "h1", "agent1.example.com": "agent1", "agent1.": "agent1",
 		"10.0.0.1": "10-0-0-1", "fd00::1": "fd00--1", "::1": "1", "ip-10-0-0-1.ec2.internal": "ip-10-0-0-1",
