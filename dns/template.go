@@ -20,30 +20,29 @@ type template struct {
 }
 
 // newTemplate packs m, the answer to a question in lower case; nil means that the question has to
-// be forwarded. It returns false if the message has to be built anew each time, because its
-// answers differ in length and so cannot be shuffled in place.
-func newTemplate(m *dns.Msg) (*template, bool) {
+// be forwarded. It returns nil if the message has to be built anew each time, because its answers
+// differ in length and so cannot be shuffled in place.
+func newTemplate(m *dns.Msg) *template {
 	if m == nil {
-		return &template{forward: true}, true
+		return &template{forward: true}
 	}
 	size := recordSize(m)
 	if len(m.Answer) > 1 && size == 0 {
-		return nil, false
+		return nil
 	}
 	wire, err := m.Pack()
 	if err != nil || len(m.Question) != 1 {
-		return nil, false
+		return nil
 	}
 	end, _, ok := parseName(wire, make([]byte, 0, 255))
 	if !ok || len(wire) < end+4+size*len(m.Answer) {
-		return nil, false
+		return nil
 	}
-	t := &template{
+	return &template{
 		flags:   binary.BigEndian.Uint16(wire[2:]) &^ (flagRD | flagCD),
 		answers: len(m.Answer), ns: len(m.Ns), extra: len(m.Extra),
 		record: size, body: wire[end+4:],
 	}
-	return t, true
 }
 
 // recordSize returns the packed length of each answer if all are addresses of the name that was

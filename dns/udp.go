@@ -169,11 +169,7 @@ func (w *udpWorker) prepare(view *record.View, pkt []byte) *template {
 		return nil
 	}
 	q.Question[0].Name = dns.CanonicalName(q.Question[0].Name)
-	t, ok := newTemplate(w.server.cfg.Zone.Answer(view, q))
-	if !ok {
-		return nil
-	}
-	return t
+	return newTemplate(w.server.cfg.Zone.Answer(view, q))
 }
 
 // general answers without the memo.

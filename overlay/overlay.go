@@ -102,7 +102,8 @@ func (o *Overlay) setPolicy(ctx context.Context, c Config) error {
 	return nil
 }
 
-// setAll sets the policy first, so that nothing is reachable without it.
+// setAll makes the whole kernel match the desired state. It sets the policy first, so that nothing
+// is reachable without it.
 func (o *Overlay) setAll(ctx context.Context) error {
 	c := o.want.merged()
 	o.want.applied = nil

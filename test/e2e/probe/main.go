@@ -203,48 +203,46 @@ func sendRaw(packet []byte, dst netip.Addr, times int) error {
 	return nil
 }
 
-// datagram returns an IPv4 packet (RFC 791) with a UDP datagram (RFC 768) without a checksum. The
-// kernel fills in the checksum and identification of the IP header.
+// segment returns a UDP datagram (RFC 768) from and to a port, without a checksum.
+func segment(port uint16, payload string) []byte {
+	b := binary.BigEndian.AppendUint16(nil, port)
+	b = binary.BigEndian.AppendUint16(b, port)
+	b = binary.BigEndian.AppendUint16(b, uint16(8+len(payload)))
+	return append(append(b, 0, 0), payload...)
+}
+
+// datagram returns an IPv4 packet (RFC 791) with a UDP datagram. The kernel fills in the checksum and
+// identification of the IP header.
 func datagram(src, dst netip.Addr, port uint16, payload string) []byte {
-	const ipLen, udpLen = 20, 8
-	p := make([]byte, ipLen+udpLen+len(payload))
-	p[0] = 4<<4 | ipLen/4
-	binary.BigEndian.PutUint16(p[2:], uint16(len(p)))
-	p[8], p[9] = 64, syscall.IPPROTO_UDP
-	copy(p[12:], src.AsSlice())
-	copy(p[16:], dst.AsSlice())
-	binary.BigEndian.PutUint16(p[20:], port)
-	binary.BigEndian.PutUint16(p[22:], port)
-	binary.BigEndian.PutUint16(p[24:], uint16(udpLen+len(payload)))
-	copy(p[28:], payload)
-	return p
+	udp := segment(port, payload)
+	ip := make([]byte, 20, 20+len(udp))
+	ip[0] = 4<<4 | 5 // version 4, a header of five words
+	binary.BigEndian.PutUint16(ip[2:], uint16(cap(ip)))
+	ip[8], ip[9] = 64, syscall.IPPROTO_UDP
+	copy(ip[12:], src.AsSlice())
+	copy(ip[16:], dst.AsSlice())
+	return append(ip, udp...)
 }
 
 // datagram6 returns an IPv6 packet (RFC 8200) with a UDP datagram and its checksum, which IPv6
 // requires.
 func datagram6(src, dst netip.Addr, port uint16, payload string) []byte {
-	const ipLen, udpLen = 40, 8
-	p := make([]byte, ipLen+udpLen+len(payload))
-	p[0] = 6 << 4
-	size := uint16(udpLen + len(payload))
-	binary.BigEndian.PutUint16(p[4:], size)
-	p[6], p[7] = syscall.IPPROTO_UDP, 64
-	copy(p[8:], src.AsSlice())
-	copy(p[24:], dst.AsSlice())
-	udp := p[ipLen:]
-	binary.BigEndian.PutUint16(udp, port)
-	binary.BigEndian.PutUint16(udp[2:], port)
-	binary.BigEndian.PutUint16(udp[4:], size)
-	copy(udp[8:], payload)
-	sum := uint32(size) + syscall.IPPROTO_UDP
-	for covered := slices.Concat(p[8:40], udp); len(covered) > 0; covered = covered[2:] { // the length is even
+	udp := segment(port, payload)
+	ip := make([]byte, 40, 40+len(udp))
+	ip[0] = 6 << 4
+	binary.BigEndian.PutUint16(ip[4:], uint16(len(udp)))
+	ip[6], ip[7] = syscall.IPPROTO_UDP, 64
+	copy(ip[8:], src.AsSlice())
+	copy(ip[24:], dst.AsSlice())
+	sum := uint32(len(udp)) + syscall.IPPROTO_UDP
+	for covered := slices.Concat(ip[8:], udp); len(covered) > 0; covered = covered[2:] { // the length is even
 		sum += uint32(binary.BigEndian.Uint16(covered))
 	}
 	for sum > 0xffff {
 		sum = sum>>16 + sum&0xffff
 	}
 	binary.BigEndian.PutUint16(udp[6:], ^uint16(sum))
-	return p
+	return append(ip, udp...)
 }
 
 func catch(args []string) error {
