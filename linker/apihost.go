@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/containerd/errdefs"
 
@@ -13,39 +14,51 @@ import (
 	"tombolo/linker/api"
 	"tombolo/linker/catalog"
 	"tombolo/linker/docker"
+	"tombolo/linker/gossip"
 	"tombolo/linker/record"
 )
 
-// apiHost implements api.Host.
+// apiHost shows this host to the clients of the API.
 type apiHost struct {
-	status
-	resolver
-	containerLogs
-}
-
-// appRecords takes the framework's app records into the catalog.
-type appRecords struct{ catalog *catalog.Catalog }
-
-// PutApp implements api.Apps.
-func (a appRecords) PutApp(_ context.Context, r record.Record) error {
-	switch err := a.catalog.PutApp(r); {
-	case errors.Is(err, catalog.ErrStale):
-		return fmt.Errorf("%w: %w", api.ErrStale, err)
-	case err != nil:
-		return fmt.Errorf("%w: %w", api.ErrInvalid, err)
-	}
-	return nil
-}
-
-// resolver answers as the DNS server would.
-type resolver struct {
+	version   string
+	started   time.Time
 	effective *effectiveCache
 	zone      dns.Zone
+	gossip    *gossip.Gossip
+	docker    *docker.Engine
+	matched   latch // see converger
+	problems  *problems
+	counters  counters
 }
 
-// Resolve implements api.Host. Unlike DNS it also answers for other hosts' containers.
-func (r resolver) Resolve(_ context.Context, name, from string) (api.Resolution, error) {
-	e := r.effective.get()
+// Status implements api.Host.
+func (h apiHost) Status(context.Context) (api.Status, error) {
+	e := h.effective.get()
+	out := api.Status{
+		Version: h.version, Started: h.started, Host: *e.self, Problems: h.problems.list(), Counters: h.counters.all(),
+	}
+	for _, m := range h.gossip.Members() {
+		p := api.Peer{Name: m.Name, Underlay: m.Addr.Addr().String(), State: string(m.State)}
+		if m.State == gossip.StateDead {
+			p.State = "suspended"
+		}
+		if known := e.Hosts[m.Name]; known != nil {
+			p.Underlay = known.Underlay.String()
+		}
+		out.Peers = append(out.Peers, p)
+	}
+	select {
+	case <-h.matched.opened:
+		out.Ready = h.problems.ready() && h.docker.Snapshot().NetworkID != ""
+	default:
+	}
+	return out, nil
+}
+
+// Resolve implements api.Host. It answers as the DNS server would, also for containers of
+// other hosts.
+func (h apiHost) Resolve(_ context.Context, name, from string) (api.Resolution, error) {
+	e := h.effective.get()
 	view := e.view(hostAsker)
 	if from != "" {
 		ep, err := findEndpoint(e.Snapshot, from)
@@ -55,8 +68,23 @@ func (r resolver) Resolve(_ context.Context, name, from string) (api.Resolution,
 		theirs := e.Names(ep.ID)
 		view = &theirs
 	}
-	full, targets, exists := r.zone.Lookup(view, name)
+	full, targets, exists := h.zone.Lookup(view, name)
 	return api.Resolution{Name: full, Exists: exists, Targets: targets}, nil
+}
+
+// Logs implements api.Host.
+func (h apiHost) Logs(ctx context.Context, container string, o api.LogOptions, line func(api.LogLine) error) error {
+	tail := o.Tail
+	if tail == 0 {
+		tail = -1 // all lines
+	}
+	err := h.docker.Logs(ctx, container, docker.LogOptions{Follow: o.Follow, Tail: tail}, func(l docker.Line) error {
+		return line(api.LogLine{Stream: l.Stream, Time: l.Time, Line: l.Text})
+	})
+	if errdefs.IsNotFound(err) {
+		return fmt.Errorf("%w: %w", api.ErrNotFound, err)
+	}
+	return err
 }
 
 // findEndpoint finds a container by one of its addresses, by its name, by its ID or at
@@ -91,20 +119,16 @@ func findEndpoint(s *record.Snapshot, container string) (*record.Endpoint, error
 	return nil, fmt.Errorf("%w: %q may be any of %s", api.ErrInvalid, container, strings.Join(names, ", "))
 }
 
-// containerLogs reads logs from Docker.
-type containerLogs struct{ docker *docker.Engine }
+// appRecords takes the framework's app records into the catalog.
+type appRecords struct{ catalog *catalog.Catalog }
 
-// Logs implements api.Host.
-func (c containerLogs) Logs(ctx context.Context, container string, o api.LogOptions, line func(api.LogLine) error) error {
-	tail := o.Tail
-	if tail == 0 {
-		tail = -1 // all lines
+// PutApp implements api.Apps.
+func (a appRecords) PutApp(_ context.Context, r record.Record) error {
+	switch err := a.catalog.PutApp(r); {
+	case errors.Is(err, catalog.ErrStale):
+		return fmt.Errorf("%w: %w", api.ErrStale, err)
+	case err != nil:
+		return fmt.Errorf("%w: %w", api.ErrInvalid, err)
 	}
-	err := c.docker.Logs(ctx, container, docker.LogOptions{Follow: o.Follow, Tail: tail}, func(l docker.Line) error {
-		return line(api.LogLine{Stream: l.Stream, Time: l.Time, Line: l.Text})
-	})
-	if errdefs.IsNotFound(err) {
-		return fmt.Errorf("%w: %w", api.ErrNotFound, err)
-	}
-	return err
+	return nil
 }

@@ -170,13 +170,9 @@ func (l *Linker) assembleServers(ctx context.Context) ([]task, error) {
 		return nil, err
 	}
 	host := apiHost{
-		status: status{
-			version: cfg.Version, started: l.started, effective: l.effective, gossip: l.gossip, docker: l.docker,
-			matched: l.matched, problems: l.problems,
-			counters: counters{gossip: l.gossip, dns: server, plugin: l.plugin, addresses: l.addresses, plane: l.plane, log: cfg.Log},
-		},
-		resolver:      resolver{l.effective, zone},
-		containerLogs: containerLogs{l.docker},
+		version: cfg.Version, started: l.started, effective: l.effective, zone: zone, gossip: l.gossip, docker: l.docker,
+		matched: l.matched, problems: l.problems,
+		counters: counters{gossip: l.gossip, dns: server, plugin: l.plugin, addresses: l.addresses, plane: l.plane, log: cfg.Log},
 	}
 	apiServer := api.NewServer(api.Config{Catalog: l.catalog, Apps: appRecords{l.catalog}, Host: host, Log: cfg.Log})
 	return []task{
