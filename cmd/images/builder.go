@@ -137,28 +137,29 @@ func imageID(ctx context.Context, image string) (string, error) {
 // buildArgs returns the arguments of docker build. The classic builder knows them too.
 func buildArgs(image string, b *app.Build) []string {
 	args := []string{"build", "-t", image}
+	add := func(flag, value string) {
+		if value != "" {
+			args = append(args, flag, value)
+		}
+	}
 	switch {
 	case b.Inline != "":
-		args = append(args, "-f", "-")
-	case b.Dockerfile != "" && filepath.IsAbs(b.Dockerfile):
-		args = append(args, "-f", b.Dockerfile)
-	case b.Dockerfile != "":
-		args = append(args, "-f", filepath.Join(b.Context, b.Dockerfile))
+		add("-f", "-")
+	case b.Dockerfile != "" && !filepath.IsAbs(b.Dockerfile):
+		add("-f", filepath.Join(b.Context, b.Dockerfile))
+	default:
+		add("-f", b.Dockerfile)
 	}
-	if b.Target != "" {
-		args = append(args, "--target", b.Target)
-	}
+	add("--target", b.Target)
 	if b.NoCache {
 		args = append(args, "--no-cache")
 	}
-	if b.Network != "" {
-		args = append(args, "--network", b.Network)
-	}
+	add("--network", b.Network)
 	for _, key := range slices.Sorted(maps.Keys(b.Args)) {
-		args = append(args, "--build-arg", key+"="+b.Args[key])
+		add("--build-arg", key+"="+b.Args[key])
 	}
 	for _, key := range slices.Sorted(maps.Keys(b.Labels)) {
-		args = append(args, "--label", key+"="+b.Labels[key])
+		add("--label", key+"="+b.Labels[key])
 	}
 	for _, f := range b.Flags {
 		args = append(args, "--"+f.Name+"="+f.Value)

@@ -6,65 +6,43 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // killWait bounds how long a killed process may take to end. The init of a host ends
 // only after every process of its PID namespace.
 const killWait = 20 * time.Second
 
+// endPoll is how often end looks whether the process still runs.
+const endPoll = 5 * time.Millisecond
+
 // kill ends this very process with SIGKILL and waits for its end.
-func (p Process) kill() error { return p.end(unix.SIGKILL, killWait) }
+func (p Process) kill() error { return p.end(syscall.SIGKILL, killWait) }
 
 // stop asks the process to end with SIGTERM, and kills it after grace.
 func (p Process) stop(grace time.Duration) error {
-	if err := p.end(unix.SIGTERM, grace); err == nil {
+	if err := p.end(syscall.SIGTERM, grace); err == nil {
 		return nil
 	}
 	return p.kill()
 }
 
-func (p Process) end(sig unix.Signal, wait time.Duration) error {
-	if !p.Alive() {
+// end signals the process and waits for its end.
+func (p Process) end(sig syscall.Signal, wait time.Duration) error {
+	proc, err := os.FindProcess(p.PID) // opens a pidfd: the signal never hits a later process
+	if err != nil || !p.Alive() {
 		return nil
 	}
-	fd, err := unix.PidfdOpen(p.PID, 0)
-	if err != nil {
-		if errors.Is(err, unix.ESRCH) {
-			return nil
-		}
-		return fmt.Errorf("open process %d: %w", p.PID, err)
-	}
-	defer unix.Close(fd)
-	if !p.Alive() { // another process got the number before it was opened
-		return nil
-	}
-	if err := unix.PidfdSendSignal(fd, sig, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
+	if err := proc.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("signal process %d: %w", p.PID, err)
 	}
-	n, err := pollReadable(fd, wait)
-	if err != nil {
-		return err
-	}
-	if n == 0 {
-		return fmt.Errorf("process %d still runs %s after %s", p.PID, wait, sig)
-	}
-	return nil
-}
-
-// pollReadable waits until fd is readable, as a pidfd is when its process has ended. It
-// returns 0 if wait passes first.
-func pollReadable(fd int, wait time.Duration) (int, error) {
-	deadline := time.Now().Add(wait)
-	for {
-		ms := int(time.Until(deadline).Milliseconds())
-		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, max(ms, 0))
-		if !errors.Is(err, unix.EINTR) {
-			return n, err
+	for deadline := time.Now().Add(wait); p.Alive(); time.Sleep(endPoll) {
+		if time.Now().After(deadline) {
+			return fmt.Errorf("process %d still runs %s after %s", p.PID, wait, sig)
 		}
 	}
+	return nil
 }
 
 // cgroupTop is the parent of all cgroups of the lab.

@@ -99,11 +99,11 @@ func (d Dir) RemoveLeftBy(pid int) error {
 func (h Holder) InTheWay() error {
 	switch h.Kind {
 	case Stopping:
-		return fmt.Errorf("the daemon is being stopped (process %d)", h.PID)
+		return fmt.Errorf("the daemon is being stopped (process %d); try again in a moment", h.PID)
 	case Framework:
-		return fmt.Errorf("the framework of a cluster runs here already (process %d)", h.PID)
+		return fmt.Errorf("the framework of a cluster runs here already (process %d; to stop it: systemctl stop tombolo-framework)", h.PID)
 	}
-	return fmt.Errorf("a daemon runs here already (process %d)", h.PID)
+	return fmt.Errorf("a daemon runs here already (process %d; to stop it: tombolo daemon stop)", h.PID)
 }
 
 // takeLock retries while the process in the way has not written what it is: a process
