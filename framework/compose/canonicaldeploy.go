@@ -103,7 +103,7 @@ func buildTree(b *app.Build) tree {
 	return t
 }
 
-// flags is the reverse of dockerFlags: it writes Docker's flags as keys.
+// flags is the reverse of flagMapping: it writes Docker's flags as keys.
 func (t tree) flags(s *app.Service) {
 	for _, f := range s.Docker {
 		form, _ := app.FormOf(f.Name)
@@ -168,7 +168,7 @@ func (t tree) ulimit(text string) {
 	t.in("ulimits")[name] = tree{"soft": number(soft), "hard": number(hard)}
 }
 
-// gpuTree is the reverse of gpus. It leaves out a line that gpus did not write.
+// gpuTree is the reverse of gpuFields. It leaves out what gpuFields does not write.
 func gpuTree(line string) tree {
 	t := tree{}
 	fields, err := csv.NewReader(strings.NewReader(line)).Read()

@@ -13,11 +13,15 @@ import (
 	"tombolo/framework/app"
 )
 
-// dockerFlags maps all keys that have a flag of `docker run` and no meaning for Tombolo.
-// app.FormOf knows each of the flags.
-func (s *serviceMapping) dockerFlags() []app.Flag {
-	f := &app.Flags{}
-	c := &s.in
+// flagMapping maps the keys of a service that have a flag of `docker run` and no meaning
+// for Tombolo. app.FormOf knows each of the flags.
+type flagMapping struct {
+	*serviceMapping
+	app.Flags
+}
+
+func (f *flagMapping) run() []app.Flag {
+	c := &f.in
 	f.Text("user", c.User)
 	f.Text("workdir", c.WorkingDir)
 	f.Text("domainname", c.DomainName)
@@ -25,7 +29,7 @@ func (s *serviceMapping) dockerFlags() []app.Flag {
 	f.Text("cgroupns", c.Cgroup)
 	f.Text("platform", c.Platform)
 	f.Text("runtime", c.Runtime)
-	f.Text("mac-address", s.macAddress())
+	f.Text("mac-address", f.macAddress())
 	f.List("cap-add", c.CapAdd)
 	f.List("cap-drop", c.CapDrop)
 	f.List("device-cgroup-rule", c.DeviceCgroupRules)
@@ -45,42 +49,42 @@ func (s *serviceMapping) dockerFlags() []app.Flag {
 		f.Text("init", strconv.FormatBool(*c.Init))
 	}
 	if c.Isolation != "" && c.Isolation != "default" {
-		s.unsupported(s.path.To("isolation"), c.Isolation)
+		f.unsupported(f.path.To("isolation"), c.Isolation)
 	}
-	s.namespaces(f)
-	s.kernel(f)
-	s.devices(f)
-	s.security(f)
-	s.logging(f)
+	f.namespaces()
+	f.kernel()
+	f.devices()
+	f.security()
+	f.logging()
 	return f.Sorted()
 }
 
 // macAddress returns the address of the container's one interface, which the service or
 // any of its networks may set.
-func (s *serviceMapping) macAddress() string {
-	mac := s.in.MacAddress
-	for _, name := range slices.Sorted(maps.Keys(s.in.Networks)) {
-		at := s.in.Networks[name]
+func (f *flagMapping) macAddress() string {
+	mac := f.in.MacAddress
+	for _, name := range slices.Sorted(maps.Keys(f.in.Networks)) {
+		at := f.in.Networks[name]
 		if at == nil || at.MacAddress == "" {
 			continue
 		}
 		if mac != "" && mac != at.MacAddress {
-			s.Problem(s.path.To("networks", name, "mac_address"), "a container has one interface, and another key gives it the address %s", mac)
+			f.Problem(f.path.To("networks", name, "mac_address"), "a container has one interface, and another key gives it the address %s", mac)
 		}
 		mac = at.MacAddress
 	}
 	return mac
 }
 
-func (s *serviceMapping) namespaces(f *app.Flags) {
+func (f *flagMapping) namespaces() {
 	for _, ns := range []struct{ key, flag, value string }{
-		{"ipc", "ipc", s.in.Ipc},
-		{"pid", "pid", s.in.Pid},
-		{"uts", "uts", s.in.Uts},
-		{"userns_mode", "userns", s.in.UserNSMode},
+		{"ipc", "ipc", f.in.Ipc},
+		{"pid", "pid", f.in.Pid},
+		{"uts", "uts", f.in.Uts},
+		{"userns_mode", "userns", f.in.UserNSMode},
 	} {
 		if form, _ := app.FormOf(ns.flag); ns.value != "" && !slices.Contains(form.Words, ns.value) {
-			s.unsupported(s.path.To(ns.key), ns.value)
+			f.unsupported(f.path.To(ns.key), ns.value)
 			continue
 		}
 		f.Text(ns.flag, ns.value)
@@ -88,8 +92,8 @@ func (s *serviceMapping) namespaces(f *app.Flags) {
 }
 
 // kernel maps the settings of the kernel's scheduler, memory and block devices.
-func (s *serviceMapping) kernel(f *app.Flags) {
-	c := &s.in
+func (f *flagMapping) kernel() {
+	c := &f.in
 	f.Int("cpu-period", c.CPUPeriod)
 	f.Int("cpu-quota", c.CPUQuota)
 	f.Int("cpu-rt-period", c.CPURTPeriod)
@@ -97,7 +101,7 @@ func (s *serviceMapping) kernel(f *app.Flags) {
 	f.Int("cpu-shares", c.CPUShares)
 	f.Text("cpuset-cpus", c.CPUSet)
 	f.Int("memory-swap", int64(c.MemSwapLimit))
-	if c.MemSwappiness != 0 || s.sources.has(s.path.To("mem_swappiness")) { // 0 is a value of its own
+	if c.MemSwappiness != 0 || f.sources.has(f.path.To("mem_swappiness")) { // 0 is a value of its own
 		f.Text("memory-swappiness", strconv.FormatInt(int64(c.MemSwappiness), 10))
 	}
 	f.Bool("oom-kill-disable", c.OomKillDisable)
@@ -133,13 +137,13 @@ func ulimits(in map[string]*types.UlimitsConfig) map[string]string {
 	return limits
 }
 
-func (s *serviceMapping) devices(f *app.Flags) {
-	for _, d := range s.in.Devices {
+func (f *flagMapping) devices() {
+	for _, d := range f.in.Devices {
 		f.Text("device", device(d))
 	}
-	s.gpus(f, s.in.Gpus, s.path.To("gpus"))
-	if d := s.in.Deploy; d != nil && d.Resources.Reservations != nil {
-		s.gpus(f, d.Resources.Reservations.Devices, s.path.To("deploy", "resources", "reservations", "devices"))
+	f.gpus(f.in.Gpus, f.path.To("gpus"))
+	if d := f.in.Deploy; d != nil && d.Resources.Reservations != nil {
+		f.gpus(d.Resources.Reservations.Devices, f.path.To("deploy", "resources", "reservations", "devices"))
 	}
 }
 
@@ -156,10 +160,10 @@ func device(d types.DeviceMapping) string {
 }
 
 // gpus maps the device requests at p to --gpus.
-func (s *serviceMapping) gpus(f *app.Flags, requests []types.DeviceRequest, p app.Path) {
+func (f *flagMapping) gpus(requests []types.DeviceRequest, p app.Path) {
 	for i, d := range requests {
 		if len(d.Capabilities) > 0 && !slices.Contains(d.Capabilities, "gpu") {
-			s.Problem(p.Item(i), "%s", remark(p))
+			f.Problem(p.Item(i), "%s", remark(p))
 			continue
 		}
 		f.CSV("gpus", gpuFields(d))
@@ -193,25 +197,25 @@ func gpuFields(d types.DeviceRequest) []string {
 	return fields
 }
 
-func (s *serviceMapping) security(f *app.Flags) {
-	for i, option := range s.in.SecurityOpt {
-		p := s.path.To("security_opt").Item(i)
+func (f *flagMapping) security() {
+	for i, option := range f.in.SecurityOpt {
+		p := f.path.To("security_opt").Item(i)
 		name, file, _ := strings.Cut(strings.Replace(option, ":", "=", 1), "=")
 		if name == "seccomp" && file != "unconfined" && file != "builtin" {
 			if !strings.HasPrefix(file, "/") {
-				s.Problem(p, "Tombolo does not copy the profile %s to the hosts: copy it to every host, and name it by a path that begins with /", file)
+				f.Problem(p, "Tombolo does not copy the profile %s to the hosts: copy it to every host, and name it by a path that begins with /", file)
 				continue
 			}
-			s.Warn(p, "the profile must be on every host")
+			f.Warn(p, "the profile must be on every host")
 		}
 		f.Text("security-opt", option)
 	}
 }
 
-func (s *serviceMapping) logging(f *app.Flags) {
-	l := cmp.Or(s.in.Logging, &types.LoggingConfig{})
+func (f *flagMapping) logging() {
+	l := cmp.Or(f.in.Logging, &types.LoggingConfig{})
 	if !slices.Contains([]string{"", "json-file", "local", "journald"}, l.Driver) {
-		s.Warn(s.path.To("logging", "driver"), "`tombolo logs` cannot show the logs of the driver %s", l.Driver)
+		f.Warn(f.path.To("logging", "driver"), "`tombolo logs` cannot show the logs of the driver %s", l.Driver)
 	}
 	f.Text("log-driver", l.Driver)
 	f.Pairs("log-opt", l.Options)

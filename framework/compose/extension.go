@@ -30,7 +30,7 @@ func (s *serviceMapping) extend(v any) {
 	}
 }
 
-func (s *serviceMapping) export(value any, p app.Path) *app.Export {
+func (m *mapping) export(value any, p app.Path) *app.Export {
 	switch v := value.(type) {
 	case bool:
 		if v {
@@ -43,7 +43,7 @@ func (s *serviceMapping) export(value any, p app.Path) *app.Export {
 			if name, ok := item.(string); ok {
 				to = append(to, name)
 			} else {
-				s.Problem(p.Item(i), "%v is not the name of an app", item)
+				m.Problem(p.Item(i), "%v is not the name of an app", item)
 			}
 		}
 		if len(to) == 0 {
@@ -52,7 +52,7 @@ func (s *serviceMapping) export(value any, p app.Path) *app.Export {
 		slices.Sort(to)
 		return &app.Export{To: slices.Compact(to)}
 	}
-	s.Problem(p, "%v is neither true nor a list of apps", value)
+	m.Problem(p, "%v is neither true nor a list of apps", value)
 	return nil
 }
 

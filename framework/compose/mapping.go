@@ -100,7 +100,7 @@ func (s *serviceMapping) service() app.Service {
 	s.resources()
 	s.stop()
 	s.extend(s.in.Extensions[app.Extension])
-	s.out.Docker = s.dockerFlags()
+	s.out.Docker = (&flagMapping{serviceMapping: s}).run()
 	return s.out
 }
 
