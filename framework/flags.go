@@ -11,7 +11,7 @@ import (
 	"tombolo/framework/app"
 )
 
-// flags are flags of `docker run`.
+// flags collects flags of `docker run`.
 type flags struct{ list []mesos.Parameter }
 
 func (p *flags) add(name, value string) {

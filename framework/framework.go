@@ -180,8 +180,8 @@ func (f *Framework) deliver(records ...record.Record) {
 	}
 }
 
-// reconcileSoon asks the master for tasks of which nobody knows whether it has them. Any
-// goroutine may call it.
+// reconcileSoon asks the master for tasks that it may not have, because a launch failed.
+// Any goroutine may call it.
 func (f *Framework) reconcileSoon(tasks []string) {
 	f.queue.Put(func() { f.reconciler.reconcileSoon(tasks, time.Now()) })
 }
@@ -198,7 +198,6 @@ func (f *Framework) Disconnected(err error) {
 	})
 }
 
-// event takes one event of the master.
 func (f *Framework) event(e scheduler.Event) {
 	switch e.GetType() {
 	case scheduler.Event_SUBSCRIBED:

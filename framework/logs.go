@@ -15,7 +15,7 @@ import (
 )
 
 // Logs implements api.Logs. It reads the output of instances from the linkers of their
-// hosts. Of an instance without a container it shows the last lines of its last task.
+// hosts. For an instance without a container it shows the last lines of its last task.
 func (f *Framework) Logs(ctx context.Context, name string, query api.LogQuery, fn func(api.LogLine) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	c := &logCopier{linkers: f.config.Linkers, board: f.board, query: query, fn: fn, begun: map[string]bool{}}

@@ -169,7 +169,6 @@ func (m *model) forgetSlot(d *deployment, id deploy.SlotID) {
 	delete(d.unplaceable, id)
 }
 
-// raiseFloor makes new slots of an app start above a generation.
 func (m *model) raiseFloor(app string, generation uint64) {
 	if generation > m.floors[app] {
 		m.floors[app] = generation
@@ -213,7 +212,6 @@ func (m *model) launch(l launch, on string, now time.Time) *task {
 	return t
 }
 
-// kill notes that the framework asks for a task's end.
 func (m *model) kill(t *task, k deploy.Kill, now time.Time) {
 	t.Killing, t.Reason, t.killSent = true, k.Reason, now
 	if k.Unhealthy {
@@ -267,7 +265,7 @@ func (m *model) pin(t *task) {
 	}
 }
 
-// unpin forgets where an app's own volumes are.
+// unpin forgets the hosts of an app's own volumes.
 func (m *model) unpin(volumes map[string]app.Volume) {
 	for _, v := range volumes {
 		if !v.External {
@@ -291,7 +289,7 @@ func (m *model) volumeHosts() map[string]string {
 	return hosts
 }
 
-// host returns a host, which it adds if it is new.
+// host returns a host. If it is new, the model adds it.
 func (m *model) host(name string) *host {
 	h := m.hosts[name]
 	if h == nil {

@@ -33,10 +33,9 @@ func (r *reconciler) start(tasks map[string]*task, now time.Time) {
 	r.next, r.pause = now, reconcileFirst
 }
 
-// answered notes an update of a task.
 func (r *reconciler) answered(id string) { delete(r.unanswered, id) }
 
-// reconcileSoon adds tasks of which nobody knows whether the master has them.
+// reconcileSoon adds tasks that the master may not have, because a launch failed.
 func (r *reconciler) reconcileSoon(ids []string, now time.Time) {
 	if r.unanswered != nil {
 		for _, id := range ids {

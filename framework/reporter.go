@@ -29,7 +29,6 @@ type shown struct {
 	since time.Time
 }
 
-// snapshot shows the present state.
 func (r *reporter) snapshot(now time.Time) *api.Snapshot {
 	s := &api.Snapshot{Info: r.cluster(), Apps: map[string]api.Status{}, Spec: map[string]app.App{}}
 	tasks := r.model.tasksByApp()

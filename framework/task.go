@@ -48,8 +48,8 @@ func (t *task) phase() deploy.Phase { return deploy.Phase(t.Phase) }
 // dismissed reports whether the framework ends the task through no fault of its own.
 func (t *task) dismissed() bool { return t.Killing && t.KilledUnhealthySince.IsZero() }
 
-// observe notes what the linkers that answer know of the task. The linker of its own
-// host is heard first.
+// observe notes what the linkers that answer know of the task. If they disagree, the
+// linker of its own host is right.
 func (t *task) observe(up []*linkerConn, now time.Time) {
 	var seen *record.Endpoint
 	t.resolvable = len(up) > 0
@@ -63,7 +63,7 @@ func (t *task) observe(up []*linkerConn, now time.Time) {
 	if seen != nil {
 		t.endpoint = seen
 	}
-	// A task of which no linker reports counts as healthy: missing data must not end it.
+	// If no linker reports on a task, it counts as healthy: missing data must not end it.
 	switch unhealthy := seen != nil && seen.Running && seen.Health == record.HealthUnhealthy; {
 	case !unhealthy:
 		t.unhealthySince = time.Time{}
