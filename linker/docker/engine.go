@@ -6,7 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/netip"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/moby/moby/client"
@@ -85,9 +85,7 @@ type Engine struct {
 	cfg     Config
 	api     *client.Client
 	changes wake.Broadcast
-
-	mu   sync.Mutex
-	snap *Snapshot
+	snap    atomic.Pointer[Snapshot]
 }
 
 // New returns an Engine that connects once Run is called. It returns an error if
@@ -97,10 +95,9 @@ func New(cfg Config) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("docker: %w", err)
 	}
-	return &Engine{
-		cfg: cfg, api: api,
-		snap: &Snapshot{Err: fmt.Errorf("not connected to Docker at %s yet", cfg.Host)},
-	}, nil
+	e := &Engine{cfg: cfg, api: api}
+	e.snap.Store(&Snapshot{Err: fmt.Errorf("not connected to Docker at %s yet", cfg.Host)})
+	return e, nil
 }
 
 // Run watches the Engine until ctx ends, and connects again whenever the connection
@@ -129,19 +126,13 @@ func (e *Engine) Run(ctx context.Context) error {
 }
 
 // Snapshot returns the latest state of the Engine.
-func (e *Engine) Snapshot() *Snapshot {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.snap
-}
+func (e *Engine) Snapshot() *Snapshot { return e.snap.Load() }
 
 // Watch tells of new snapshots, as wake.Broadcast.Watch does.
 func (e *Engine) Watch() (changes <-chan struct{}, cancel func()) { return e.changes.Watch() }
 
 func (e *Engine) publish(s *Snapshot) {
-	e.mu.Lock()
-	e.snap = s
-	e.mu.Unlock()
+	e.snap.Store(s)
 	e.changes.Notify()
 }
 

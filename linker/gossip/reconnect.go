@@ -4,11 +4,10 @@ import (
 	"context"
 	"math/rand/v2"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/hashicorp/memberlist"
+	"golang.org/x/sync/errgroup"
 
 	"tombolo/internal/wake"
 )
@@ -75,22 +74,19 @@ func (g *Gossip) dial(ctx context.Context, targets []string) bool {
 		return false
 	}
 	var answered atomic.Bool
-	var wg sync.WaitGroup
-	slots := make(chan struct{}, dialsAtOnce)
+	var dials errgroup.Group
+	dials.SetLimit(dialsAtOnce)
 	for _, target := range targets {
-		slots <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-slots }()
-			if ctx.Err() == nil && join(list, target) {
+		dials.Go(func() error {
+			if ctx.Err() != nil {
+				return nil
+			}
+			if n, err := list.Join([]string{target}); err == nil && n > 0 {
 				answered.Store(true)
 			}
+			return nil
 		})
 	}
-	wg.Wait()
+	_ = dials.Wait() // no dial returns an error
 	return answered.Load()
-}
-
-func join(list *memberlist.Memberlist, target string) bool {
-	n, err := list.Join([]string{target})
-	return err == nil && n > 0
 }

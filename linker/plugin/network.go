@@ -68,12 +68,14 @@ func (s *Server) join(ctx context.Context, r endpointRequest) (any, error) {
 	}, nil
 }
 
-func (s *Server) leave(ctx context.Context, r endpointRequest) (any, error) {
-	return struct{}{}, errors.Join(checkID(r), s.cfg.Endpoints.Leave(ctx, r.EndpointID))
-}
-
-func (s *Server) deleteEndpoint(ctx context.Context, r endpointRequest) (any, error) {
-	return struct{}{}, errors.Join(checkID(r), s.cfg.Endpoints.Delete(ctx, r.EndpointID))
+// onEndpoint returns a call that runs f for the endpoint of the request.
+func onEndpoint(f func(ctx context.Context, id string) error) call {
+	return decoded(func(ctx context.Context, r endpointRequest) (any, error) {
+		if err := checkID(r); err != nil {
+			return nil, err
+		}
+		return struct{}{}, f(ctx, r.EndpointID)
+	})
 }
 
 func (s *Server) publish(ctx context.Context, r endpointRequest) (any, error) {
@@ -82,10 +84,6 @@ func (s *Server) publish(ctx context.Context, r endpointRequest) (any, error) {
 		return nil, err
 	}
 	return struct{}{}, s.cfg.Endpoints.Publish(ctx, r.EndpointID, ports)
-}
-
-func (s *Server) unpublish(ctx context.Context, r endpointRequest) (any, error) {
-	return struct{}{}, errors.Join(checkID(r), s.cfg.Endpoints.Unpublish(ctx, r.EndpointID))
 }
 
 // checkID returns an error if the endpoint's ID is not 64 hexadecimal digits, as

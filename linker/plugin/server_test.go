@@ -261,7 +261,8 @@ func (a slowAddresses) Reserve(ctx context.Context, _ netip.Addr) (netip.Addr, e
 func TestCallUnderWayIsAnsweredAfterTheContextEnds(t *testing.T) {
 	addresses := slowAddresses{entered: make(chan struct{}), release: make(chan struct{})}
 	socket := filepath.Join(t.TempDir(), "tombolo.sock")
-	server := plugin.New(plugin.Config{Socket: socket, Addresses: addresses, Log: log})
+	table := newHost(t, 0).table
+	server := plugin.New(plugin.Config{Socket: socket, Addresses: addresses, Networks: table, Endpoints: table, Log: log})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- server.Run(ctx) }()
