@@ -13,7 +13,8 @@ import (
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 )
 
-// recordedRun is a line of docker-map.jsonl: what a real agent made of a task.
+// recordedRun is a line of docker-map.jsonl: a task, and the docker command of an agent of
+// Apache Mesos.
 type recordedRun struct {
 	Task     string          `json:"task"`
 	Request  string          `json:"request"`
@@ -21,9 +22,8 @@ type recordedRun struct {
 	Argv     []string        `json:"docker_argv"`
 }
 
-// Every task recorded from a real agent must give the recorded command line.
-// The one exception: lines whose task was not recorded (task_info is null); all
-// of those that matter are there again with a task.
+// Every recorded task must give the recorded docker command. Lines without a task are
+// left out (task_info is null): the important ones were recorded again with their task.
 func TestDockerArgsAreThoseOfMesos(t *testing.T) {
 	compared, without := 0, 0
 	for _, rec := range recordedRuns(t) {
@@ -44,12 +44,12 @@ func TestDockerArgsAreThoseOfMesos(t *testing.T) {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(rec.Argv, got); diff != "" {
-				t.Errorf("argv (-recorded +got):\n%s", diff)
+				t.Errorf("docker command (-recorded +got):\n%s", diff)
 			}
 		})
 	}
 	if compared < 75 || without > 20 {
-		t.Errorf("compared %d command lines, %d without a task", compared, without)
+		t.Errorf("%d docker commands were compared and %d have no task, want at least 75 and at most 20", compared, without)
 	}
 }
 
@@ -78,7 +78,7 @@ func TestDockerArgsRefusesInMesosWords(t *testing.T) {
 				`],"command":`+command+`,"container":{"type":"DOCKER",`+c.container+`}}`)
 			_, err := dockerArgs(dockerRun{Task: task, ContainerID: "c", Sandbox: "/s"})
 			if err == nil || err.Error() != c.want {
-				t.Errorf("error %v, want %q", err, c.want)
+				t.Errorf("the error is %v, want %q", err, c.want)
 			}
 		})
 	}
@@ -117,8 +117,8 @@ func recordedRuns(t *testing.T) []recordedRun {
 	return runs
 }
 
-// recordedTask decodes a task as the master does: an unknown network becomes the
-// default, "Infinity" is a limit, and the resources carry the offer's role.
+// recordedTask decodes a task as the master does: an unknown network becomes the default
+// network, a limit may be "Infinity", and the resources get the role of their offer.
 func recordedTask(t *testing.T, rec recordedRun) mesos.TaskInfo {
 	t.Helper()
 	var loose map[string]any

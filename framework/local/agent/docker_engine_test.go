@@ -24,7 +24,7 @@ import (
 	"tombolo/framework/local/agent"
 )
 
-// realEngine is a dockerd of the test's own, in its own namespaces.
+// realEngine is a dockerd for one test, in its own namespaces.
 type realEngine struct {
 	t    *testing.T
 	dir  string
@@ -34,7 +34,7 @@ type realEngine struct {
 
 func startEngine(t *testing.T) *realEngine {
 	t.Helper()
-	// Not t.TempDir: a Unix socket's path is limited to 108 bytes.
+	// Not t.TempDir, because the path of a unix socket has at most 108 bytes.
 	dir, err := os.MkdirTemp("", "tbagent")
 	if err != nil {
 		t.Fatal(err)
@@ -50,8 +50,9 @@ func startEngine(t *testing.T) *realEngine {
 	return e
 }
 
-// start runs dockerd as the init of a PID namespace: killing it kills all. What it
-// left in exec names processes of an earlier namespace.
+// start runs dockerd as the init of a PID namespace, so that killing it kills all its
+// processes. It removes what an earlier dockerd left in exec, which names processes of
+// another namespace.
 func (e *realEngine) start(t *testing.T) {
 	t.Helper()
 	script := fmt.Sprintf(`mkdir -p /run/docker && mount -t tmpfs tmpfs /run/docker && ip link set lo up && rm -rf %[1]s/docker.pid %[1]s/exec &&
@@ -76,12 +77,12 @@ exec dockerd --data-root %[1]s/data --exec-root %[1]s/exec --pidfile %[1]s/docke
 		}
 		select {
 		case <-ended:
-			t.Fatalf("dockerd ended: %s", log.String())
+			t.Fatalf("dockerd ended at once: %s", log.String())
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
 	e.kill()
-	t.Fatalf("no dockerd: %v\n%s", err, log.String())
+	t.Fatalf("dockerd does not answer after 30 s: %v\n%s", err, log.String())
 }
 
 func (e *realEngine) docker(stdin []byte, args ...string) string {
@@ -95,14 +96,14 @@ func (e *realEngine) docker(stdin []byte, args ...string) string {
 	return string(out)
 }
 
-// importTask makes the image "task" of testdata/task.
+// importTask makes the image "task" from testdata/task.
 func (e *realEngine) importTask() {
 	e.t.Helper()
 	binary := filepath.Join(e.dir, "task")
 	build := exec.Command("go", "build", "-o", binary, "./testdata/task")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
-		e.t.Fatalf("build: %v: %s", err, out)
+		e.t.Fatalf("go build of testdata/task: %v: %s", err, out)
 	}
 	program, err := os.ReadFile(binary)
 	if err != nil {
@@ -122,25 +123,25 @@ func (e *realEngine) importTask() {
 	e.docker(image.Bytes(), "import", "-c", `ENTRYPOINT ["/task"]`, "-", "task")
 }
 
-// realBench is an agent on a real Engine; its messages come through a channel.
-type realBench struct {
+// realBed is an agent on a real Engine. The test gets its messages from a channel.
+type realBed struct {
 	t      *testing.T
 	engine *realEngine
 	dir    string
 	agent  interface{ Send(local.ToAgent) }
 	stop   func()
-	heard  chan local.ToMaster
-	seen   map[string]bool // UUIDs of updates; only agents' goroutines touch it
+	heard  chan local.ToMaster // buffered, so that the agent never waits for the test
+	seen   map[string]bool     // UUIDs of updates; only the agent's goroutine uses it
 }
 
-func newRealBench(t *testing.T, e *realEngine) *realBench {
-	b := &realBench{t: t, engine: e, dir: t.TempDir(), heard: make(chan local.ToMaster, 1000), seen: map[string]bool{}}
+func newRealBed(t *testing.T, e *realEngine) *realBed {
+	b := &realBed{t: t, engine: e, dir: t.TempDir(), heard: make(chan local.ToMaster, 1000), seen: map[string]bool{}}
 	b.start()
 	t.Cleanup(func() { b.stop() })
 	return b
 }
 
-func (b *realBench) start() {
+func (b *realBed) start() {
 	b.t.Helper()
 	a, err := agent.New(agent.Config{
 		Hostname: "h1", WorkDir: b.dir, DockerHost: b.engine.host,
@@ -156,33 +157,34 @@ func (b *realBench) start() {
 	hear[local.Registration](b, 10*time.Second)
 }
 
-// Send passes every update on once, whether it comes alone or with a registration.
-func (b *realBench) Send(from local.Agent, m local.ToMaster) {
+// Send makes realBed a local.Master. It passes on every update once, whether it comes
+// alone or with a registration.
+func (b *realBed) Send(from local.Agent, m local.ToMaster) {
 	switch m := m.(type) {
 	case local.Registration:
 		from.Send(local.Registered{AgentID: mesos.AgentID{Value: "a1"}})
 		b.heard <- m
 		for _, task := range m.Tasks {
 			for _, p := range task.Pending {
-				b.deliver(local.TaskUpdate{FrameworkID: *task.Framework.ID, Status: p})
+				b.receive(local.TaskUpdate{FrameworkID: *task.Framework.ID, Status: p})
 			}
 		}
 	case local.TaskUpdate:
-		b.deliver(m)
+		b.receive(m)
 	default:
 		b.heard <- m
 	}
 }
 
-func (b *realBench) deliver(u local.TaskUpdate) {
+func (b *realBed) receive(u local.TaskUpdate) {
 	if id := string(u.Status.UUID); !b.seen[id] {
 		b.seen[id] = true
 		b.heard <- u
 	}
 }
 
-// hear returns the next message of a kind.
-func hear[M local.ToMaster](b *realBench, within time.Duration) M {
+// hear returns the next message of type M, and drops those before it.
+func hear[M local.ToMaster](b *realBed, within time.Duration) M {
 	b.t.Helper()
 	limit := time.After(within)
 	for {
@@ -192,17 +194,17 @@ func hear[M local.ToMaster](b *realBench, within time.Duration) M {
 				return want
 			}
 		case <-limit:
-			b.t.Fatalf("no %T within %v", *new(M), within)
+			b.t.Fatalf("the agent sent no %T within %v", *new(M), within)
 		}
 	}
 }
 
-// update expects the next update to have a state.
-func (b *realBench) update(state mesos.TaskState) *mesos.TaskStatus {
+// update expects the next update to have this state, acknowledges it and returns it.
+func (b *realBed) update(state mesos.TaskState) *mesos.TaskStatus {
 	b.t.Helper()
 	u := hear[local.TaskUpdate](b, 30*time.Second)
 	if u.Status.GetState() != state {
-		b.t.Fatalf("update %v %q, want %v", u.Status.State, u.Status.GetMessage(), state)
+		b.t.Fatalf("the next update is %v %q, want %v", u.Status.State, u.Status.GetMessage(), state)
 	}
 	b.agent.Send(local.Acknowledge{
 		TaskRef: local.TaskRef{FrameworkID: u.FrameworkID, TaskID: u.Status.TaskID}, UUID: u.Status.UUID,
@@ -210,7 +212,8 @@ func (b *realBench) update(state mesos.TaskState) *mesos.TaskStatus {
 	return &u.Status
 }
 
-func (b *realBench) launch(network, image string, args ...string) local.TaskRef {
+// launch launches a task on a network, on none if that is empty.
+func (b *realBed) launch(network, image string, args ...string) local.TaskRef {
 	b.t.Helper()
 	kind, shell := mesos.ContainerInfo_DockerInfo_NONE, false
 	container := &mesos.ContainerInfo{Type: mesos.ContainerInfo_DOCKER.Enum()}
@@ -231,11 +234,12 @@ func (b *realBench) launch(network, image string, args ...string) local.TaskRef 
 	return ref
 }
 
-func (b *realBench) output(name string) string {
+// output returns the content of an output file of the task.
+func (b *realBed) output(name string) string {
 	b.t.Helper()
 	files, _ := filepath.Glob(filepath.Join(b.dir, "slaves/a1/frameworks/fw/executors/task/runs/*", name))
 	if len(files) != 1 {
-		b.t.Fatalf("output files %v", files)
+		b.t.Fatalf("there are the output files %v, want exactly one", files)
 	}
 	data, err := os.ReadFile(files[0])
 	if err != nil {
@@ -244,8 +248,9 @@ func (b *realBench) output(name string) string {
 	return string(data)
 }
 
-// nothingLeft waits until the removal that follows an acknowledgement is done.
-func (b *realBench) nothingLeft() {
+// nothingLeft waits until all containers are removed, as they are some time after the
+// acknowledgement.
+func (b *realBed) nothingLeft() {
 	b.t.Helper()
 	left := ""
 	for range 100 {
@@ -254,7 +259,7 @@ func (b *realBench) nothingLeft() {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	b.t.Errorf("containers left: %s", left)
+	b.t.Errorf("containers were left behind: %s", left)
 }
 
 func TestRealEngine(t *testing.T) {
@@ -262,21 +267,21 @@ func TestRealEngine(t *testing.T) {
 	e := startEngine(t)
 	e.importTask()
 	e.docker(nil, "network", "create", "--subnet", "198.18.77.0/24", "mynet")
-	defer func() { e.kill() }() // the newest
+	defer func() { e.kill() }() // e.kill is replaced when dockerd is started again
 	for name, test := range map[string]func(*testing.T, *realEngine){
-		"runs and fails":         realRunsAndFails,
-		"is killed":              realIsKilled,
-		"cannot start":           realCannotStart,
-		"survives its agent":     realSurvivesItsAgent,
-		"the Engine is killed":   realEngineIsKilled,
-		"ends while agent rests": realEndsMeanwhile,
+		"a container runs and fails":           realRunsAndFails,
+		"a container is killed":                realIsKilled,
+		"a container cannot start":             realCannotStart,
+		"a container survives its agent":       realSurvivesItsAgent,
+		"the Engine is killed":                 realEngineIsKilled,
+		"a container ends while no agent runs": realEndsMeanwhile,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, e) })
 	}
 }
 
 func realRunsAndFails(t *testing.T, e *realEngine) {
-	b := newRealBench(t, e)
+	b := newRealBed(t, e)
 	b.launch("mynet", "task", "say", "hello", "sleep", "1s", "exit", "3")
 	b.update(mesos.TASK_STARTING)
 	running := b.update(mesos.TASK_RUNNING)
@@ -288,22 +293,22 @@ func realRunsAndFails(t *testing.T, e *realEngine) {
 		}
 	}
 	if err := json.Unmarshal(running.Data, &inspect); err != nil || len(inspect) != 1 || !inspect[0].State.Running {
-		t.Fatalf("data: %v: %s", err, running.Data)
+		t.Fatalf("the data of TASK_RUNNING does not describe a running container (error %v): %s", err, running.Data)
 	}
 	if printed := e.docker(nil, "inspect", "--type=container", inspect[0].Name); printed != string(running.Data) {
-		t.Errorf("data is not what docker inspect prints:\n%s", cmp.Diff(printed, string(running.Data)))
+		t.Errorf("the data of TASK_RUNNING is not the output of docker inspect (-want +got):\n%s", cmp.Diff(printed, string(running.Data)))
 	}
 	info := running.ContainerStatus.NetworkInfos[0]
 	if got, want := info.IPAddresses[0].GetIPAddress(), inspect[0].NetworkSettings.Networks["mynet"].IPAddress; got != want.String() || info.GetName() != "mynet" {
-		t.Errorf("network info %v, want %v on mynet", info, want)
+		t.Errorf("the network info of TASK_RUNNING is %v, want the address %v on mynet", info, want)
 	}
-	u := hear[local.TaskUpdate](b, 30*time.Second) // not acknowledged: the sandbox stays
+	u := hear[local.TaskUpdate](b, 30*time.Second) // not acknowledged yet, so that the sandbox stays
 	if u.Status.GetState() != mesos.TASK_FAILED || u.Status.GetMessage() != "Container exited with status 3" {
-		t.Errorf("update %v", u.Status)
+		t.Errorf("the last update is %v, want TASK_FAILED with exit status 3", u.Status)
 	}
 	for _, name := range []string{"stdout", "stderr"} {
 		if got := b.output(name); got != "hello\n" {
-			t.Errorf("%s is %q", name, got)
+			t.Errorf("%s is %q, want hello", name, got)
 		}
 	}
 	b.agent.Send(local.Acknowledge{TaskRef: local.TaskRef{FrameworkID: u.FrameworkID, TaskID: u.Status.TaskID}, UUID: u.Status.UUID})
@@ -311,52 +316,52 @@ func realRunsAndFails(t *testing.T, e *realEngine) {
 }
 
 func realIsKilled(t *testing.T, e *realEngine) {
-	b := newRealBench(t, e)
+	b := newRealBed(t, e)
 	ref := b.launch("", "task", "stubborn", "sleep", "1h")
 	b.update(mesos.TASK_STARTING)
 	b.update(mesos.TASK_RUNNING)
 	b.agent.Send(local.Kill{TaskRef: ref, Policy: &mesos.KillPolicy{GracePeriod: &mesos.DurationInfo{Nanoseconds: 1}}})
 	if got := b.update(mesos.TASK_KILLED).GetMessage(); got != "Container exited with status 137" {
-		t.Errorf("message %q", got)
+		t.Errorf("the message of TASK_KILLED is %q, want exit status 137, that of SIGKILL", got)
 	}
 	b.nothingLeft()
 }
 
 func realCannotStart(t *testing.T, e *realEngine) {
-	b := newRealBench(t, e)
+	b := newRealBed(t, e)
 	b.launch("", "nosuchimage.invalid/x:1")
 	failed := b.update(mesos.TASK_FAILED)
 	prefix := "Failed to launch container: Failed to run 'docker -H " + e.host + " pull nosuchimage.invalid/x:1': exited with status 1; stderr='Error response from daemon: "
 	if !strings.HasPrefix(failed.GetMessage(), prefix) || failed.GetReason() != mesos.REASON_CONTAINER_LAUNCH_FAILED {
-		t.Errorf("update %v %q, want %q…", failed.Reason, failed.GetMessage(), prefix)
+		t.Errorf("the update is %v %q, want a message that begins with %q", failed.Reason, failed.GetMessage(), prefix)
 	}
 	b.launch("nosuchnet", "task")
 	b.update(mesos.TASK_STARTING)
 	prefix = "Container exited with status 125: docker: Error response from daemon: network nosuchnet not found"
 	if got := b.update(mesos.TASK_FAILED).GetMessage(); !strings.HasPrefix(got, prefix) {
-		t.Errorf("message %q, want %q", got, prefix)
+		t.Errorf("the message is %q, want one that begins with %q", got, prefix)
 	}
 	b.nothingLeft()
 }
 
 func realSurvivesItsAgent(t *testing.T, e *realEngine) {
-	b := newRealBench(t, e)
+	b := newRealBed(t, e)
 	ref := b.launch("", "task", "count")
 	b.update(mesos.TASK_STARTING)
 	b.update(mesos.TASK_RUNNING)
 	b.stop()
 	b.start()
-	// The output goes on, whole and once.
+	// The output goes on, without gaps or repetitions.
 	for strings.Count(b.output("stdout"), "\n") < 200 {
 		time.Sleep(50 * time.Millisecond)
 	}
 	for i, line := range strings.Split(b.output("stdout"), "\n")[:200] {
 		if line != fmt.Sprint(i) {
-			t.Fatalf("line %d is %q", i, line)
+			t.Fatalf("line %d of the output is %q, want %d", i, line, i)
 		}
 	}
 	if n := strings.Count(e.docker(nil, "ps", "-q"), "\n"); n != 1 {
-		t.Errorf("%d containers, want 1", n)
+		t.Errorf("%d containers run, want 1", n)
 	}
 	b.agent.Send(local.Kill{TaskRef: ref})
 	b.update(mesos.TASK_KILLED)
@@ -364,7 +369,7 @@ func realSurvivesItsAgent(t *testing.T, e *realEngine) {
 }
 
 func realEndsMeanwhile(t *testing.T, e *realEngine) {
-	b := newRealBench(t, e)
+	b := newRealBed(t, e)
 	b.launch("", "task", "say", "bye", "sleep", "1s", "exit", "7")
 	b.update(mesos.TASK_STARTING)
 	b.update(mesos.TASK_RUNNING)
@@ -372,13 +377,13 @@ func realEndsMeanwhile(t *testing.T, e *realEngine) {
 	e.docker(nil, "wait", strings.TrimSpace(e.docker(nil, "ps", "-q")))
 	b.start()
 	if got := b.update(mesos.TASK_FAILED).GetMessage(); got != "Container exited with status 7" {
-		t.Errorf("message %q", got)
+		t.Errorf("the message of TASK_FAILED is %q, want exit status 7", got)
 	}
 	b.nothingLeft()
 }
 
 func realEngineIsKilled(t *testing.T, e *realEngine) {
-	b := newRealBench(t, e)
+	b := newRealBed(t, e)
 	b.launch("", "task", "sleep", "1h")
 	b.update(mesos.TASK_STARTING)
 	b.update(mesos.TASK_RUNNING)

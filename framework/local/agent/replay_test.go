@@ -19,18 +19,18 @@ import (
 	"tombolo/framework/mesos/wire"
 )
 
-// recordedTask is a task of a recording: what was asked, and what its agent said.
+// recordedTask is a task of a recording, with the calls for it and its updates.
 type recordedTask struct {
 	framework mesos.FrameworkInfo
 	info      mesos.TaskInfo
-	kill      *scheduler.Call_Kill
-	said      []mesos.TaskStatus
+	kill      *scheduler.Call_Kill // nil: it was not killed
+	updates   []mesos.TaskStatus
 }
 
-// TestReplayAgent gives each recorded Docker task to our agent, with an Engine that
-// does what the recorded one did, and compares what the two agents say of it: state,
-// source, reason, health and message, in order.
-func TestReplayAgent(t *testing.T) {
+// TestReplay launches each recorded Docker task on our agent, with an Engine that does
+// the same as the recorded one. It compares the updates of the two agents: state, source,
+// reason, health and message, in order.
+func TestReplay(t *testing.T) {
 	differences := map[string]localtest.Difference{}
 	compared := 0
 	for _, recording := range mesostest.Recordings(t) {
@@ -39,15 +39,15 @@ func TestReplayAgent(t *testing.T) {
 			continue
 		}
 		for id, task := range recordedTasks(t, &recording) {
-			if len(task.said) == 0 {
-				continue // the master refused it
+			if len(task.updates) == 0 {
+				continue // the master refused the task
 			}
 			compared++
 			var got []string
-			inBubble(t, func(b *bench) { got = task.play(b) })
-			want := describeAll(task.said)
+			inBubble(t, func(b *bed) { got = task.play(b) })
+			want := describeAll(task.updates)
 			for i := range want {
-				want[i] = strings.Replace(want[i], recordedDocker, "docker", 1) // how an agent calls it is its own affair
+				want[i] = strings.Replace(want[i], recordedDocker, "docker", 1) // the two agents call docker differently
 			}
 			if diff := cmp.Diff(want, got); diff != "" {
 				differences[folder+"/agent#"+id] = localtest.Difference{Text: diff}
@@ -60,9 +60,10 @@ func TestReplayAgent(t *testing.T) {
 	t.Logf("%d of %d tasks match", compared-len(differences), compared)
 }
 
-// recordedDocker is how the recorded agent called docker.
+// recordedDocker is the docker command of the recorded agent.
 const recordedDocker = "/var/mesos-worker/tools/docker-wrap -H unix:///var/run/docker.sock"
 
+// recordedTasks returns the tasks of a recording by their ID.
 func recordedTasks(t *testing.T, r *mesostest.Recording) map[string]*recordedTask {
 	tasks := map[string]*recordedTask{}
 	var framework mesos.FrameworkInfo
@@ -89,13 +90,14 @@ func recordedTasks(t *testing.T, r *mesostest.Recording) map[string]*recordedTas
 		}
 	}
 	for i := range r.Exchanges {
-		said(t, &r.Exchanges[i], tasks)
+		collectUpdates(t, &r.Exchanges[i], tasks)
 	}
 	return tasks
 }
 
-// said notes what agents said on a subscription, once.
-func said(t *testing.T, e *mesostest.Exchange, tasks map[string]*recordedTask) {
+// collectUpdates adds the updates that agents sent on a stream to their tasks, without
+// repetitions.
+func collectUpdates(t *testing.T, e *mesostest.Exchange, tasks map[string]*recordedTask) {
 	if !e.Streamed() || e.Header.Get("Accept") != "application/json" {
 		return
 	}
@@ -109,8 +111,8 @@ func said(t *testing.T, e *mesostest.Exchange, tasks map[string]*recordedTask) {
 		if event.Update == nil || task == nil || len(status.UUID) == 0 {
 			continue
 		}
-		if n := len(task.said); n == 0 || !bytes.Equal(task.said[n-1].UUID, status.UUID) {
-			task.said = append(task.said, status)
+		if n := len(task.updates); n == 0 || !bytes.Equal(task.updates[n-1].UUID, status.UUID) {
+			task.updates = append(task.updates, status)
 		}
 	}
 }
@@ -128,21 +130,21 @@ func records(stream []byte) (all [][]byte) {
 
 var (
 	exitedWith = regexp.MustCompile(`^Container exited with status (\d+)$`)
-	pullSaid   = regexp.MustCompile(`(?s) pull \S+': exited with status (\d+); stderr='(.*)'`)
+	pullFailed = regexp.MustCompile(`(?s) pull \S+': exited with status (\d+); stderr='(.*)'`)
 )
 
-// play gives the task to an agent whose Engine does what the recorded one did.
-func (r *recordedTask) play(b *bench) []string {
-	last := r.said[len(r.said)-1]
+// play runs the task on an agent whose Engine does the same as the recorded one.
+func (r *recordedTask) play(b *bed) []string {
+	last := r.updates[len(r.updates)-1]
 	ran, code := false, 0
-	for _, s := range r.said {
+	for _, s := range r.updates {
 		ran = ran || s.GetState() == mesos.TASK_RUNNING
 	}
 	exited := exitedWith.FindStringSubmatch(last.GetMessage())
 	if exited != nil {
 		code, _ = strconv.Atoi(exited[1])
 	}
-	switch pulled := pullSaid.FindStringSubmatch(last.GetMessage()); {
+	switch pulled := pullFailed.FindStringSubmatch(last.GetMessage()); {
 	case pulled != nil:
 		b.docker.Pull = func(string) (int, string) { return 1, strings.TrimSuffix(pulled[2], "\n") }
 	case exited != nil && !ran:
@@ -161,16 +163,16 @@ func (r *recordedTask) play(b *bench) []string {
 		b.docker.Exit(b.container(), code)
 	}
 	b.pass(time.Minute)
-	var said []mesos.TaskStatus
+	var updates []mesos.TaskStatus
 	for _, u := range b.updates {
-		said = append(said, u.Status)
+		updates = append(updates, u.Status)
 	}
 	b.acknowledge()
-	return describeAll(said)
+	return describeAll(updates)
 }
 
-func describeAll(said []mesos.TaskStatus) (lines []string) {
-	for _, s := range said {
+func describeAll(updates []mesos.TaskStatus) (lines []string) {
+	for _, s := range updates {
 		reason, healthy := "-", "-"
 		if s.Reason != nil {
 			reason = s.Reason.String()

@@ -31,12 +31,12 @@ func TestOutputIsBounded(t *testing.T) {
 	for _, name := range []string{"stdout", "stdout.1"} {
 		info, err := os.Stat(filepath.Join(dir, name))
 		if err != nil || info.Size() > outputLimit+int64(len(chunk)) {
-			t.Errorf("%s: %v, %v", name, info, err)
+			t.Errorf("%s is %v (error %v), want at most %d bytes", name, info, err, outputLimit+len(chunk))
 		}
 	}
 }
 
-func TestRewindKeepsTheOldOutputUntilThereIsNew(t *testing.T) {
+func TestRewindKeepsTheOldOutputUntilNewOutputComes(t *testing.T) {
 	box, err := openSandbox(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -51,12 +51,12 @@ func TestRewindKeepsTheOldOutputUntilThereIsNew(t *testing.T) {
 	box.rewind()
 	path := filepath.Join(box.dir, "stdout")
 	if got := tail(path, 100); got != "old\n" {
-		t.Errorf("after rewind: %q", got)
+		t.Errorf("after rewind the file has %q, want the old output", got)
 	}
 	write("a\n")
 	write("b\n")
 	if got := tail(path, 100); got != "a\nb\n" {
-		t.Errorf("after new output: %q", got)
+		t.Errorf("after rewind and new output the file has %q, want the new output only", got)
 	}
 }
 
@@ -71,7 +71,7 @@ func TestTail(t *testing.T) {
 		}
 	}
 	if got := tail(path+".none", 5); got != "" {
-		t.Errorf("tail of nothing: %q", got)
+		t.Errorf("the tail of a missing file is %q, want none", got)
 	}
 }
 
@@ -105,10 +105,10 @@ func TestSweepSandboxes(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff([]string{run("t1", "keep")}, left); diff != "" {
-		t.Errorf("left (-want +got):\n%s", diff)
+		t.Errorf("folders of runs after the sweep (-want +got):\n%s", diff)
 	}
 	if _, err := os.Stat(filepath.Dir(filepath.Dir(run("t2", "x")))); !os.IsNotExist(err) {
-		t.Errorf("the folder of a task without runs stays: %v", err)
+		t.Errorf("the folder of a task without runs was left behind (stat: %v)", err)
 	}
 }
 
@@ -133,19 +133,19 @@ func TestCheckpointKeepsTasks(t *testing.T) {
 	}
 	tasks, err := c.load()
 	if err == nil || len(tasks) != 1 {
-		t.Fatalf("loaded %d tasks, error %v: want one, and one complaint", len(tasks), err)
+		t.Fatalf("load returned %d tasks and the error %v, want the good task and an error for the torn file", len(tasks), err)
 	}
 	if !tasks[0].Task.Equal(&saved.Task) || !tasks[0].Pending[0].Equal(&saved.Pending[0]) || tasks[0].State != saved.State || !tasks[0].Killed {
-		t.Errorf("loaded %+v, saved %+v", tasks[0], saved)
+		t.Errorf("the task was loaded as %+v, want it as saved: %+v", tasks[0], saved)
 	}
 	if tasks, err = c.load(); err != nil || len(tasks) != 1 {
-		t.Errorf("loaded again: %d tasks, %v", len(tasks), err)
+		t.Errorf("a second load returned %d tasks and the error %v, want one task: the torn file was moved aside", len(tasks), err)
 	}
 	if err := c.forget("c1"); err != nil {
 		t.Error(err)
 	}
 	if tasks, err = c.load(); err != nil || len(tasks) != 0 {
-		t.Errorf("after forget: %d tasks, %v", len(tasks), err)
+		t.Errorf("after forget there are %d tasks (error %v), want none", len(tasks), err)
 	}
 }
 

@@ -24,9 +24,9 @@ import (
 	"tombolo/framework/mesos/mesostest"
 )
 
-// scheduling is a cluster on fake Docker Engines with one scheduler that
-// acknowledges everything. It lives in a synctest bubble.
-type scheduling struct {
+// bed is a cluster on Docker Engines without containers, with one scheduler that
+// acknowledges all updates. It lives in a synctest bubble.
+type bed struct {
 	t       *testing.T
 	dir     string
 	dockers []*agenttest.Docker
@@ -34,11 +34,12 @@ type scheduling struct {
 	stop    func()
 
 	mu     sync.Mutex
-	offers map[string]lib.Offer // by host
-	states map[string][]string  // of each task, as told
+	offers map[string]lib.Offer // the newest of each host
+	states map[string][]string  // the updates of each task since the last expect
 }
 
-func (s *scheduling) start(id string) {
+// start starts the cluster, and the framework with an ID of its own: empty for a new one.
+func (s *bed) start(id string) {
 	s.t.Helper()
 	config := cluster.Config{Master: master.Config{Dir: filepath.Join(s.dir, "master")}}
 	for i, d := range s.dockers {
@@ -58,13 +59,13 @@ func (s *scheduling) start(id string) {
 	var running sync.WaitGroup
 	running.Go(func() {
 		if err := c.Run(ctx); err != nil {
-			s.t.Errorf("cluster: %v", err)
+			s.t.Errorf("the cluster's Run returned %v, want nil", err)
 		}
 	})
 	client := s.client
 	running.Go(func() {
 		if err := client.Run(ctx, func(e scheduler.Event) { s.handle(ctx, client, e) }); err != nil && !errors.Is(err, mesos.ErrRemoved) {
-			s.t.Errorf("client: %v", err)
+			s.t.Errorf("the client's Run returned %v, want nil", err)
 		}
 	})
 	s.stop = func() { cancel(); running.Wait(); server.Close(); synctest.Wait() }
@@ -84,7 +85,7 @@ func frameworkInfo(id string) lib.FrameworkInfo {
 	return info
 }
 
-func (s *scheduling) handle(ctx context.Context, client *mesos.Client, e scheduler.Event) {
+func (s *bed) handle(ctx context.Context, client *mesos.Client, e scheduler.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, o := range e.GetOffers().GetOffers() {
@@ -95,11 +96,11 @@ func (s *scheduling) handle(ctx context.Context, client *mesos.Client, e schedul
 		s.states[status.TaskID.Value] = append(s.states[status.TaskID.Value], strings.TrimPrefix(status.GetState().String(), "TASK_"))
 		go func() {
 			_ = client.Call(ctx, calls.Acknowledge(status.AgentID.Value, status.TaskID.Value, status.UUID))
-		}() // what is not acknowledged comes again
+		}() // an error does not matter: the update comes again
 	}
 }
 
-func (s *scheduling) launch(id, host string) {
+func (s *bed) launch(id, host string) {
 	s.t.Helper()
 	s.mu.Lock()
 	o, no := s.offers[host], false
@@ -120,28 +121,28 @@ func scalar(name string, value float64) lib.Resource {
 	return lib.Resource{Name: name, Type: lib.SCALAR.Enum(), Scalar: &lib.Value_Scalar{Value: value}}
 }
 
-func (s *scheduling) wait(d time.Duration) {
+func (s *bed) wait(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
 }
 
-func (s *scheduling) expect(task string, want ...string) {
+func (s *bed) expect(task string, want ...string) {
 	s.t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !slices.Equal(s.states[task], want) {
-		s.t.Errorf("%s went through %v, want %v", task, s.states[task], want)
+		s.t.Errorf("task %s had the updates %v, want %v", task, s.states[task], want)
 	}
 	s.states[task] = nil
 }
 
-// TestCluster runs two hosts through a launch, a restart of the whole daemon, the
-// loss of a host and its return, and a kill.
+// TestCluster launches tasks on two hosts, restarts the cluster, loses a host and gets it
+// back, kills a task, and removes the framework.
 func TestCluster(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
-		s := &scheduling{
+		s := &bed{
 			t: t, dir: dir, dockers: []*agenttest.Docker{{}, {}}, states: map[string][]string{},
 		}
 		s.start("")
@@ -154,7 +155,7 @@ func TestCluster(t *testing.T) {
 		id := s.client.FrameworkID()
 		s.stop()
 		if n := len(s.dockers[0].Running()); n != 1 {
-			t.Errorf("%d containers outlived the daemon on h1", n)
+			t.Errorf("%d containers run on h1 after the cluster stopped, want 1", n)
 		}
 		s.start(id)
 		s.wait(10 * time.Second)
@@ -184,21 +185,21 @@ func TestCluster(t *testing.T) {
 		}
 		s.wait(30 * time.Second)
 		if n := len(s.dockers[1].Running()); n != 0 {
-			t.Errorf("%d containers outlived the framework", n)
+			t.Errorf("%d containers run on h2 after the framework was removed, want none", n)
 		}
 		s.stop()
 	})
 }
 
-func TestNewRefuses(t *testing.T) {
+func TestNewRefusesBadConfigs(t *testing.T) {
 	for name, config := range map[string]cluster.Config{
-		"bad address": {Master: master.Config{MasterAddr: "nowhere"}},
-		"same host twice": {Agents: []agent.Config{
+		"a bad address": {Master: master.Config{MasterAddr: "nowhere"}},
+		"the same hostname twice": {Agents: []agent.Config{
 			{Hostname: "h", WorkDir: "/a", Docker: &agenttest.Docker{}}, {Hostname: "h", WorkDir: "/b", Docker: &agenttest.Docker{}},
 		}},
 	} {
 		if _, err := cluster.New(config); err == nil {
-			t.Errorf("%s: taken", name)
+			t.Errorf("New accepted a config with %s, want an error", name)
 		}
 	}
 }

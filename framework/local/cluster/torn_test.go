@@ -12,8 +12,8 @@ import (
 	"tombolo/framework/local/master"
 )
 
-// A file that a power failure tore does not keep the cluster from starting.
-func TestTornFiles(t *testing.T) {
+// A file that was torn by a power failure does not keep the cluster from starting.
+func TestTornFilesAreMovedAside(t *testing.T) {
 	for _, content := range []string{"", `{"agent_id": "S1`, `{"frameworks": [{"user": 1}], "agent_id": 1}`} {
 		dir := t.TempDir()
 		files := []string{filepath.Join(dir, "master", "master.json"), filepath.Join(dir, "h1", "agent.json")}
@@ -30,11 +30,11 @@ func TestTornFiles(t *testing.T) {
 			Agents: []agent.Config{{Hostname: "h1", WorkDir: filepath.Join(dir, "h1"), Docker: &agenttest.Docker{}}},
 		})
 		if err != nil {
-			t.Errorf("%q: %v", content, err)
+			t.Errorf("New failed with files that hold %q: %v", content, err)
 		}
 		for _, file := range files {
 			if got, err := os.ReadFile(file + ".broken"); err != nil || string(got) != content {
-				t.Errorf("%q: not kept: %v", content, err)
+				t.Errorf("the file with %q was not moved aside to %s.broken: %v", content, file, err)
 			}
 		}
 	}

@@ -1,4 +1,5 @@
-// Task is what containers of the agent's tests run: words that it does in order.
+// Task is the program in the containers of the agent's tests. Its arguments are commands
+// that it obeys in their order.
 package main
 
 import (
@@ -17,12 +18,12 @@ func main() {
 			i++
 			fmt.Println(os.Args[i])
 			fmt.Fprintln(os.Stderr, os.Args[i])
-		case "count": // a line every 20 ms, for ever
+		case "count": // prints a number every 20 ms, for ever
 			for n := 0; ; n++ {
 				fmt.Println(n)
 				time.Sleep(20 * time.Millisecond)
 			}
-		case "stubborn":
+		case "stubborn": // ignores SIGTERM
 			signal.Ignore(syscall.SIGTERM)
 		case "sleep": // sleep DURATION
 			i++
