@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -40,13 +41,13 @@ func TestContainersHaveNoEgressUntilIdentified(t *testing.T) {
 
 // flakyKernel fails while it is busy.
 type flakyKernel struct {
-	busy bool
+	busy atomic.Bool
 	sets []overlay.Config
 }
 
 func (k *flakyKernel) Set(_ context.Context, c overlay.Config) error {
 	k.sets = append(k.sets, c)
-	if k.busy {
+	if k.busy.Load() {
 		return errors.New("device is busy")
 	}
 	return nil
@@ -65,11 +66,12 @@ func (f *fakeHost) Snapshot() []attach.Endpoint { return f.endpoints }
 func TestConverger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		kernel, host, problems := &flakyKernel{busy: true}, &fakeHost{}, newProblems(slog.New(slog.DiscardHandler))
+		kernel, host, problems := &flakyKernel{}, &fakeHost{}, newProblems(slog.New(slog.DiscardHandler))
 		c := &converger{
 			plane: kernel, table: host, problems: problems, adopted: newLatch(), matched: newLatch(),
 			effective: &effectiveCache{host: thisHost{name: "h1", catalog: catalog.New("h1", 1)}, block: host, pool4: DefaultPool4},
 		}
+		kernel.busy.Store(true)
 		matched := func() bool {
 			select {
 			case <-c.matched.opened:
@@ -91,7 +93,7 @@ func TestConverger(t *testing.T) {
 		if len(kernel.sets) < 2 || matched() || problems.ready() {
 			t.Errorf("Set failed %d times, matched is %v and ready %v; want retries and neither", len(kernel.sets), matched(), problems.ready())
 		}
-		kernel.busy = false
+		kernel.busy.Store(false)
 		pass(retryAfter)
 		tries := len(kernel.sets)
 		if !matched() || !problems.ready() {

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,18 +16,19 @@ import (
 	"tombolo/linker/record"
 )
 
-// cluster fakes everything around the Keeper of host h1. A test may read and change the
-// fields below hosts while the Keeper waits.
+// cluster fakes everything around the Keeper of host h1.
 type cluster struct {
 	wake.Broadcast
 	mu    sync.Mutex
 	hosts map[string]*record.Host
 
-	searched         chan struct{}
-	answering, known int
-	nameTaken        bool
+	searched  chan struct{}
+	known     int
+	answering atomic.Int32
+	nameTaken atomic.Bool
+	inUse     atomic.Bool
 
-	inUse   bool
+	// The Keeper changes these. A test reads them while the Keeper waits.
 	used    []Claim
 	refused string
 	saved   Claim
@@ -64,9 +66,9 @@ func (c *cluster) announce(claim Claim) error {
 }
 
 func (c *cluster) Searched() <-chan struct{}     { return c.searched }
-func (c *cluster) Count() (answering, known int) { return c.answering, c.known }
-func (c *cluster) NameTaken() bool               { return c.nameTaken }
-func (c *cluster) InUse() bool                   { return c.inUse }
+func (c *cluster) Count() (answering, known int) { return int(c.answering.Load()), c.known }
+func (c *cluster) NameTaken() bool               { return c.nameTaken.Load() }
+func (c *cluster) InUse() bool                   { return c.inUse.Load() }
 func (c *cluster) Refuse(reason string)          { c.refused = reason }
 
 func (c *cluster) UseBlock(block4, block6 netip.Prefix) error {
@@ -174,7 +176,7 @@ func TestNoClaimWithoutAMajority(t *testing.T) {
 		if c.hosts["h1"] != nil || c.problem == nil || !strings.Contains(c.problem.Error(), "only 1 of the 3 known hosts answer") {
 			t.Errorf("announced %+v with the problem %v, want no claim and a problem with both numbers", c.hosts["h1"], c.problem)
 		}
-		c.answering = 1
+		c.answering.Store(1)
 		pass(pollPeers + time.Second)
 		c.mustHave(t, k)
 		if c.problem != nil {
@@ -184,12 +186,12 @@ func TestNoClaimWithoutAMajority(t *testing.T) {
 }
 
 func TestNoClaimWhileTheNameIsTaken(t *testing.T) {
-	inBubble(t, func(c *cluster, _ *Config) { c.nameTaken = true; close(c.searched) }, func(t *testing.T, c *cluster, k *Keeper) {
+	inBubble(t, func(c *cluster, _ *Config) { c.nameTaken.Store(true); close(c.searched) }, func(t *testing.T, c *cluster, k *Keeper) {
 		pass(time.Hour)
 		if c.hosts["h1"] != nil {
 			t.Error("a claim was announced under the name of another machine")
 		}
-		c.nameTaken = false
+		c.nameTaken.Store(false)
 		pass(2 * time.Second)
 		c.mustHave(t, k)
 	})
@@ -248,7 +250,7 @@ func TestAnOlderClaim(t *testing.T) {
 	t.Run("quarantines a block with addresses in use", func(t *testing.T) {
 		inBubble(t, func(*cluster, *Config) {}, func(t *testing.T, c *cluster, k *Keeper) {
 			mine := settled(t, c, k)
-			c.inUse = true
+			c.inUse.Store(true)
 			c.put("rival", rivalOf(mine, time.Now().Add(-time.Hour)))
 			pass(time.Hour)
 			if c.mustHave(t, k) != mine || c.refused == "" || c.problem == nil {
@@ -264,10 +266,10 @@ func TestAnOlderClaim(t *testing.T) {
 	t.Run("takes a quarantined block once its last address is released", func(t *testing.T) {
 		inBubble(t, func(*cluster, *Config) {}, func(t *testing.T, c *cluster, k *Keeper) {
 			mine := settled(t, c, k)
-			c.inUse = true
+			c.inUse.Store(true)
 			c.put("rival", rivalOf(mine, time.Now().Add(-time.Hour)))
 			pass(time.Minute)
-			c.inUse = false
+			c.inUse.Store(false)
 			pass(recheck + time.Second)
 			if now := c.mustHave(t, k); now.Block4.Overlaps(mine.Block4) {
 				t.Errorf("still uses %s", now.Block4)
@@ -318,7 +320,8 @@ func TestBlockOfTheLastRun(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			inBubble(t, func(c *cluster, cfg *Config) {
-				cfg.Last, c.inUse, c.known = last, tt.inUse, 2 // nobody answers
+				cfg.Last, c.known = last, 2 // nobody answers
+				c.inUse.Store(tt.inUse)
 				tt.change(cfg)
 			}, func(t *testing.T, _ *cluster, k *Keeper) {
 				var got Claim
