@@ -108,7 +108,7 @@ func (f *downFlags) wait(ctx context.Context, out io.Writer, client *api.Client,
 	w := watch{client: client, app: name, show: output.NewProgress(out, name)}
 	err := w.follow(ctx, func(s api.Status) error {
 		if !s.Removing {
-			return fmt.Errorf("%s was brought up again meanwhile", name)
+			return fmt.Errorf("%s was brought up again by another command (to stop it: tombolo down)", name)
 		}
 		return nil
 	})

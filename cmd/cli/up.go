@@ -164,7 +164,7 @@ func (f *upFlags) wait(ctx context.Context, out io.Writer, w watch, revision uin
 	w.show.End(true)
 	switch {
 	case err == nil || errors.Is(err, errSettled) && last.Removing:
-		return fmt.Errorf("%s was taken down meanwhile", w.app)
+		return fmt.Errorf("%s was taken down by another command (to bring it up again: tombolo up)", w.app)
 	case errors.Is(err, errSettled) && last.Up:
 		info, _ := w.client.Info(ctx) // without an answer, hosts go by their names
 		output.Up(out, last, info.Hosts)

@@ -33,7 +33,7 @@ func TestUpShowsWhatBecomesOfTheApp(t *testing.T) {
 			"shop web.1 staging on h1\nshop web.1 failed on h1: exited with 3\nweb.1 failed on h1: exited with 3\n    | last\n    | words\n",
 			"shop cannot come up: web.1: exited with 3, 3 times in a row"},
 		{"is taken down", []api.Status{staging, {Revision: 7, Removing: true}},
-			"shop web.1 staging on h1\nshop web.1 gone\n", "taken down meanwhile"},
+			"shop web.1 staging on h1\nshop web.1 gone\n", "taken down by another command"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

@@ -1,4 +1,4 @@
-// Package clusterfile reads and writes the file that lists the hosts of an embedded
+// Package clusterfile describes the file that lists the hosts of an embedded
 // cluster: `tombolo daemon run --cluster FILE` reads it, and a lab writes one. It runs
 // nothing.
 package clusterfile

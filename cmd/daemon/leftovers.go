@@ -57,8 +57,8 @@ func lockLinker(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// removeNetwork removes the Docker network. The Engine asks the network's driver to
-// agree, and no linker is there to do so: a stand-in agrees to everything meanwhile.
+// removeNetwork removes the Docker network. The Engine asks the network's driver first;
+// no linker runs that could answer, so a stand-in agrees to every call.
 func removeNetwork(ctx context.Context) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, stopWait)
 	defer cancel()

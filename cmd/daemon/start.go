@@ -27,7 +27,7 @@ import (
 // for others, on a slow machine.
 const startWait = time.Minute
 
-// maxLog is the size at which a daemon's log starts anew.
+// maxLog is the size, in bytes, beyond which the next daemon truncates the log.
 const maxLog = 8 << 20
 
 // Start starts the daemon of this machine, detached, and waits until its API answers.
@@ -134,7 +134,7 @@ func startDetached() (<-chan error, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	ended := make(chan error, 1) // one slot: nobody may wait any more when the daemon ends
+	ended := make(chan error, 1) // one slot: the daemon may end when no command waits for it any more
 	go func() { ended <- cmd.Wait() }()
 	return ended, nil
 }

@@ -51,8 +51,8 @@ func (b *Builder) Prepare(ctx context.Context, a *app.App) error {
 	return nil
 }
 
-// onlyHere reports whether the hosts would look for an image in vain that this
-// machine's Engine has. An image whose name has a registry is pulled from there.
+// onlyHere reports whether this machine's Engine has an image that the hosts could not
+// pull. An image whose name contains a registry is pulled from that registry.
 func (b *Builder) onlyHere(ctx context.Context, s app.Service) bool {
 	if b.Registry == nil || s.PullPolicy == "always" {
 		return false
@@ -68,11 +68,11 @@ func (b *Builder) onlyHere(ctx context.Context, s app.Service) bool {
 // defaultDomain is the registry of image names that have none.
 const defaultDomain = "docker.io"
 
-// image builds and pushes the image of s as far as needed and returns its exact name.
+// image builds and pushes the image of s, if that is needed, and returns its exact name.
 func (b *Builder) image(ctx context.Context, appName string, s app.Service) (string, error) {
 	if b.Registry == nil && !b.Machine {
 		if b.NoBuild {
-			return s.Image, nil // image: counts, and the hosts pull it
+			return s.Image, nil // the hosts pull the image that image: names
 		}
 		return "", errors.New("it has build:, and this cluster has no registry from which its hosts could pull the image: " +
 			"push the image to a registry that they reach, name it by image:, and add --no-build")

@@ -27,7 +27,7 @@ func (l *Lab) writeClusterFile() (path string, err error) {
 func (l *Lab) cluster(mem int64) clusterfile.Cluster {
 	c := clusterfile.Cluster{
 		Registry:         &api.Registry{Push: l.RegistryPush, Pull: fmt.Sprintf("%s:%d", Gateway, RegistryPort)},
-		PartitionTimeout: "10s", // shorter than the default, so that nobody waits long in a lab
+		PartitionTimeout: "10s", // the default, for real networks, is longer
 	}
 	for _, h := range l.Hosts {
 		c.Hosts = append(c.Hosts, clusterfile.Host{

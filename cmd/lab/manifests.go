@@ -96,7 +96,7 @@ func (m manifests) push(file string) error {
 	return nil
 }
 
-// discard is a ResponseWriter whose response nobody reads.
+// discard is a ResponseWriter that throws the response away.
 type discard struct{}
 
 func (discard) Header() http.Header         { return http.Header{} }

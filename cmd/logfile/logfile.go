@@ -11,8 +11,8 @@ import (
 // quoted is the number of lines that End quotes.
 const quoted = 15
 
-// Append opens the log at path to append to it. A log that has grown beyond limit bytes
-// starts anew; 0 stands for no limit.
+// Append opens the log at path to append to it. It truncates a log that has more than
+// limit bytes; 0 stands for no limit.
 func Append(path string, limit int64) (*os.File, error) {
 	flags := os.O_CREATE | os.O_APPEND | os.O_WRONLY
 	if info, err := os.Stat(path); err == nil && limit > 0 && info.Size() > limit {

@@ -2,5 +2,5 @@
 // the lock of the one process that may serve the framework's API there. That process
 // writes into the lock what it is, so that a command knows what it can ask of it.
 //
-// The package starts and stops nobody. Start reading at Dir.Lock.
+// The package starts and stops no process. Start reading at Dir.Lock.
 package rundir

@@ -150,7 +150,7 @@ func lockCurrent(f *os.File, path string) error {
 		return err
 	}
 	if err != nil || !os.SameFile(locked, current) {
-		return fmt.Errorf("it was removed meanwhile: %w", unix.EWOULDBLOCK)
+		return fmt.Errorf("another process removed the file: %w", unix.EWOULDBLOCK)
 	}
 	return nil
 }

@@ -32,7 +32,7 @@ func (d Dir) LockFile() string { return d.file("daemon.pid") }
 func (d Dir) file(name string) string { return filepath.Join(string(d), name) }
 
 // Remove removes the sockets and the lock file. The caller holds the lock; the lock
-// file goes last, so that nobody starts in the folder meanwhile.
+// file goes last, so that no daemon starts in the folder before.
 func (d Dir) Remove() error {
 	return remove(d.API(), d.Master(), d.Linker(), d.LockFile())
 }
