@@ -1,16 +1,16 @@
 package dns
 
 import (
-	"bufio"
 	"bytes"
 	"fmt"
 	"io/fs"
 	"net/netip"
 	"os"
 	"slices"
-	"strings"
 	"sync"
 	"time"
+
+	"github.com/miekg/dns"
 )
 
 const (
@@ -56,18 +56,16 @@ func (r *resolvConf) at(now time.Time) ([]netip.AddrPort, error) {
 
 // parseResolvConf returns the name servers in the order of the file, without our own addresses.
 func parseResolvConf(content []byte, own []netip.Addr) []netip.AddrPort {
+	conf, err := dns.ClientConfigFromReader(bytes.NewReader(content))
+	if err != nil {
+		return nil
+	}
 	var servers []netip.AddrPort
-	lines := bufio.NewScanner(bytes.NewReader(content))
-	for lines.Scan() && len(servers) < maxServers {
-		fields := strings.Fields(lines.Text())
-		if len(fields) < 2 || fields[0] != "nameserver" {
-			continue
+	for _, text := range conf.Servers {
+		addr, err := netip.ParseAddr(text)
+		if err == nil && !slices.Contains(own, addr.Unmap()) && len(servers) < maxServers {
+			servers = append(servers, netip.AddrPortFrom(addr.Unmap(), dnsPort))
 		}
-		addr, err := netip.ParseAddr(fields[1])
-		if err != nil || slices.Contains(own, addr.Unmap()) {
-			continue
-		}
-		servers = append(servers, netip.AddrPortFrom(addr.Unmap(), dnsPort))
 	}
 	return servers
 }
