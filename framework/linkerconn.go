@@ -56,8 +56,8 @@ type linkerEvents struct {
 
 // linkerConn is the connection to one linker: catalogs come in, app records go out.
 type linkerConn struct {
-	name string // of its host
-	Linker
+	name   string // of its host
+	api    Linker
 	events linkerEvents
 	log    *slog.Logger
 
@@ -71,13 +71,13 @@ type linkerConn struct {
 }
 
 func newLinkerConn(name string, l Linker, events linkerEvents, log *slog.Logger) *linkerConn {
-	return &linkerConn{name: name, Linker: l, events: events, log: log, outgoing: wake.NewQueue[record.Record]()}
+	return &linkerConn{name: name, api: l, events: events, log: log, outgoing: wake.NewQueue[record.Record]()}
 }
 
 // watch brings in the catalogs until ctx ends.
 func (c *linkerConn) watch(ctx context.Context) {
 	for retry := wake.NewBackoff(linkerRetry, linkerRetryMax); ; {
-		err := c.Catalog.Watch(ctx, func(s *record.Snapshot) {
+		err := c.api.Catalog.Watch(ctx, func(s *record.Snapshot) {
 			retry.Reset()
 			c.bring(s)
 		})
@@ -150,9 +150,9 @@ func (c *linkerConn) deliver(ctx context.Context) {
 func (c *linkerConn) send(ctx context.Context, rec record.Record) bool {
 	bounded, cancel := context.WithTimeout(ctx, linkerTimeout)
 	defer cancel()
-	send := c.Recorder.PutApp
+	send := c.api.Recorder.PutApp
 	if rec.Deleted {
-		send = c.Recorder.DeleteApp
+		send = c.api.Recorder.DeleteApp
 	}
 	err := send(bounded, rec)
 	if errors.Is(err, linker.ErrStale) {

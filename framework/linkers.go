@@ -80,7 +80,7 @@ func (l linkers) problem(host string) string {
 // logs returns where the output of a host's containers can be read, or nil.
 func (l linkers) logs(host string) Logs {
 	if c := l[host]; c != nil && c.up {
-		return c.Linker.Logs
+		return c.api.Logs
 	}
 	return nil
 }
