@@ -25,7 +25,7 @@ func (s *serviceMapping) deploy() {
 	}
 	s.out.Replicas = s.in.GetScale()
 	if s.in.Scale != nil && d.Replicas != nil && *s.in.Scale != *d.Replicas {
-		s.Problem(s.path.To("scale"), "says %d, deploy.replicas says %d", *s.in.Scale, *d.Replicas)
+		s.Problem(s.path.To("scale"), "is %d, but deploy.replicas is %d", *s.in.Scale, *d.Replicas)
 	}
 	s.out.Restart = s.restart()
 	if d.RestartPolicy != nil {
@@ -121,7 +121,7 @@ func agreed[N float64 | int64](s *serviceMapping, key string, old, deploy N) N {
 		return deploy
 	}
 	if deploy != 0 && deploy != old {
-		s.Problem(s.path.To(key), "says %v, deploy.resources says %v", old, deploy)
+		s.Problem(s.path.To(key), "is %v, but deploy.resources has %v", old, deploy)
 	}
 	return old
 }
