@@ -81,7 +81,7 @@ func (t *Table) checkAddr(ep *Endpoint) error {
 		return fmt.Errorf("address %s was not given by this linker: the network needs --ipam-driver tombolo", ep.Addr4)
 	}
 	if other, used := t.EndpointAt(ep.Addr4); used && other != ep.ID {
-		return fmt.Errorf("address %s is endpoint %s's", ep.Addr4, Short(other))
+		return fmt.Errorf("address %s belongs to endpoint %s", ep.Addr4, Short(other))
 	}
 	return nil
 }

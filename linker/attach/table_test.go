@@ -97,7 +97,7 @@ func TestEndpointGetsNoAddressOfAnother(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for addr, want := range map[string]string{ep.Addr4.String(): "endpoint aaaaaaaaaaaa's", "100.64.7.99": "not given", "100.64.8.2": "not given"} {
+	for addr, want := range map[string]string{ep.Addr4.String(): "belongs to endpoint aaaaaaaaaaaa", "100.64.7.99": "not given", "100.64.8.2": "not given"} {
 		err := b.Create(t.Context(), attach.Endpoint{ID: epB, Addr4: netip.MustParseAddr(addr)})
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("Create with the address %s returned %v, want an error that says %q", addr, err, want)

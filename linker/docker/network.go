@@ -44,7 +44,7 @@ func (e *Engine) createNetwork(ctx context.Context) (string, error) {
 		Driver: want.Driver, IPAM: ipam, EnableIPv6: &v6, Attachable: true,
 	})
 	if errdefs.IsConflict(err) {
-		return "", fmt.Errorf("network %q appeared meanwhile: %w", want.Name, err)
+		return "", fmt.Errorf("network %q was created by somebody else at the same time: %w", want.Name, err)
 	}
 	if err != nil {
 		return "", fmt.Errorf("create network %q: %w", want.Name, err)

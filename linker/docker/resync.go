@@ -3,6 +3,7 @@ package docker
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -86,11 +87,7 @@ func (s *session) setContainers(ctx context.Context, list []container.Summary) {
 	}
 	_ = inspections.Wait() // no inspection returns an error
 	s.state.Containers = next
-	for id := range s.events {
-		if next[id] == nil {
-			delete(s.events, id)
-		}
-	}
+	maps.DeleteFunc(s.events, func(id string, _ int) bool { return next[id] == nil })
 }
 
 func fromSummary(item container.Summary) *Container {

@@ -49,12 +49,12 @@ func Encode(r Record) ([]byte, error) {
 	return b, nil
 }
 
-// Decode is the reverse of Encode. It returns an error for bytes that are no record and
-// for a record that Check refuses. It keeps no reference to b.
+// Decode is the reverse of Encode. It returns an error if b is not a record or if the
+// record does not pass Check. It keeps no reference to b.
 //
 // A record may come from a newer version. Decode ignores fields that it does not know,
-// and leaves the content of a kind that it does not know unset. Whoever passes the
-// record on therefore passes on b, and not what Encode makes of the result.
+// and leaves the content of a kind that it does not know unset. To pass the record on,
+// send b: the result of Encode would lack these.
 func Decode(b []byte) (Record, error) {
 	r, err := decode(b)
 	if err != nil {
@@ -99,8 +99,8 @@ func (r *Record) setContent(m *recordpb.Record) (err error) {
 	return err
 }
 
-// pack returns s as text, or as bytes where s consists of hexadecimal digits, as the
-// IDs of containers and endpoints do: that takes half the space.
+// pack returns s as text, or as bytes if s consists of hexadecimal digits, as the IDs of
+// containers and endpoints do. Bytes take half the space.
 func pack(s string) (text string, packed []byte) {
 	if packed, err := hex.DecodeString(s); err == nil && len(s) >= 8 && hex.EncodeToString(packed) == s {
 		return "", packed

@@ -51,11 +51,11 @@ type Record struct {
 
 // Host describes a machine with a Docker Engine and a linker.
 type Host struct {
-	Name     string       `json:"name"`     // a DNS label, unique in the cluster
-	Underlay netip.Addr   `json:"underlay"` // address of gossip and of the VXLAN tunnel
-	Block4   netip.Prefix `json:"block4"`   // the part of the IPv4 pool that this host owns
-	Block6   netip.Prefix `json:"block6,omitzero"`
-	Overlay4 netip.Addr   `json:"overlay4"` // the host's own address: the first of Block4
+	Name     string       `json:"name"`            // a DNS label, unique in the cluster
+	Underlay netip.Addr   `json:"underlay"`        // address of gossip and of the VXLAN tunnel
+	Block4   netip.Prefix `json:"block4"`          // the part of the IPv4 pool that this host owns
+	Block6   netip.Prefix `json:"block6,omitzero"` // unset without IPv6, as is Overlay6
+	Overlay4 netip.Addr   `json:"overlay4"`        // the host's own address: the first of Block4
 	Overlay6 netip.Addr   `json:"overlay6,omitzero"`
 	MAC      string       `json:"mac"`              // of the host's VXLAN device
 	Claimed  time.Time    `json:"claimed"`          // when the host claimed its block; the younger of two claims loses
@@ -114,19 +114,19 @@ func (x *Export) Allows(app string) bool {
 // Endpoint is a container's presence on the overlay. Its record belongs to the host that
 // runs the container.
 type Endpoint struct {
-	ID            string              `json:"id"`   // libnetwork's endpoint ID
-	Host          string              `json:"host"` // Host.Name
-	Container     string              `json:"container"`
+	ID            string              `json:"id"`        // libnetwork's endpoint ID
+	Host          string              `json:"host"`      // Host.Name
+	Container     string              `json:"container"` // the container's ID
 	ContainerName string              `json:"container_name,omitempty"`
 	Hostname      string              `json:"hostname,omitempty"`
 	Addr4         netip.Addr          `json:"addr4"`
-	Addr6         netip.Addr          `json:"addr6,omitzero"`
-	App           string              `json:"app,omitempty"` // "": a foreign container
-	Service       string              `json:"service,omitempty"`
-	Slot          int                 `json:"slot,omitempty"`
-	Generation    uint64              `json:"generation,omitempty"`
-	Task          string              `json:"task,omitempty"`     // Mesos task ID
-	Networks      map[string][]string `json:"networks,omitempty"` // full network name -> aliases on it
+	Addr6         netip.Addr          `json:"addr6,omitzero"`       // unset without IPv6
+	App           string              `json:"app,omitempty"`        // "": a foreign container
+	Service       string              `json:"service,omitempty"`    // "": it belongs to no service of its app
+	Slot          int                 `json:"slot,omitempty"`       // the number of the instance; 0: it has none
+	Generation    uint64              `json:"generation,omitempty"` // counts the tasks that have filled the slot
+	Task          string              `json:"task,omitempty"`       // Mesos task ID; "": it is not a task
+	Networks      map[string][]string `json:"networks,omitempty"`   // full network name -> aliases
 	Links         []Link              `json:"links,omitempty"`
 	Strict        bool                `json:"strict,omitempty"` // x-tombolo isolation: links
 	Export        *Export             `json:"export,omitempty"`

@@ -46,7 +46,8 @@ func kindOf(n recordpb.Kind) Kind {
 	return Kind(newerKind + strconv.Itoa(int(n)))
 }
 
-// number returns the wire's number of k, or KIND_UNSPECIFIED for what is no kind.
+// number returns the number of k in the wire form, or KIND_UNSPECIFIED if k is not a
+// kind.
 func (k Kind) number() recordpb.Kind {
 	if n, ok := kindNumbers[k]; ok {
 		return n
@@ -58,8 +59,8 @@ func (k Kind) number() recordpb.Kind {
 	return recordpb.Kind(n)
 }
 
-// Known reports whether this version knows what a record of the kind holds. The catalog
-// stores and passes on records of newer versions' kinds, and shows them to nobody.
+// Known reports whether this version knows the content of records of this kind. The
+// catalog stores and passes on records of other kinds, but its snapshots lack them.
 func (k Kind) Known() bool { return kindNumbers[k] != recordpb.Kind_KIND_UNSPECIFIED }
 
 // valid reports whether k is a kind of this version or of a newer one.
@@ -122,8 +123,8 @@ func endpointFromWire(id, host string, m *recordpb.Endpoint) (*Endpoint, error) 
 	return e, c.err
 }
 
-// healthFromWire takes a verdict that this version does not know for HealthStarting, so
-// that no name leads to the container.
+// healthFromWire returns HealthStarting for a health state that this version does not
+// know, so that no name leads to the container.
 func healthFromWire(n recordpb.Health) Health {
 	if n == recordpb.Health_HEALTH_UNSPECIFIED {
 		return ""
@@ -155,7 +156,7 @@ func appFromWire(name string, m *recordpb.App) (*App, error) {
 			a.Services = map[string]Service{}
 		}
 		if _, twice := a.Services[w.Name]; twice {
-			return nil, fmt.Errorf("it has service %.64q twice", w.Name)
+			return nil, fmt.Errorf("it has the service %.64q twice", w.Name)
 		}
 		s := Service{
 			Networks: networksFromWire(w.Networks), Links: linksFromWire(w.Links), Export: exportFromWire(w.Export),
@@ -192,7 +193,7 @@ func networksToWire(networks map[string][]string) (out []*recordpb.Network) {
 	return out
 }
 
-// networksFromWire joins the aliases of a network that is there twice.
+// networksFromWire joins the aliases of a network that occurs twice.
 func networksFromWire(networks []*recordpb.Network) map[string][]string {
 	if len(networks) == 0 {
 		return nil
@@ -288,7 +289,7 @@ func (c *converter) prefix(m *recordpb.Prefix) netip.Prefix {
 	a := c.addr(m.Addr)
 	p := netip.PrefixFrom(a, int(min(m.Bits, math.MaxUint8)))
 	if !p.IsValid() {
-		c.fail("%s/%d is no block of addresses", a, m.Bits)
+		c.fail("%s/%d is not a block of addresses", a, m.Bits)
 		return netip.Prefix{}
 	}
 	return p
