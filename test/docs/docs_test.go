@@ -95,6 +95,27 @@ func TestEveryMentionedTestExists(t *testing.T) {
 	})
 }
 
+// The map names functions and types as package.Name, Type.method or type.method.
+func TestEveryNameOnTheMapIsDeclared(t *testing.T) {
+	declared := map[string]bool{}
+	declaration := regexp.MustCompile(`(?m)^(?:func (?:\([^)]*\) )?|type )(\w+)`)
+	walk(t, ".go", func(_, text string) {
+		for _, m := range declaration.FindAllStringSubmatch(text, -1) {
+			declared[m[1]] = true
+		}
+	})
+	qualified := regexp.MustCompile(`^[A-Za-z]+\.([A-Za-z]+)$`)
+	for _, code := range pages(t)["ARCHITECTURE.md"].code {
+		m := qualified.FindStringSubmatch(code)
+		if m == nil || exists(code) || code == "tombolo.internal" {
+			continue
+		}
+		if !declared[m[1]] {
+			t.Errorf("ARCHITECTURE.md mentions %s, but nothing in the tree declares %s", code, m[1])
+		}
+	}
+}
+
 // The map names every package that is part of the program.
 func TestEveryPackageIsOnTheMap(t *testing.T) {
 	text := read(t, "ARCHITECTURE.md")
