@@ -31,9 +31,9 @@ func (n nameConflicts) report() {
 	var errs []error
 	for _, c := range n.gossip.Conflicts(conflictAge) {
 		if c.Name == n.self {
-			errs = append(errs, fmt.Errorf("another machine, %s, uses this host's name %s too", c.Other.Addr(), c.Name))
+			errs = append(errs, fmt.Errorf("another machine, %s, calls itself %s too", c.Other.Addr(), c.Name))
 		} else {
-			errs = append(errs, fmt.Errorf("%s and %s both use the name %s", c.Holder.Addr(), c.Other.Addr(), c.Name))
+			errs = append(errs, fmt.Errorf("%s and %s both call themselves %s", c.Holder.Addr(), c.Other.Addr(), c.Name))
 		}
 	}
 	n.problems.report(hostsProblem, errors.Join(errs...))
