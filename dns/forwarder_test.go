@@ -198,7 +198,7 @@ func TestForwarderGivesUpInTime(t *testing.T) {
 	})
 }
 
-func TestForwarderWithoutServers(t *testing.T) {
+func TestForwarderFailsWithoutNameServers(t *testing.T) {
 	f := NewForwarder(ForwarderConfig{ResolvConf: filepath.Join(t.TempDir(), "none")})
 	if m := f.Forward(t.Context(), dnstest.Case{Ask: "a.example", Type: dns.TypeA}.Query()); m.Rcode != dns.RcodeServerFailure {
 		t.Errorf("got\n%v\nwant SERVFAIL", m)

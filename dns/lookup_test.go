@@ -7,7 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestLookup(t *testing.T) {
+func TestLookupTakesNamesAndAddresses(t *testing.T) {
 	view := testView()
 	both := []string{"1.db.shop 100.64.1.2 fd00:1:2::12", "2.db.shop 100.64.2.2 fd00:1:2::22"}
 	for name, want := range map[string]struct {

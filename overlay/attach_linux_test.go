@@ -112,7 +112,7 @@ func TestAttachWorksAfterTheTableWasFlushed(t *testing.T) {
 }
 
 // Containers start and stop during Set. In the end only the attached interfaces exist.
-func TestConcurrentAttachAndSet(t *testing.T) {
+func TestAttachAndSetAtTheSameTime(t *testing.T) {
 	t.Parallel()
 	h := newLab(t, 1).hosts[0]
 	h.set()
@@ -121,17 +121,17 @@ func TestConcurrentAttachAndSet(t *testing.T) {
 		wg.Go(func() {
 			e := h.endpoint(10 + i)
 			if _, err := h.overlay.Attach(t.Context(), e); err != nil {
-				t.Error(err)
+				t.Errorf("Attach: %v", err)
 			}
 			if i%2 == 0 {
 				if err := h.overlay.Detach(t.Context(), e.ID); err != nil {
-					t.Error(err)
+					t.Errorf("Detach: %v", err)
 				}
 			}
 		})
 		wg.Go(func() {
 			if err := h.overlay.Set(t.Context(), h.config); err != nil {
-				t.Error(err)
+				t.Errorf("Set: %v", err)
 			}
 		})
 	}

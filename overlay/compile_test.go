@@ -98,7 +98,7 @@ func TestCompileIgnoresOrder(t *testing.T) {
 }
 
 // Applying the difference of any two contents to the first makes it equal to the second.
-func TestDifference(t *testing.T) {
+func TestDifferenceTurnsOneIntoTheOther(t *testing.T) {
 	draw := rapid.Custom(func(t *rapid.T) contents {
 		c := contents{}
 		var published []Publish
@@ -134,7 +134,7 @@ func TestDifference(t *testing.T) {
 	})
 }
 
-func TestValidate(t *testing.T) {
+func TestValidateReportsEveryProblem(t *testing.T) {
 	if err := goldenConfig().Validate(); err != nil {
 		t.Fatal(err)
 	}

@@ -63,7 +63,7 @@ func TestRuleChangesAreMinimal(t *testing.T) {
 }
 
 // A missing chain is no error. A chain that cannot be read is, because our rules may be missing.
-func TestDockerUserThatCannotBeRead(t *testing.T) {
+func TestAnUnreadableDockerUserIsAnError(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
 	for code, fails := range map[int]bool{1: false, 3: false, 4: true} {

@@ -9,7 +9,7 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
-func TestEgress(t *testing.T) {
+func TestEgressAndItsLimits(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, 2)
 	a, b := l.hosts[0], l.hosts[1]
@@ -97,7 +97,7 @@ func TestInternalContainersReachOnlyTheirNetworks(t *testing.T) {
 	}
 }
 
-func TestEgressV6(t *testing.T) {
+func TestEgressOverIPv6(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, 1)
 	h := l.hosts[0]

@@ -65,7 +65,7 @@ func TestForgedSourceReachesNobody(t *testing.T) {
 
 // A host that is no member cannot inject packets into the overlay. Neither can a container,
 // although masquerading would give its packets the address of its host, which is a member.
-func TestVXLANFromStrangers(t *testing.T) {
+func TestOnlyMembersCanSendVXLAN(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, 2)
 	a, b := l.hosts[0], l.hosts[1]
@@ -105,7 +105,7 @@ func TestVXLANFromStrangers(t *testing.T) {
 }
 
 // A machine on the underlay cannot send from an address of the pool without the tunnel.
-func TestPoolSourceFromOutside(t *testing.T) {
+func TestTheOutsideCannotSendFromThePool(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, 1)
 	h := l.hosts[0]

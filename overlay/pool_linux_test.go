@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestCheckPool(t *testing.T) {
+func TestCheckPoolNamesTheOverlappingRoute(t *testing.T) {
 	t.Parallel()
 	h := newLab(t, 2).hosts[0]
 	h.set()

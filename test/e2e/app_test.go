@@ -152,7 +152,7 @@ func TestFrameworkKilledKeepsContainers(t *testing.T) {
 	}
 }
 
-func TestInterruptedUp(t *testing.T) {
+func TestUpInterruptedWhileItWaits(t *testing.T) {
 	file := compose(t, "interrupted", `
   db:
     image: %IMAGE%

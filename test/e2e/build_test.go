@@ -57,7 +57,7 @@ func TestUpBuildsImages(t *testing.T) {
 }
 
 // Ctrl-C during a build ends the build, and nothing is started.
-func TestInterruptedBuild(t *testing.T) {
+func TestUpInterruptedWhileItBuilds(t *testing.T) {
 	file := compose(t, "unbuilt", `
   other: {image: %IMAGE%, command: [serve, "80"]}
   web: {build: {context: source, args: {FROM: tombolo-e2e/probe}}}

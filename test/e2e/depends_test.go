@@ -12,7 +12,7 @@ import (
 )
 
 // A service waits until the services that it depends on are completed or healthy.
-func TestDependsOn(t *testing.T) {
+func TestServicesWaitForTheirDependencies(t *testing.T) {
 	file := compose(t, "depends", `
   setup: {image: %IMAGE%, command: [end, "0"], restart: "no"}
   db:
@@ -44,7 +44,7 @@ func TestDependsOn(t *testing.T) {
 }
 
 // If a dependency fails for good, `up` ends and shows its last lines.
-func TestDependencyFails(t *testing.T) {
+func TestUpEndsWhenADependencyFails(t *testing.T) {
 	failed := upFails(t, compose(t, "undone", `
   setup: {image: %IMAGE%, command: [end, "3"], restart: "no"}
   web:

@@ -47,7 +47,7 @@ func TestContainersHaveIPv6WhenTheirProcessStarts(t *testing.T) {
 	}
 }
 
-func TestForgedSourceReachesNobodyV6(t *testing.T) {
+func TestForgedIPv6SourceReachesNobody(t *testing.T) {
 	db := start(t, 0, spec{app: "shop", service: "db", args: []string{"catch", "9999"}})
 	web := start(t, 1, spec{app: "shop", service: "web", args: []string{"serve", "80"}})
 	stranger := start(t, 1, spec{app: "stranger", service: "tool", flags: []string{"--cap-add", "NET_RAW", "--cap-add", "NET_ADMIN"}, args: []string{"serve", "80"}})

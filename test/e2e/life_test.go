@@ -41,7 +41,7 @@ func TestNamesMoveWithTheInstance(t *testing.T) {
 }
 
 // `up` with a changed file replaces the services that have changed, and no others.
-func TestUpOnAChangedFile(t *testing.T) {
+func TestUpReplacesOnlyWhatHasChanged(t *testing.T) {
 	file := compose(t, "changer", `
   web: {image: %IMAGE%, command: [serve, "80"], environment: {COLOUR: red}, deploy: {replicas: 3}}
   asker: {image: %IMAGE%, command: [serve, "80"]}

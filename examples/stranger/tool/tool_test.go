@@ -72,7 +72,7 @@ func TestRawsendForgesTheSource(t *testing.T) {
 	}
 }
 
-func TestConnect(t *testing.T) {
+func TestConnectFailsWithoutAListener(t *testing.T) {
 	port := freePort(t)
 	lines := receiver(t, port)
 	var out bytes.Buffer
@@ -90,14 +90,14 @@ func TestConnect(t *testing.T) {
 	}
 }
 
-func TestResolve(t *testing.T) {
+func TestResolvePrintsAddresses(t *testing.T) {
 	var out bytes.Buffer
 	if err := command(context.Background(), []string{"resolve", "127.0.0.1"}, &out); err != nil || out.String() != "127.0.0.1 127.0.0.1\n" {
 		t.Errorf("tool resolve printed %q, %v, want the address itself", out.String(), err)
 	}
 }
 
-func TestUsage(t *testing.T) {
+func TestWrongArgumentsAreErrors(t *testing.T) {
 	for _, args := range [][]string{
 		{},
 		{"dance"},
@@ -122,7 +122,7 @@ func TestUsage(t *testing.T) {
 	}
 }
 
-func TestQuestion(t *testing.T) {
+func TestQuestionAsksForTheName(t *testing.T) {
 	data, err := question("db.guestbook")
 	if err != nil {
 		t.Fatal(err)
@@ -135,7 +135,7 @@ func TestQuestion(t *testing.T) {
 
 // The sum of a segment that includes its own checksum is all ones, so its complement is zero
 // (RFC 1071).
-func TestChecksum(t *testing.T) {
+func TestChecksumIncludesItself(t *testing.T) {
 	segment := tcpSYN(80)
 	sum := checksum(segment)
 	segment[16], segment[17] = byte(sum>>8), byte(sum)
