@@ -91,13 +91,13 @@ func (c *Client) Info(ctx context.Context) (info Info, err error) {
 // when the app has ended, the error of fn if it returns one, and an error if there is no
 // such app or the stream breaks off.
 func (c *Client) Follow(ctx context.Context, name string, fn func(Status) error) error {
-	body, err := c.open(ctx, appPath(name)+"/events")
+	response, err := c.do(ctx, http.MethodGet, appPath(name)+"/events", nil)
 	if err != nil {
 		return err
 	}
-	defer body.Close()
+	defer response.Body.Close()
 	gone := false
-	err = scan(body, func(line []byte) error {
+	err = scan(response.Body, func(line []byte) error {
 		data, isData := bytes.CutPrefix(line, []byte("data: "))
 		switch {
 		case bytes.Equal(line, []byte("event: gone")):
@@ -112,11 +112,11 @@ func (c *Client) Follow(ctx context.Context, name string, fn func(Status) error)
 		}
 		return fn(status)
 	})
-	if gone {
+	switch {
+	case gone:
 		return nil
-	}
-	if err == nil {
-		err = fmt.Errorf("follow %s: %w", name, io.ErrUnexpectedEOF)
+	case err == nil:
+		return fmt.Errorf("follow %s: %w", name, io.ErrUnexpectedEOF)
 	}
 	return err
 }
@@ -124,19 +124,16 @@ func (c *Client) Follow(ctx context.Context, name string, fn func(Status) error)
 // Logs calls fn with each line of the app's output that query selects. It returns nil at
 // the end of the output, or the error of fn if it returns one.
 func (c *Client) Logs(ctx context.Context, name string, query LogQuery, fn func(LogLine) error) error {
-	values := url.Values{}
-	if query.Service != "" {
-		values.Set("service", query.Service)
+	values := url.Values{
+		"service": {query.Service}, "slot": {strconv.Itoa(query.Slot)},
+		"tail": {strconv.Itoa(query.Tail)}, "follow": {strconv.FormatBool(query.Follow)},
 	}
-	values.Set("slot", strconv.Itoa(query.Slot))
-	values.Set("tail", strconv.Itoa(query.Tail))
-	values.Set("follow", strconv.FormatBool(query.Follow))
-	body, err := c.open(ctx, appPath(name)+"/logs?"+values.Encode())
+	response, err := c.do(ctx, http.MethodGet, appPath(name)+"/logs?"+values.Encode(), nil)
 	if err != nil {
 		return err
 	}
-	defer body.Close()
-	return scan(body, func(raw []byte) error {
+	defer response.Body.Close()
+	return scan(response.Body, func(raw []byte) error {
 		var line struct {
 			LogLine
 			Error
@@ -166,14 +163,6 @@ func (c *Client) call(ctx context.Context, method, path string, body []byte, int
 		return fmt.Errorf("%s %s: decode the response: %w", method, path, err)
 	}
 	return nil
-}
-
-func (c *Client) open(ctx context.Context, path string) (io.ReadCloser, error) {
-	response, err := c.do(ctx, http.MethodGet, path, nil)
-	if err != nil {
-		return nil, err
-	}
-	return response.Body, nil
 }
 
 // do makes a request and returns a response with a 2xx status.
