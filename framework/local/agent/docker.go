@@ -35,7 +35,7 @@ type Engine interface {
 
 // CommandLine runs docker commands.
 type CommandLine interface {
-	// Machine describes the machine of the Engine. It returns an error within seconds
+	// Machine describes the hardware of the Engine. It returns an error within seconds
 	// if the Engine does not answer.
 	Machine(ctx context.Context) (Machine, error)
 	// Run runs a docker command until it ends, or kills it when ctx ends; a container
@@ -49,7 +49,7 @@ type Command struct {
 	Stdout, Stderr io.Writer
 }
 
-// Machine is the machine of a Docker Engine.
+// Machine is the hardware that a Docker Engine runs on.
 type Machine struct {
 	CPUs     int
 	MemBytes int64

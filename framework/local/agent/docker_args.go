@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -24,7 +25,7 @@ const (
 	mebibyte      = 1 << 20
 )
 
-// dockerRun is everything that the docker run of a task depends on.
+// dockerRun describes the docker run of a task.
 type dockerRun struct {
 	Host        string // for docker's -H; empty: without -H
 	Task        mesos.TaskInfo
@@ -74,17 +75,12 @@ type argsBuilder struct {
 
 func (b *argsBuilder) add(args ...string) { b.args = append(b.args, args...) }
 
-func (b *argsBuilder) limit(name string) (float64, bool) {
-	l, ok := b.run.Task.Limits[name]
-	return l.Value, ok
-}
-
 func (b *argsBuilder) cpu() {
 	if cpus := scalar(b.run.Task.Resources, "cpus"); cpus > 0 {
 		b.add("--cpu-shares", strconv.Itoa(max(int(cpus*cpuSharesUnit), minCPUShares)))
 	}
-	if limit, ok := b.limit("cpus"); ok && !math.IsInf(limit, 1) {
-		b.add("--cpu-quota", strconv.Itoa(int(limit*cfsPeriodUsec)))
+	if limit, ok := b.run.Task.Limits["cpus"]; ok && !math.IsInf(limit.Value, 1) {
+		b.add("--cpu-quota", strconv.Itoa(int(limit.Value*cfsPeriodUsec)))
 	}
 }
 
@@ -94,22 +90,23 @@ func (b *argsBuilder) memory() {
 		return
 	}
 	reserved := max(int64(request*mebibyte), minMemBytes)
-	limit, ok := b.limit("mem")
-	if !ok {
+	limit, limited := b.run.Task.Limits["mem"]
+	if !limited {
 		b.add("--memory", strconv.FormatInt(reserved, 10))
 		return
 	}
 	b.add("--memory-reservation", strconv.FormatInt(reserved, 10))
-	if !math.IsInf(limit, 1) {
-		b.add("--memory", strconv.FormatInt(max(int64(limit*mebibyte), minMemBytes), 10))
+	if !math.IsInf(limit.Value, 1) {
+		b.add("--memory", strconv.FormatInt(max(int64(limit.Value*mebibyte), minMemBytes), 10))
 	}
-	if limit > request {
+	if limit.Value > request {
 		b.add("--oom-score-adj", strconv.Itoa(oomScoreAdj(reserved, b.run.MemTotal)))
 	}
 }
 
 // oomScoreAdj makes the kernel end burstable tasks first, and of these the ones with the
-// smallest requests (src/slave/containerizer/mesos/utils: calculateOOMScoreAdj).
+// smallest requests (src/slave/containerizer/mesos/utils: calculateOOMScoreAdj). request
+// and total are in bytes; total is zero if it is unknown.
 func oomScoreAdj(request, total int64) int {
 	if total <= 0 {
 		return 999
@@ -132,6 +129,7 @@ func (b *argsBuilder) environment() {
 	}
 }
 
+// volumes adds the volumes and the sandbox. One docker run has one volume driver.
 func (b *argsBuilder) volumes() error {
 	driver := b.docker.GetVolumeDriver()
 	for _, v := range b.run.Task.Container.Volumes {
@@ -142,9 +140,7 @@ func (b *argsBuilder) volumes() error {
 		if own != "" && driver != "" && own != driver {
 			return errors.New("Only one volume driver is supported")
 		}
-		if own != "" {
-			driver = own
-		}
+		driver = cmp.Or(own, driver)
 		isVolume := v.Source != nil || driver != ""
 		if !isVolume && !path.IsAbs(source) {
 			source = path.Join(b.run.Sandbox, source)
@@ -180,13 +176,11 @@ func (b *argsBuilder) network() error {
 	if err != nil {
 		return err
 	}
-	consumed := false
-	for _, p := range b.docker.Parameters {
-		if !consumed && (p.Key == "net" || p.Key == "network") {
-			name, consumed = p.Value, true
-			continue
-		}
-		b.parameters = append(b.parameters, p)
+	b.parameters = slices.Clone(b.docker.Parameters)
+	isNet := func(p mesos.Parameter) bool { return p.Key == "net" || p.Key == "network" }
+	if i := slices.IndexFunc(b.parameters, isNet); i >= 0 {
+		name = b.parameters[i].Value
+		b.parameters = slices.Delete(b.parameters, i, i+1)
 	}
 	b.add("--net", name)
 	if hostname := b.run.Task.Container.GetHostname(); hostname != "" {
@@ -214,20 +208,18 @@ func networkName(d *mesos.ContainerInfo_DockerInfo, infos []mesos.NetworkInfo) (
 }
 
 func (b *argsBuilder) ports() error {
-	if len(b.docker.PortMappings) == 0 {
+	offered := portRanges(b.run.Task.Resources)
+	switch n := b.docker.GetNetwork(); {
+	case len(b.docker.PortMappings) == 0:
 		return nil
-	}
-	switch b.docker.GetNetwork() {
-	case mesos.ContainerInfo_DockerInfo_BRIDGE, mesos.ContainerInfo_DockerInfo_USER:
-	default:
+	case n != mesos.ContainerInfo_DockerInfo_BRIDGE && n != mesos.ContainerInfo_DockerInfo_USER:
 		return errors.New("Port mappings are only supported for bridge and user-defined networks")
-	}
-	offered := ranges(b.run.Task.Resources, "ports")
-	if offered == nil {
+	case offered == nil:
 		return errors.New("Port mappings require port resources")
 	}
 	for _, m := range b.docker.PortMappings {
-		if !contains(offered, uint64(m.HostPort)) {
+		within := func(r mesos.Value_Range) bool { return r.Begin <= uint64(m.HostPort) && uint64(m.HostPort) <= r.End }
+		if !slices.ContainsFunc(offered, within) {
 			return fmt.Errorf("Port [%d] not included in resources", m.HostPort)
 		}
 		p := fmt.Sprintf("%d:%d", m.HostPort, m.ContainerPort)
@@ -240,7 +232,7 @@ func (b *argsBuilder) ports() error {
 }
 
 func (b *argsBuilder) command() error {
-	c := b.run.Task.GetCommand()
+	c := b.run.Task.GetCommand() // a nil command is one for the shell
 	var tail []string
 	switch {
 	case c.GetShell() && (c == nil || c.Value == nil):
@@ -248,11 +240,10 @@ func (b *argsBuilder) command() error {
 	case c.GetShell():
 		b.add("--entrypoint", "/bin/sh")
 		tail = []string{"-c", *c.Value}
+	case c.Value != nil:
+		tail = append([]string{*c.Value}, c.Arguments...)
 	default:
-		if c.Value != nil {
-			tail = append(tail, *c.Value)
-		}
-		tail = append(tail, c.Arguments...)
+		tail = c.Arguments
 	}
 	b.add("--name", namePrefix+b.run.ContainerID)
 	for _, p := range b.parameters {
@@ -274,19 +265,14 @@ func scalar(rs []mesos.Resource, name string) float64 {
 	return sum
 }
 
-// ranges returns all ranges of one name, or nil if there is no such resource.
-func ranges(rs []mesos.Resource, name string) []mesos.Value_Range {
-	var all []mesos.Value_Range
+// portRanges returns all ranges of ports, or nil if there are none.
+func portRanges(rs []mesos.Resource) (all []mesos.Value_Range) {
 	for _, r := range rs {
-		if r.Name == name {
+		if r.Name == "ports" {
 			all = append(all, r.GetRanges().GetRange()...)
 		}
 	}
 	return all
-}
-
-func contains(rs []mesos.Value_Range, n uint64) bool {
-	return slices.ContainsFunc(rs, func(r mesos.Value_Range) bool { return r.Begin <= n && n <= r.End })
 }
 
 func allocationRole(rs []mesos.Resource) string {

@@ -9,12 +9,15 @@ import (
 	"net/netip"
 	"os/exec"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
+
+	"tombolo/internal/wake"
 )
 
 const (
@@ -57,15 +60,11 @@ func (e *dockerEngine) Machine(ctx context.Context) (Machine, error) {
 
 func (e *dockerEngine) Watch(ctx context.Context, changed func(name string)) error {
 	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
+	var pinging sync.WaitGroup
+	defer func() { cancel(nil); pinging.Wait() }()
 	filters := client.Filters{}.Add("type", "container").Add("event", "start", "die", "destroy")
 	stream := e.api.Events(ctx, client.EventsListOptions{Filters: filters})
-	pinged := make(chan struct{})
-	defer func() { cancel(nil); <-pinged }()
-	go func() {
-		defer close(pinged)
-		e.ping(ctx, cancel)
-	}()
+	pinging.Go(func() { e.ping(ctx, cancel) })
 	changed("")
 	for {
 		select {
@@ -84,14 +83,7 @@ func (e *dockerEngine) Watch(ctx context.Context, changed func(name string)) err
 
 // ping cancels a watch when the Engine does not answer.
 func (e *dockerEngine) ping(ctx context.Context, cancel context.CancelCauseFunc) {
-	tick := time.NewTicker(pingInterval)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
+	for wake.Sleep(ctx, pingInterval) {
 		pingCtx, done := context.WithTimeout(ctx, engineWait)
 		_, err := e.api.Ping(pingCtx, client.PingOptions{})
 		done()

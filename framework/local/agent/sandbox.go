@@ -54,7 +54,7 @@ func (s *sandbox) rewind() {
 	s.stderr.rewind()
 }
 
-// outputFile is a file that is appended to, and that is renamed when it is full.
+// outputFile is an append-only file. It is renamed when it is full.
 type outputFile struct {
 	mu     sync.Mutex
 	file   *os.File

@@ -38,7 +38,8 @@ type bed struct {
 	states map[string][]string  // the updates of each task since the last expect
 }
 
-// start starts the cluster, and the framework with an ID of its own: empty for a new one.
+// start starts the cluster and a framework. id is the framework's ID, empty for a new
+// framework.
 func (s *bed) start(id string) {
 	s.t.Helper()
 	config := cluster.Config{Master: master.Config{Dir: filepath.Join(s.dir, "master")}}

@@ -3,6 +3,7 @@ package master
 import (
 	"cmp"
 	"log/slog"
+	"net/http"
 	"slices"
 	"time"
 
@@ -151,7 +152,7 @@ func (s *subscriptions) update(f *framework, c *scheduler.Call_UpdateFramework) 
 	}
 	s.registry.save()
 	s.offers.allocateAll()
-	return answer{status: 200}
+	return answer{status: http.StatusOK}
 }
 
 // endStreams ends all streams.
