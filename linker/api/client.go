@@ -73,7 +73,8 @@ func (c *Client) Resolve(ctx context.Context, name, from string) (Resolution, er
 		q.Set("from", from)
 	}
 	var r Resolution
-	return r, c.get(ctx, "/v1/resolve?"+q.Encode(), &r)
+	err := c.get(ctx, "/v1/resolve?"+q.Encode(), &r)
+	return r, err
 }
 
 // Logs calls line for each line of a container's output. It returns nil when there are

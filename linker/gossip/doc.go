@@ -7,5 +7,5 @@
 // the holder of another digest lacks. It stores nothing, and it does not decide what
 // follows from the death of a member.
 //
-// Start with Gossip and the picture above it.
+// Start with Gossip and the diagram above it.
 package gossip

@@ -5,10 +5,8 @@ import (
 	"log/slog"
 	"maps"
 	"math/rand/v2"
-	"net"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -108,8 +106,7 @@ func (m *membership) NotifyConflict(existing, other *memberlist.Node) {
 	m.mu.Unlock()
 	n := m.counts.conflicts.Add(1)
 	if n&(n-1) == 0 { // log the 1st, 2nd, 4th, 8th…: while a conflict lasts, it is found about every second
-		m.log.Warn("two hosts claim one name", "host", existing.Name,
-			"holder", hostPort(existing), "other", hostPort(other), "times", n)
+		m.log.Warn("two hosts claim one name", "host", c.Name, "holder", c.Holder, "other", c.Other, "times", n)
 	}
 }
 
@@ -270,8 +267,4 @@ func sample[T any](all []T, n int) []T {
 func addrPort(n *memberlist.Node) netip.AddrPort {
 	addr, _ := netip.AddrFromSlice(n.Addr)
 	return netip.AddrPortFrom(addr.Unmap(), n.Port)
-}
-
-func hostPort(n *memberlist.Node) string {
-	return net.JoinHostPort(n.Addr.String(), strconv.Itoa(int(n.Port)))
 }
