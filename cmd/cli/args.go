@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"tombolo/cmd/privilege"
 )
 
 // noArgs refuses arguments.
@@ -40,6 +42,11 @@ func oneOf(flag, value, one, other string) error {
 		return nil
 	}
 	return usageError{fmt.Errorf("--%s %q is neither %s nor %s", flag, value, one, other)}
+}
+
+// needRoot returns a PreRunE that refuses to go on without root.
+func needRoot(reason string) func(*cobra.Command, []string) error {
+	return func(*cobra.Command, []string) error { return privilege.NeedRoot(reason) }
 }
 
 // group returns a command that only holds others. By itself it prints its help.

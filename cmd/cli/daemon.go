@@ -35,11 +35,9 @@ func newDaemonRunCommand(version string) *cobra.Command {
 		Long: `Run the embedded cluster until SIGTERM or Ctrl-C. Containers keep running; the next
 daemon takes them over. Without --cluster, the cluster is this machine, and the daemon
 starts its linker too.`,
-		Args: noArgs,
+		Args:    noArgs,
+		PreRunE: needRoot("the daemon starts containers and makes network interfaces"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := privilege.NeedRoot("the daemon starts containers and makes network interfaces"); err != nil {
-				return err
-			}
 			cfg.Log = newLogger(cmd, slog.LevelInfo)
 			return daemon.Run(cmd.Context(), cfg)
 		},
@@ -82,11 +80,9 @@ on the network. The state folder stays for the next daemon: it remembers this ma
 block of addresses and the hosts of volumes.
 
 If the daemon was killed, stop removes what it left.`,
-		Args: noArgs,
+		Args:    noArgs,
+		PreRunE: needRoot("the daemon belongs to root"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := privilege.NeedRoot("the daemon belongs to root"); err != nil {
-				return err
-			}
 			return daemon.Stop(cmd.Context(), cmd.OutOrStdout(), run)
 		},
 	}

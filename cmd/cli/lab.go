@@ -45,10 +45,9 @@ func labUp() *cobra.Command {
 		Use:   "up",
 		Short: "Make a lab and wait until it is ready",
 		Args:  noArgs,
+
+		PreRunE: needRoot("a lab makes network namespaces"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := privilege.NeedRoot("a lab makes network namespaces"); err != nil {
-				return err
-			}
 			if _, err := exec.LookPath("dockerd"); err != nil {
 				return errors.New("no dockerd here: a lab needs the Docker Engine (Debian and Ubuntu: apt-get install docker.io, or: make setup)")
 			}
@@ -91,12 +90,9 @@ func labDown() *cobra.Command {
 		Use:   "down",
 		Short: "Remove the lab, with its containers and volumes",
 		Args:  noArgs,
-		RunE: func(*cobra.Command, []string) error {
-			if err := privilege.NeedRoot("a lab belongs to root"); err != nil {
-				return err
-			}
-			return lab.Down()
-		},
+
+		PreRunE: needRoot("a lab belongs to root"),
+		RunE:    func(*cobra.Command, []string) error { return lab.Down() },
 	}
 }
 

@@ -19,7 +19,6 @@ import (
 	"tombolo/cmd/privilege"
 	"tombolo/cmd/rundir"
 	"tombolo/framework/api"
-	"tombolo/framework/local/agent"
 	"tombolo/framework/store"
 )
 
@@ -99,14 +98,7 @@ func checkDocker(ctx context.Context) error {
 	if _, err := exec.LookPath("docker"); err != nil {
 		return errors.New("there is no docker command: tombolo needs the Docker Engine " + install)
 	}
-	engine, err := agent.NewDocker(docker.Machine())
-	if err != nil {
-		return err
-	}
-	if c, ok := engine.(io.Closer); ok {
-		defer c.Close()
-	}
-	if _, err := engine.Machine(ctx); err != nil {
+	if _, err := docker.Run(ctx, docker.Machine(), "version", "--format", "{{.Server.Version}}"); err != nil {
 		return fmt.Errorf("no Docker Engine answers at %s: install it %s or start it (systemctl start docker): %w", docker.Machine(), install, err)
 	}
 	return nil
