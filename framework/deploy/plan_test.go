@@ -246,12 +246,12 @@ func TestRestartPolicyDecidesAfterTheEndOfATask(t *testing.T) {
 func TestBackoffDoublesUpToAMinute(t *testing.T) {
 	var got []time.Duration
 	for failures := range 9 {
-		got = append(got, Backoff(failures, app.Restart{})/time.Second)
+		got = append(got, backoff(failures, app.Restart{})/time.Second)
 	}
 	if diff := cmp.Diff([]time.Duration{0, 1, 2, 4, 8, 16, 32, 60, 60}, got); diff != "" {
 		t.Errorf("got another result (-want +got):\n%s", diff)
 	}
-	if got := Backoff(3, app.Restart{Delay: 90 * time.Second}); got != 90*time.Second {
+	if got := backoff(3, app.Restart{Delay: 90 * time.Second}); got != 90*time.Second {
 		t.Errorf("the delay of the policy, 90 s, became %v", got)
 	}
 }

@@ -44,9 +44,9 @@ func (s Slot) After(end End) Slot {
 	return s
 }
 
-// Backoff returns how long a slot waits for its next task after failures in a row: the
+// backoff returns how long a slot waits for its next task after failures in a row: the
 // delay of the restart policy or 1 s, doubled each time, up to 60 s.
-func Backoff(failures int, restart app.Restart) time.Duration {
+func backoff(failures int, restart app.Restart) time.Duration {
 	if failures <= 0 {
 		return 0
 	}
@@ -74,7 +74,7 @@ func (s Slot) restartWait(restart app.Restart, now time.Time) (wait Wait, waits 
 	case restart.MaxAttempts > 0 && s.Failures > restart.MaxAttempts:
 		return Wait{Kind: GaveUp, Reason: s.Reason + ": no attempts left"}, true
 	}
-	if until := s.Ended.Add(Backoff(s.Failures, restart)); now.Before(until) {
+	if until := s.Ended.Add(backoff(s.Failures, restart)); now.Before(until) {
 		return Wait{Kind: ForBackoff, Reason: s.Reason, Until: until}, true
 	}
 	return Wait{}, false

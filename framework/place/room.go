@@ -152,7 +152,7 @@ func (r *room) refuse(host *hostRoom, request *Request) func() Refusal {
 // holder returns the holder of a port that the request wants and cannot share.
 func (h *hostRoom) holder(port app.Port, request *Request) (holder string, taken bool) {
 	for _, t := range h.taken {
-		if Overlap(t.Port, port) && !t.shares(port, request) {
+		if overlap(t.Port, port) && !t.shares(port, request) {
 			return t.Holder, true
 		}
 	}
@@ -166,8 +166,8 @@ func (t Taken) shares(port app.Port, r *Request) bool {
 		(t.Port.HostIP == port.HostIP || anyAddress(t.Port.HostIP) && anyAddress(port.HostIP))
 }
 
-// Overlap returns whether one host cannot have both published ports.
-func Overlap(a, b app.Port) bool {
+// overlap returns whether one host cannot have both published ports.
+func overlap(a, b app.Port) bool {
 	return a.Host == b.Host && fixed(a) && fixed(b) && a.Proto == b.Proto &&
 		(anyAddress(a.HostIP) || anyAddress(b.HostIP) || a.HostIP == b.HostIP)
 }
