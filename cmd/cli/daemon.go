@@ -62,7 +62,7 @@ daemon runs.`,
 			if err != nil {
 				return err
 			}
-			return printDaemon(cmd, h.PID, run.API())
+			return printDaemon(cmd, h, run.API())
 		},
 	}
 	runDirFlag(cmd.Flags(), &run, "`folder` of the daemon's sockets and lock")
@@ -95,8 +95,8 @@ func runDirFlag(flags *pflag.FlagSet, run *rundir.Dir, usage string) {
 	flags.StringVar((*string)(run), "run-dir", string(rundir.Default), usage)
 }
 
-// printDaemon prints what the daemon with that number tells over its socket.
-func printDaemon(cmd *cobra.Command, pid int, socket string) error {
+// printDaemon prints what the holder of the run folder answers on the socket.
+func printDaemon(cmd *cobra.Command, h rundir.Holder, socket string) error {
 	client := api.NewClient(socket)
 	defer client.Close()
 	ctx, cancel := context.WithTimeout(cmd.Context(), 5*time.Second)
@@ -106,14 +106,14 @@ func printDaemon(cmd *cobra.Command, pid int, socket string) error {
 		return privilege.Explain(err, socket)
 	}
 	if err != nil {
-		return fmt.Errorf("a daemon runs (process %d) but does not answer: %w", pid, err)
+		return fmt.Errorf("a daemon runs (process %d) but does not answer; its log may say why (state folder %s): %w", h.PID, h.StateDir, err)
 	}
 	apps, err := client.Apps(ctx)
 	if err != nil {
 		return err
 	}
 	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "process\t%d\nversion\t%s\nframework\t%s (subscribed: %v)\nmaster\t%s\n", pid, info.Version, info.Framework, info.Connected, info.Master)
+	fmt.Fprintf(w, "process\t%d\nversion\t%s\nframework\t%s (subscribed: %v)\nmaster\t%s\n", h.PID, info.Version, info.Framework, info.Connected, info.Master)
 	for _, h := range info.Hosts {
 		fmt.Fprintf(w, "host\t%s: %d tasks, linker %s\n", h.Name, h.Tasks, h.Linker)
 	}

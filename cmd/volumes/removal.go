@@ -50,7 +50,8 @@ func Plan(spec app.App, api string) (Removal, error) {
 		r.engines = []string{docker.Machine()}
 		return r, nil
 	case err == nil && holder.Kind == rundir.Cluster:
-		return r, r.addHosts(holder.Cluster)
+		err := r.addHosts(holder.Cluster)
+		return r, err
 	}
 	return r, fmt.Errorf("--volumes: the Engines of this cluster's hosts cannot be reached from here; nothing was done "+
 		"(instead: tombolo down, and then on the hosts: docker volume rm %s)", strings.Join(r.volumes, " "))
