@@ -46,7 +46,7 @@ type Registration struct {
 // Task is a task as its agent knows it.
 type Task struct {
 	Framework mesos.FrameworkInfo // as in Launch, with its ID
-	Task      mesos.TaskInfo      // as in Launch
+	Info      mesos.TaskInfo      // as in Launch
 	State     mesos.TaskState     // the newest
 	// Latest is the newest update without its Data, acknowledged or not. Its task ID
 	// is empty before the first update. A restarted master answers RECONCILE with it.
@@ -55,6 +55,9 @@ type Task struct {
 	// takes over their delivery; the agent does not send them as TaskUpdate again.
 	Pending []mesos.TaskStatus
 }
+
+// Ref names the task.
+func (t Task) Ref() TaskRef { return TaskRef{FrameworkID: *t.Framework.ID, TaskID: t.Info.TaskID} }
 
 // TaskUpdate reports a change of a task. The agent sends it once, and keeps it on
 // disk until an Acknowledge with its UUID comes or the task's framework is shut down.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 )
 
 // ErrBroken is returned for a file that could not be decoded. Load has renamed that
@@ -33,13 +34,16 @@ func Load(path string, v any) error {
 	return nil
 }
 
-// Save replaces the document at path by v. The folder must exist. With sync, the
-// document also survives a power failure; that costs milliseconds and is meant for
-// state that cannot be learned again from elsewhere. Only one Save of a path may run at
-// a time.
+// Save replaces the document at path by v, and makes its folder, mode 0700, where that is
+// missing. With sync, the document also survives a power failure; that costs milliseconds
+// and is meant for state that cannot be learned again from elsewhere. Only one Save of a
+// path may run at a time.
 func Save(path string, v any, sync bool) error {
 	raw, err := json.Marshal(v)
 	if err != nil {
+		return fmt.Errorf("save state %s: %w", path, err)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("save state %s: %w", path, err)
 	}
 	next := path + ".new" // a fixed name, so that a file that a killed process left is overwritten

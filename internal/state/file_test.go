@@ -12,7 +12,7 @@ import (
 type doc struct{ Name string }
 
 func TestSaveThenLoad(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "doc.json")
+	path := filepath.Join(t.TempDir(), "new", "doc.json")
 	for _, name := range []string{"one", "two"} {
 		if err := state.Save(path, doc{name}, name == "two"); err != nil {
 			t.Fatal(err)

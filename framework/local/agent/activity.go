@@ -56,7 +56,7 @@ func (r *runner) begin(ctx context.Context, k kind, do func(context.Context) act
 
 // pullImage pulls the image, unless it is there and the task does not force the pull.
 func (r *runner) pullImage(ctx context.Context) activity {
-	d := r.Task.Task.GetContainer().GetDocker()
+	d := r.Task.Info.GetContainer().GetDocker()
 	if !d.GetForcePullImage() {
 		if a := r.dockerCommand(ctx, "inspect", d.GetImage()); a.err == nil && a.exit == 0 {
 			return a
@@ -75,7 +75,7 @@ func (r *runner) pullError() error {
 	if r.last.err != nil {
 		return r.last.err
 	}
-	args := append(hostArgs(r.Host), "pull", r.Task.Task.GetContainer().GetDocker().GetImage())
+	args := append(hostArgs(r.Host), "pull", r.Task.Info.GetContainer().GetDocker().GetImage())
 	return fmt.Errorf("Failed to run 'docker %s': exited with status %d; stderr='%s'",
 		strings.Join(args, " "), r.last.exit, r.last.stderr)
 }

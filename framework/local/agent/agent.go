@@ -116,13 +116,13 @@ func (a *Agent) recover(ctx context.Context) {
 	for _, s := range saved {
 		containers[s.ContainerID] = true
 		t := &task{savedTask: s}
-		a.tasks[s.ref()] = t
+		a.tasks[s.Ref()] = t
 		if local.IsTerminal(s.State) {
 			continue
 		}
 		a.start(ctx, t)
 		if s.Killed {
-			t.runner.kill(killGrace(s.Task.KillPolicy))
+			t.runner.kill(killGrace(s.Info.KillPolicy))
 		}
 	}
 	if err := sweepSandboxes(a.cfg.WorkDir, func(id string) bool { return containers[id] }); err != nil {
@@ -180,7 +180,7 @@ func (a *Agent) handle(ctx context.Context, m local.ToAgent) {
 		a.kill(ctx, m)
 	case local.Shutdown:
 		for _, t := range a.tasks {
-			if t.ref().FrameworkID == m.FrameworkID {
+			if t.Ref().FrameworkID == m.FrameworkID {
 				a.discard(ctx, t)
 			}
 		}
@@ -206,9 +206,9 @@ func (a *Agent) register() {
 		r.Info.ID = &mesos.AgentID{Value: a.id}
 	}
 	for _, t := range a.tasks {
-		r.Tasks = append(r.Tasks, local.Task{
-			Framework: t.Framework, Task: t.Task, State: t.State, Latest: t.Latest, Pending: slices.Clone(t.Pending),
-		})
+		told := t.Task
+		told.Pending = slices.Clone(t.Pending)
+		r.Tasks = append(r.Tasks, told)
 	}
 	a.connected = true
 	a.master.Send(a, r)

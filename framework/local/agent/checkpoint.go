@@ -16,18 +16,10 @@ import (
 
 // savedTask is everything that an agent must know of a task after a crash.
 type savedTask struct {
+	local.Task
 	AgentID     string // the agent's ID when the task was launched: part of the sandbox's path
 	ContainerID string
-	Framework   mesos.FrameworkInfo
-	Task        mesos.TaskInfo
-	State       mesos.TaskState
-	Killed      bool             // a kill was requested: the task ends as TASK_KILLED, whatever its exit status
-	Latest      mesos.TaskStatus // the newest update, without Data; its State is nil before the first update
-	Pending     []mesos.TaskStatus
-}
-
-func (s savedTask) ref() local.TaskRef {
-	return local.TaskRef{FrameworkID: *s.Framework.ID, TaskID: s.Task.TaskID}
+	Killed      bool // a kill was requested: the task ends as TASK_KILLED, whatever its exit status
 }
 
 // containerName is the name of the task's container.
@@ -49,10 +41,10 @@ type taskFile struct {
 
 func (s savedTask) MarshalJSON() ([]byte, error) {
 	f := taskFile{
-		AgentID: s.AgentID, ContainerID: s.ContainerID, TaskID: s.Task.TaskID.Value,
+		AgentID: s.AgentID, ContainerID: s.ContainerID, TaskID: s.Info.TaskID.Value,
 		State: s.State.String(), Killed: s.Killed, Pending: make([][]byte, len(s.Pending)),
 	}
-	err := errors.Join(encode(&f.Framework, &s.Framework), encode(&f.Task, &s.Task))
+	err := errors.Join(encode(&f.Framework, &s.Framework), encode(&f.Task, &s.Info))
 	if s.Latest.State != nil {
 		err = errors.Join(err, encode(&f.Latest, &s.Latest))
 	}
@@ -75,11 +67,9 @@ func (s *savedTask) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &f); err != nil {
 		return err
 	}
-	*s = savedTask{
-		AgentID: f.AgentID, ContainerID: f.ContainerID, Killed: f.Killed,
-		State: mesos.TaskState(mesos.TaskState_value[f.State]), Pending: make([]mesos.TaskStatus, len(f.Pending)),
-	}
-	err := errors.Join(s.Framework.Unmarshal(f.Framework), s.Task.Unmarshal(f.Task))
+	*s = savedTask{AgentID: f.AgentID, ContainerID: f.ContainerID, Killed: f.Killed}
+	s.State, s.Pending = mesos.TaskState(mesos.TaskState_value[f.State]), make([]mesos.TaskStatus, len(f.Pending))
+	err := errors.Join(s.Framework.Unmarshal(f.Framework), s.Info.Unmarshal(f.Task))
 	if len(f.Latest) > 0 {
 		err = errors.Join(err, s.Latest.Unmarshal(f.Latest))
 	}
@@ -115,21 +105,14 @@ func (c checkpoint) agentID() (string, error) {
 }
 
 func (c checkpoint) setAgentID(id string) error {
-	return c.write(filepath.Join(c.dir, "agent.json"), agentFile{ID: id}, true)
+	return state.Save(filepath.Join(c.dir, "agent.json"), agentFile{ID: id}, true)
 }
 
 func (c checkpoint) path(containerID string) string {
 	return filepath.Join(c.dir, "meta", containerID+".json")
 }
 
-func (c checkpoint) save(t savedTask) error { return c.write(c.path(t.ContainerID), t, false) }
-
-func (c checkpoint) write(path string, v any, sync bool) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	return state.Save(path, v, sync)
-}
+func (c checkpoint) save(t savedTask) error { return state.Save(c.path(t.ContainerID), t, false) }
 
 func (c checkpoint) forget(containerID string) error {
 	if err := os.Remove(c.path(containerID)); err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -137,7 +137,7 @@ func (r *runner) step(ctx context.Context) (ended bool) {
 	case doWait:
 	case doReportRunning:
 		r.reported.running = true
-		r.Report(runningStatus(r.Task.Task, c))
+		r.Report(runningStatus(r.Task.Info, c))
 		return r.step(ctx)
 	case doFollow:
 		r.follow(ctx)
@@ -210,8 +210,8 @@ func (r *runner) startContainer(ctx context.Context) (ended bool) {
 }
 
 func (r *runner) runArgs(ctx context.Context) ([]string, error) {
-	d := dockerRun{Host: r.Host, Task: r.Task.Task, ContainerID: r.Task.ContainerID, Sandbox: r.Sandbox}
-	if len(r.Task.Task.Limits) > 0 {
+	d := dockerRun{Host: r.Host, Task: r.Task.Info, ContainerID: r.Task.ContainerID, Sandbox: r.Sandbox}
+	if len(r.Task.Info.Limits) > 0 {
 		machine, err := r.Docker.Machine(ctx)
 		if err != nil {
 			r.Log.Warn("the memory of the host is unknown", "err", err)

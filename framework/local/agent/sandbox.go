@@ -25,7 +25,7 @@ type sandbox struct {
 // sandboxDir returns the folder of a task's run.
 func sandboxDir(workDir string, s savedTask) string {
 	return filepath.Join(workDir, "slaves", s.AgentID, "frameworks", s.Framework.GetID().Value,
-		"executors", s.Task.TaskID.Value, "runs", s.ContainerID)
+		"executors", s.Info.TaskID.Value, "runs", s.ContainerID)
 }
 
 // openSandbox creates the folder and its output files, where they do not exist.

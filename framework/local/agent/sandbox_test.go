@@ -114,17 +114,18 @@ func TestSweepSandboxes(t *testing.T) {
 
 func TestCheckpointKeepsTasks(t *testing.T) {
 	c := checkpoint{dir: t.TempDir()}
-	saved := savedTask{AgentID: "a", ContainerID: "c1", State: 1, Killed: true}
+	saved := savedTask{AgentID: "a", ContainerID: "c1", Killed: true}
+	saved.State = 1
 	for _, rec := range recordedRuns(t) {
 		if !strings.HasPrefix(rec.Task, "limits-inf") {
 			continue
 		}
-		saved.Task = recordedTask(t, rec)
+		saved.Info = recordedTask(t, rec)
 	}
 	saved.Framework.ID = &mesos.FrameworkID{Value: "fw"}
 	saved.Pending = append(saved.Pending, exitStatus(3, "why"))
 	saved.Pending[0].UUID = bytes.Repeat([]byte{7}, 16)
-	saved.Pending[0].TaskID = saved.Task.TaskID
+	saved.Pending[0].TaskID = saved.Info.TaskID
 	if err := c.save(saved); err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +136,7 @@ func TestCheckpointKeepsTasks(t *testing.T) {
 	if err == nil || len(tasks) != 1 {
 		t.Fatalf("load returned %d tasks and the error %v, want the good task and an error for the torn file", len(tasks), err)
 	}
-	if !tasks[0].Task.Equal(&saved.Task) || !tasks[0].Pending[0].Equal(&saved.Pending[0]) || tasks[0].State != saved.State || !tasks[0].Killed {
+	if !tasks[0].Info.Equal(&saved.Info) || !tasks[0].Pending[0].Equal(&saved.Pending[0]) || tasks[0].State != saved.State || !tasks[0].Killed {
 		t.Errorf("the task was loaded as %+v, want it as saved: %+v", tasks[0], saved)
 	}
 	if tasks, err = c.load(); err != nil || len(tasks) != 1 {

@@ -17,14 +17,14 @@ import (
 
 func (a *Agent) launch(ctx context.Context, m local.Launch) {
 	t := &task{savedTask: savedTask{
-		AgentID: a.id, ContainerID: uuid.NewString(), Framework: m.Framework, Task: m.Task,
-		State: mesos.TASK_STAGING,
+		Task:    local.Task{Framework: m.Framework, Info: m.Task, State: mesos.TASK_STAGING},
+		AgentID: a.id, ContainerID: uuid.NewString(),
 	}}
-	if a.tasks[t.ref()] != nil {
+	if a.tasks[t.Ref()] != nil {
 		a.log.Warn("launch ignored: the agent has this task already", "task", m.Task.TaskID.Value)
 		return
 	}
-	a.tasks[t.ref()] = t
+	a.tasks[t.Ref()] = t
 	err := a.checkpoint.save(t.savedTask)
 	if len(m.Task.GetCommand().GetURIs()) > 0 {
 		err = fmt.Errorf("Failed to fetch all URIs for container '%s': this agent has no fetcher", t.ContainerID)
@@ -38,11 +38,11 @@ func (a *Agent) launch(ctx context.Context, m local.Launch) {
 
 // start starts the task's runner.
 func (a *Agent) start(ctx context.Context, t *task) {
-	ref := t.ref()
+	ref := t.Ref()
 	r := newRunner(runnerConfig{
 		Docker: a.docker, Host: a.cfg.DockerHost, Task: t.savedTask,
 		Sandbox: sandboxDir(a.cfg.WorkDir, t.savedTask),
-		Log:     a.log.With("task", t.Task.TaskID.Value, "container", t.containerName()),
+		Log:     a.log.With("task", t.Info.TaskID.Value, "container", t.containerName()),
 		Report: func(s mesos.TaskStatus) {
 			a.inbox.Put(func(ctx context.Context) {
 				if t := a.tasks[ref]; t != nil {
@@ -69,7 +69,7 @@ func (a *Agent) kill(ctx context.Context, m local.Kill) {
 	}
 	policy := m.Policy
 	if policy == nil {
-		policy = t.Task.KillPolicy
+		policy = t.Info.KillPolicy
 	}
 	t.runner.kill(killGrace(policy))
 }
@@ -108,7 +108,7 @@ func (a *Agent) update(ctx context.Context, t *task, s mesos.TaskStatus) {
 	t.Latest = s
 	t.Latest.Data = nil // docker inspect's output is only in the update itself
 	a.save(t)
-	a.log.Info("task changes", "task", t.Task.TaskID.Value, "state", t.State.String(), "message", s.GetMessage())
+	a.log.Info("task changes", "task", t.Info.TaskID.Value, "state", t.State.String(), "message", s.GetMessage())
 	if a.connected {
 		a.master.Send(a, local.TaskUpdate{FrameworkID: *t.Framework.ID, Status: s})
 	}
@@ -116,9 +116,9 @@ func (a *Agent) update(ctx context.Context, t *task, s mesos.TaskStatus) {
 
 // complete sets the fields that every update has.
 func (a *Agent) complete(t *task, s *mesos.TaskStatus) {
-	s.TaskID = t.Task.TaskID
+	s.TaskID = t.Info.TaskID
 	s.AgentID = &mesos.AgentID{Value: a.id}
-	s.ExecutorID = &mesos.ExecutorID{Value: t.Task.TaskID.Value}
+	s.ExecutorID = &mesos.ExecutorID{Value: t.Info.TaskID.Value}
 	s.Timestamp = new(float64(time.Now().UnixMicro()) / 1e6)
 	s.UUID = make([]byte, 16)
 	rand.Read(s.UUID) // never fails
@@ -162,7 +162,7 @@ func (a *Agent) acknowledge(ctx context.Context, m local.Acknowledge) {
 // forget drops a task, and after delay removes its container and sandbox. An agent that
 // stops does not wait.
 func (a *Agent) forget(ctx context.Context, t *task, delay time.Duration) {
-	delete(a.tasks, t.ref())
+	delete(a.tasks, t.Ref())
 	if err := a.checkpoint.forget(t.ContainerID); err != nil {
 		a.log.Warn("the task's checkpoint is left behind", "err", err)
 	}
@@ -203,6 +203,6 @@ func (a *Agent) remove(ctx context.Context, name string) {
 
 func (a *Agent) save(t *task) {
 	if err := a.checkpoint.save(t.savedTask); err != nil {
-		a.log.Error("the task is not stored", "task", t.Task.TaskID.Value, "err", err)
+		a.log.Error("the task is not stored", "task", t.Info.TaskID.Value, "err", err)
 	}
 }

@@ -77,7 +77,7 @@ func (m *membership) register(from local.Agent, r local.Registration) {
 // that the agent must kill.
 func (m *membership) adopt(a *agent, reported []local.Task, wasUnreachable bool) (unknown []local.TaskRef) {
 	for _, r := range reported {
-		ref := local.TaskRef{FrameworkID: *r.Framework.ID, TaskID: r.Task.TaskID}
+		ref := r.Ref()
 		f := m.registry.frameworks[ref.FrameworkID.Value]
 		if f == nil && !m.registry.removed[ref.FrameworkID.Value] {
 			f = m.subscriptions.recover(r.Framework, m.agentTimeout)
@@ -107,7 +107,7 @@ func lostForGood(a *agent, f *framework, ref local.TaskRef) bool {
 func (m *membership) dropMissing(a *agent, reported []local.Task) {
 	known := map[local.TaskRef]bool{}
 	for _, r := range reported {
-		known[local.TaskRef{FrameworkID: *r.Framework.ID, TaskID: r.Task.TaskID}] = true
+		known[r.Ref()] = true
 	}
 	for ref, t := range a.tasks {
 		if known[ref] {

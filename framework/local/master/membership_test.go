@@ -29,7 +29,7 @@ func TestAgentIsLostAndComesBack(t *testing.T) {
 		b.expect("UPDATE t1 TASK_LOST REASON_AGENT_REMOVED (no uuid)", "FAILURE")
 		b.reconcile("t1", o.AgentID.Value)
 		b.expect("UPDATE t1 TASK_LOST REASON_RECONCILIATION (no uuid)")
-		a.register(local.Task{Framework: b.known(), Task: dockerTask("t1", o), State: lib.TASK_RUNNING})
+		a.register(local.Task{Framework: b.known(), Info: dockerTask("t1", o), State: lib.TASK_RUNNING})
 		time.Sleep(time.Second)
 		b.expect("UPDATE t1 TASK_RUNNING REASON_AGENT_REREGISTERED (no uuid)", "OFFERS 1")
 	})
@@ -90,7 +90,7 @@ func TestMasterRestarts(t *testing.T) {
 		a.m = b.master
 		id := a.info.ID.Value
 		pending := lib.TaskStatus{TaskID: lib.TaskID{Value: "t1"}, State: lib.TASK_FAILED.Enum(), UUID: make([]byte, 16)}
-		a.register(local.Task{Framework: info, Task: dockerTask("t1", o), State: lib.TASK_FAILED, Pending: []lib.TaskStatus{pending}})
+		a.register(local.Task{Framework: info, Info: dockerTask("t1", o), State: lib.TASK_FAILED, Pending: []lib.TaskStatus{pending}})
 		a.messages()
 		if a.info.ID.Value != id {
 			t.Errorf("the restarted master gave agent %s the ID %s, want its old one", id, a.info.ID.Value)

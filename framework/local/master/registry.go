@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 
@@ -104,11 +103,7 @@ func (r *registry) save() {
 		a := r.agents[id]
 		saved.Agents = append(saved.Agents, savedAgent{ID: id, Hostname: a.info.Hostname, Inactive: a.inactive})
 	}
-	err := os.MkdirAll(filepath.Dir(r.path), 0o700)
-	if err == nil {
-		err = state.Save(r.path, saved, true)
-	}
-	if err != nil {
+	if err := state.Save(r.path, saved, true); err != nil {
 		r.log.Error("the master's state is not stored", "err", err)
 	}
 }

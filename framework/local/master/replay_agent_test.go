@@ -32,8 +32,8 @@ func (a *recordedAgent) settle() {
 	for _, message := range a.messages() {
 		switch message := message.(type) {
 		case local.Launch:
-			ref := local.TaskRef{FrameworkID: *message.Framework.ID, TaskID: message.Task.TaskID}
-			a.tasks[ref] = &local.Task{Framework: message.Framework, Task: message.Task, State: lib.TASK_STAGING}
+			t := &local.Task{Framework: message.Framework, Info: message.Task, State: lib.TASK_STAGING}
+			a.tasks[t.Ref()] = t
 		case local.Acknowledge:
 			a.acknowledge(message)
 		case local.Shutdown:

@@ -80,14 +80,14 @@ func (b *taskBook) add(f *framework, a *agent, info mesos.TaskInfo) *task {
 
 // adopt takes over what an agent reports of a task.
 func (b *taskBook) adopt(a *agent, f *framework, reported local.Task) *task {
-	id := reported.Task.TaskID
-	t := a.tasks[local.TaskRef{FrameworkID: mesos.FrameworkID{Value: f.id}, TaskID: id}]
+	id := reported.Info.TaskID.Value
+	t := a.tasks[reported.Ref()]
 	if t == nil {
-		if other := f.tasks[id.Value]; other != nil {
+		if other := f.tasks[id]; other != nil {
 			b.forget(other) // launched twice during a partition: the task that is reported now counts
 		}
-		t = b.add(f, a, reported.Task)
-		if lost := a.lost[f.id][id.Value]; lost != nil {
+		t = b.add(f, a, reported.Info)
+		if lost := a.lost[f.id][id]; lost != nil {
 			t.sent = lost.sent
 		}
 	}

@@ -89,7 +89,7 @@ func TestKillWaitsForADisconnectedAgent(t *testing.T) {
 		if got := a.messages(); len(got) != 0 {
 			t.Errorf("the agent got %+v while it was disconnected, want nothing", got)
 		}
-		a.register(local.Task{Framework: b.known(), Task: dockerTask("t1", o), State: lib.TASK_RUNNING})
+		a.register(local.Task{Framework: b.known(), Info: dockerTask("t1", o), State: lib.TASK_RUNNING})
 		if got := a.messages(); len(got) != 2 || got[1].(local.Kill).TaskID.Value != "t1" {
 			t.Errorf("the agent got %+v when it was back, want Registered and a Kill of t1", got)
 		}
