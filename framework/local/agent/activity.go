@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -34,23 +35,31 @@ const (
 	follow       // docker logs -f, in place of a docker run that has ended
 )
 
-// underWay returns the kind of the current activity.
-func (r *runner) underWay() kind {
-	if r.current == nil {
-		return nothing
-	}
-	return r.current.kind
+// activities runs one activity at a time beside its owner.
+type activities struct {
+	current  *activity // under way; nil: none
+	last     activity  // the latest that ended; the zero value: none that says anything about the container
+	finished chan activity
+	wg       sync.WaitGroup
 }
 
-// begin starts an activity. Its end comes through finished.
-func (r *runner) begin(ctx context.Context, k kind, do func(context.Context) activity) {
+// underWay returns the kind of the current activity.
+func (as *activities) underWay() kind {
+	if as.current == nil {
+		return nothing
+	}
+	return as.current.kind
+}
+
+// begin starts an activity. It sends its result to finished.
+func (as *activities) begin(ctx context.Context, k kind, do func(context.Context) activity) {
 	ctx, cancel := context.WithCancel(ctx)
-	r.current = &activity{kind: k, cancel: cancel}
-	r.wg.Go(func() {
+	as.current = &activity{kind: k, cancel: cancel}
+	as.wg.Go(func() {
 		defer cancel()
 		a := do(ctx)
 		a.kind = k
-		r.finished <- a
+		as.finished <- a
 	})
 }
 

@@ -206,9 +206,9 @@ func (a *Agent) register() {
 		r.Info.ID = &mesos.AgentID{Value: a.id}
 	}
 	for _, t := range a.tasks {
-		told := t.Task
-		told.Pending = slices.Clone(t.Pending)
-		r.Tasks = append(r.Tasks, told)
+		reported := t.Task
+		reported.Pending = slices.Clone(t.Pending)
+		r.Tasks = append(r.Tasks, reported)
 	}
 	a.connected = true
 	a.master.Send(a, r)

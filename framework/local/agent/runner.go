@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"path/filepath"
 	"strconv"
-	"sync"
 	"time"
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
@@ -32,17 +31,14 @@ type runner struct {
 	sandbox   *sandbox
 	lookAgain wake.Signal
 	kills     *wake.Queue[time.Duration] // grace periods
-	finished  chan activity
 
 	// Owned by Run.
+	activities
 	reported     progress
-	current      *activity // under way; nil: none
-	last         activity  // the latest that ended; the zero value: none that says anything about the container
-	grace        time.Duration
-	endedAt      time.Time // when the container was first seen ended; zero: it was not
-	follows      int       // attempts to follow the output
-	followPaused time.Time // no new attempt before this
-	wg           sync.WaitGroup
+	grace        time.Duration // the shortest of the kills; zero: no kill yet, or one without grace
+	endedAt      time.Time     // when the container was first seen ended; zero: it was not
+	follows      int           // attempts to follow the output
+	followPaused time.Time     // no new attempt before this
 }
 
 type runnerConfig struct {
@@ -60,7 +56,7 @@ func newRunner(c runnerConfig) *runner {
 		runnerConfig: c,
 		lookAgain:    wake.NewSignal(),
 		kills:        wake.NewQueue[time.Duration](),
-		finished:     make(chan activity, 1), // one slot: there is one activity at a time, so sending never blocks
+		activities:   activities{finished: make(chan activity, 1)}, // one slot: there is one at a time, so sending never blocks
 		reported: progress{
 			starting: state != mesos.TASK_STAGING,
 			running:  state == mesos.TASK_RUNNING || state == mesos.TASK_KILLING,

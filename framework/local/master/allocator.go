@@ -210,6 +210,14 @@ func (o *offer) message() mesos.Offer {
 	}
 }
 
+// find returns an offer that a framework holds, or nil.
+func (al *allocator) find(f *framework, id mesos.OfferID) *offer {
+	if o := al.offers[id.Value]; o != nil && o.framework == f {
+		return o
+	}
+	return nil
+}
+
 // of returns the offers that a framework holds.
 func (al *allocator) of(f *framework) []*offer {
 	return al.where(func(o *offer) bool { return o.framework == f })
@@ -250,7 +258,7 @@ func (al *allocator) rescindAll(a *agent) {
 
 func (al *allocator) decline(f *framework, c *scheduler.Call_Decline) {
 	for _, id := range c.OfferIDs {
-		if o := al.offers[id.Value]; o != nil && o.framework == f {
+		if o := al.find(f, id); o != nil {
 			al.remove(o)
 			al.refuse(o, o.resources, c.Filters)
 		}

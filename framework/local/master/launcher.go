@@ -65,12 +65,12 @@ func (l launcher) collect(f *framework, ids []mesos.OfferID) (offers []*offer, f
 		}
 	}
 	for _, id := range ids {
-		o := l.offers.offers[id.Value]
+		o := l.offers.find(f, id)
 		switch {
 		case seen[id.Value]:
 			complain("Duplicate offer %s in offer list", id.Value)
 			continue
-		case o == nil || o.framework != f:
+		case o == nil:
 			complain("Offer %s is no longer valid", id.Value)
 			continue
 		case len(offers) > 0 && o.agent != offers[0].agent:
