@@ -8,7 +8,6 @@ import (
 
 	"tombolo/dns"
 	"tombolo/internal/unixhttp"
-	"tombolo/internal/wake"
 	"tombolo/linker/api"
 	"tombolo/linker/attach"
 	"tombolo/linker/catalog"
@@ -66,11 +65,10 @@ func (l *Linker) assembleCluster() error {
 		l.catalog.Suspend(host)
 	}
 	l.host = thisHost{name: cfg.Host, underlay: cfg.Underlay, catalog: l.catalog}
-	l.events = memberEvents{wake.NewQueue[gossip.Member]()}
 	l.gossip, err = gossip.New(gossip.Config{
 		Name: cfg.Host, Bind: netip.AddrPortFrom(cfg.Underlay, cfg.GossipPort), Keys: cfg.Keys,
 		Seeds: cfg.Join, Known: last.Members, Log: cfg.Log,
-	}, l.catalog, l.events)
+	}, l.catalog)
 	l.publish = publisher{catalog: l.catalog, gossip: l.gossip, state: l.state}
 	return err
 }
@@ -123,9 +121,9 @@ func (l *Linker) forgetNetwork() {
 
 func (l *Linker) newSuspender() *suspender {
 	return &suspender{
-		self: l.cfg.Host, events: l.events, gossip: l.gossip, catalog: l.catalog, state: l.state,
+		self: l.cfg.Host, gossip: l.gossip, catalog: l.catalog, state: l.state,
 		names: l.newNameConflicts(), log: l.cfg.Log,
-		met: map[string]bool{}, silent: map[string]time.Time{},
+		met: map[string]gossip.Member{}, silent: map[string]time.Time{},
 	}
 }
 

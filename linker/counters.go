@@ -21,11 +21,8 @@ type counters struct {
 
 // all returns, per part, counts of events that are not logged.
 func (c counters) all() map[string]uint64 {
-	g, d := c.gossip.Stats(), c.dns.Stats()
+	d := c.dns.Stats()
 	out := map[string]uint64{
-		"gossip.malformed": g.Malformed, "gossip.conflicts": g.Conflicts, "gossip.sent": g.Sent, "gossip.received": g.Received,
-		"gossip.news": g.News, "gossip.repairs": g.Repairs, "gossip.repaired": g.Repaired, "gossip.dropped": g.Dropped,
-
 		"dns.queries": d.Queries, "dns.answered": d.Answered, "dns.forwarded": d.Forwarded, "dns.refused": d.Refused,
 		"dns.unserved": d.Unserved, "dns.malformed": d.Malformed, "dns.limited": d.Limited, "dns.truncated": d.Truncated,
 
@@ -35,8 +32,10 @@ func (c counters) all() map[string]uint64 {
 	if err != nil {
 		c.log.Debug("cannot count packets", "err", err)
 	}
-	for name, n := range packets {
-		out["overlay."+name] = n
+	for part, counts := range map[string]map[string]uint64{"gossip": c.gossip.Counters(), "overlay": packets} {
+		for name, n := range counts {
+			out[part+"."+name] = n
+		}
 	}
 	return out
 }

@@ -50,7 +50,6 @@ type cluster struct {
 	host    thisHost
 	catalog *catalog.Catalog
 	file    catalogFile
-	events  memberEvents
 	gossip  *gossip.Gossip
 	publish publisher
 }

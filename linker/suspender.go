@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"tombolo/internal/wake"
 	"tombolo/linker/catalog"
 	"tombolo/linker/gossip"
 	"tombolo/linker/record"
@@ -21,57 +20,61 @@ const firstContact = 5 * time.Second
 // because that host's clock may be wrong.
 const longestRestart = 5 * time.Minute
 
-// memberEvents queues the gossip's events for the suspender.
-type memberEvents struct{ *wake.Queue[gossip.Member] }
-
-// Alive implements gossip.Events.
-func (e memberEvents) Alive(m gossip.Member) { e.Put(m) }
-
-// Dead implements gossip.Events.
-func (e memberEvents) Dead(m gossip.Member) { e.Put(m) }
-
 // suspender suspends the records of hosts that do not answer, and resumes those of hosts
 // that answer again.
 type suspender struct {
-	self    string
-	events  memberEvents
-	gossip  interface{ Members() []gossip.Member }
+	self   string
+	gossip interface {
+		Members() []gossip.Member
+		Watch() (changes <-chan struct{}, cancel func())
+	}
 	catalog *catalog.Catalog
 	state   *stateFile
 	names   nameConflicts
 	log     *slog.Logger
 
-	met    map[string]bool      // hosts that were alive during this run
-	silent map[string]time.Time // since when a host does not answer
+	met    map[string]gossip.Member // hosts that were alive during this run, as last seen
+	silent map[string]time.Time     // since when a host does not answer
 }
 
 // run suspends and resumes until ctx ends.
 func (s *suspender) run(ctx context.Context) error {
+	changes, stop := s.gossip.Watch()
+	defer stop()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-s.events.Ready():
+		case <-changes:
 		case <-tick.C:
 		}
-		for _, m := range s.events.Take() {
-			if m.State == gossip.StateAlive {
-				s.met[m.Name] = true
-				s.log.Info("host alive", "host", m.Name, "addr", m.Addr)
-				s.state.saveMember(m.Name, m.Addr)
-			}
-		}
+		members := s.gossip.Members()
+		s.meet(members)
 		s.names.report()
-		s.review(time.Now())
+		s.review(members, time.Now())
 	}
 }
 
-// review compares the hosts of the catalog with those that answer.
-func (s *suspender) review(now time.Time) {
+// meet logs hosts that came to life, and keeps their addresses for the next run.
+func (s *suspender) meet(members []gossip.Member) {
+	for _, m := range members {
+		last, met := s.met[m.Name]
+		if m.State == gossip.StateAlive && m != last {
+			s.log.Info("host alive", "host", m.Name, "addr", m.Addr)
+			s.state.saveMember(m.Name, m.Addr)
+		}
+		if met || m.State == gossip.StateAlive {
+			s.met[m.Name] = m
+		}
+	}
+}
+
+// review compares the hosts of the catalog with the members that answer.
+func (s *suspender) review(members []gossip.Member, now time.Time) {
 	states := map[string]gossip.State{}
-	for _, m := range s.gossip.Members() {
+	for _, m := range members {
 		states[m.Name] = m.State
 	}
 	snapshot := s.catalog.Snapshot()
@@ -104,6 +107,7 @@ func (s *suspender) overdue(h *record.Host, now time.Time) bool {
 		since = now
 		s.silent[h.Name] = now
 	}
+	_, met := s.met[h.Name]
 	restarting := !now.After(h.Restart) && now.Sub(since) < longestRestart
-	return !restarting && (s.met[h.Name] || now.Sub(since) >= firstContact)
+	return !restarting && (met || now.Sub(since) >= firstContact)
 }

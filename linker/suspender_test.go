@@ -32,7 +32,10 @@ func TestOverdue(t *testing.T) {
 		{"a host whose clock is a day ahead and that takes too long", true, 24 * time.Hour, longestRestart, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := &suspender{met: map[string]bool{"h2": tt.met}, silent: map[string]time.Time{"h2": now}}
+			s := &suspender{met: map[string]gossip.Member{}, silent: map[string]time.Time{"h2": now}}
+			if tt.met {
+				s.met["h2"] = gossip.Member{Name: "h2"}
+			}
 			h := &record.Host{Name: "h2"}
 			if tt.restart > 0 {
 				h.Restart = now.Add(tt.restart)
@@ -45,7 +48,10 @@ func TestOverdue(t *testing.T) {
 }
 
 // fakeGossip has one other member.
-type fakeGossip struct{ member gossip.Member }
+type fakeGossip struct {
+	wake.Broadcast
+	member gossip.Member
+}
 
 func (g *fakeGossip) Members() []gossip.Member                  { return []gossip.Member{g.member} }
 func (g *fakeGossip) Conflicts(time.Duration) []gossip.Conflict { return nil }
@@ -58,27 +64,27 @@ func TestHostsAreSuspendedWhileTheyDoNotAnswer(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		g, events := &fakeGossip{}, memberEvents{wake.NewQueue[gossip.Member]()}
+		g := &fakeGossip{}
 		s := &suspender{
-			self: "h1", events: events, gossip: g, catalog: catalog.New("h1", 1), state: state,
+			self: "h1", gossip: g, catalog: catalog.New("h1", 1), state: state,
 			names: nameConflicts{"h1", g, problems}, log: slog.New(slog.DiscardHandler),
-			met: map[string]bool{}, silent: map[string]time.Time{},
+			met: map[string]gossip.Member{}, silent: map[string]time.Time{},
 		}
 		merge(t, s.catalog, record.Record{Key: record.Key{Kind: record.KindHost, Name: "h2"}, Owner: "h2", Version: record.Version{Epoch: 1, Seq: 1}, Host: &record.Host{Name: "h2"}})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- s.run(ctx) }()
-		turn := func(state gossip.State, tell func(gossip.Member)) {
+		turn := func(state gossip.State) {
 			g.member = gossip.Member{Name: "h2", Addr: netip.MustParseAddrPort("198.18.0.2:7980"), State: state}
-			tell(g.member)
+			g.Notify()
 			synctest.Wait()
 		}
 		for range 2 {
-			turn(gossip.StateAlive, events.Alive)
+			turn(gossip.StateAlive)
 			if s.catalog.Snapshot().Suspended["h2"] || len(state.get().Suspended) > 0 {
 				t.Error("a host that answers is suspended")
 			}
-			turn(gossip.StateDead, events.Dead)
+			turn(gossip.StateDead)
 			if !s.catalog.Snapshot().Suspended["h2"] || len(state.get().Suspended) != 1 {
 				t.Error("a host that died is not suspended at once")
 			}

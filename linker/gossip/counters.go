@@ -1,7 +1,6 @@
 package gossip
 
 import (
-	"context"
 	"log"
 	"log/slog"
 	"slices"
@@ -9,29 +8,25 @@ import (
 	"sync/atomic"
 )
 
-// Stats are counts since New.
-type Stats struct {
-	Malformed uint64 // packets, streams and digests that could not be understood
-	Conflicts uint64 // times that a second machine claimed a name
-	Sent      uint64 // packets that Broadcast sent directly to a peer
-	Received  uint64 // packets given to the delegate
-	News      uint64 // those of Received that told the delegate something new
-	Repairs   uint64 // digests received
-	Repaired  uint64 // packets sent because a digest lacked them
-	Dropped   uint64 // jobs that did not fit into the queue of repairs
-}
-
+// counters count since New.
 type counters struct {
-	malformed, conflicts, sent, received, news, repairs, repaired, dropped atomic.Uint64
+	malformed atomic.Uint64 // packets, streams and digests that could not be understood
+	conflicts atomic.Uint64 // times that a second machine claimed a name
+	sent      atomic.Uint64 // packets that Broadcast sent directly to a peer
+	received  atomic.Uint64 // packets given to the delegate
+	news      atomic.Uint64 // those of received that told the delegate something new
+	repairs   atomic.Uint64 // digests received
+	repaired  atomic.Uint64 // packets sent because a digest lacked them
+	dropped   atomic.Uint64 // jobs that did not fit into the queue of repairs
 }
 
-// Stats returns the counts as they are now.
-func (g *Gossip) Stats() Stats {
+// Counters returns the counts as they are now, by name.
+func (g *Gossip) Counters() map[string]uint64 {
 	c := &g.counts
-	return Stats{
-		Malformed: c.malformed.Load(), Conflicts: c.conflicts.Load(),
-		Sent: c.sent.Load(), Received: c.received.Load(), News: c.news.Load(),
-		Repairs: c.repairs.Load(), Repaired: c.repaired.Load(), Dropped: c.dropped.Load(),
+	return map[string]uint64{
+		"malformed": c.malformed.Load(), "conflicts": c.conflicts.Load(),
+		"sent": c.sent.Load(), "received": c.received.Load(), "news": c.news.Load(),
+		"repairs": c.repairs.Load(), "repaired": c.repaired.Load(), "dropped": c.dropped.Load(),
 	}
 }
 
@@ -51,18 +46,15 @@ type logWriter struct {
 	counts *counters
 }
 
-func newLogger(l *slog.Logger, c *counters) *log.Logger {
-	return log.New(&logWriter{log: l, counts: c}, "", 0)
-}
+func newLogger(l *slog.Logger, c *counters) *log.Logger { return log.New(logWriter{l, c}, "", 0) }
 
 // Write implements io.Writer. It is called once a line.
-func (w *logWriter) Write(line []byte) (int, error) {
+func (w logWriter) Write(line []byte) (int, error) {
 	s := strings.TrimSpace(string(line))
-	if strings.HasPrefix(s, "[ERR]") || strings.HasPrefix(s, "[WARN]") {
-		if slices.ContainsFunc(malformedPhrases, func(p string) bool { return strings.Contains(s, p) }) {
-			w.counts.malformed.Add(1)
-		}
+	serious := strings.HasPrefix(s, "[ERR]") || strings.HasPrefix(s, "[WARN]")
+	if serious && slices.ContainsFunc(malformedPhrases, func(p string) bool { return strings.Contains(s, p) }) {
+		w.counts.malformed.Add(1)
 	}
-	w.log.Log(context.Background(), slog.LevelDebug, "memberlist", "line", s)
+	w.log.Debug("memberlist", "line", s)
 	return len(line), nil
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/binary"
+	"net/netip"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -128,21 +129,19 @@ func TestBatchesHoldAllPacketsInOrder(t *testing.T) {
 	}
 }
 
-// nobody is a Delegate that holds nothing, and Events that do nothing.
+// nobody is a Delegate that holds nothing.
 type nobody struct{}
 
 func (nobody) Merge(p []byte) (string, error)   { return string(p[:min(1, len(p))]), nil }
 func (nobody) Digest() []byte                   { return nil }
 func (nobody) Missing([]byte) ([][]byte, error) { return nil, nil }
-func (nobody) Alive(Member)                     {}
-func (nobody) Dead(Member)                      {}
 
 func FuzzReceive(f *testing.F) {
 	f.Add(packetFrame([]byte("x")))
 	f.Add(batches([][]byte{[]byte("a"), []byte("b")})[0])
 	f.Add(digestFrame(digest{from: "h1", sum: []byte("s"), answer: true}))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		g, err := New(Config{Name: "h1"}, nobody{}, nobody{})
+		g, err := New(Config{Name: "h1", Bind: netip.MustParseAddrPort("127.0.0.1:0")}, nobody{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -57,13 +57,13 @@ const maxNews = 64
 
 // New returns a member that does nothing before Run. It returns an error that names
 // every problem of cfg.
-func New(cfg Config, d Delegate, ev Events) (*Gossip, error) {
+func New(cfg Config, d Delegate) (*Gossip, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
 	g := &Gossip{cfg: cfg, delegate: d, repairs: newRepairs(), ready: make(chan struct{})}
-	g.membership = newMembership(cfg, ev, &g.counts)
+	g.membership = newMembership(cfg, &g.counts)
 	g.queue.RetransmitMult = retransmits
 	g.queue.NumNodes = func() int { return g.membership.alive() + 1 }
 	return g, nil
@@ -88,7 +88,6 @@ func (g *Gossip) Run(ctx context.Context) error {
 		g.list.Store(nil)
 		return list.Shutdown()
 	})
-	eg.Go(func() error { return g.membership.reportEvents(ctx) })
 	eg.Go(func() error { return g.reconnect(ctx) })
 	for range repairWorkers {
 		eg.Go(func() error { return g.repair(ctx) })
@@ -113,6 +112,11 @@ func (g *Gossip) Broadcast(key string, packet []byte) {
 
 // Members returns every other member ever known, sorted by name.
 func (g *Gossip) Members() []Member { return g.membership.members() }
+
+// Watch tells of changes to Members, as wake.Broadcast.Watch does.
+func (g *Gossip) Watch() (changes <-chan struct{}, cancel func()) {
+	return g.membership.changed.Watch()
+}
 
 // Conflicts returns the names that two machines have claimed within the last age, at
 // most one conflict a name. While a conflict lasts, every digest exchange shows it anew.

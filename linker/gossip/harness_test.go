@@ -15,40 +15,21 @@ import (
 	"tombolo/linker/gossip/gossiptest"
 )
 
-// events records the state of each member.
-type events struct {
-	mu     sync.Mutex
-	states map[string]gossip.State
-	calls  int
-}
-
-func newEvents() *events {
-	return &events{states: map[string]gossip.State{}}
-}
-
-func (e *events) note(m gossip.Member, s gossip.State) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.states[m.Name] = s
-	e.calls++
-}
-
-func (e *events) Alive(m gossip.Member) { e.note(m, gossip.StateAlive) }
-func (e *events) Dead(m gossip.Member)  { e.note(m, gossip.StateDead) }
-
-func (e *events) now() map[string]gossip.State {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return maps.Clone(e.states)
-}
-
 // node is one running member.
 type node struct {
 	*gossip.Gossip
 	name  string
 	table *gossiptest.Table
-	ev    *events
 	stop  func()
+}
+
+// states returns the state of each other member, as n sees it.
+func (n *node) states() map[string]gossip.State {
+	states := map[string]gossip.State{}
+	for _, m := range n.Members() {
+		states[m.Name] = m.State
+	}
+	return states
 }
 
 // cluster is a few members on one in-memory network. It lives in a synctest bubble, in
@@ -93,8 +74,8 @@ func (c *cluster) start(i int, change ...func(*gossip.Config)) *node {
 	for _, f := range change {
 		f(&cfg)
 	}
-	n := &node{name: cfg.Name, table: gossiptest.NewTable(), ev: newEvents()}
-	g, err := gossip.New(cfg, n.table, n.ev)
+	n := &node{name: cfg.Name, table: gossiptest.NewTable()}
+	g, err := gossip.New(cfg, n.table)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -133,18 +114,18 @@ func (c *cluster) within(limit time.Duration, what string, ok func(*node) bool) 
 		}
 		if time.Since(start) > limit {
 			n := c.nodes[bad]
-			c.t.Fatalf("after %v %s still does not see %q; its rows are %v, its states %v", limit, bad, what, n.table.Rows(), n.ev.now())
+			c.t.Fatalf("after %v %s still does not see %q; its rows are %v, its states %v", limit, bad, what, n.table.Rows(), n.states())
 		}
 		time.Sleep(max(time.Millisecond, limit/500)) // fake time
 	}
 }
 
-// sees returns whether a member was told of exactly these states of the others.
+// sees returns whether a member knows exactly these states of the others.
 func sees(want map[string]gossip.State) func(*node) bool {
 	return func(n *node) bool {
 		w := maps.Clone(want)
 		delete(w, n.name)
-		return maps.Equal(w, n.ev.now())
+		return maps.Equal(w, n.states())
 	}
 }
 

@@ -11,6 +11,9 @@ import (
 
 func TestDeadHostIsFoundInTime(t *testing.T) {
 	bubble(t, 5, func(t *testing.T, c *cluster) {
+		changes, cancel := c.nodes["h1"].Watch()
+		defer cancel()
+		<-changes // a new watcher is told to look
 		c.nodes["h4"].stop()
 		delete(c.nodes, "h4")
 		want := alive(5)
@@ -19,6 +22,11 @@ func TestDeadHostIsFoundInTime(t *testing.T) {
 		t.Logf("found dead after %v", took)
 		if took > 6*time.Second {
 			t.Errorf("h4 was found dead after %v, want at most 6s", took)
+		}
+		select {
+		case <-changes:
+		default:
+			t.Error("a watcher of h1 was not told that h4 died")
 		}
 		for _, m := range c.nodes["h1"].Members() {
 			if (m.Name == "h4") != (m.State == gossip.StateDead) {
@@ -39,7 +47,7 @@ func TestSplitHeals(t *testing.T) {
 				time.Sleep(length) // fake time
 				c.within(secs(1), "split", func(n *node) bool {
 					away := n.name == "h4" || n.name == "h5"
-					for name, s := range n.ev.now() {
+					for name, s := range n.states() {
 						if other := name == "h4" || name == "h5"; (s == gossip.StateDead) != (away != other) {
 							return false
 						}

@@ -16,7 +16,7 @@ func TestSecondMachineWithANameIsKeptOut(t *testing.T) {
 	bubble(t, 3, func(t *testing.T, c *cluster) {
 		twin := c.start(9, func(cfg *gossip.Config) { cfg.Name = "h2" })
 		time.Sleep(secs(5))
-		if twin.Stats().Conflicts+c.nodes["h1"].Stats().Conflicts == 0 {
+		if twin.Counters()["conflicts"]+c.nodes["h1"].Counters()["conflicts"] == 0 {
 			t.Error("neither h1 nor the second h2 counted a conflict")
 		}
 		if got := twin.Conflicts(time.Minute); len(got) != 1 || got[0].Name != "h2" || got[0].Other.String() != addr(2) {
@@ -64,14 +64,15 @@ func TestOnlyMembersWithTheKeyGetIn(t *testing.T) {
 
 func TestEveryProblemOfTheConfigIsReported(t *testing.T) {
 	_, err := gossip.New(gossip.Config{
-		Keys: [][]byte{{1}}, Fanout: -1, Timing: gossip.Timing{Probe: -1},
-	}, gossiptest.NewTable(), newEvents())
+		Keys: [][]byte{{1}}, Fanout: -1, PushPull: -1,
+	}, gossiptest.NewTable())
 	var got []string
 	for line := range strings.Lines(err.Error()) {
 		got = append(got, strings.TrimSpace(line))
 	}
 	want := []string{
 		"gossip config: no name",
+		"no address to listen on",
 		"key 1: key size must be 16, 24 or 32 bytes",
 		"fanout -1 is negative",
 		"negative timing",

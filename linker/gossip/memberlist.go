@@ -13,25 +13,32 @@ const clusterLabel = "tombolo"
 // memberMeta is the metadata of every member of ours.
 const memberMeta = "tombolo member"
 
+// The failure detector's times suit a LAN: a dead host is found in 3 to 5 s. In a cluster
+// of n members that takes about probeEvery (until a member probes it) + probeEvery (the
+// direct and the indirect probes) + suspicionMult * max(1, log10 n) * probeEvery. If no
+// other member confirms the suspicion, the last term is up to suspicionMaxMult times as
+// long.
+const (
+	probeEvery       = 500 * time.Millisecond // between two probes that this member sends
+	probeTimeout     = 200 * time.Millisecond // for the direct probe, before other members are asked to probe
+	suspicionMult    = 4
+	suspicionMaxMult = 2
+)
+
 func (g *Gossip) memberlistConfig(t *transport) *memberlist.Config {
 	c := memberlist.DefaultLANConfig()
-	timing := g.cfg.Timing
 	c.Name = g.cfg.Name
 	c.Label = clusterLabel
 	c.Transport = t
-	c.BindPort = int(g.cfg.Bind.Port())
-	c.AdvertisePort = c.BindPort
-	c.BindAddr = g.cfg.Bind.Addr().String()
-	if g.cfg.Advertise.IsValid() {
-		c.AdvertiseAddr = g.cfg.Advertise.String()
-	}
+	c.BindAddr, c.BindPort = g.cfg.Bind.Addr().String(), int(g.cfg.Bind.Port())
+	c.AdvertiseAddr, c.AdvertisePort = c.BindAddr, c.BindPort
 	if len(g.cfg.Keys) > 0 {
 		c.Keyring, _ = memberlist.NewKeyring(g.cfg.Keys, g.cfg.Keys[0]) // Validate has checked them
 	}
 	c.TCPTimeout = streamTimeout
-	c.ProbeInterval, c.ProbeTimeout = timing.Probe, timing.ProbeTimeout
-	c.SuspicionMult, c.SuspicionMaxTimeoutMult = timing.SuspicionMult, timing.SuspicionMaxMult
-	c.GossipInterval, c.PushPullInterval = timing.Gossip, timing.PushPull
+	c.ProbeInterval, c.ProbeTimeout = probeEvery, probeTimeout
+	c.SuspicionMult, c.SuspicionMaxTimeoutMult = suspicionMult, suspicionMaxMult
+	c.GossipInterval, c.PushPullInterval = g.cfg.Gossip, g.cfg.PushPull
 	c.GossipNodes = 4
 	c.DeadNodeReclaimTime = 5 * time.Second // a machine may come back with another address
 	c.EnableCompression = false             // packets are compact, and a stranger's could expand without bound

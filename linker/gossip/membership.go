@@ -1,7 +1,6 @@
 package gossip
 
 import (
-	"context"
 	"log/slog"
 	"maps"
 	"math/rand/v2"
@@ -15,13 +14,6 @@ import (
 
 	"tombolo/internal/wake"
 )
-
-// Events is told of members that come and go, one call at a time. A member that
-// changes several times during a call is reported once, in its latest state.
-type Events interface {
-	Alive(Member) // it joined, came back, or changed its address
-	Dead(Member)  // it no longer answers
-}
 
 // State tells whether a member answers, as this member sees it.
 type State string
@@ -48,15 +40,13 @@ type Conflict struct {
 }
 
 // membership keeps every member ever known, because memberlist forgets the dead. It
-// receives memberlist's events. memberlist holds locks during these calls, so Events
-// are called from reportEvents instead.
+// receives memberlist's events.
 type membership struct {
 	self   string
-	events Events
 	log    *slog.Logger
 	counts *counters
 
-	changed  wake.Signal // unreported is not empty
+	changed  wake.Broadcast
 	revived  wake.Signal // a member came to life
 	vanished wake.Signal // a member died
 
@@ -64,21 +54,19 @@ type membership struct {
 	conflicts  map[string]Conflict // by name
 	known      map[string]*peer
 	aliveCount int
-	unreported []string // names of members that changed, by the time of their first unreported change
 	returned   []string // names that came to life since cameBack was called
 }
 
 type peer struct {
 	Member
-	node       *memberlist.Node // for memberlist's send methods; nil until the peer is met
-	unreported bool
+	node *memberlist.Node // for memberlist's send methods; nil until the peer is met
 }
 
-func newMembership(cfg Config, ev Events, counts *counters) *membership {
+func newMembership(cfg Config, counts *counters) *membership {
 	m := &membership{
-		self: cfg.Name, events: ev, log: cfg.Log, counts: counts,
+		self: cfg.Name, log: cfg.Log, counts: counts,
 		known: map[string]*peer{}, conflicts: map[string]Conflict{},
-		changed: wake.NewSignal(), revived: wake.NewSignal(), vanished: wake.NewSignal(),
+		revived: wake.NewSignal(), vanished: wake.NewSignal(),
 	}
 	for name, addr := range cfg.Known {
 		if name != cfg.Name {
@@ -111,11 +99,8 @@ func (m *membership) NotifyConflict(existing, other *memberlist.Node) {
 }
 
 func (m *membership) update(n *memberlist.Node, s State) {
-	if n.Name == m.self {
+	if n.Name == m.self || string(n.Meta) != memberMeta { // other metadata: garbage that looks like news of a member
 		return
-	}
-	if string(n.Meta) != memberMeta {
-		return // garbage that looks like news of a member
 	}
 	node := *n
 	m.mu.Lock()
@@ -125,58 +110,18 @@ func (m *membership) update(n *memberlist.Node, s State) {
 		p = &peer{Member: Member{Name: n.Name}}
 		m.known[n.Name] = p
 	}
-	p.Addr, p.node = addrPort(n), &node
-	m.setState(p, s)
-}
-
-// setState sets the state of p and has it reported. m.mu is held.
-func (m *membership) setState(p *peer, s State) {
-	switch old := p.State; {
-	case old == s:
+	switch {
+	case p.State == s:
 	case s == StateAlive:
 		m.aliveCount++
 		m.returned = append(m.returned, p.Name)
 		m.revived.Notify()
-	case old == StateAlive:
+	case p.State == StateAlive:
 		m.aliveCount--
 		m.vanished.Notify()
 	}
-	p.State = s
-	if !p.unreported {
-		p.unreported = true
-		m.unreported = append(m.unreported, p.Name)
-	}
+	p.Addr, p.node, p.State = addrPort(n), &node, s
 	m.changed.Notify()
-}
-
-// reportEvents calls Events until ctx ends.
-func (m *membership) reportEvents(ctx context.Context) error {
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-m.changed:
-		}
-		for _, member := range m.takeUnreported() {
-			if member.State == StateAlive {
-				m.events.Alive(member)
-			} else {
-				m.events.Dead(member)
-			}
-		}
-	}
-}
-
-func (m *membership) takeUnreported() []Member {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	all := make([]Member, len(m.unreported))
-	for i, name := range m.unreported {
-		m.known[name].unreported = false
-		all[i] = m.known[name].Member
-	}
-	m.unreported = nil
-	return all
 }
 
 func (m *membership) members() []Member {

@@ -30,7 +30,7 @@ const reconnectMax = 10 * time.Second
 func (g *Gossip) reconnect(ctx context.Context) error {
 	g.dial(ctx, append(slices.Clone(g.cfg.Seeds), g.membership.deadAddrs()...))
 	close(g.ready)
-	first := g.cfg.Timing.Reconnect
+	first := g.cfg.Reconnect
 	pauses := wake.NewBackoff(first, max(first, reconnectMax))
 	round := time.NewTimer(pauses.Next())
 	defer round.Stop()

@@ -40,8 +40,8 @@ func run(t *testing.T, n int, port uint16) *member {
 	m := &member{table: gossiptest.NewTable(), addr: bind.String()}
 	g, err := gossip.New(gossip.Config{
 		Name: nameOf(n), Bind: bind, Seeds: []string{fmt.Sprintf("127.0.0.1:%d", port)},
-		Timing: gossip.Timing{Gossip: 20 * time.Millisecond, PushPull: 500 * time.Millisecond, Reconnect: 100 * time.Millisecond},
-	}, m.table, newEvents())
+		Gossip: 20 * time.Millisecond, PushPull: 500 * time.Millisecond, Reconnect: 100 * time.Millisecond,
+	}, m.table)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +119,7 @@ func TestGarbageChangesNothing(t *testing.T) {
 			t.Errorf("%s knows the members %v, want 2", m.addr, others)
 		}
 	}
-	if n := target.Stats().Malformed; n < 100 {
+	if n := target.Counters()["malformed"]; n < 100 {
 		t.Errorf("the member counted %d malformed messages, want most of 240", n)
 	}
 }
@@ -166,7 +166,7 @@ func TestRunFailsWhenThePortIsTaken(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	g, err := gossip.New(gossip.Config{Name: "h1", Bind: netip.MustParseAddrPort(l.Addr().String())}, gossiptest.NewTable(), newEvents())
+	g, err := gossip.New(gossip.Config{Name: "h1", Bind: netip.MustParseAddrPort(l.Addr().String())}, gossiptest.NewTable())
 	if err != nil {
 		t.Fatal(err)
 	}

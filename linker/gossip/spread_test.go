@@ -17,8 +17,8 @@ func TestBroadcastIsImmediate(t *testing.T) {
 		if took := c.within(secs(1), "k", holds("k", "1")); took > 10*time.Millisecond {
 			t.Errorf("the row took %v: it waited for a round of gossip", took)
 		}
-		if s := n.Stats(); s.Sent != 4 {
-			t.Errorf("the row was sent directly to %d peers, want 4", s.Sent)
+		if sent := n.Counters()["sent"]; sent != 4 {
+			t.Errorf("the row was sent directly to %d peers, want 4", sent)
 		}
 	})
 }
@@ -28,7 +28,7 @@ func TestGossipReachesEveryMember(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 0)
 		for i := 1; i <= 12; i++ {
-			c.start(i, func(cfg *gossip.Config) { cfg.Fanout = 1; cfg.Timing.PushPull = time.Hour })
+			c.start(i, func(cfg *gossip.Config) { cfg.Fanout = 1; cfg.PushPull = time.Hour })
 		}
 		c.within(secs(5), "all alive", sees(alive(12)))
 		c.net.Lose(0.05)
@@ -55,7 +55,7 @@ func TestLargePacketReachesMostBeyondTheFanout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 0)
 		for i := 1; i <= 12; i++ {
-			c.start(i, func(cfg *gossip.Config) { cfg.Fanout = 3; cfg.Timing.PushPull = time.Hour })
+			c.start(i, func(cfg *gossip.Config) { cfg.Fanout = 3; cfg.PushPull = time.Hour })
 		}
 		c.within(secs(5), "all alive", sees(alive(12)))
 		n, value := c.nodes["h2"], strings.Repeat("x", 100_000)

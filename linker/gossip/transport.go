@@ -14,6 +14,9 @@ import (
 // streamTimeout bounds one exchange over TCP.
 const streamTimeout = 5 * time.Second
 
+// dialTimeout bounds the opening of a TCP connection to a peer.
+const dialTimeout = 2 * time.Second
+
 // transport stands between memberlist and the sockets. It drops the messages that its
 // filter refuses. Shutdown closes every connection, because memberlist's goroutines
 // would otherwise stay in them.
@@ -57,7 +60,7 @@ func newTransport(cfg Config, counts *counters) (*transport, error) {
 		}
 		t.NodeAwareTransport = sockets
 		t.dial = func(a memberlist.Address, _ time.Duration) (net.Conn, error) {
-			d := net.Dialer{Timeout: cfg.Timing.Dial}
+			d := net.Dialer{Timeout: dialTimeout}
 			return d.DialContext(ctx, "tcp", a.Addr)
 		}
 	} else {

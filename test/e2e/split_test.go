@@ -13,7 +13,7 @@ import (
 	"tombolo/linker/record"
 )
 
-// The longest times that the failure detector (gossip.DefaultTiming) and the repair of the catalog
+// The longest times that the failure detector (linker/gossip) and the repair of the catalog
 // may take on a busy machine.
 const (
 	deadWithin = 10 * time.Second
