@@ -58,12 +58,12 @@ func TestOtherNetworksOfTheHostStayIsolated(t *testing.T) {
 			}
 		}
 	x`)
-	if _, err := ask(t, box, "tcp", at(addr, 80), patience); !errors.Is(err, syscall.ECONNREFUSED) {
+	if _, err := ask(t, box, "tcp", at(addr, 80), ample); !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("connecting to a port that is not published = %v, want it refused at once", err)
 	}
 	cannotReach(t, box, "udp", at(addr, 80))
 	cannotReach(t, other, "tcp", at(e.Addr4, 80))
-	if got, err := ask(t, box, "tcp", at(h.Underlay, 8081), patience); err != nil {
+	if got, err := ask(t, box, "tcp", at(h.Underlay, 8081), ample); err != nil {
 		t.Errorf("connecting to a published port = %q, %v, want an answer", got, err)
 	}
 
@@ -78,7 +78,7 @@ func TestOtherNetworksOfTheHostStayIsolated(t *testing.T) {
 		must(t, netlink.LinkAdd(&netlink.Vxlan{LinkAttrs: attrs, VxlanId: 7, Port: 4789}))
 	})
 	h.set()
-	if _, err := ask(t, box, "tcp", at(addr, 80), patience); err != nil {
+	if _, err := ask(t, box, "tcp", at(addr, 80), ample); err != nil {
 		t.Errorf("connecting by a bridge that leads to the outside: %v", err)
 	}
 }

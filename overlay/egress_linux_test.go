@@ -39,11 +39,11 @@ func TestEgressAndItsLimits(t *testing.T) {
 
 	// Refused connections fail at once.
 	for _, target := range []string{at(a.Underlay, 7980), at(b.Underlay, 7980), at(a.Overlay4, 7980), "169.254.169.254:80"} {
-		if _, err := ask(t, nfree, "tcp", target, patience); !errors.Is(err, syscall.ECONNREFUSED) {
+		if _, err := ask(t, nfree, "tcp", target, ample); !errors.Is(err, syscall.ECONNREFUSED) {
 			t.Errorf("connecting to %s = %v, want it refused at once", target, err)
 		}
 	}
-	if _, err := ask(t, nshut, "tcp", at(outsideAddr, 80), patience); !errors.Is(err, syscall.ECONNREFUSED) {
+	if _, err := ask(t, nshut, "tcp", at(outsideAddr, 80), ample); !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("an internal container connecting to the outside = %v, want it refused at once", err)
 	}
 	cannotReach(t, nfree, "udp", at(b.Underlay, 7980))
@@ -92,7 +92,7 @@ func TestInternalContainersReachOnlyTheirNetworks(t *testing.T) {
 		cannotReach(t, nshut, "tcp", target)
 	}
 	reaches(t, h.ns, "tcp", at(friend.Addr4, 80), h.Overlay4.String())
-	if _, err := ask(t, nshut, "tcp", at(h.Underlay, 8007), patience); !errors.Is(err, syscall.ECONNREFUSED) {
+	if _, err := ask(t, nshut, "tcp", at(h.Underlay, 8007), ample); !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("an internal container connecting to a published port = %v, want it refused at once", err)
 	}
 }

@@ -79,14 +79,14 @@ func TestOnlyMembersCanSendVXLAN(t *testing.T) {
 	inner := ethernet(b.MAC, a.MAC, udpPacket(a.endpoint(9).Addr4, victim.Addr4))
 	packet := append([]byte{8, 0, 0, 0, byte(DefaultVNI >> 16), byte(DefaultVNI >> 8 & 0xff), byte(DefaultVNI & 0xff), 0}, inner...)
 	for _, from := range []netns.NsHandle{l.outside, box} {
-		conn, err := dial(t, from, "udp", at(b.Underlay, DefaultPort), time.Second)
+		conn, err := dial(t, from, "udp", at(b.Underlay, DefaultPort), ample)
 		must(t, err)
 		_, _ = conn.Write(packet)
 		conn.Close()
 	}
 	waitFor(t, "both packets are counted", func() bool { return count(t, b, "stranger") == 1 && count(t, a, "blocked") == 1 })
 	// A member can, which also proves that the packet is well-formed.
-	conn, err := dial(t, a.ns, "udp", at(b.Underlay, DefaultPort), time.Second)
+	conn, err := dial(t, a.ns, "udp", at(b.Underlay, DefaultPort), ample)
 	must(t, err)
 	defer conn.Close()
 	_, err = conn.Write(packet)

@@ -252,8 +252,10 @@ func addrText(client net.Addr) []byte {
 	return []byte(netip.MustParseAddrPort(client.String()).Addr().Unmap().String())
 }
 
-// patience is the time to wait for an answer that must not come.
-const patience = 300 * time.Millisecond
+const (
+	patience = 300 * time.Millisecond // the wait for an answer that must not come
+	ample    = 15 * time.Second       // the wait for an answer that must come, also on a busy machine
+)
 
 // ask connects from a namespace and returns the address that the server saw.
 func ask(t testing.TB, ns netns.NsHandle, network, addr string, wait time.Duration) (string, error) {

@@ -65,15 +65,15 @@ func TestUDPFollowsARepublishedPort(t *testing.T) {
 	listen(t, h.run(second), ":80")
 	h.config.Publish = []Publish{{HostPort: 8001, Proto: "udp", To: first.Addr4, Port: 80}}
 	h.set()
-	conn, err := dial(t, l.outside, "udp", at(h.Underlay, 8001), time.Second)
+	conn, err := dial(t, l.outside, "udp", at(h.Underlay, 8001), ample)
 	must(t, err)
 	defer conn.Close()
-	_, err = echo(conn, time.Second)
+	_, err = echo(conn, ample)
 	must(t, err)
 	h.config.Publish[0].To = second.Addr4
 	h.set()
 	must(t, h.overlay.Detach(t.Context(), first.ID))
-	if _, err = echo(conn, time.Second); err != nil {
+	if _, err = echo(conn, ample); err != nil {
 		t.Error("the client gets no answer: its datagrams still go to the old target")
 	}
 }

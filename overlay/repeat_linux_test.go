@@ -42,7 +42,7 @@ func TestConnectionsOutliveSet(t *testing.T) {
 		ns   netns.NsHandle
 		addr string
 	}{{box, at(target.Addr4, 80)}, {box, at(target.Addr6, 80)}, {l.outside, at(a.Underlay, 8001)}, {a.ns, at(target.Addr4, 80)}} {
-		conn, err := dial(t, c.ns, "tcp", c.addr, time.Second)
+		conn, err := dial(t, c.ns, "tcp", c.addr, ample)
 		must(t, err)
 		defer conn.Close()
 		conns = append(conns, conn)

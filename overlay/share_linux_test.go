@@ -144,15 +144,15 @@ func TestASharedPortLosesReplicas(t *testing.T) {
 
 	r.publish(r.all...) // now with one more
 	for _, conn := range []net.Conn{held, flow} {
-		if replica, err := echo(conn, time.Second); replica != out.ID {
+		if replica, err := echo(conn, ample); replica != out.ID {
 			t.Errorf("after another replica was added, %q answers (%v), want %q", replica, err, out.ID)
 		}
 	}
 	r.publish(r.all[0], r.all[2]) // as when the replica is unhealthy
-	if replica, err := echo(held, time.Second); replica != out.ID {
+	if replica, err := echo(held, ample); replica != out.ID {
 		t.Errorf("on the established connection %q answers (%v), want %q", replica, err, out.ID)
 	}
-	if replica, err := echo(flow, time.Second); replica == out.ID || err != nil {
+	if replica, err := echo(flow, ample); replica == out.ID || err != nil {
 		t.Errorf("datagrams are answered by %q (%v), want another replica than %q", replica, err, out.ID)
 	}
 	if got := draws(t, l.outside, "tcp", at(h.Underlay, 8001)); got[out.ID] != 0 || len(got) != 2 {
@@ -199,9 +199,9 @@ func TestSharedPortsSurviveARestart(t *testing.T) {
 func until(t *testing.T, ns netns.NsHandle, network, addr, replica string) net.Conn {
 	t.Helper()
 	for range 200 {
-		conn, err := dial(t, ns, network, addr, time.Second)
+		conn, err := dial(t, ns, network, addr, ample)
 		must(t, err)
-		got, err := echo(conn, time.Second)
+		got, err := echo(conn, ample)
 		must(t, err)
 		if got == replica {
 			t.Cleanup(func() { conn.Close() })
