@@ -149,7 +149,7 @@ func sink(t testing.TB, client, server netns.NsHandle, addr string) net.Conn {
 			}
 		}()
 	})
-	conn, err := dial(t, client, "tcp", addr, 3*time.Second)
+	conn, err := dial(t, client, "tcp", addr, ample)
 	must(t, err)
 	t.Cleanup(func() { conn.Close() })
 	return conn

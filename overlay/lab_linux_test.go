@@ -287,7 +287,7 @@ func echo(conn net.Conn, wait time.Duration) (string, error) {
 // reaches checks that the server is reached and sees the client as the address as.
 func reaches(t testing.TB, ns netns.NsHandle, network, addr, as string) {
 	t.Helper()
-	got, err := ask(t, ns, network, addr, 3*time.Second)
+	got, err := ask(t, ns, network, addr, ample)
 	if err != nil {
 		t.Errorf("cannot reach %s %s: %v", network, addr, err)
 	} else if got != as {

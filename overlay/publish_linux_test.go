@@ -3,7 +3,6 @@ package overlay
 import (
 	"net/netip"
 	"testing"
-	"time"
 )
 
 // One published port leads to a container of this host, another to a container elsewhere. Both

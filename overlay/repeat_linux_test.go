@@ -51,7 +51,7 @@ func TestConnectionsOutliveSet(t *testing.T) {
 	alive := func(after string) {
 		t.Helper()
 		for _, conn := range conns {
-			if _, err := echo(conn, 2*time.Second); err != nil {
+			if _, err := echo(conn, ample); err != nil {
 				t.Fatalf("after %s: %s: %v", after, conn.RemoteAddr(), err)
 			}
 		}
@@ -150,11 +150,11 @@ func TestSetRepairsEverything(t *testing.T) {
 		a.set()
 		b.set()
 		for _, target := range []string{at(target.Addr4, 80), at(target.Addr6, 80)} {
-			if _, err := ask(t, box, "tcp", target, 2*time.Second); err != nil {
+			if _, err := ask(t, box, "tcp", target, ample); err != nil {
 				t.Errorf("after %q and Set: cannot reach %s: %v", breakage.command, target, err)
 			}
 		}
-		if _, err := ask(t, l.outside, "tcp", at(a.Underlay, 8001), 2*time.Second); err != nil {
+		if _, err := ask(t, l.outside, "tcp", at(a.Underlay, 8001), ample); err != nil {
 			t.Errorf("after %q and Set: cannot reach the published port: %v", breakage.command, err)
 		}
 		if mtu := linkMTU(t, a.ns, Device); mtu != 1450 {

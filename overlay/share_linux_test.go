@@ -90,7 +90,7 @@ func draws(t *testing.T, ns netns.NsHandle, network, addr string) map[string]int
 	t.Helper()
 	got := map[string]int{}
 	for range 40 {
-		replica, err := ask(t, ns, network, addr, 3*time.Second)
+		replica, err := ask(t, ns, network, addr, ample)
 		if err != nil {
 			t.Fatalf("cannot reach %s %s: %v", network, addr, err)
 		}
