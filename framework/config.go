@@ -13,18 +13,12 @@ type Config struct {
 	Store  *store.Store
 	// Linkers are the linkers that the framework can reach, by host name. One of them
 	// shows the catalog of all hosts, but logs are only read from the hosts named here.
-	// Without any linker, a running task counts as healthy and resolvable.
+	// Without any linker, a running task counts as healthy and resolvable, and containers
+	// keep Docker's resolver.
 	Linkers map[string]Linker
 	// Info is the part of the API's answer to /v1/info that the framework does not know
 	// itself. An empty Master is filled in with the leader's address, an empty Zone with
 	// "tombolo.internal".
 	Info api.Info
-	// Resolver is the file on every host that containers get as /etc/resolv.conf; ""
-	// leaves them Docker's.
-	Resolver string
-	Log      *slog.Logger // nil: slog.Default()
+	Log  *slog.Logger // nil: slog.Default()
 }
-
-// DefaultResolver is the resolv.conf that every linker writes. It names 169.254.1.1,
-// where linkers answer DNS queries.
-const DefaultResolver = "/var/lib/tombolo/resolv.conf"

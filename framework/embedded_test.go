@@ -70,7 +70,7 @@ func (e *embedded) framework(t *testing.T, path string) *bed {
 	var f *framework.Framework
 	client := mesosclient.New(mesosclient.Config{
 		Masters:      []string{e.url},
-		Framework:    framework.Info("root", "", time.Hour),
+		Framework:    framework.Info("", ""),
 		RetryMin:     10 * time.Millisecond,
 		Disconnected: func(err error) { f.Disconnected(err) },
 	})

@@ -50,7 +50,7 @@ func New(config Config) *Framework {
 		f.model.host(name)
 	}
 	f.planner = &planner{
-		model: f.model, linkers: f.linkers, offers: f.offers, out: f.out, resolver: config.Resolver, log: config.Log,
+		model: f.model, linkers: f.linkers, offers: f.offers, out: f.out, log: config.Log,
 	}
 	f.updater = &updater{model: f.model, linkers: f.linkers, out: f.out, queue: f.queue, log: config.Log}
 	f.reporter = &reporter{model: f.model, linkers: f.linkers, out: f.out, info: config.Info}

@@ -22,16 +22,14 @@ type Master interface {
 	SetFrameworkID(id string)
 }
 
-// DefaultFailover is how long the master keeps the tasks of a framework that is not
-// subscribed.
-const DefaultFailover = 7 * 24 * time.Hour
+// failover is how long the master keeps the tasks of a framework that is not subscribed.
+const failover = 7 * 24 * time.Hour
 
 // Info describes the framework to the master. user runs the executors and has to exist
-// on the agents. role "" means "*". failover is the time after which the master ends
-// the tasks of a framework that is not subscribed.
-func Info(user, role string, failover time.Duration) mesos.FrameworkInfo {
+// on the agents; "" means root. role "" means "*".
+func Info(user, role string) mesos.FrameworkInfo {
 	return mesos.FrameworkInfo{
-		User: user, Name: "tombolo", Roles: []string{cmp.Or(role, "*")},
+		User: cmp.Or(user, "root"), Name: "tombolo", Roles: []string{cmp.Or(role, "*")},
 		FailoverTimeout: new(failover.Seconds()), Checkpoint: new(true),
 		Capabilities: []mesos.FrameworkInfo_Capability{
 			{Type: mesos.FrameworkInfo_Capability_MULTI_ROLE},

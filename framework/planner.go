@@ -23,12 +23,11 @@ const (
 
 // planner decides which tasks are launched and killed, and where they run.
 type planner struct {
-	model    *model
-	linkers  linkers
-	offers   *offers.Book
-	out      *outbox
-	resolver string
-	log      *slog.Logger
+	model   *model
+	linkers linkers
+	offers  *offers.Book
+	out     *outbox
+	log     *slog.Logger
 }
 
 // launch is a slot that gets a task as soon as a host is found.
@@ -161,7 +160,7 @@ func (p *planner) place(launches []launch, now time.Time) (unplaced bool) {
 		l := launches[a.Request]
 		t := p.model.launch(l, a.Host, now)
 		p.log.Info("launching task", "task", t.ID, "host", t.Host)
-		infos[a.Host] = append(infos[a.Host], taskInfo(t, p.model.apps[l.app].Wanted, p.resolver, a.OfferedPorts))
+		infos[a.Host] = append(infos[a.Host], taskInfo(t, p.model.apps[l.app].Wanted, len(p.linkers) > 0, a.OfferedPorts))
 	}
 	for _, host := range slices.Sorted(maps.Keys(infos)) {
 		p.out.do(p.offers.Accept(host, p.model.hosts[host].agent, infos[host]))

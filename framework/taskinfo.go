@@ -16,6 +16,10 @@ import (
 // network is the Docker network that each linker creates on its host.
 const network = "tombolo"
 
+// resolver is the file on every host that containers get as /etc/resolv.conf. Every
+// linker writes it; it names 169.254.1.1, where linkers answer DNS queries.
+const resolver = "/var/lib/tombolo/resolv.conf"
+
 // noResolver is a DNS option that no container sees, because /etc/resolv.conf is mounted
 // over. A Docker Engine before version 26 cannot parse it, logs an error and starts no
 // resolver of its own in the container (libnetwork's startResolver). That resolver would
@@ -41,18 +45,18 @@ func reservation(s app.Service) reserved {
 	return reserved{max(cpus, leastCPUs), max(memory, leastMemory)}
 }
 
-// taskInfo describes a task to Mesos. offered are its host ports that lie in offered
-// ranges. Everything for which Mesos' Docker containerizer has no field, or whose field
+// taskInfo describes a task to Mesos. linked says that linkers answer DNS queries;
+// offered are its host ports that lie in offered ranges. Everything for which Mesos' Docker containerizer has no field, or whose field
 // it ignores, goes into docker.parameters: these come last on the command line of
 // `docker run` and win.
-func taskInfo(t *task, wanted app.App, resolver string, offered []uint16) mesos.TaskInfo {
+func taskInfo(t *task, wanted app.App, linked bool, offered []uint16) mesos.TaskInfo {
 	s := wanted.Services[t.Service]
 	return mesos.TaskInfo{
 		Name:       fmt.Sprintf("%s.%s.%d", t.App, t.Service, t.Slot),
 		TaskID:     mesos.TaskID{Value: t.ID},
 		AgentID:    mesos.AgentID{Value: t.Agent},
 		Resources:  resources(reservation(s), offered),
-		Container:  container(t, wanted, resolver),
+		Container:  container(t, wanted, linked),
 		Command:    &mesos.CommandInfo{Shell: new(false), Arguments: s.Args(), Environment: environment(t, s)},
 		KillPolicy: &mesos.KillPolicy{GracePeriod: &mesos.DurationInfo{Nanoseconds: s.Grace().Nanoseconds()}},
 	}
@@ -87,7 +91,7 @@ func environment(t *task, s app.Service) *mesos.Environment {
 	return out
 }
 
-func container(t *task, wanted app.App, resolver string) *mesos.ContainerInfo {
+func container(t *task, wanted app.App, linked bool) *mesos.ContainerInfo {
 	s := wanted.Services[t.Service]
 	mode := mesos.ContainerInfo_DockerInfo_USER
 	info := &mesos.ContainerInfo{Type: new(mesos.ContainerInfo_DOCKER)}
@@ -102,12 +106,12 @@ func container(t *task, wanted app.App, resolver string) *mesos.ContainerInfo {
 		info.NetworkInfos = []mesos.NetworkInfo{{Name: new(network)}}
 	}
 	info.Docker = &mesos.ContainerInfo_DockerInfo{
-		Image: s.Image, Network: &mode, ForcePullImage: new(s.PullPolicy == "always"), Parameters: parameters(t, wanted, resolver),
+		Image: s.Image, Network: &mode, ForcePullImage: new(s.PullPolicy == "always"), Parameters: parameters(t, wanted, linked),
 	}
 	return info
 }
 
-func parameters(t *task, wanted app.App, resolver string) []mesos.Parameter {
+func parameters(t *task, wanted app.App, linked bool) []mesos.Parameter {
 	s := wanted.Services[t.Service]
 	p := &flags{}
 	p.addAll(s.DockerFlags())
@@ -115,7 +119,7 @@ func parameters(t *task, wanted app.App, resolver string) []mesos.Parameter {
 	p.addLabels(record.Labels(identity(t, wanted)))
 	p.limits(s.Resources)
 	p.addAll(wanted.MountFlags(t.Service))
-	if s.NetworkMode == "" && resolver != "" {
+	if s.NetworkMode == "" && linked {
 		p.add("volume", resolver+":/etc/resolv.conf:ro")
 		p.add("dns-opt", noResolver)
 	}

@@ -72,10 +72,10 @@ func TestTaskInfoIsAsInTheGoldenFile(t *testing.T) {
 		name string
 		info mesos.TaskInfo
 	}{
-		{"everything", taskInfo(t3, full, DefaultResolver, []uint16{31005})},
-		{"plain", taskInfo(t1, plain, DefaultResolver, nil)},
-		{"host", taskInfo(t1, mode(app.NetworkHost), DefaultResolver, nil)},
-		{"bridge", taskInfo(onBridge, mode(app.NetworkBridge), DefaultResolver, nil)},
+		{"everything", taskInfo(t3, full, true, []uint16{31005})},
+		{"plain", taskInfo(t1, plain, true, nil)},
+		{"host", taskInfo(t1, mode(app.NetworkHost), true, nil)},
+		{"bridge", taskInfo(onBridge, mode(app.NetworkBridge), true, nil)},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

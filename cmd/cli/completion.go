@@ -21,11 +21,7 @@ const completeWait = time.Second
 type completer func(ctx context.Context, cmd *cobra.Command) []string
 
 func (c completer) complete(cmd *cobra.Command, _ []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
-	parent := cmd.Context()
-	if parent == nil {
-		parent = context.Background()
-	}
-	ctx, cancel := context.WithTimeout(parent, completeWait)
+	ctx, cancel := context.WithTimeout(cmd.Context(), completeWait)
 	defer cancel()
 	return c(ctx, cmd), cobra.ShellCompDirectiveNoFileComp
 }

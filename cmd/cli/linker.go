@@ -1,10 +1,10 @@
 package cli
 
 import (
+	"encoding"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/netip"
 	"os"
 	"time"
 
@@ -98,13 +98,6 @@ func (f *linkerFlags) register(flags *pflag.FlagSet) {
 func (f *linkerFlags) config() (linker.Config, error) {
 	cfg := f.cfg
 	var errs []error
-	if f.underlay != "" {
-		addr, err := netip.ParseAddr(f.underlay)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("--underlay: %w", err))
-		}
-		cfg.Underlay = addr
-	}
 	if f.keyFile != "" {
 		var err error
 		if cfg.Keys, err = secretfile.GossipKeys(f.keyFile); err != nil {
@@ -113,16 +106,13 @@ func (f *linkerFlags) config() (linker.Config, error) {
 	}
 	for _, p := range []struct {
 		flag, text string
-		into       *netip.Prefix
-	}{{"pool", f.pool, &cfg.Pool4}, {"pool6", f.pool6, &cfg.Pool6}, {"block", f.block, &cfg.Block}} {
-		if p.text == "" {
-			continue
-		}
-		prefix, err := netip.ParsePrefix(p.text)
-		if err != nil {
+		into       encoding.TextUnmarshaler // unset by the empty text
+	}{
+		{"underlay", f.underlay, &cfg.Underlay}, {"pool", f.pool, &cfg.Pool4}, {"pool6", f.pool6, &cfg.Pool6}, {"block", f.block, &cfg.Block},
+	} {
+		if err := p.into.UnmarshalText([]byte(p.text)); err != nil {
 			errs = append(errs, fmt.Errorf("--%s: %w", p.flag, err))
 		}
-		*p.into = prefix
 	}
 	return cfg, errors.Join(errs...)
 }

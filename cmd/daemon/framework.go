@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -56,7 +55,7 @@ func RunFramework(ctx context.Context, cfg FrameworkConfig) (err error) {
 		defer c.Close()
 		linkers[host] = framework.Linker{Catalog: c, Recorder: c, Logs: c}
 	}
-	self := framework.Info(cmp.Or(cfg.User, "root"), cfg.Role, framework.DefaultFailover)
+	self := framework.Info(cfg.User, cfg.Role)
 	if cfg.Credentials != nil {
 		self.Principal = &cfg.Credentials.Principal
 	}
@@ -66,7 +65,7 @@ func RunFramework(ctx context.Context, cfg FrameworkConfig) (err error) {
 		Disconnected: func(err error) { f.Disconnected(err) }, // f is set by then: it runs the master
 	})
 	f = framework.New(framework.Config{
-		Master: master, Store: kept, Linkers: linkers, Resolver: resolver(linkers), Log: cfg.Log,
+		Master: master, Store: kept, Linkers: linkers, Log: cfg.Log,
 		Info: api.Info{Version: cfg.Version, Master: cfg.MasterName, Registry: cfg.Registry},
 	})
 	group, ctx := errgroup.WithContext(ctx)
@@ -94,15 +93,6 @@ func LinkerHost(ctx context.Context, socket string, log *slog.Logger) (string, e
 			return "", ctx.Err()
 		}
 	}
-}
-
-// resolver is the resolv.conf that containers mount: the linkers' file, if there are
-// linkers to answer.
-func resolver(linkers map[string]framework.Linker) string {
-	if len(linkers) == 0 {
-		return ""
-	}
-	return framework.DefaultResolver
 }
 
 // serve answers HTTP on a socket that only root may use, until ctx ends. The caller

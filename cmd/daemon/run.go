@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
@@ -66,24 +67,18 @@ func Run(ctx context.Context, cfg Config) error {
 func newDaemon(cfg Config) (d *daemon, err error) {
 	d = &daemon{Config: cfg}
 	if d.ClusterFile == "" {
+		d.StateDir = cmp.Or(d.StateDir, DefaultStateDir)
 		d.hosts, err = clusterfile.ThisMachine(docker.Machine(), d.RunDir.Linker())
 	} else {
+		// Other processes read this path from the lock, in folders of their own.
+		if d.ClusterFile, err = filepath.Abs(d.ClusterFile); err != nil {
+			return nil, err
+		}
+		d.StateDir = cmp.Or(d.StateDir, filepath.Join(filepath.Dir(d.ClusterFile), "state"))
 		d.hosts, err = clusterfile.Read(d.ClusterFile)
 	}
 	if err != nil {
 		return nil, err
-	}
-	if d.ClusterFile != "" { // others read it from the lock, in folders of their own
-		if d.ClusterFile, err = filepath.Abs(d.ClusterFile); err != nil {
-			return nil, err
-		}
-	}
-	switch {
-	case d.StateDir != "":
-	case d.ClusterFile != "":
-		d.StateDir = filepath.Join(filepath.Dir(d.ClusterFile), "state")
-	default:
-		d.StateDir = DefaultStateDir
 	}
 	d.StateDir, err = filepath.Abs(d.StateDir)
 	return d, err
@@ -123,13 +118,9 @@ func (d *daemon) run(ctx context.Context) error {
 func agents(f *clusterfile.Cluster, dir string) []agent.Config {
 	var all []agent.Config
 	for _, h := range f.Hosts {
-		work := h.WorkDir
-		if work == "" {
-			work = filepath.Join(dir, "agents", h.Name)
-		}
 		all = append(all, agent.Config{
-			Hostname: h.Name, DockerHost: h.Docker, WorkDir: work, IP: h.Underlay, CPUs: h.CPUs, MemBytes: h.MemBytes,
-			Attributes: h.Attributes,
+			Hostname: h.Name, DockerHost: h.Docker, WorkDir: cmp.Or(h.WorkDir, filepath.Join(dir, "agents", h.Name)),
+			IP: h.Underlay, CPUs: h.CPUs, MemBytes: h.MemBytes, Attributes: h.Attributes,
 		})
 	}
 	return all

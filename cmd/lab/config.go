@@ -55,8 +55,6 @@ func (c Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-func hostName(i int) string { return fmt.Sprintf("h%d", i) }
-
 func hostAddr(i int) netip.Addr {
 	a := Underlay.Addr().As4()
 	a[3] = byte(10 + i)

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
+	"tombolo/cmd/rundir"
 	"tombolo/linker"
 )
 
@@ -47,8 +48,10 @@ func upAlone(ctx context.Context, cfg Config) (*Lab, error) {
 		return nil, fmt.Errorf("remove what an earlier lab left: %w", err)
 	}
 	l := plan(cfg)
-	if err := l.mayControl(); err != nil {
-		return nil, err
+	if l.hasControl() {
+		if err := mayControl(rundir.Default, 0); err != nil {
+			return nil, err
+		}
 	}
 	if err := l.up(ctx, cfg); err != nil {
 		if rerr := remove(); rerr != nil {
@@ -82,7 +85,7 @@ func plan(cfg Config) *Lab {
 		l.Pool6 = linker.RandomPool6()
 	}
 	for i := 1; i <= cfg.Hosts; i++ {
-		l.Hosts = append(l.Hosts, Host{Name: hostName(i), Underlay: hostAddr(i)})
+		l.Hosts = append(l.Hosts, Host{Name: fmt.Sprintf("h%d", i), Underlay: hostAddr(i)})
 	}
 	return l
 }

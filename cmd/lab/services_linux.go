@@ -7,10 +7,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
+	"tombolo/cmd/clusterfile"
 	"tombolo/cmd/logfile"
 	"tombolo/cmd/rundir"
 	"tombolo/framework/api"
@@ -26,7 +30,7 @@ const controlGrace = 5 * time.Second
 // StartControl starts the control daemon (embedded master, agents, framework) and waits
 // until its API answers.
 func (l *Lab) StartControl(ctx context.Context) error {
-	if err := l.mayControl(); err != nil {
+	if err := mayControl(rundir.Default, l.Control.PID); err != nil {
 		return err
 	}
 	file, err := l.writeClusterFile()
@@ -107,13 +111,6 @@ func (l *Lab) startRegistry(ctx context.Context) error {
 }
 
 func (l *Lab) hasControl() bool { return !l.NoLinker && !l.NoControl }
-
-func (l *Lab) mayControl() error {
-	if !l.hasControl() {
-		return nil
-	}
-	return mayControl(rundir.Default, l.Control.PID)
-}
 
 // mayControl returns an error while another process than the control daemon, whose
 // number is control, holds the run folder: `tombolo up` would reach that process.
@@ -199,4 +196,39 @@ func (l *Lab) start(cmd *exec.Cmd, p *Process, log string, prepare func() error)
 // explain adds the end of a log below RunDir to an error.
 func explain(what, log string, err error) error {
 	return fmt.Errorf("%s: %w; %s", what, err, logfile.End(filepath.Join(RunDir, log)))
+}
+
+// writeClusterFile writes the file that tells the control daemon about the hosts.
+func (l *Lab) writeClusterFile() (path string, err error) {
+	mem, err := memTotal()
+	if err != nil {
+		return "", err
+	}
+	path = filepath.Join(RunDir, "cluster.json")
+	return path, state.Save(path, l.cluster(mem), false)
+}
+
+// cluster describes the hosts. Each offers all processors of the machine, which they
+// share, and an equal part of its memory, mem bytes.
+func (l *Lab) cluster(mem int64) clusterfile.Cluster {
+	c := clusterfile.Cluster{
+		Registry:         &api.Registry{Push: l.RegistryPush, Pull: fmt.Sprintf("%s:%d", Gateway, RegistryPort)},
+		PartitionTimeout: "10s", // the default, for real networks, is longer
+	}
+	for _, h := range l.Hosts {
+		c.Hosts = append(c.Hosts, clusterfile.Host{
+			Name: h.Name, Docker: h.DockerHost(), Linker: h.LinkerSocket(), Underlay: h.Underlay.String(),
+			WorkDir: h.AgentDir(), CPUs: float64(runtime.NumCPU()), MemBytes: mem / int64(len(l.Hosts)),
+		})
+	}
+	return c
+}
+
+// memTotal returns the machine's memory in bytes.
+func memTotal() (int64, error) {
+	var info unix.Sysinfo_t
+	if err := unix.Sysinfo(&info); err != nil {
+		return 0, fmt.Errorf("find out the memory of this machine: %w", err)
+	}
+	return int64(info.Totalram) * int64(info.Unit), nil
 }

@@ -53,8 +53,11 @@ func (d Dir) Lock(h Holder) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	text := fmt.Sprintf("%d\n%s\n%s\n%s\n", os.Getpid(), h.Kind, h.StateDir, h.Cluster)
-	if err := errors.Join(f.Truncate(0), writeAt(f, text)); err != nil {
+	err = f.Truncate(0)
+	if err == nil {
+		_, err = fmt.Fprintf(f, "%d\n%s\n%s\n%s\n", os.Getpid(), h.Kind, h.StateDir, h.Cluster)
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("lock: %w", err), f.Close())
 	}
 	return f, nil
@@ -153,11 +156,6 @@ func lockCurrent(f *os.File, path string) error {
 		return fmt.Errorf("another process removed the file: %w", unix.EWOULDBLOCK)
 	}
 	return nil
-}
-
-func writeAt(f *os.File, s string) error {
-	_, err := f.WriteAt([]byte(s), 0)
-	return err
 }
 
 // readHolder tries to lock f, LOCK_SH or LOCK_EX, and reads who holds it, with the
