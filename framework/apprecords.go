@@ -119,7 +119,7 @@ func appRecord(d *deployment, tasks []*task) *record.App {
 		out.Services[name] = record.Service{
 			Networks: s.Networks, Links: links(s.Links), Export: (*record.Export)(s.Export), Ports: ports(s.Expose),
 			ContainerName: s.ContainerName, Hostname: s.Hostname,
-			Replicas: s.Replicas, Generations: map[int]uint64{},
+			Replicas: s.Replicas, Generations: map[int]uint64{}, DNSRR: s.DNSRR,
 		}
 	}
 	for id, slot := range d.slots {

@@ -135,7 +135,7 @@ func identity(t *task, wanted app.App) record.Endpoint {
 	return record.Endpoint{
 		App: t.App, Service: t.Service, Slot: t.Slot, Generation: t.Generation, Task: t.ID,
 		Networks: s.Networks, Links: links(s.Links), Strict: wanted.Strict, Export: (*record.Export)(s.Export),
-		Ports: ports(s.Expose), Internal: s.Internal, ContainerName: s.ContainerName,
+		Ports: ports(s.Expose), Internal: s.Internal, ContainerName: s.ContainerName, DNSRR: s.DNSRR,
 	}
 }
 

@@ -43,6 +43,7 @@ type Service struct {
 	Internal    bool                  `json:"internal,omitempty"`     // all its networks are internal: its containers have no egress
 	NetworkMode string                `json:"network_mode,omitempty"` // "": the overlay; else NetworkNone, NetworkHost or NetworkBridge
 	Links       []Link                `json:"links,omitempty"`
+	DNSRR       bool                  `json:"dnsrr,omitempty"`  // no address of its own: its names lead to its instances (deploy.endpoint_mode: dnsrr)
 	Export      *Export               `json:"export,omitempty"` // nil: no other app may link to it
 	DependsOn   map[string]Dependency `json:"depends_on,omitempty"`
 

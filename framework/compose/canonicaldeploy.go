@@ -15,6 +15,9 @@ func (t tree) deploy(s *app.Service) {
 	} else if s.Replicas != 1 {
 		t.in("deploy")["replicas"] = s.Replicas
 	}
+	if s.DNSRR {
+		t.in("deploy")["endpoint_mode"] = "dnsrr"
+	}
 	r := s.Resources
 	set(t, decimal(r.CPULimit), "deploy", "resources", "limits", "cpus")
 	set(t, integer(r.MemLimit), "deploy", "resources", "limits", "memory")

@@ -20,7 +20,8 @@ func (s *serviceMapping) deploy() {
 	if !slices.Contains([]string{"", "replicated", "global"}, d.Mode) {
 		s.unsupported(p.To("mode"), d.Mode)
 	}
-	if d.EndpointMode != "" && d.EndpointMode != "dnsrr" {
+	s.out.DNSRR = d.EndpointMode == "dnsrr"
+	if d.EndpointMode != "" && !s.out.DNSRR {
 		s.unsupported(p.To("endpoint_mode"), d.EndpointMode)
 	}
 	s.out.Replicas = s.in.GetScale()

@@ -297,6 +297,7 @@ func TestSpecsChangeWithTheContainer(t *testing.T) {
 	}{
 		{"replicas", base, change("web", func(s *app.Service) { s.Replicas = 9 }), nil},
 		{"links", base, change("web", func(s *app.Service) { s.Links = []app.Link{{Service: "db"}} }), nil},
+		{"endpoint mode", base, change("web", func(s *app.Service) { s.DNSRR = true }), nil},
 		{"restart policy", base, change("web", func(s *app.Service) { s.Restart.MaxAttempts = 9 }), nil},
 		{"image", base, change("db", func(s *app.Service) { s.Image = "x" }), []string{"db"}},
 		{"host port", base, change("web", func(s *app.Service) { s.Ports = []app.Port{{Host: 80}} }), []string{"web"}},

@@ -13,7 +13,7 @@ import (
 // Specs returns a digest of each service. If the digest of a service changes, its
 // containers must be replaced. Some changes need no new container, and so leave the
 // digest as it is: of replicas, of the restart policy, of depends_on, and of all that
-// the app record carries (networks, links, exports). If a dependency has `restart: true`,
+// the app record carries (networks, links, exports, endpoint_mode). If a dependency has `restart: true`,
 // the digest of the other service counts, too.
 func Specs(wanted app.App) map[string]string {
 	specs := map[string]string{}
@@ -35,7 +35,7 @@ func Specs(wanted app.App) map[string]string {
 func containerSpec(s app.Service) app.Service {
 	s.Replicas, s.Global = 0, false
 	s.Build, s.Restart, s.DependsOn = nil, app.Restart{}, nil
-	s.Links, s.Export, s.Networks, s.Expose = nil, nil, nil, nil
+	s.Links, s.Export, s.Networks, s.Expose, s.DNSRR = nil, nil, nil, nil, false
 	return s
 }
 

@@ -19,8 +19,8 @@ const (
 )
 
 // FromLabels reads a container's identity from its labels: the fields App, Service, Slot,
-// Generation, Task, Networks, Links, Export, Ports, Strict, Internal and ContainerName of
-// the endpoint that it returns; the others are zero. It ignores other labels. A container
+// Generation, Task, Networks, Links, Export, Ports, Strict, Internal, DNSRR and ContainerName
+// of the endpoint that it returns; the others are zero. It ignores other labels. A container
 // whose labels name an app and no network is on '<app>_default'. Without labels of ours
 // and of docker compose the endpoint is foreign: its App is "".
 //
@@ -39,6 +39,7 @@ func FromLabels(labels map[string]string) (Endpoint, error) {
 		Task:          labels[LabelTask],
 		Strict:        p.oneOf(LabelIsolation, "links"),
 		Internal:      p.oneOf(LabelInternal, "true"),
+		DNSRR:         p.endpointMode(),
 		ContainerName: labels[LabelName],
 	}
 	p.json(LabelNetworks, &e.Networks)
@@ -77,6 +78,9 @@ func Labels(e Endpoint) map[string]string {
 	}
 	if e.Strict {
 		all[LabelIsolation] = "links"
+	}
+	if e.DNSRR {
+		all[LabelEndpointMode] = "dnsrr"
 	}
 	maps.DeleteFunc(all, func(_, v string) bool { return v == "" })
 	return all
@@ -168,6 +172,15 @@ func (p *labelParser) oneOf(key, yes string) bool {
 		p.fail(key, fmt.Errorf("%.32q is not %q", v, yes))
 	}
 	return v == yes
+}
+
+// endpointMode accepts the words of Compose files. It reports whether the mode is dnsrr.
+func (p *labelParser) endpointMode() bool {
+	v := p.labels[LabelEndpointMode]
+	if v != "" && v != "vip" && v != "dnsrr" {
+		p.fail(LabelEndpointMode, fmt.Errorf("%.32q is neither vip nor dnsrr", v))
+	}
+	return v == "dnsrr"
 }
 
 func (p *labelParser) json(key string, into any) {

@@ -6,16 +6,17 @@ package record
 // as access to Docker is trusted. Without LabelApp, labels of docker compose are read
 // (see FromLabels).
 const (
-	LabelApp        = "tombolo.app"
-	LabelService    = "tombolo.service"
-	LabelSlot       = "tombolo.slot"
-	LabelGeneration = "tombolo.generation"
-	LabelTask       = "tombolo.task"
-	LabelNetworks   = "tombolo.networks"
-	LabelLinks      = "tombolo.links"
-	LabelExport     = "tombolo.export"
-	LabelPorts      = "tombolo.ports"
-	LabelIsolation  = "tombolo.isolation" // "links" for strict mode
-	LabelInternal   = "tombolo.internal"  // "true": no egress
-	LabelName       = "tombolo.name"      // the Compose file's container_name
+	LabelApp          = "tombolo.app"
+	LabelService      = "tombolo.service"
+	LabelSlot         = "tombolo.slot"
+	LabelGeneration   = "tombolo.generation"
+	LabelTask         = "tombolo.task"
+	LabelNetworks     = "tombolo.networks"
+	LabelLinks        = "tombolo.links"
+	LabelExport       = "tombolo.export"
+	LabelPorts        = "tombolo.ports"
+	LabelEndpointMode = "tombolo.endpoint-mode" // "dnsrr": the service has no address of its own
+	LabelIsolation    = "tombolo.isolation"     // "links" for strict mode
+	LabelInternal     = "tombolo.internal"      // "true": no egress
+	LabelName         = "tombolo.name"          // the Compose file's container_name
 )

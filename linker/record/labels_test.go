@@ -41,6 +41,7 @@ func TestIdentityIsReadFromLabels(t *testing.T) {
 				"tombolo.export":    `{"to":["web"]}`,
 				"tombolo.ports":     `[{"name":"pg","number":5432,"proto":"tcp"}]`,
 				"tombolo.isolation": "links", "tombolo.internal": "true", "tombolo.name": "the_db",
+				"tombolo.endpoint-mode": "dnsrr",
 			},
 			record.Endpoint{
 				App: "shop", Service: "db", Slot: 1, Generation: 7, Task: "shop.db.1.g7",
@@ -48,8 +49,12 @@ func TestIdentityIsReadFromLabels(t *testing.T) {
 				Links:    []record.Link{{App: "pay", Service: "api", Alias: "pay"}},
 				Export:   &record.Export{To: []string{"web"}},
 				Ports:    []record.Port{{Name: "pg", Number: 5432, Proto: "tcp"}},
-				Strict:   true, Internal: true, ContainerName: "the_db",
+				Strict:   true, Internal: true, DNSRR: true, ContainerName: "the_db",
 			},
+		},
+		"endpoint mode vip": {
+			map[string]string{"tombolo.app": "shop", "tombolo.service": "db", "tombolo.endpoint-mode": "vip"},
+			record.Endpoint{App: "shop", Service: "db", Networks: map[string][]string{"shop_default": nil}},
 		},
 		"no network at all": {
 			map[string]string{"tombolo.app": "shop", "tombolo.service": "db", "tombolo.networks": "{}"},
@@ -99,6 +104,7 @@ func TestFromLabelsRefusesBadLabels(t *testing.T) {
 		"port 0":          {"tombolo.ports", `[{"number":0,"proto":"tcp"}]`, "port 0"},
 		"protocol":        {"tombolo.ports", `[{"number":1}]`, "protocol"},
 		"isolation":       {"tombolo.isolation", "strict", "tombolo.isolation"},
+		"endpoint mode":   {"tombolo.endpoint-mode", "roundrobin", "neither vip nor dnsrr"},
 		"internal":        {"tombolo.internal", "yes", "tombolo.internal"},
 		"container name":  {"tombolo.name", "a\x00", "container name"},
 	}

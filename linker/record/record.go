@@ -133,6 +133,7 @@ type Endpoint struct {
 	Ports         []Port              `json:"ports,omitempty"`
 	Published     []PublishedPort     `json:"published,omitempty"`
 	Internal      bool                `json:"internal,omitempty"` // only internal networks: no egress
+	DNSRR         bool                `json:"dnsrr,omitempty"`    // as in Service
 	Running       bool                `json:"running"`            // started, and neither dead nor paused
 	Health        Health              `json:"health"`
 	Started       time.Time           `json:"started,omitzero"`
@@ -168,6 +169,10 @@ type Service struct {
 	// before the first instance.
 	ContainerName string `json:"container_name,omitempty"`
 	Hostname      string `json:"hostname,omitempty"`
+
+	// DNSRR means that the service has no address of its own: its names lead to the
+	// addresses of its instances (deploy.endpoint_mode: dnsrr).
+	DNSRR bool `json:"dnsrr,omitempty"`
 }
 
 // Snapshot is the content of the catalog at one moment. Nobody may change it or anything

@@ -91,7 +91,7 @@ func endpointToWire(e *Endpoint) *recordpb.Endpoint {
 		Strict: e.Strict, Internal: e.Internal, Running: e.Running,
 		Health: healthNumbers[e.Health], Started: timeToWire(e.Started),
 		Networks: networksToWire(e.Networks), Links: linksToWire(e.Links),
-		Export: exportToWire(e.Export), Ports: portsToWire(e.Ports),
+		Export: exportToWire(e.Export), Ports: portsToWire(e.Ports), Dnsrr: e.DNSRR,
 	}
 	m.Container, m.PackedContainer = pack(e.Container)
 	for _, p := range e.Published {
@@ -111,7 +111,7 @@ func endpointFromWire(id, host string, m *recordpb.Endpoint) (*Endpoint, error) 
 		Strict: m.Strict, Internal: m.Internal, Running: m.Running,
 		Health: healthFromWire(m.Health), Started: timeFromWire(m.Started),
 		Networks: networksFromWire(m.Networks), Links: linksFromWire(m.Links),
-		Export: exportFromWire(m.Export), Ports: c.ports(m.Ports),
+		Export: exportFromWire(m.Export), Ports: c.ports(m.Ports), DNSRR: m.Dnsrr,
 	}
 	for _, p := range m.Published {
 		if proto, ok := protoNames[p.Proto]; ok {
@@ -142,7 +142,7 @@ func appToWire(a *App) *recordpb.App {
 		m.Services = append(m.Services, &recordpb.Service{
 			Name: name, Networks: networksToWire(s.Networks), Links: linksToWire(s.Links),
 			Export: exportToWire(s.Export), Ports: portsToWire(s.Ports), Replicas: uint32(s.Replicas),
-			Slots: slotsToWire(s), ContainerName: s.ContainerName, Hostname: s.Hostname,
+			Slots: slotsToWire(s), ContainerName: s.ContainerName, Hostname: s.Hostname, Dnsrr: s.DNSRR,
 		})
 	}
 	return m
@@ -161,6 +161,7 @@ func appFromWire(name string, m *recordpb.App) (*App, error) {
 		s := Service{
 			Networks: networksFromWire(w.Networks), Links: linksFromWire(w.Links), Export: exportFromWire(w.Export),
 			Ports: c.ports(w.Ports), Replicas: c.int(w.Replicas), ContainerName: w.ContainerName, Hostname: w.Hostname,
+			DNSRR: w.Dnsrr,
 		}
 		c.slots(&s, w.Slots)
 		a.Services[w.Name] = s

@@ -47,6 +47,17 @@ func samples() map[string]record.Record {
 				"web": {Links: []record.Link{{Service: "db", Alias: "database"}}, Replicas: 1},
 			}},
 		},
+		"dnsrr-endpoint": {
+			Key: record.Key{Kind: record.KindEndpoint, Name: "e1"}, Owner: "h1", Version: record.Version{Epoch: 7, Seq: 11},
+			Endpoint: &record.Endpoint{
+				ID: "e1", Host: "h1", Container: "c1", Addr4: netip.MustParseAddr("100.64.1.2"), App: "shop", Service: "db", Slot: 1,
+				DNSRR: true, Running: true, Health: record.HealthStarting,
+			},
+		},
+		"dnsrr-app": {
+			Key: record.Key{Kind: record.KindApp, Name: "shop"}, Owner: "0f9c-0001", Version: record.Version{Epoch: 7, Seq: 12},
+			App: &record.App{Name: "shop", Revision: 5, Services: map[string]record.Service{"db": {Replicas: 3, DNSRR: true}}},
+		},
 		"tombstone": {
 			Key: record.Key{Kind: record.KindApp, Name: "shop"}, Owner: "0f9c-0001",
 			Version: record.Version{Epoch: 7, Seq: 10}, Deleted: true,

@@ -529,6 +529,7 @@ type Endpoint struct {
 	Export          *Export      `protobuf:"bytes,19,opt,name=export,proto3" json:"export,omitempty"` // absent: nothing is exported
 	Ports           []*Port      `protobuf:"bytes,20,rep,name=ports,proto3" json:"ports,omitempty"`
 	Published       []*Published `protobuf:"bytes,21,rep,name=published,proto3" json:"published,omitempty"`
+	Dnsrr           bool         `protobuf:"varint,22,opt,name=dnsrr,proto3" json:"dnsrr,omitempty"` // the service has no address of its own (endpoint_mode: dnsrr)
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -708,6 +709,13 @@ func (x *Endpoint) GetPublished() []*Published {
 		return x.Published
 	}
 	return nil
+}
+
+func (x *Endpoint) GetDnsrr() bool {
+	if x != nil {
+		return x.Dnsrr
+	}
+	return false
 }
 
 // Network is a network that a container has joined, with its aliases there.
@@ -1070,6 +1078,7 @@ type Service struct {
 	Slots         []*Slot                `protobuf:"bytes,7,rep,name=slots,proto3" json:"slots,omitempty"` // sorted by number
 	ContainerName string                 `protobuf:"bytes,8,opt,name=container_name,json=containerName,proto3" json:"container_name,omitempty"`
 	Hostname      string                 `protobuf:"bytes,9,opt,name=hostname,proto3" json:"hostname,omitempty"`
+	Dnsrr         bool                   `protobuf:"varint,10,opt,name=dnsrr,proto3" json:"dnsrr,omitempty"` // the service has no address of its own (endpoint_mode: dnsrr)
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1167,6 +1176,13 @@ func (x *Service) GetHostname() string {
 	return ""
 }
 
+func (x *Service) GetDnsrr() bool {
+	if x != nil {
+		return x.Dnsrr
+	}
+	return false
+}
+
 // Slot is an instance of a service.
 type Slot struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1258,7 +1274,7 @@ const file_record_proto_rawDesc = "" +
 	"\boverlay6\x18\x05 \x01(\fR\boverlay6\x12\x10\n" +
 	"\x03mac\x18\x06 \x01(\tR\x03mac\x12\x18\n" +
 	"\aclaimed\x18\a \x01(\x10R\aclaimed\x12\x18\n" +
-	"\arestart\x18\b \x01(\x10R\arestart\"\xd6\x05\n" +
+	"\arestart\x18\b \x01(\x10R\arestart\"\xec\x05\n" +
 	"\bEndpoint\x12\x1c\n" +
 	"\tcontainer\x18\x01 \x01(\tR\tcontainer\x12)\n" +
 	"\x10packed_container\x18\x02 \x01(\fR\x0fpackedContainer\x12%\n" +
@@ -1283,7 +1299,8 @@ const file_record_proto_rawDesc = "" +
 	"\x05links\x18\x12 \x03(\v2\x17.tombolo.record.v1.LinkR\x05links\x121\n" +
 	"\x06export\x18\x13 \x01(\v2\x19.tombolo.record.v1.ExportR\x06export\x12-\n" +
 	"\x05ports\x18\x14 \x03(\v2\x17.tombolo.record.v1.PortR\x05ports\x12:\n" +
-	"\tpublished\x18\x15 \x03(\v2\x1c.tombolo.record.v1.PublishedR\tpublished\"7\n" +
+	"\tpublished\x18\x15 \x03(\v2\x1c.tombolo.record.v1.PublishedR\tpublished\x12\x14\n" +
+	"\x05dnsrr\x18\x16 \x01(\bR\x05dnsrr\"7\n" +
 	"\aNetwork\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aaliases\x18\x02 \x03(\tR\aaliases\"H\n" +
@@ -1305,7 +1322,7 @@ const file_record_proto_rawDesc = "" +
 	"\x03App\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x04R\brevision\x12\x16\n" +
 	"\x06strict\x18\x02 \x01(\bR\x06strict\x126\n" +
-	"\bservices\x18\x03 \x03(\v2\x1a.tombolo.record.v1.ServiceR\bservices\"\xf4\x02\n" +
+	"\bservices\x18\x03 \x03(\v2\x1a.tombolo.record.v1.ServiceR\bservices\"\x8a\x03\n" +
 	"\aService\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x126\n" +
 	"\bnetworks\x18\x02 \x03(\v2\x1a.tombolo.record.v1.NetworkR\bnetworks\x12-\n" +
@@ -1315,7 +1332,9 @@ const file_record_proto_rawDesc = "" +
 	"\breplicas\x18\x06 \x01(\rR\breplicas\x12-\n" +
 	"\x05slots\x18\a \x03(\v2\x17.tombolo.record.v1.SlotR\x05slots\x12%\n" +
 	"\x0econtainer_name\x18\b \x01(\tR\rcontainerName\x12\x1a\n" +
-	"\bhostname\x18\t \x01(\tR\bhostname\"X\n" +
+	"\bhostname\x18\t \x01(\tR\bhostname\x12\x14\n" +
+	"\x05dnsrr\x18\n" +
+	" \x01(\bR\x05dnsrr\"X\n" +
 	"\x04Slot\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\rR\x06number\x12\x1e\n" +
 	"\n" +

@@ -89,7 +89,7 @@ func Endpoint(id, host string) *rapid.Generator[*record.Endpoint] {
 		i := Identity().Draw(t, "identity")
 		e.App, e.Service, e.Slot, e.Generation, e.Task = i.App, i.Service, i.Slot, i.Generation, i.Task
 		e.Networks, e.Links, e.Export, e.Ports = i.Networks, i.Links, i.Export, i.Ports
-		e.Strict, e.Internal, e.ContainerName = i.Strict, i.Internal, i.ContainerName
+		e.Strict, e.Internal, e.DNSRR, e.ContainerName = i.Strict, i.Internal, i.DNSRR, i.ContainerName
 		return e
 	})
 }
@@ -110,6 +110,7 @@ func Identity() *rapid.Generator[record.Endpoint] {
 			Ports:         s.Ports,
 			Strict:        rapid.Bool().Draw(t, "strict"),
 			Internal:      rapid.Bool().Draw(t, "internal"),
+			DNSRR:         s.DNSRR,
 			ContainerName: s.ContainerName,
 		}
 	})
@@ -138,6 +139,7 @@ func App(name string) *rapid.Generator[*record.App] {
 func service(t *rapid.T) record.Service {
 	s := record.Service{
 		ContainerName: rapid.SampledFrom([]string{"", "the_db"}).Draw(t, "container name"),
+		DNSRR:         rapid.Bool().Draw(t, "dnsrr"),
 	}
 	for range rapid.IntRange(0, 2).Draw(t, "networks") {
 		if s.Networks == nil {
