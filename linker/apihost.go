@@ -74,11 +74,7 @@ func (h apiHost) Resolve(_ context.Context, name, from string) (api.Resolution, 
 
 // Logs implements api.Host.
 func (h apiHost) Logs(ctx context.Context, container string, o api.LogOptions, line func(api.LogLine) error) error {
-	tail := o.Tail
-	if tail == 0 {
-		tail = -1 // all lines
-	}
-	err := h.docker.Logs(ctx, container, docker.LogOptions{Follow: o.Follow, Tail: tail}, func(l docker.Line) error {
+	err := h.docker.Logs(ctx, container, docker.LogOptions(o), func(l docker.Line) error {
 		return line(api.LogLine{Stream: l.Stream, Time: l.Time, Line: l.Text})
 	})
 	if errdefs.IsNotFound(err) {

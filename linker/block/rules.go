@@ -39,15 +39,14 @@ func (r Rules) choose(s *record.Snapshot) (Claim, error) {
 	first := hash.Sum32() % count
 	for i := range count {
 		n := (first + i) % count
-		block4, _ := ipam.Nth(r.Pool4, Bits4, n) // n is below count
+		block4 := ipam.Nth(r.Pool4, Bits4, n)
 		if r.Fixed.IsValid() && block4 != r.Fixed {
 			continue
 		}
 		if !r.Fixed.IsValid() && (block4.Overlaps(VIPRange) || r.taken(s, block4)) {
 			continue
 		}
-		block6, _ := ipam.Nth(r.Pool6, Bits6, n) // unset without an IPv6 pool
-		return Claim{Block4: block4, Block6: block6}, nil
+		return Claim{Block4: block4, Block6: ipam.Nth(r.Pool6, Bits6, n)}, nil
 	}
 	return Claim{}, errNoBlock
 }

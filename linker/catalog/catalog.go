@@ -36,12 +36,11 @@ type Catalog struct {
 // Epoch.
 func New(owner string, epoch uint64) *Catalog {
 	return &Catalog{
-		owner:    owner,
-		epoch:    epoch,
-		entries:  map[record.Key]*entry{},
-		sums:     map[string]uint64{},
-		outbox:   outbox{queued: map[record.Key]bool{}},
-		snapshot: newSnapshotBuilder(),
+		owner:   owner,
+		epoch:   epoch,
+		entries: map[record.Key]*entry{},
+		sums:    map[string]uint64{},
+		outbox:  outbox{queued: map[record.Key]bool{}},
 	}
 }
 

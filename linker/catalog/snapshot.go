@@ -6,90 +6,69 @@ import (
 	"tombolo/linker/record"
 )
 
-// snapshotBuilder keeps the content of the next snapshot. It copies only the maps that
-// changed since the last one.
+// snapshotBuilder has the content of the next snapshot.
 type snapshotBuilder struct {
-	next  record.Snapshot
-	last  *record.Snapshot
-	stale map[record.Kind]bool // kinds in which next differs from last; "" stands for Suspended
+	index     uint64
+	hosts     table[*record.Host]
+	endpoints table[*record.Endpoint]
+	apps      table[*record.App]
+	owners    table[string]
+	suspended table[bool]
+	last      *record.Snapshot // nil: something has changed since
 }
 
-func newSnapshotBuilder() snapshotBuilder {
-	return snapshotBuilder{
-		next: record.Snapshot{
-			Hosts:     map[string]*record.Host{},
-			Endpoints: map[string]*record.Endpoint{},
-			Apps:      map[string]*record.App{},
-			Owners:    map[string]string{},
-			Suspended: map[string]bool{},
-		},
-		last: &record.Snapshot{},
-		stale: map[record.Kind]bool{
-			record.KindHost: true, record.KindEndpoint: true, record.KindApp: true, "": true,
-		},
+// table is a map that is copied when it changes after a snapshot has shared it.
+type table[V any] struct {
+	rows   map[string]V // nil: empty
+	shared bool
+}
+
+// set sets a row, or deletes it.
+func (t *table[V]) set(name string, v V, deleted bool) {
+	if t.shared {
+		t.rows, t.shared = maps.Clone(t.rows), false
 	}
+	if deleted {
+		delete(t.rows, name)
+		return
+	}
+	if t.rows == nil {
+		t.rows = map[string]V{}
+	}
+	t.rows[name] = v
+}
+
+// share returns the map for a snapshot.
+func (t *table[V]) share() map[string]V {
+	if t.rows == nil {
+		t.rows = map[string]V{}
+	}
+	t.shared = true
+	return t.rows
 }
 
 func (b *snapshotBuilder) set(r record.Record) {
-	b.changed(r.Kind)
+	b.changed()
 	switch r.Kind {
 	case record.KindHost:
-		setOrDelete(b.next.Hosts, r, r.Host)
+		b.hosts.set(r.Name, r.Host, r.Deleted)
 	case record.KindEndpoint:
-		setOrDelete(b.next.Endpoints, r, r.Endpoint)
+		b.endpoints.set(r.Name, r.Endpoint, r.Deleted)
 	case record.KindApp:
-		setOrDelete(b.next.Apps, r, r.App)
-		setOrDelete(b.next.Owners, r, r.Owner)
+		b.apps.set(r.Name, r.App, r.Deleted)
+		b.owners.set(r.Name, r.Owner, r.Deleted)
 	}
 }
 
-func setOrDelete[T any](m map[string]T, r record.Record, v T) {
-	if r.Deleted {
-		delete(m, r.Name)
-		return
-	}
-	m[r.Name] = v
-}
-
-// suspend sets whether a host is suspended. It reports whether that is a change.
-func (b *snapshotBuilder) suspend(host string, yes bool) bool {
-	if b.next.Suspended[host] == yes {
-		return false
-	}
-	if yes {
-		b.next.Suspended[host] = true
-	} else {
-		delete(b.next.Suspended, host)
-	}
-	b.changed("")
-	return true
-}
-
-func (b *snapshotBuilder) changed(k record.Kind) {
-	b.next.Index++
-	b.stale[k] = true
-}
+func (b *snapshotBuilder) changed() { b.index, b.last = b.index+1, nil }
 
 func (b *snapshotBuilder) build() *record.Snapshot {
-	if len(b.stale) == 0 {
-		return b.last
+	if b.last == nil {
+		b.last = &record.Snapshot{
+			Index: b.index, Hosts: b.hosts.share(), Endpoints: b.endpoints.share(),
+			Apps: b.apps.share(), Owners: b.owners.share(), Suspended: b.suspended.share(),
+		}
 	}
-	s := *b.last
-	s.Index = b.next.Index
-	if b.stale[record.KindHost] {
-		s.Hosts = maps.Clone(b.next.Hosts)
-	}
-	if b.stale[record.KindEndpoint] {
-		s.Endpoints = maps.Clone(b.next.Endpoints)
-	}
-	if b.stale[record.KindApp] {
-		s.Apps, s.Owners = maps.Clone(b.next.Apps), maps.Clone(b.next.Owners)
-	}
-	if b.stale[""] {
-		s.Suspended = maps.Clone(b.next.Suspended)
-	}
-	b.last = &s
-	clear(b.stale)
 	return b.last
 }
 
@@ -107,13 +86,15 @@ func (c *Catalog) Resume(host string) { c.suspend(host, false) }
 func (c *Catalog) suspend(host string, yes bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.snapshot.suspend(host, yes) {
+	if c.snapshot.suspended.rows[host] != yes {
+		c.snapshot.suspended.set(host, true, !yes)
+		c.snapshot.changed()
 		c.changes.Notify()
 	}
 }
 
-// Snapshot returns the present content of the catalog. It is built once a change, by
-// copying the maps that changed.
+// Snapshot returns the present content of the catalog. It is built once a change, and
+// shares the maps that did not change with the last one.
 func (c *Catalog) Snapshot() *record.Snapshot {
 	c.mu.Lock()
 	defer c.mu.Unlock()

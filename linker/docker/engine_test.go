@@ -228,7 +228,7 @@ func TestLogsAreCutIntoLines(t *testing.T) {
 			c.Output, c.TTY = tt.output, tt.tty
 			w.fake.Put(c)
 			var got []docker.Line
-			err := w.Logs(t.Context(), "c1", docker.LogOptions{Tail: -1}, func(l docker.Line) error { got = append(got, l); return nil })
+			err := w.Logs(t.Context(), "c1", docker.LogOptions{}, func(l docker.Line) error { got = append(got, l); return nil })
 			if diff := cmp.Diff(tt.want, got); err != nil || diff != "" {
 				t.Errorf("Logs returned %v; lines (-want +got):\n%s", err, diff)
 			}

@@ -26,7 +26,7 @@ type Line struct {
 // LogOptions select a part of a container's output.
 type LogOptions struct {
 	Follow bool // continue with new lines until the container ends
-	Tail   int  // number of lines from the end; negative: all
+	Tail   int  // number of lines from the end; 0: all
 }
 
 // Logs calls emit for each line of a container's output. It stops at the first error of
@@ -37,7 +37,7 @@ func (e *Engine) Logs(ctx context.Context, container string, opts LogOptions, em
 		return fmt.Errorf("logs: %w", err)
 	}
 	tail := "all"
-	if opts.Tail >= 0 {
+	if opts.Tail > 0 {
 		tail = strconv.Itoa(opts.Tail)
 	}
 	stream, err := e.api.ContainerLogs(ctx, container, client.ContainerLogsOptions{

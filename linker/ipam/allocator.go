@@ -20,7 +20,6 @@ var ErrExhausted = errors.New("address block exhausted")
 // called at the same time. When one returns, its effect is in the file.
 type Allocator struct {
 	file string
-	now  func() time.Time
 
 	mu        sync.Mutex
 	doc       document
@@ -50,7 +49,7 @@ type lease struct {
 // Open reads the file of the last run. A broken file is moved aside and logged; Adopt
 // then marks the addresses that Docker still uses.
 func Open(file string, log *slog.Logger) (*Allocator, error) {
-	a := &Allocator{file: file, now: time.Now, ready: make(chan struct{})}
+	a := &Allocator{file: file, ready: make(chan struct{})}
 	err := state.Load(file, &a.doc)
 	switch {
 	case errors.Is(err, state.ErrBroken):
@@ -150,7 +149,7 @@ func (a *Allocator) Release(addr netip.Addr) error {
 	if !ok || l == nil || !l.Held {
 		return nil
 	}
-	l.Held, l.Released = false, a.now()
+	l.Held, l.Released = false, time.Now()
 	return a.save()
 }
 
@@ -234,7 +233,7 @@ func (a *Allocator) hold(i uint32) bool {
 	if l := a.doc.Leases[i]; l != nil && l.Held {
 		return false
 	}
-	a.doc.Leases[i] = &lease{Index: i, Held: true, Since: a.now()}
+	a.doc.Leases[i] = &lease{Index: i, Held: true, Since: time.Now()}
 	return true
 }
 

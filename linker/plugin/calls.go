@@ -22,10 +22,10 @@ func (s *Server) methods() map[string]call {
 		"/NetworkDriver.AllocateNetwork":  nothing,
 		"/NetworkDriver.FreeNetwork":      nothing,
 		"/NetworkDriver.CreateEndpoint":   decoded(s.createEndpoint),
-		"/NetworkDriver.DeleteEndpoint":   onEndpoint(s.cfg.Endpoints.Delete),
+		"/NetworkDriver.DeleteEndpoint":   onEndpoint(s.cfg.Table.Delete),
 		"/NetworkDriver.EndpointOperInfo": constant(`{"Value":{}}`),
 		"/NetworkDriver.Join":             decoded(s.join),
-		"/NetworkDriver.Leave":            onEndpoint(s.cfg.Endpoints.Leave),
+		"/NetworkDriver.Leave":            onEndpoint(s.cfg.Table.Leave),
 		"/NetworkDriver.DiscoverNew":      nothing,
 		"/NetworkDriver.DiscoverDelete":   nothing,
 		// The address space is a local one: each host's linker gives addresses of its own block.
@@ -38,7 +38,7 @@ func (s *Server) methods() map[string]call {
 		"/IpamDriver.ReleaseAddress":  decoded(s.releaseAddress),
 
 		"/NetworkDriver.ProgramExternalConnectivity": decoded(s.publish),
-		"/NetworkDriver.RevokeExternalConnectivity":  onEndpoint(s.cfg.Endpoints.Unpublish),
+		"/NetworkDriver.RevokeExternalConnectivity":  onEndpoint(s.cfg.Table.Unpublish),
 	}
 }
 

@@ -62,7 +62,7 @@ func (s *Server) requestAddress(ctx context.Context, r addressRequest) (any, err
 	if r.Options[optRequestType] == optGateway {
 		return gateway(want)
 	}
-	addr, err := s.cfg.Addresses.Reserve(ctx, want)
+	addr, err := s.cfg.Table.Reserve(ctx, want)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +87,7 @@ func (s *Server) releaseAddress(_ context.Context, r addressRequest) (any, error
 	if err != nil || !addr.IsValid() {
 		return nil, errors.Join(errors.New("the request names no address to release"), err)
 	}
-	return struct{}{}, s.cfg.Addresses.Release(addr)
+	return struct{}{}, s.cfg.Table.Release(addr)
 }
 
 // parseAddr parses an address with or without a prefix length. It returns the zero Addr

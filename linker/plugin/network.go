@@ -31,11 +31,11 @@ func (s *Server) createNetwork(_ context.Context, r networkRequest) (any, error)
 			return nil, fmt.Errorf("subnet %s is not the cluster's pool: make the network with --ipam-driver tombolo --subnet %s", pool, s.cfg.Pool4)
 		}
 	}
-	return struct{}{}, s.cfg.Networks.CreateNetwork(r.NetworkID)
+	return struct{}{}, s.cfg.Table.CreateNetwork(r.NetworkID)
 }
 
 func (s *Server) deleteNetwork(_ context.Context, r networkRequest) (any, error) {
-	return struct{}{}, s.cfg.Networks.DeleteNetwork(r.NetworkID)
+	return struct{}{}, s.cfg.Table.DeleteNetwork(r.NetworkID)
 }
 
 func (s *Server) createEndpoint(ctx context.Context, r endpointRequest) (any, error) {
@@ -47,7 +47,7 @@ func (s *Server) createEndpoint(ctx context.Context, r endpointRequest) (any, er
 	if err := errors.Join(checkID(r), aerr, perr); err != nil {
 		return nil, err
 	}
-	err := s.cfg.Endpoints.Create(ctx, attach.Endpoint{
+	err := s.cfg.Table.Create(ctx, attach.Endpoint{
 		ID: r.EndpointID, Addr4: addr, MAC: r.Interface.MacAddress, Published: published,
 	})
 	return createEndpointReply{}, err
@@ -57,7 +57,7 @@ func (s *Server) join(ctx context.Context, r endpointRequest) (any, error) {
 	if err := checkID(r); err != nil {
 		return nil, err
 	}
-	iface, err := s.cfg.Endpoints.Join(ctx, r.EndpointID, r.SandboxKey)
+	iface, err := s.cfg.Table.Join(ctx, r.EndpointID, r.SandboxKey)
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +83,7 @@ func (s *Server) publish(ctx context.Context, r endpointRequest) (any, error) {
 	if err := errors.Join(checkID(r), err); err != nil {
 		return nil, err
 	}
-	return struct{}{}, s.cfg.Endpoints.Publish(ctx, r.EndpointID, ports)
+	return struct{}{}, s.cfg.Table.Publish(ctx, r.EndpointID, ports)
 }
 
 // checkID returns an error if the endpoint's ID is not 64 hexadecimal digits, as

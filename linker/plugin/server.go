@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -23,21 +24,15 @@ const Deadline = 5 * time.Second
 // maxBody bounds a request. Docker's have a few kilobytes.
 const maxBody = 1 << 20
 
-// Addresses hands out addresses: attach.Table.
-type Addresses interface {
+// Table keeps addresses, the one network and its endpoints: attach.Table. It has one
+// method for each of libnetwork's calls, and therefore more than three.
+type Table interface {
 	Reserve(ctx context.Context, want netip.Addr) (netip.Addr, error)
 	Release(addr netip.Addr) error
-}
 
-// Networks stores the one network of the driver: attach.Table.
-type Networks interface {
 	CreateNetwork(id string) error
 	DeleteNetwork(id string) error
-}
 
-// Endpoints changes endpoints: attach.Table. It has one method for each of libnetwork's
-// calls, and therefore more than three.
-type Endpoints interface {
 	Create(ctx context.Context, ep attach.Endpoint) error
 	Join(ctx context.Context, id, sandbox string) (attach.Interface, error)
 	Publish(ctx context.Context, id string, ports []attach.PublishedPort) error
@@ -48,13 +43,11 @@ type Endpoints interface {
 
 // Config has the parts that a Server drives.
 type Config struct {
-	Socket    string       // path of the unix socket; Run makes its folder
-	Pool4     netip.Prefix // the cluster's IPv4 pool
-	Addresses Addresses
-	Networks  Networks
-	Endpoints Endpoints
-	Log       *slog.Logger
-	Deadline  time.Duration // 0: the package's Deadline
+	Socket   string       // path of the unix socket; Run makes its folder
+	Pool4    netip.Prefix // the cluster's IPv4 pool
+	Table    Table
+	Log      *slog.Logger
+	Deadline time.Duration // 0: the package's Deadline
 }
 
 // Server answers Docker's calls.
@@ -70,9 +63,7 @@ type call func(ctx context.Context, body []byte) (any, error)
 
 // New returns a server that listens once Run is called.
 func New(cfg Config) *Server {
-	if cfg.Deadline == 0 {
-		cfg.Deadline = Deadline
-	}
+	cfg.Deadline = cmp.Or(cfg.Deadline, Deadline)
 	s := &Server{cfg: cfg}
 	s.calls = s.methods()
 	return s

@@ -59,8 +59,7 @@ func newHost(t testing.TB, deadline time.Duration) *host {
 		t.Fatal(err)
 	}
 	h.Server = plugin.New(plugin.Config{
-		Socket: h.socket, Pool4: pool4, Deadline: deadline, Log: log,
-		Addresses: h.table, Networks: h.table, Endpoints: h.table,
+		Socket: h.socket, Pool4: pool4, Table: h.table, Deadline: deadline, Log: log,
 	})
 	return h
 }
@@ -246,30 +245,29 @@ func TestSocketReplacesAnOldOneAndIsRemoved(t *testing.T) {
 	}
 }
 
-// slowAddresses answers Reserve after release is closed.
-type slowAddresses struct {
-	plugin.Addresses
+// slowTable answers Reserve after release is closed.
+type slowTable struct {
+	plugin.Table
 	entered, release chan struct{}
 }
 
-func (a slowAddresses) Reserve(ctx context.Context, _ netip.Addr) (netip.Addr, error) {
+func (a slowTable) Reserve(ctx context.Context, _ netip.Addr) (netip.Addr, error) {
 	close(a.entered)
 	<-a.release
 	return netip.MustParseAddr("100.64.7.2"), ctx.Err()
 }
 
 func TestCallUnderWayIsAnsweredAfterTheContextEnds(t *testing.T) {
-	addresses := slowAddresses{entered: make(chan struct{}), release: make(chan struct{})}
+	table := slowTable{entered: make(chan struct{}), release: make(chan struct{})}
 	socket := filepath.Join(t.TempDir(), "tombolo.sock")
-	table := newHost(t, 0).table
-	server := plugin.New(plugin.Config{Socket: socket, Addresses: addresses, Networks: table, Endpoints: table, Log: log})
+	server := plugin.New(plugin.Config{Socket: socket, Table: table, Log: log})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- server.Run(ctx) }()
 	go func() {
-		<-addresses.entered
+		<-table.entered
 		cancel()
-		close(addresses.release)
+		close(table.release)
 	}()
 	c := client(socket)
 	defer c.CloseIdleConnections()
