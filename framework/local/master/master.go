@@ -63,12 +63,6 @@ func New(config Config, log *slog.Logger) (*Master, error) {
 	m.handler = (&server{
 		address: config.MasterAddr, credentials: config.Credentials, loop: l, subscriptions: m.subscriptions, calls: m,
 	}).routes()
-	for _, f := range r.frameworks {
-		m.subscriptions.awaitFailover(f, max(f.failoverTimeout(), config.AgentTimeout))
-	}
-	for _, a := range r.agents {
-		m.membership.awaitReturn(a)
-	}
 	return m, nil
 }
 
@@ -108,6 +102,12 @@ func (m *Master) Handler() http.Handler { return m.handler }
 // Run directs agents and answers schedulers until ctx ends. It then ends all streams
 // and returns nil.
 func (m *Master) Run(ctx context.Context) error {
+	for _, f := range m.registry.frameworks { // of the last master: they are disconnected
+		m.subscriptions.awaitFailover(f, max(f.failoverTimeout(), m.membership.agentTimeout))
+	}
+	for _, a := range m.registry.agents {
+		m.membership.awaitReturn(a)
+	}
 	m.loop.run(ctx)
 	m.subscriptions.endStreams()
 	return nil

@@ -48,48 +48,29 @@ func (r reconciler) reconcile(f *framework, c *scheduler.Call_Reconcile) {
 	}
 }
 
-// reconcileTask sends the state of one task. It sends nothing while the agent that may
-// run the task has not registered since the master started.
+// reconcileTask sends the state of one task. If the master does not know the task, the
+// state depends on the agent that the framework names; agent is nil if it names none.
 func (r reconciler) reconcileTask(f *framework, id mesos.TaskID, agent *mesos.AgentID) {
 	if t := f.tasks[id.Value]; t != nil {
 		f.sendStatus(t.masterStatus(mesos.REASON_RECONCILIATION, "Reconciliation: Latest task state"))
 		return
 	}
-	what, known := r.fateOn(agent)
-	if !known {
-		return
-	}
-	status := masterStatus(id, agent, f.lostState(what.state))
-	status.Reason, status.Message = mesos.REASON_RECONCILIATION.Enum(), new("Reconciliation: Task is "+what.text)
-	status.UnreachableTime = what.since
-	f.sendStatus(status)
-}
-
-// fate is the state of a task that the master does not know.
-type fate struct {
-	state mesos.TaskState
-	text  string
-	since *mesos.TimeInfo // when its agent became unreachable; nil: it did not
-}
-
-// fateOn returns the state of an unknown task that was launched on an agent. A nil
-// agent means that the framework does not name one. known is false while the agent may
-// still register and report the task.
-func (r reconciler) fateOn(agent *mesos.AgentID) (result fate, known bool) {
-	if agent == nil {
-		return fate{mesos.TASK_UNKNOWN, "unknown", nil}, !r.registry.recovering()
-	}
-	a := r.registry.agents[agent.Value]
+	state, text := mesos.TASK_UNKNOWN, "unknown"
+	var since *mesos.TimeInfo
+	a := r.registry.agents[agent.GetValue()]
 	switch {
-	case r.registry.gone[agent.Value]:
-		return fate{mesos.TASK_GONE_BY_OPERATOR, "gone", nil}, true
-	case a == nil:
-		return fate{mesos.TASK_UNKNOWN, "unknown", nil}, true
+	case agent == nil && r.registry.recovering(), a != nil && a.unreachable == nil && !a.registered:
+		return // no answer yet: an agent may still register and report the task
+	case r.registry.gone[agent.GetValue()]:
+		state, text = mesos.TASK_GONE_BY_OPERATOR, "gone"
+	case a == nil: // unknown
 	case a.unreachable != nil:
-		return fate{mesos.TASK_UNREACHABLE, "unreachable", a.unreachable}, true
-	case !a.registered:
-		return fate{}, false
+		state, text, since = mesos.TASK_UNREACHABLE, "unreachable", a.unreachable
 	default:
-		return fate{mesos.TASK_GONE, "unknown to the agent", nil}, true
+		state, text = mesos.TASK_GONE, "unknown to the agent"
 	}
+	status := masterStatus(id, agent, f.lostState(state))
+	status.Reason, status.Message = mesos.REASON_RECONCILIATION.Enum(), new("Reconciliation: Task is "+text)
+	status.UnreachableTime = since
+	f.sendStatus(status)
 }
