@@ -73,8 +73,8 @@ func (c Config) Validate() error {
 	if p := c.Pool6; p.IsValid() && (!p.Addr().Is6() || p.Bits() != 48 || p != p.Masked()) {
 		errs = append(errs, fmt.Errorf("IPv6 pool %s: want a /48", p))
 	}
-	if b := c.Block; b.IsValid() && (b.Bits() != block.Bits4 || !c.Pool4.Overlaps(b) || b.Overlaps(block.VIPRange) || b != b.Masked()) {
-		errs = append(errs, fmt.Errorf("block %s: want a /%d of %s outside %s", b, block.Bits4, c.Pool4, block.VIPRange))
+	if b := c.Block; b.IsValid() && (b.Bits() != block.Bits4 || !c.Pool4.Overlaps(b) || b.Overlaps(block.ServiceRange4(c.Pool4)) || b != b.Masked()) {
+		errs = append(errs, fmt.Errorf("block %s: want a /%d of %s outside %s", b, block.Bits4, c.Pool4, block.ServiceRange4(c.Pool4)))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("linker config: %w", err)

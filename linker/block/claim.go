@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"time"
 
+	"tombolo/linker/ipam"
 	"tombolo/linker/record"
 )
 
@@ -14,9 +15,27 @@ const (
 	Bits6 = 80
 )
 
-// VIPRange is a part of the default IPv4 pool that no host may claim: each linker uses
-// it for service addresses that are valid on its own host only.
-var VIPRange = netip.MustParsePrefix("100.127.0.0/16")
+// ServiceRange4 returns the part of an IPv4 pool that no host may claim: each linker uses it
+// for service addresses, which are valid on its own host only. It is the last 64th of the
+// pool, 100.127.0.0/16 of the default one, and at least a block. Pools of less than 16
+// blocks have none, because each block counts there.
+func ServiceRange4(pool netip.Prefix) netip.Prefix {
+	const share, fewest = 6, 4 // in bits: one 64th, 16 blocks
+	if !pool.IsValid() || pool.Bits() > Bits4-fewest {
+		return netip.Prefix{}
+	}
+	bits := min(pool.Bits()+share, Bits4)
+	return ipam.Nth(pool, bits, 1<<(bits-pool.Bits())-1)
+}
+
+// ServiceRange6 returns the range for IPv6 service addresses: the last /80 of the pool.
+// Blocks have the numbers of IPv4 blocks, which are smaller.
+func ServiceRange6(pool netip.Prefix) netip.Prefix {
+	if !pool.IsValid() || Bits6-pool.Bits() > 32 {
+		return netip.Prefix{}
+	}
+	return ipam.Nth(pool, Bits6, uint32(1<<(Bits6-pool.Bits())-1))
+}
 
 // Claim is a host's hold on a block of each pool.
 type Claim struct {

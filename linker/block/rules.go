@@ -43,7 +43,7 @@ func (r Rules) choose(s *record.Snapshot) (Claim, error) {
 		if r.Fixed.IsValid() && block4 != r.Fixed {
 			continue
 		}
-		if !r.Fixed.IsValid() && (block4.Overlaps(VIPRange) || r.taken(s, block4)) {
+		if !r.Fixed.IsValid() && (block4.Overlaps(ServiceRange4(r.Pool4)) || r.taken(s, block4)) {
 			continue
 		}
 		return Claim{Block4: block4, Block6: ipam.Nth(r.Pool6, Bits6, n)}, nil
@@ -53,7 +53,7 @@ func (r Rules) choose(s *record.Snapshot) (Claim, error) {
 
 // allow reports whether the configuration permits a claim.
 func (r Rules) allow(c Claim) bool {
-	if r.Fixed.IsValid() && r.Fixed != c.Block4 || !Within(c.Block4, r.Pool4) {
+	if r.Fixed.IsValid() && r.Fixed != c.Block4 || !Within(c.Block4, r.Pool4) || c.Block4.Overlaps(ServiceRange4(r.Pool4)) {
 		return false
 	}
 	return Within(c.Block6, r.Pool6) || !c.Block6.IsValid() && !r.Pool6.IsValid()

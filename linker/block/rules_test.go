@@ -56,14 +56,38 @@ func TestChoose(t *testing.T) {
 	}
 }
 
-func TestNobodyClaimsTheVIPRange(t *testing.T) {
-	rules := Rules{Host: "h1", Pool4: netip.MustParsePrefix("100.126.255.0/24")}
-	if _, err := rules.choose(snapshotOf()); err != nil {
-		t.Errorf("a block beside the range was refused: %v", err)
+func TestNobodyClaimsTheServiceRange(t *testing.T) {
+	rules := Rules{Host: "h1", Pool4: netip.MustParsePrefix("10.0.0.0/20")}
+	var taken []*record.Host
+	for n := range 15 {
+		c, err := rules.choose(snapshotOf(taken...))
+		if err != nil {
+			t.Fatalf("after %d blocks: %v", n, err)
+		}
+		taken = append(taken, hostWith(string(rune('a'+n)), c.Block4.String(), day))
 	}
-	rules.Pool4 = netip.MustParsePrefix("100.127.4.0/22")
-	if c, err := rules.choose(snapshotOf()); err == nil {
-		t.Errorf("chose %s, which is in the VIP range", c.Block4)
+	if c, err := rules.choose(snapshotOf(taken...)); err == nil {
+		t.Errorf("chose %s, which is in the range of service addresses", c.Block4)
+	}
+	if rules.allow(Claim{Block4: netip.MustParsePrefix("10.0.15.0/24")}) {
+		t.Error("a claim of the last run in the range of service addresses is allowed")
+	}
+}
+
+func TestServiceRanges(t *testing.T) {
+	for pool, want := range map[string]string{
+		"100.64.0.0/10": "100.127.0.0/16", "10.0.0.0/8": "10.252.0.0/14", "10.99.0.0/16": "10.99.252.0/22",
+		"10.99.0.0/20": "10.99.15.0/24", "10.99.0.0/21": "invalid Prefix", "10.99.0.0/24": "invalid Prefix",
+	} {
+		if got := ServiceRange4(netip.MustParsePrefix(pool)); got.String() != want {
+			t.Errorf("ServiceRange4(%s) = %s, want %s", pool, got, want)
+		}
+	}
+	if got := ServiceRange6(netip.MustParsePrefix("fd42:1:2::/48")); got.String() != "fd42:1:2:ffff:ffff::/80" {
+		t.Errorf("ServiceRange6 = %s, want the last /80", got)
+	}
+	if got := ServiceRange6(netip.Prefix{}); got.IsValid() {
+		t.Errorf("ServiceRange6 without a pool = %s, want none", got)
 	}
 }
 
