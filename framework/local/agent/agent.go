@@ -29,7 +29,7 @@ type Agent struct {
 	checkpoint checkpoint
 	log        *slog.Logger
 
-	inbox *wake.Queue[func(context.Context)] // what Run shall do
+	inbox *wake.Queue[func(context.Context)] // functions that Run calls
 
 	// Owned by Run.
 	master    local.Master
@@ -44,10 +44,11 @@ type Agent struct {
 type task struct {
 	savedTask
 	runner    *runner // nil: the task has ended
-	discarded bool    // its framework is gone: it is ended without updates
+	discarded bool    // the agent ends it without updates
 }
 
-// New checks cfg and reads the ID of an earlier agent in its WorkDir. It starts nothing.
+// New checks cfg and reads the ID that an earlier agent stored in the WorkDir. It starts
+// nothing.
 func New(cfg Config, log *slog.Logger) (*Agent, error) {
 	cfg.IP = cmp.Or(cfg.IP, "127.0.0.1")
 	cfg.Port = cmp.Or(cfg.Port, 5051)
@@ -130,7 +131,8 @@ func (a *Agent) recover(ctx context.Context) {
 	}
 }
 
-// watch is the watcher: it follows the Engine's events and connects again when it must.
+// watch is the watcher: it follows the Engine's events, and connects again after it has
+// lost the Engine.
 func (a *Agent) watch(ctx context.Context) {
 	for ctx.Err() == nil {
 		err := a.docker.Watch(ctx, func(name string) {

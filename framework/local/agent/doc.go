@@ -6,8 +6,8 @@
 // offers, never speaks to a framework, and never touches a container that it did not
 // start.
 //
-// One goroutine, Agent.Run, owns the agent's state. One runner per task sees its
-// container through, and the watcher follows the events of the Engine:
+// One goroutine, Agent.Run, owns the agent's state. One runner per task starts, follows
+// and ends the task's container, and the watcher follows the events of the Engine:
 //
 //	master ──Agent.Send──▶ ┌─────┐ ──kill, lookAgain──▶ runner ──docker pull,──▶ Engine
 //	       ◀──Master.Send─ │ Run │ ◀──Report──────────── runner   run, stop, logs

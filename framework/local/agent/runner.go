@@ -16,16 +16,16 @@ import (
 
 const (
 	pollBusy    = time.Second      // between two looks at a container that starts or ends
-	pollIdle    = 30 * time.Second // at one that runs, in case an event was lost
+	pollIdle    = 30 * time.Second // between two looks at one that runs: events may get lost
 	inspectWait = 10 * time.Second // Inspect blocks while a container starts
 	outputWait  = 5 * time.Second  // for the rest of the output of a container that has ended
 	stopRetry   = 250 * time.Millisecond
-	stderrLimit = 4 << 10 // how much of docker's stderr a message has
+	stderrLimit = 4 << 10 // how many bytes of docker's stderr a message has
 )
 
-// runner sees one task through, as a Docker executor does: pull, run, kill, exit status.
-// After each event it asks the Engine for the state of the container and acts on that
-// alone. So it does not matter which agent started it, when, or which events it missed.
+// runner runs one task from pull to exit status, as a Docker executor does. After each
+// event it asks the Engine for the state of the container and acts on that alone. So it
+// does not matter which agent started the container, or which events the runner missed.
 type runner struct {
 	runnerConfig
 	sandbox   *sandbox
@@ -56,7 +56,7 @@ func newRunner(c runnerConfig) *runner {
 		runnerConfig: c,
 		lookAgain:    wake.NewSignal(),
 		kills:        wake.NewQueue[time.Duration](),
-		activities:   activities{finished: make(chan activity, 1)}, // one slot: there is one at a time, so sending never blocks
+		activities:   activities{finished: make(chan activity, 1)}, // one slot: one runs at a time, so sending never blocks
 		reported: progress{
 			starting: state != mesos.TASK_STAGING,
 			running:  state == mesos.TASK_RUNNING || state == mesos.TASK_KILLING,

@@ -22,7 +22,7 @@ type agent struct {
 	registered  bool            // since this master started
 	inactive    bool            // an operator wants no new tasks on it
 	unreachable *mesos.TimeInfo // since when; nil: it is not
-	timeout     *timer          // makes a disconnected agent unreachable
+	timeout     *timer          // makes the agent unreachable while it is disconnected
 	tasks       map[local.TaskRef]*task
 	// lost are the tasks that the master gave up when the agent disconnected, by
 	// framework ID and task ID.

@@ -43,7 +43,7 @@ func subscribeFault(c *scheduler.Call, principal string) string {
 	return ""
 }
 
-// lacksBody reports whether a call lacks the message that is named like its type.
+// lacksBody reports whether a call lacks the message that belongs to its type.
 func lacksBody(c *scheduler.Call) bool {
 	return map[scheduler.Call_Type]bool{
 		scheduler.Call_ACCEPT:                       c.Accept == nil,
@@ -62,8 +62,9 @@ func lacksBody(c *scheduler.Call) bool {
 	}[c.Type]
 }
 
-// checkSender returns why a call is refused that names f and comes from principal (empty:
-// nobody was authenticated) with this stream ID. It returns nil if the call is good.
+// checkSender refuses a call for framework f unless it comes from f's principal and has
+// the ID of f's stream. An empty principal means that the master needs no credentials. It
+// returns nil if the call is good.
 func checkSender(f *framework, principal, streamID string) *answer {
 	switch {
 	case f == nil:

@@ -16,9 +16,9 @@
 // Start reading at Master, which wires the parts:
 //
 //	registry       which frameworks and agents exist, on disk too
-//	subscriptions  a framework's life: SUBSCRIBE, disconnection, removal
-//	membership     an agent's life: registration, disconnection, loss
-//	allocator      offers: to whom, what, for how long
+//	subscriptions  states of frameworks: SUBSCRIBE, disconnection, removal
+//	membership     states of agents: registration, disconnection, loss
+//	allocator      offers: which framework gets which resources, and for how long
 //	taskBook       tasks, and the delivery of their status updates
 //	launcher       ACCEPT
 //	reconciler     RECONCILE

@@ -24,8 +24,8 @@ type framework struct {
 	info       mesos.FrameworkInfo
 	stream     *stream // nil while disconnected
 	heartbeat  *timer
-	failover   *timer          // removes a disconnected framework
-	suppressed map[string]bool // roles
+	failover   *timer          // removes the framework while it is disconnected
+	suppressed map[string]bool // the roles in which it wants no offers
 	filters    map[*agent][]filter
 	tasks      map[string]*task // by task ID
 	served     int              // how many offers it got so far
@@ -82,7 +82,8 @@ func (f *framework) rejects(a *agent, role string, rs mesos.Resources, now time.
 	})
 }
 
-// revive drops the filters of roles and ends their suppression. No roles mean all.
+// revive drops the filters of roles and ends their suppression. An empty list means all
+// roles.
 func (f *framework) revive(roles []string) {
 	for a, filters := range f.filters {
 		f.filters[a] = slices.DeleteFunc(filters, func(x filter) bool { return matchesRole(roles, x.role) })
@@ -94,8 +95,8 @@ func (f *framework) revive(roles []string) {
 	}
 }
 
-// suppress stops offers in roles. The framework keeps the offers that it holds. No
-// roles mean all.
+// suppress stops offers in roles. The framework keeps the offers that it holds. An empty
+// list means all roles.
 func (f *framework) suppress(roles []string) {
 	for _, role := range f.roles() {
 		if matchesRole(roles, role) {

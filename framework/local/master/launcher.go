@@ -55,8 +55,8 @@ func (l launcher) accept(f *framework, c *scheduler.Call_Accept) {
 	l.offers.refuse(first, rest, c.Filters)
 }
 
-// collect returns the offers of an ACCEPT that exist, and as fault why they cannot be
-// used together. They are used up even then.
+// collect returns the offers of an ACCEPT that exist. fault says why they cannot be used
+// together; the framework loses them even then.
 func (l launcher) collect(f *framework, ids []mesos.OfferID) (offers []*offer, fault string) {
 	seen := map[string]bool{}
 	complain := func(format string, args ...any) {

@@ -11,7 +11,7 @@ import (
 	"tombolo/framework/local"
 )
 
-// membership leads agents through their life, as the diagram of agent shows it.
+// membership moves agents between the states that type agent shows.
 type membership struct {
 	agentTimeout  time.Duration
 	log           *slog.Logger
@@ -102,8 +102,8 @@ func lostForGood(a *agent, f *framework, ref local.TaskRef) bool {
 	return lost && !f.info.GetCheckpoint()
 }
 
-// dropMissing drops the tasks that an agent did not report: it never got their launch,
-// or has lost them.
+// dropMissing drops the tasks that an agent did not report, because it never got their
+// launch or has lost them.
 func (m *membership) dropMissing(a *agent, reported []local.Task) {
 	known := map[local.TaskRef]bool{}
 	for _, r := range reported {

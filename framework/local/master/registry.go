@@ -16,14 +16,15 @@ import (
 	"tombolo/internal/state"
 )
 
-// maxRemembered bounds how many IDs of each kind that never come back the file keeps.
+// maxRemembered is how many IDs the file keeps at most of removed frameworks, of departed
+// agents, and of agents that are gone.
 const maxRemembered = 1000
 
-// registry knows which frameworks and agents exist, and which IDs never come back. It
-// stores them for the next master.
+// registry knows which frameworks and agents exist, and which IDs are not valid any more.
+// It stores them for the next master.
 type registry struct {
 	path     string // of the file; empty: nothing is stored
-	masterID string // begins every new ID
+	masterID string // the first part of every new ID
 	log      *slog.Logger
 
 	frameworks map[string]*framework // by ID
@@ -89,8 +90,8 @@ func openRegistry(dir, masterID string, log *slog.Logger) (*registry, error) {
 	return r, nil
 }
 
-// save stores the registry. It logs an error and goes on, because only the next master
-// would notice.
+// save stores the registry. It only logs an error, because the running master does not
+// need the file.
 func (r *registry) save() {
 	if r.path == "" {
 		return
@@ -126,7 +127,7 @@ func (r *registry) addFramework(info mesos.FrameworkInfo) *framework {
 	return f
 }
 
-// addAgent adds an agent, under a new ID if id is empty or never comes back.
+// addAgent adds an agent. It gets a new ID if id is empty or that of an agent that is gone.
 func (r *registry) addAgent(id string) *agent {
 	if id == "" || r.isGone(id) {
 		id = fmt.Sprintf("%s-S%d", r.masterID, r.nextID)
@@ -137,7 +138,7 @@ func (r *registry) addAgent(id string) *agent {
 	return a
 }
 
-// isGone reports whether an agent ID never comes back.
+// isGone reports whether the agent with this ID has departed or was marked gone.
 func (r *registry) isGone(agentID string) bool { return r.departed[agentID] || r.gone[agentID] }
 
 func (r *registry) sortedFrameworks() []*framework {

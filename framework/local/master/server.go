@@ -17,7 +17,8 @@ import (
 const (
 	jsonType     = "application/json"
 	protobufType = "application/x-protobuf"
-	// maxBody bounds a call. An ACCEPT with 10,000 tasks is well below.
+	// maxBody is the greatest size of a call in bytes. An ACCEPT with 10,000 tasks is far
+	// smaller.
 	maxBody = 64 << 20
 )
 
@@ -192,8 +193,8 @@ func readBody(r *http.Request) ([]byte, *answer) {
 	return body, nil
 }
 
-// jsonRefusal returns the answer to a body that wire.Unmarshal refused with err, nil if
-// err is.
+// jsonRefusal returns the answer to a body for which wire.Unmarshal returned err. It is
+// nil if err is nil.
 func jsonRefusal(err error) *answer {
 	var syntax *wire.SyntaxError
 	switch {

@@ -12,12 +12,12 @@ import (
 	"tombolo/internal/wake"
 )
 
-// maxQueued is how many events a scheduler may leave unread before the master takes it
-// for dead. They are minutes of a busy cluster and a few megabytes.
+// maxQueued is how many events a scheduler may leave unread before the master ends its
+// stream. A busy cluster needs minutes for that many; they take a few megabytes.
 const maxQueued = 10_000
 
-// writeTimeout is how long a write to a scheduler may block before the master takes it
-// for dead.
+// writeTimeout is how long a write to a scheduler may block before the master ends its
+// stream.
 const writeTimeout = 30 * time.Second
 
 // stream is one subscription: the loop queues events, and an HTTP handler writes them.

@@ -16,10 +16,9 @@ import (
 // heartbeatInterval is the pause between HEARTBEAT events.
 const heartbeatInterval = 15 * time.Second
 
-// subscriptions leads frameworks through their life, as the diagram of framework shows
-// it.
+// subscriptions moves frameworks between the states that type framework shows.
 type subscriptions struct {
-	master   mesos.MasterInfo // what SUBSCRIBED says of the master
+	master   mesos.MasterInfo // for SUBSCRIBED
 	log      *slog.Logger
 	loop     *loop
 	registry *registry
@@ -88,7 +87,8 @@ func (s *subscriptions) disconnect(f *framework) {
 	}
 }
 
-// streamEnded handles the end of a stream's HTTP response, whatever ended it.
+// streamEnded handles the end of a stream's HTTP response, whether the scheduler, the
+// network or the master ended it.
 func (s *subscriptions) streamEnded(st *stream) {
 	for _, f := range s.registry.frameworks {
 		if f.stream == st {

@@ -98,7 +98,7 @@ func (b *taskBook) adopt(a *agent, f *framework, reported local.Task) *task {
 	return t
 }
 
-// forget removes a task, so that its resources can be offered again.
+// forget removes a task and offers its resources again.
 func (b *taskBook) forget(t *task) {
 	t.retry.stop()
 	delete(t.agent.tasks, t.ref())

@@ -12,8 +12,8 @@ import (
 	"tombolo/framework/local"
 )
 
-// The functions named ...Fault return why something is invalid, in the words of Apache
-// Mesos and in its order of checks. They return "" if it is valid.
+// Functions named ...Fault return why something is invalid, or "" if it is valid. Their
+// texts and the order of their checks are those of Apache Mesos.
 
 func frameworkFault(info mesos.FrameworkInfo, suppressed []string) string {
 	fault := rolesFault(info)
@@ -34,7 +34,7 @@ func frameworkFault(info mesos.FrameworkInfo, suppressed []string) string {
 	return ""
 }
 
-// changeFault is about an UPDATE_FRAMEWORK that changes old.
+// changeFault checks what UPDATE_FRAMEWORK may not change.
 func changeFault(old, changed mesos.FrameworkInfo) string {
 	const unsupported = "Updating 'FrameworkInfo.%s' is unsupported; attempted to update from '%v' to '%v'"
 	switch {
@@ -98,7 +98,7 @@ func roleFault(role string) string {
 	return ""
 }
 
-// idFault is about the ID of a framework or a task.
+// idFault checks the ID of a framework or a task.
 func idFault(id string) string {
 	const maxID = 255
 	switch {

@@ -10,7 +10,7 @@ import (
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 )
 
-// taskFault is about a task that is launched with an offer.
+// taskFault checks a task that is to be launched with an offer.
 func taskFault(info mesos.TaskInfo, o *offer) string {
 	return cmp.Or(
 		idFault(info.TaskID.Value), slotFault(info, o), timesFault(info), healthFault(info.HealthCheck),
