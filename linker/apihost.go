@@ -119,8 +119,8 @@ func findEndpoint(s *record.Snapshot, container string) (*record.Endpoint, error
 type appRecords struct{ catalog *catalog.Catalog }
 
 // PutApp implements api.Apps.
-func (a appRecords) PutApp(_ context.Context, r record.Record) error {
-	switch err := a.catalog.PutApp(r); {
+func (a appRecords) PutApp(_ context.Context, packet []byte) error {
+	switch err := a.catalog.PutApp(packet); {
 	case errors.Is(err, catalog.ErrStale):
 		return fmt.Errorf("%w: %w", api.ErrStale, err)
 	case err != nil:

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -225,7 +226,9 @@ func TestRequestsAreChecked(t *testing.T) {
 	transport := unixhttp.Transport(socket)
 	transport.DisableKeepAlives = true
 	h := &http.Client{Transport: transport}
-	app := `{"kind":"app","name":"shop","owner":"f","version":{"epoch":1,"seq":1},`
+	valid := encoded(t, shop(1))
+	deleted := shop(1)
+	deleted.Deleted, deleted.App = true, nil
 	cases := []struct {
 		name, method, path, body string
 		want                     int
@@ -238,18 +241,18 @@ func TestRequestsAreChecked(t *testing.T) {
 		{"follow is not 0 or 1", "GET", "/v1/containers/x/logs?follow=yes", "", 400},
 		{"tail is negative", "GET", "/v1/containers/x/logs?tail=-1", "", 400},
 		{"unknown container", "GET", "/v1/containers/x/logs", "", 404},
-		{"body is not JSON", "PUT", "/v1/apps/shop", "no", 400},
+		{"body is no record", "PUT", "/v1/apps/shop", "no", 400},
 		{"empty body", "PUT", "/v1/apps/shop", "", 400},
-		{"unknown key", "PUT", "/v1/apps/shop", app + `"x":1,"app":{"name":"shop","services":{}}}`, 400},
-		{"two JSON values", "PUT", "/v1/apps/shop", app + `"app":{"name":"shop","services":{}}}{}`, 400},
-		{"another app than in the path", "PUT", "/v1/apps/blog", app + `"app":{"name":"shop","services":{}}}`, 400},
-		{"PUT of a tombstone", "PUT", "/v1/apps/shop", app + `"deleted":true}`, 400},
-		{"DELETE without a tombstone", "DELETE", "/v1/apps/shop", app + `"app":{"name":"shop","services":{}}}`, 400},
-		{"record of a host", "PUT", "/v1/apps/shop", `{"kind":"host","name":"shop","owner":"shop","version":{"epoch":1,"seq":1},"host":{"name":"shop"}}`, 400},
-		{"another app in the record", "PUT", "/v1/apps/shop", app + `"app":{"name":"blog","services":{}}}`, 400},
-		{"too long", "PUT", "/v1/apps/shop", `{"kind":"` + strings.Repeat("x", 9<<20), 413},
-		{"valid", "PUT", "/v1/apps/shop", app + `"app":{"name":"shop","revision":1,"services":{}}}`, 204},
-		{"not newer than the known one", "PUT", "/v1/apps/shop", app + `"app":{"name":"shop","revision":1,"services":{}}}`, 409},
+		{"record is cut off", "PUT", "/v1/apps/shop", valid[:len(valid)-1], 400},
+		{"another app than in the path", "PUT", "/v1/apps/blog", valid, 400},
+		{"PUT of a tombstone", "PUT", "/v1/apps/shop", encoded(t, deleted), 400},
+		{"DELETE without a tombstone", "DELETE", "/v1/apps/shop", valid, 400},
+		{"record of a host", "PUT", "/v1/apps/shop", encoded(t, record.Record{
+			Key: record.Key{Kind: record.KindHost, Name: "shop"}, Owner: "shop", Host: &record.Host{Name: "shop"},
+		}), 400},
+		{"too long", "PUT", "/v1/apps/shop", strings.Repeat("x", record.MaxEncoded+1), 413},
+		{"valid", "PUT", "/v1/apps/shop", valid, 204},
+		{"not newer than the known one", "PUT", "/v1/apps/shop", valid, 409},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -257,6 +260,7 @@ func TestRequestsAreChecked(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			req.Header.Set("Content-Type", api.ContentRecord)
 			res, err := h.Do(req)
 			if err != nil {
 				t.Fatal(err)
@@ -268,6 +272,31 @@ func TestRequestsAreChecked(t *testing.T) {
 			}
 		})
 	}
+}
+
+// JSON is what linkers took before records were protobuf: it would lose the fields that a
+// linker does not know.
+func TestAppRecordsInJSONAreRefused(t *testing.T) {
+	body, err := json.Marshal(shop(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req := httptest.NewRequest(http.MethodPut, "/v1/apps/shop", strings.NewReader(string(body)))
+	req.Header.Set("Content-Type", "application/json")
+	w := httptest.NewRecorder()
+	api.NewServer(api.Config{Apps: new(apitest.Linker)}).Handler().ServeHTTP(w, req)
+	if w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), api.ContentRecord) {
+		t.Errorf("the answer has status %d and the body %s; want status 400 and the content type that is expected", w.Code, w.Body)
+	}
+}
+
+func encoded(t *testing.T, r record.Record) string {
+	t.Helper()
+	b, err := record.Encode(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
 }
 
 func TestClientNamesTheSocketOfAMissingLinker(t *testing.T) {

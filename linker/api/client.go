@@ -118,9 +118,13 @@ func unlessEnded(ctx context.Context, err error) error {
 }
 
 func (c *Client) writeApp(ctx context.Context, method string, r record.Record) error {
+	packet, err := record.Encode(r)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	res, err := c.send(ctx, method, "/v1/apps/"+url.PathEscape(r.Name), r)
+	res, err := c.send(ctx, method, "/v1/apps/"+url.PathEscape(r.Name), packet)
 	if err != nil {
 		return err
 	}
@@ -143,19 +147,15 @@ func (c *Client) get(ctx context.Context, path string, out any) error {
 	return nil
 }
 
-// send returns an answer with status 2xx or 304. The caller closes its body.
-func (c *Client) send(ctx context.Context, method, path string, body any) (*http.Response, error) {
-	var content io.Reader
-	if body != nil {
-		b, err := json.Marshal(body)
-		if err != nil {
-			return nil, fmt.Errorf("encode %s %s: %w", method, path, err)
-		}
-		content = bytes.NewReader(b)
-	}
-	req, err := http.NewRequestWithContext(ctx, method, "http://linker"+path, content)
+// send sends a request, whose body is an encoded record or nil, and returns an answer
+// with status 2xx or 304. The caller closes its body.
+func (c *Client) send(ctx context.Context, method, path string, packet []byte) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://linker"+path, bytes.NewReader(packet))
 	if err != nil {
 		return nil, fmt.Errorf("linker at %s: %w", c.socket, err)
+	}
+	if packet != nil {
+		req.Header.Set("Content-Type", ContentRecord)
 	}
 	res, err := c.http.Do(req)
 	if err != nil {

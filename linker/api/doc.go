@@ -3,8 +3,8 @@
 //
 //	GET    /v1/status                            Status
 //	GET    /v1/catalog[?index=N&run=R&wait=30s]  record.Snapshot; see below
-//	PUT    /v1/apps/{name}                       record.Record of an app; 409 if it is not the newest known
-//	DELETE /v1/apps/{name}                       record.Record, the app's tombstone
+//	PUT    /v1/apps/{name}                       an encoded record.Record of an app; 409 if it is not the newest known
+//	DELETE /v1/apps/{name}                       an encoded record.Record, the app's tombstone
 //	GET    /v1/containers/{id or name}/logs[?follow=1&tail=N]   lines of LogLine
 //	GET    /v1/resolve?name=N[&from=C]           Resolution for the container C (ID, name or address), or for the host
 //

@@ -68,18 +68,19 @@ func (s *Server) putApp(w http.ResponseWriter, r *http.Request) error {
 	if _, err := parameters(r); err != nil {
 		return err
 	}
-	var rec record.Record
-	if err := decode(w, r, &rec); err != nil {
+	packet, err := readRecord(w, r)
+	if err != nil {
 		return err
+	}
+	rec, err := record.Decode(packet)
+	if err != nil {
+		return fmt.Errorf("%w: body: %w", ErrInvalid, err)
 	}
 	if rec.Kind != record.KindApp || rec.Name != r.PathValue("name") || rec.Deleted != (r.Method == http.MethodDelete) {
 		return fmt.Errorf("%w: the body is %s %q (deleted: %v), which does not fit %s %s",
 			ErrInvalid, rec.Kind, rec.Name, rec.Deleted, r.Method, r.URL.Path)
 	}
-	if err := rec.Check(); err != nil {
-		return fmt.Errorf("%w: %w", ErrInvalid, err)
-	}
-	if err := s.cfg.Apps.PutApp(r.Context(), rec); err != nil {
+	if err := s.cfg.Apps.PutApp(r.Context(), packet); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
@@ -111,22 +112,21 @@ func parseNumber(text, key string) (uint64, error) {
 	return n, nil
 }
 
-// decode reads the body, which must be one JSON value without unknown keys and within
-// the limits of size and time.
-func decode(w http.ResponseWriter, r *http.Request, into any) error {
+// readRecord reads the body, which must be an encoded record, within the limits of size
+// and time.
+func readRecord(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	if got := r.Header.Get("Content-Type"); got != ContentRecord {
+		return nil, fmt.Errorf("%w: the body has the content type %.64q, want %s", ErrInvalid, got, ContentRecord)
+	}
 	control := http.NewResponseController(w)
 	// Only the recorder of a test returns an error: it has no deadline to set.
 	_ = control.SetReadDeadline(time.Now().Add(bodyTimeout))
 	defer func() { _ = control.SetReadDeadline(time.Time{}) }()
-	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRecord))
-	d.DisallowUnknownFields()
-	if err := d.Decode(into); err != nil {
-		return fmt.Errorf("%w: body: %w", ErrInvalid, err)
+	packet, err := io.ReadAll(http.MaxBytesReader(w, r.Body, record.MaxEncoded))
+	if err != nil {
+		return nil, fmt.Errorf("%w: body: %w", ErrInvalid, err)
 	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return fmt.Errorf("%w: body: more than one JSON value", ErrInvalid)
-	}
-	return nil
+	return packet, nil
 }
 
 var statusCodes = map[error]int{

@@ -20,12 +20,16 @@ const SocketMode = 0o660
 
 const (
 	maxHeader    = 16 << 10
-	maxRecord    = 8 << 20 // a service takes about 1 KB
 	headTimeout  = 5 * time.Second
 	bodyTimeout  = 10 * time.Second
 	closeTimeout = 3 * time.Second
 	maxWait      = time.Minute
 )
+
+// ContentRecord is the media type of an encoded record (record.Encode). App records
+// travel in this form, so that the fields of a newer framework pass through an older
+// linker.
+const ContentRecord = "application/x-protobuf"
 
 // Errors that have a status of their own. The parts of a Config return errors that wrap
 // them, and so does the Client.
@@ -44,9 +48,9 @@ type Catalog interface {
 
 // Apps receives the records that the framework writes.
 type Apps interface {
-	// PutApp stores an app record or its tombstone. It returns ErrStale if a newer one
-	// is known.
-	PutApp(ctx context.Context, r record.Record) error
+	// PutApp stores an encoded app record or its tombstone. It returns ErrStale if a
+	// newer one is known.
+	PutApp(ctx context.Context, packet []byte) error
 }
 
 // Host is the linker's own machine.

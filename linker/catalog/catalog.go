@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"sync"
@@ -81,16 +82,19 @@ func (c *Catalog) Put(r record.Record) (changed bool, err error) {
 	return true, nil
 }
 
-// PutApp stores an app record or its tombstone, whose version the framework has set. It
-// returns ErrStale if a newer record, or another one of the same version, is known.
-func (c *Catalog) PutApp(r record.Record) error {
-	if r.Kind != record.KindApp {
-		return fmt.Errorf("put app %s/%s: not an app's record", r.Kind, r.Name)
-	}
-	e, err := newEntry(r)
+// PutApp stores the packet of an app record or of its tombstone, whose version the
+// framework has set. The packet is passed on as it is, with fields that only a newer
+// framework knows. PutApp returns ErrStale if a newer record, or another one of the same
+// version, is known. It keeps no reference to packet.
+func (c *Catalog) PutApp(packet []byte) error {
+	r, err := record.Decode(packet)
 	if err != nil {
 		return fmt.Errorf("put app: %w", err)
 	}
+	if r.Kind != record.KindApp {
+		return fmt.Errorf("put app %s/%s: not an app's record", r.Kind, r.Name)
+	}
+	e := receivedEntry(r, bytes.Clone(packet))
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	old := c.entries[r.Key]

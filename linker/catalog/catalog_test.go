@@ -56,6 +56,15 @@ func put(t *testing.T, c *catalog.Catalog, r record.Record) {
 }
 
 // merge gives c a record as a peer sends it. It reports whether the catalog changed.
+// putApp gives the encoded r to the catalog, as the API does.
+func putApp(c *catalog.Catalog, r record.Record) error {
+	packet, err := record.Encode(r)
+	if err != nil {
+		return err
+	}
+	return c.PutApp(packet)
+}
+
 func merge(c *catalog.Catalog, r record.Record) (changed bool) {
 	packet, err := record.Encode(r)
 	if err != nil {
@@ -172,12 +181,12 @@ func TestAppRecordsAreOrderedByVersion(t *testing.T) {
 		{"up again", app("shop", v(3, 0)), nil, []string{"shop 3.0 0"}},
 	}
 	for _, tt := range tests {
-		if err := c.PutApp(tt.rec); !errors.Is(err, tt.err) {
+		if err := putApp(c, tt.rec); !errors.Is(err, tt.err) {
 			t.Errorf("PutApp, %s: error %v, want %v", tt.name, err, tt.err)
 		}
 		wantLines(t, drain(t, c), tt.out...)
 	}
-	if err := c.PutApp(endpoint("e", "x")); err == nil {
+	if err := putApp(c, from("fw", record.Version{Epoch: 1}, endpoint("e", "x"))); err == nil {
 		t.Error("PutApp accepted an endpoint")
 	}
 	c.Suspend("fw")
@@ -242,7 +251,7 @@ func TestTombstonesOfHostsExpireAndThoseOfAppsStay(t *testing.T) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	gone := tombstone(from("h2", record.Version{Epoch: 1, Seq: 2}, endpoint("e2", "")))
 	merge(c, gone)
-	if err := c.PutApp(tombstone(app("shop", record.Version{Epoch: 1}))); err != nil {
+	if err := putApp(c, tombstone(app("shop", record.Version{Epoch: 1}))); err != nil {
 		t.Fatal(err)
 	}
 	c.DrainOutbox()

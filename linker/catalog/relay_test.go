@@ -52,6 +52,24 @@ func TestRecordsOfNewerVersionsArePassedOnAsReceived(t *testing.T) {
 	}
 }
 
+func TestAppRecordsOfANewerFrameworkArePassedOnAsReceived(t *testing.T) {
+	packet, err := record.Encode(app("shop", record.Version{Epoch: 1, Seq: 1}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	packet = append(packet, news...)
+	c := catalog.New("h1", 5)
+	if err := c.PutApp(packet); err != nil {
+		t.Fatal(err)
+	}
+	if out := c.DrainOutbox(); len(out) != 1 || string(out[0].Wire) != string(packet) {
+		t.Errorf("peers get %q, want the bytes that the framework sent, %q", out, packet)
+	}
+	if err := c.PutApp(packet); err != nil {
+		t.Errorf("the same record again returned %v, want nil", err)
+	}
+}
+
 // A host that ran a newer version and runs an older one again deletes what it no longer
 // understands, as it deletes any record that it no longer puts.
 func TestLeftoversOfANewerVersionAreDeleted(t *testing.T) {

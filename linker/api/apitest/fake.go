@@ -93,7 +93,11 @@ func copied[K comparable, V any](m map[K]V) map[K]V {
 func (l *Linker) Watch() (changes <-chan struct{}, cancel func()) { return l.changes.Watch() }
 
 // PutApp implements api.Apps.
-func (l *Linker) PutApp(_ context.Context, r record.Record) error {
+func (l *Linker) PutApp(_ context.Context, packet []byte) error {
+	r, err := record.Decode(packet)
+	if err != nil {
+		return fmt.Errorf("%w: %w", api.ErrInvalid, err)
+	}
 	l.mu.Lock()
 	old, known := l.versions[r.Name]
 	stale := known && !old.Version.Less(r.Version)
