@@ -131,8 +131,7 @@ func (l *Linker) newNameConflicts() nameConflicts {
 func (l *Linker) newIdentifier() *identifier {
 	return &identifier{
 		host: l.cfg.Host, docker: l.docker, table: l.table, catalog: l.catalog,
-		blockKnown: l.addresses.Ready(), adopted: l.adopted, problems: l.problems, log: l.cfg.Log,
-		complained: map[string]bool{},
+		blockKnown: l.addresses.Ready(), adopted: l.adopted, problems: l.problems,
 	}
 }
 

@@ -3,8 +3,7 @@ package linker
 import (
 	"context"
 	"errors"
-	"log/slog"
-	"maps"
+	"fmt"
 	"time"
 
 	"tombolo/linker/attach"
@@ -23,9 +22,6 @@ type identifier struct {
 	blockKnown <-chan struct{} // closed once addresses can be adopted into the block
 	adopted    latch           // the identifier opens it when the table holds the last run's endpoints
 	problems   *problems
-	log        *slog.Logger
-
-	complained map[string]bool // containers whose labels were logged as unusable
 }
 
 // run follows Docker and the table until ctx ends.
@@ -66,7 +62,6 @@ func (i *identifier) run(ctx context.Context) error {
 // putEndpoints makes this host's records match its endpoints. An endpoint gets no
 // record before its interface and its container are both known.
 func (i *identifier) putEndpoints(engine *docker.Snapshot) {
-	maps.DeleteFunc(i.complained, func(id string, _ bool) bool { return engine.Containers[id] == nil })
 	byEndpoint := map[string]*docker.Container{}
 	for _, c := range engine.Containers {
 		if c.EndpointID != "" {
@@ -74,17 +69,18 @@ func (i *identifier) putEndpoints(engine *docker.Snapshot) {
 		}
 	}
 	identified := map[string]bool{}
+	var unreadable []error
 	for _, ep := range i.table.Snapshot() {
 		c := byEndpoint[ep.ID]
 		if c == nil || !ep.Joined {
 			continue
 		}
-		if err := i.putEndpoint(ep, c); err != nil && !i.complained[c.ID] {
-			i.complained[c.ID] = true
-			i.log.Warn("a container is treated as foreign", "container", c.Name, "err", err)
+		if err := i.putEndpoint(ep, c); err != nil {
+			unreadable = append(unreadable, fmt.Errorf("container %s: %w", c.Name, err))
 		}
 		identified[ep.ID] = true
 	}
+	i.problems.report(labelsProblem, listed(unreadable))
 	for id, ep := range i.catalog.Snapshot().Endpoints {
 		if ep.Host == i.host && !identified[id] {
 			i.catalog.Delete(record.Key{Kind: record.KindEndpoint, Name: id})
@@ -94,7 +90,7 @@ func (i *identifier) putEndpoints(engine *docker.Snapshot) {
 }
 
 // putEndpoint announces an endpoint. If its labels are invalid, or too large for a
-// record, it announces a foreign container's endpoint instead and returns the reason.
+// record, it announces that the endpoint is shut off and returns the reason.
 func (i *identifier) putEndpoint(ep attach.Endpoint, c *docker.Container) error {
 	key := record.Key{Kind: record.KindEndpoint, Name: ep.ID}
 	labelled, err := record.FromLabels(c.Labels)
@@ -102,9 +98,8 @@ func (i *identifier) putEndpoint(ep attach.Endpoint, c *docker.Container) error 
 		_, err = i.catalog.Put(record.Record{Key: key, Endpoint: endpointRecord(i.host, ep, c, labelled)})
 	}
 	if err != nil {
-		foreign := endpointRecord(i.host, ep, c, record.Endpoint{})
-		_, ferr := i.catalog.Put(record.Record{Key: key, Endpoint: foreign})
-		return errors.Join(err, ferr)
+		_, shutErr := i.catalog.Put(record.Record{Key: key, Endpoint: endpointRecord(i.host, ep, c, record.ShutOff())})
+		return errors.Join(err, shutErr)
 	}
 	return nil
 }

@@ -40,6 +40,11 @@ func TestNamesAndLabelsThatDoNotFit(t *testing.T) {
 	}
 	if e := h.catalog.Snapshot().Endpoints[big]; e.App != "" || len(e.Networks) > 0 || !e.Addr4.IsValid() {
 		t.Errorf("the container with the large labels has the record %+v, want that of a foreign container", e)
+	} else if !e.Internal {
+		t.Error("the container with the large labels has egress, want none: nobody knows what its labels forbid")
+	}
+	if problems := strings.Join(h.problems.list(), "\n"); !strings.Contains(problems, "labels: container huge: ") {
+		t.Errorf("the linker has the problems %q, want one that names the container huge", problems)
 	}
 	h.stop()
 }

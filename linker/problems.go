@@ -1,9 +1,12 @@
 package linker
 
 import (
+	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 )
 
@@ -29,6 +32,7 @@ var (
 	catalogFileProblem = problemKind{"catalog file", notReady, "cannot save the catalog", "make room on the disk of the state folder"}
 	dockerProblem      = problemKind{"docker", notReady, "", "start Docker, or name its socket with --docker"}
 	hostsProblem       = problemKind{"hosts", notReady, "two machines have one name", "give one of the two another name with --host"}
+	labelsProblem      = problemKind{"labels", partial, "containers are shut off, because their labels cannot be read", "correct these labels and start the containers again"}
 	overlayProblem     = problemKind{"overlay", notReady, "the kernel does not match yet", "find out which other program changes this host's interfaces, routes or nftables rules"}
 	poolProblem        = problemKind{"pool", notReady, "part of the pool is routed elsewhere", "remove that route, or choose another pool on every host with --pool or --pool6"}
 	poolsProblem       = problemKind{"pools", partial, "hosts with another pool are left out", "start every host with the same --pool and --pool6"}
@@ -91,6 +95,26 @@ func (p *problems) list() []string {
 		out = append(out, p.now[name].String())
 	}
 	return out
+}
+
+// maxListed bounds the items that the reason of a problem names.
+const maxListed = 10
+
+// listed returns one error that names each of errs once, in order, and counts those beyond
+// maxListed; nil if there are none.
+func listed(errs []error) error {
+	texts := map[string]bool{}
+	for _, err := range errs {
+		texts[strings.ReplaceAll(err.Error(), "\n", ", ")] = true
+	}
+	if len(texts) == 0 {
+		return nil
+	}
+	sorted := slices.Sorted(maps.Keys(texts))
+	if beyond := len(sorted) - maxListed; beyond > 0 {
+		sorted = append(sorted[:maxListed], fmt.Sprintf("and %d more", beyond))
+	}
+	return errors.New(strings.Join(sorted, "; "))
 }
 
 // ready reports whether no problem concerns the host as a whole.

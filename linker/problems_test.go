@@ -3,12 +3,29 @@ package linker
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 )
+
+func TestListedNamesEachErrorOnceAndCountsTheRest(t *testing.T) {
+	if err := listed(nil); err != nil {
+		t.Errorf("no errors are listed as %v, want nil", err)
+	}
+	errs := []error{errors.New("web"), errors.Join(errors.New("db"), errors.New("cache")), errors.New("web")}
+	if got, want := listed(errs).Error(), "db, cache; web"; got != want {
+		t.Errorf("errors are listed as %q, want %q", got, want)
+	}
+	for i := range maxListed {
+		errs = append(errs, fmt.Errorf("x%d", i))
+	}
+	if got := listed(errs).Error(); !strings.HasSuffix(got, "; and 2 more") || strings.Count(got, ";") != maxListed {
+		t.Errorf("%d errors are listed as %q, want %d of them and how many more there are", maxListed+2, got, maxListed)
+	}
+}
 
 func TestProblems(t *testing.T) {
 	var logged bytes.Buffer

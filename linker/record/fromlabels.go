@@ -24,33 +24,34 @@ const (
 // whose labels name an app and no network is on '<app>_default'. Without labels of ours
 // and of docker compose the endpoint is foreign: its App is "".
 //
-// An error names every label that cannot be understood. The endpoint is then foreign, so
+// LabelInternal counts without LabelApp, too. Keys that the JSON values have beyond those
+// of this version are ignored, because a newer framework may write them.
+//
+// An error names every label that cannot be understood. The endpoint is then ShutOff, so
 // that a mistake permits nothing.
 func FromLabels(labels map[string]string) (Endpoint, error) {
-	if labels[LabelApp] == "" {
-		return fromCompose(labels)
-	}
 	p := labelParser{labels: labels}
-	e := Endpoint{
-		App:           p.label(LabelApp),
-		Service:       p.label(LabelService),
-		Slot:          int(p.number(LabelSlot, 31)),
-		Generation:    p.number(LabelGeneration, 64),
-		Task:          labels[LabelTask],
-		Strict:        p.oneOf(LabelIsolation, "links"),
-		Internal:      p.oneOf(LabelInternal, "true"),
-		DNSRR:         p.endpointMode(),
-		ContainerName: labels[LabelName],
+	var e Endpoint
+	switch {
+	case labels[LabelApp] != "":
+		e = p.ours()
+	case labels[composeProject] != "":
+		e = p.compose()
 	}
-	p.json(LabelNetworks, &e.Networks)
-	p.json(LabelLinks, &e.Links)
-	p.json(LabelExport, &e.Export)
-	p.json(LabelPorts, &e.Ports)
-	if labels[LabelNetworks] == "" {
-		e.Networks = defaultNetworks(e.App)
+	e.Internal = p.boolean(LabelInternal)
+	if len(p.errs) == 0 {
+		e.normalise()
+		p.errs = append(p.errs, e.checkIdentity())
 	}
-	return checked(e, p.errs)
+	if err := errors.Join(p.errs...); err != nil {
+		return ShutOff(), fmt.Errorf("labels: %w", err)
+	}
+	return e, nil
 }
+
+// ShutOff returns the identity of a container whose labels cannot be read: it is foreign,
+// so it reaches nobody and nobody reaches it, and it has no egress.
+func ShutOff() Endpoint { return Endpoint{Internal: true} }
 
 // Labels is the reverse of FromLabels. It leaves out the labels of empty fields, except
 // LabelNetworks: without that label, a service on no network would be put on the default
@@ -86,37 +87,6 @@ func Labels(e Endpoint) map[string]string {
 	return all
 }
 
-// fromCompose reads the labels of a container that docker compose started. A one-off
-// container (docker compose run) belongs to the app but to no service: it may reach the
-// app's services, but the service's name does not lead to it.
-func fromCompose(labels map[string]string) (Endpoint, error) {
-	if labels[composeProject] == "" {
-		return Endpoint{}, nil
-	}
-	p := labelParser{labels: labels}
-	e := Endpoint{
-		App:     p.label(composeProject),
-		Service: p.label(composeService),
-		Slot:    int(p.number(composeNumber, 31)),
-	}
-	if oneoff := labels[composeOneoff]; oneoff == "True" || oneoff == "true" {
-		e.Service, e.Slot = "", 0
-	}
-	e.Networks = defaultNetworks(e.App)
-	return checked(e, p.errs)
-}
-
-func checked(e Endpoint, errs []error) (Endpoint, error) {
-	if len(errs) == 0 {
-		e.normalise()
-		errs = append(errs, e.checkIdentity())
-	}
-	if err := errors.Join(errs...); err != nil {
-		return Endpoint{}, fmt.Errorf("labels: %w", err)
-	}
-	return e, nil
-}
-
 func defaultNetworks(app string) map[string][]string {
 	return map[string][]string{app + "_default": nil}
 }
@@ -137,6 +107,44 @@ func encodeIf(set bool, v any) string {
 type labelParser struct {
 	labels map[string]string
 	errs   []error
+}
+
+// ours reads the labels of this package, except LabelInternal.
+func (p *labelParser) ours() Endpoint {
+	e := Endpoint{
+		App:           p.label(LabelApp),
+		Service:       p.label(LabelService),
+		Slot:          int(p.number(LabelSlot, 31)),
+		Generation:    p.number(LabelGeneration, 64),
+		Task:          p.labels[LabelTask],
+		Strict:        p.isolation(),
+		DNSRR:         p.endpointMode(),
+		ContainerName: p.labels[LabelName],
+	}
+	p.json(LabelNetworks, &e.Networks)
+	p.json(LabelLinks, &e.Links)
+	p.json(LabelExport, &e.Export)
+	p.json(LabelPorts, &e.Ports)
+	if p.labels[LabelNetworks] == "" {
+		e.Networks = defaultNetworks(e.App)
+	}
+	return e
+}
+
+// compose reads the labels of a container that docker compose started. A one-off
+// container (docker compose run) belongs to the app but to no service: it may reach the
+// app's services, but the service's name does not lead to it.
+func (p *labelParser) compose() Endpoint {
+	e := Endpoint{
+		App:     p.label(composeProject),
+		Service: p.label(composeService),
+		Slot:    int(p.number(composeNumber, 31)),
+	}
+	if p.boolean(composeOneoff) {
+		e.Service, e.Slot = "", 0
+	}
+	e.Networks = defaultNetworks(e.App)
+	return e
 }
 
 func (p *labelParser) fail(key string, err error) {
@@ -166,12 +174,28 @@ func (p *labelParser) number(key string, bits int) uint64 {
 	return n
 }
 
-func (p *labelParser) oneOf(key, yes string) bool {
-	v := p.labels[key]
-	if v != "" && v != yes && v != "false" && v != "none" {
-		p.fail(key, fmt.Errorf("%.32q is not %q", v, yes))
+// boolean accepts the spellings of strconv.ParseBool. A label without a value is
+// refused: docker run --label tombolo.internal makes one, and is meant as true.
+func (p *labelParser) boolean(key string) bool {
+	v, set := p.labels[key]
+	if !set {
+		return false
 	}
-	return v == yes
+	yes, err := strconv.ParseBool(v)
+	if err != nil {
+		p.fail(key, fmt.Errorf("%.32q is neither true nor false", v))
+	}
+	return yes
+}
+
+func (p *labelParser) isolation() (strict bool) {
+	switch v, set := p.labels[LabelIsolation]; {
+	case v == "links":
+		return true
+	case set && v != "none" && v != "false":
+		p.fail(LabelIsolation, fmt.Errorf("%.32q is neither links nor none", v))
+	}
+	return false
 }
 
 // endpointMode accepts the words of Compose files. It reports whether the mode is dnsrr.
@@ -189,7 +213,6 @@ func (p *labelParser) json(key string, into any) {
 		return
 	}
 	d := json.NewDecoder(bytes.NewReader([]byte(v)))
-	d.DisallowUnknownFields()
 	if err := d.Decode(into); err != nil {
 		p.fail(key, err)
 		return

@@ -17,6 +17,6 @@ const (
 	LabelPorts        = "tombolo.ports"
 	LabelEndpointMode = "tombolo.endpoint-mode" // "dnsrr": the service has no address of its own
 	LabelIsolation    = "tombolo.isolation"     // "links" for strict mode
-	LabelInternal     = "tombolo.internal"      // "true": no egress
+	LabelInternal     = "tombolo.internal"      // true or false: no egress
 	LabelName         = "tombolo.name"          // the Compose file's container_name
 )

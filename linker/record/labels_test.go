@@ -68,6 +68,21 @@ func TestIdentityIsReadFromLabels(t *testing.T) {
 			map[string]string{"com.docker.compose.project": "blog", "com.docker.compose.service": "web", "com.docker.compose.container-number": "1", "com.docker.compose.oneoff": "True"},
 			record.Endpoint{App: "blog", Networks: map[string][]string{"blog_default": nil}},
 		},
+		"internal without an app": {map[string]string{"tombolo.internal": "true"}, record.Endpoint{Internal: true}},
+		"docker compose, internal": {
+			map[string]string{"com.docker.compose.project": "blog", "tombolo.internal": "T"},
+			record.Endpoint{App: "blog", Networks: map[string][]string{"blog_default": nil}, Internal: true},
+		},
+		"keys of a newer version": {
+			map[string]string{
+				"tombolo.app": "shop", "tombolo.new": "?", "tombolo.networks": `{}`,
+				"tombolo.links": `[{"service":"db","weight":3}]`, "tombolo.export": `{"from":["x"]}`, "tombolo.ports": `[{"number":80,"proto":"tcp","tls":true}]`,
+			},
+			record.Endpoint{
+				App: "shop", Networks: map[string][]string{}, Links: []record.Link{{Service: "db"}},
+				Export: &record.Export{}, Ports: []record.Port{{Number: 80, Proto: "tcp"}},
+			},
+		},
 		"our labels win over those of docker compose": {
 			map[string]string{"com.docker.compose.project": "blog", "com.docker.compose.service": "web", "tombolo.app": "shop", "tombolo.service": "db"},
 			record.Endpoint{App: "shop", Service: "db", Networks: map[string][]string{"shop_default": nil}},
@@ -86,6 +101,18 @@ func TestIdentityIsReadFromLabels(t *testing.T) {
 	}
 }
 
+func TestInternalHasEverySpellingOfABoolean(t *testing.T) {
+	for value, want := range map[string]bool{
+		"1": true, "t": true, "T": true, "true": true, "True": true, "TRUE": true,
+		"0": false, "f": false, "F": false, "false": false, "False": false, "FALSE": false,
+	} {
+		got, err := record.FromLabels(map[string]string{"tombolo.app": "shop", "tombolo.internal": value})
+		if err != nil || got.Internal != want || got.App != "shop" {
+			t.Errorf("tombolo.internal=%s makes internal %v in app %q (%v), want %v in shop", value, got.Internal, got.App, err, want)
+		}
+	}
+}
+
 func TestFromLabelsRefusesBadLabels(t *testing.T) {
 	tests := map[string]struct{ key, value, want string }{
 		"app":             {"tombolo.app", "a b", "tombolo.app"},
@@ -96,7 +123,6 @@ func TestFromLabelsRefusesBadLabels(t *testing.T) {
 		"generation":      {"tombolo.generation", "x", "tombolo.generation"},
 		"not JSON":        {"tombolo.networks", "shop_default", "tombolo.networks"},
 		"wrong JSON":      {"tombolo.networks", `["shop_default"]`, "tombolo.networks"},
-		"unknown key":     {"tombolo.links", `[{"service":"db","to":"x"}]`, "tombolo.links"},
 		"two JSON values": {"tombolo.links", `[] []`, "tombolo.links"},
 		"link":            {"tombolo.links", `[{"alias":"x"}]`, "link: empty DNS label"},
 		"alias":           {"tombolo.networks", `{"n":["a..b"]}`, "empty DNS label"},
@@ -105,7 +131,9 @@ func TestFromLabelsRefusesBadLabels(t *testing.T) {
 		"protocol":        {"tombolo.ports", `[{"number":1}]`, "protocol"},
 		"isolation":       {"tombolo.isolation", "strict", "tombolo.isolation"},
 		"endpoint mode":   {"tombolo.endpoint-mode", "roundrobin", "neither vip nor dnsrr"},
+		"no isolation":    {"tombolo.isolation", "", "tombolo.isolation"},
 		"internal":        {"tombolo.internal", "yes", "tombolo.internal"},
+		"no internal":     {"tombolo.internal", "", "tombolo.internal"},
 		"container name":  {"tombolo.name", "a\x00", "container name"},
 	}
 	for name, tt := range tests {
@@ -115,8 +143,8 @@ func TestFromLabelsRefusesBadLabels(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("FromLabels returned %v, want an error that says %q", err, tt.want)
 			}
-			if d := cmp.Diff(record.Endpoint{}, got, exact); d != "" {
-				t.Errorf("the endpoint of a bad label is not foreign (-want +got):\n%s", d)
+			if d := cmp.Diff(record.Endpoint{Internal: true}, got, exact); d != "" {
+				t.Errorf("the endpoint of a bad label is not shut off (-want +got):\n%s", d)
 			}
 		})
 	}
