@@ -1,10 +1,9 @@
 package framework
 
 import (
-	"bytes"
 	"cmp"
-	"encoding/json"
 	"maps"
+	"reflect"
 	"slices"
 
 	"tombolo/framework/app"
@@ -16,20 +15,14 @@ import (
 // writer of the records that name it as owner. It is pure: its methods return the
 // records that the framework delivers to linkers.
 type appRecords struct {
-	owner      string // the framework ID; "": the framework has none yet
-	epoch, seq uint64 // of the last record
-	published  map[string]publishedRecord
+	owner      string                   // the framework ID; "": the framework has none yet
+	epoch, seq uint64                   // of the last record
+	published  map[string]record.Record // the newest of each app
 	tombstones map[string]record.Record // of removed apps
 }
 
-// publishedRecord is the newest record of an app.
-type publishedRecord struct {
-	record  record.Record
-	content []byte // record.App in JSON
-}
-
 func newAppRecords() *appRecords {
-	return &appRecords{published: map[string]publishedRecord{}, tombstones: map[string]record.Record{}}
+	return &appRecords{published: map[string]record.Record{}, tombstones: map[string]record.Record{}}
 }
 
 // setOwner makes the records name another owner.
@@ -41,13 +34,12 @@ func (r *appRecords) setOwner(id string) {
 // update returns new records of the apps that differ from what is published.
 func (r *appRecords) update(apps []*record.App) (deliver []record.Record) {
 	for _, content := range apps {
-		raw, err := json.Marshal(content)
-		if err != nil || bytes.Equal(raw, r.published[content.Name].content) {
-			continue // strings and numbers always have a JSON form: err is nil
+		if reflect.DeepEqual(content, r.published[content.Name].App) {
+			continue
 		}
 		rec := r.next(content.Name)
 		rec.App = content
-		r.published[content.Name] = publishedRecord{rec, raw}
+		r.published[content.Name] = rec
 		delete(r.tombstones, content.Name)
 		deliver = append(deliver, rec)
 	}
@@ -93,10 +85,7 @@ func (r *appRecords) outdated(rec record.Record) (deliver []record.Record, raise
 
 // all returns every record and tombstone, for a linker that may have none of them.
 func (r *appRecords) all() (deliver []record.Record) {
-	for _, p := range r.published {
-		deliver = append(deliver, p.record)
-	}
-	return slices.AppendSeq(deliver, maps.Values(r.tombstones))
+	return slices.AppendSeq(slices.Collect(maps.Values(r.published)), maps.Values(r.tombstones))
 }
 
 func (r *appRecords) next(name string) record.Record {

@@ -71,7 +71,6 @@ func (e *embedded) framework(t *testing.T, path string) *bed {
 	client := mesosclient.New(mesosclient.Config{
 		Masters:      []string{e.url},
 		Framework:    framework.Info("", ""),
-		RetryMin:     10 * time.Millisecond,
 		Disconnected: func(err error) { f.Disconnected(err) },
 	})
 	f = framework.New(framework.Config{Master: client, Store: store.New(backend), Log: testLog()})

@@ -52,7 +52,7 @@ func (l *Lab) startHost(h *Host) error {
 	if err := makeHostDirs(*h); err != nil {
 		return err
 	}
-	arg, err := json.Marshal(InitConfig{Host: *h, Binary: l.Binary, Join: l.others(h.Name), Pool6: l.Pool6, NoLinker: l.NoLinker})
+	arg, err := json.Marshal(InitConfig{Host: *h, Linker: l.linkerCommand(h)})
 	if err != nil {
 		return err
 	}
@@ -67,15 +67,21 @@ func (l *Lab) startHost(h *Host) error {
 	return nil
 }
 
-// others returns the underlay addresses of all hosts but the named one.
-func (l *Lab) others(name string) []string {
-	var out []string
-	for _, h := range l.Hosts {
-		if h.Name != name {
-			out = append(out, h.Underlay.String())
+// linkerCommand returns the command line of a host's linker; nil if the lab has none.
+func (l *Lab) linkerCommand(h *Host) []string {
+	if l.NoLinker {
+		return nil
+	}
+	argv := []string{l.Binary, "linker", "--host", h.Name, "--underlay", h.Underlay.String()}
+	if l.Pool6.IsValid() {
+		argv = append(argv, "--pool6", l.Pool6.String())
+	}
+	for _, other := range l.Hosts {
+		if other.Name != h.Name {
+			argv = append(argv, "--join", other.Underlay.String())
 		}
 	}
-	return out
+	return argv
 }
 
 // makeHostDirs makes the folders of a host and those on which its init mounts them.

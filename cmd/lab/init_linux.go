@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/netip"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -22,11 +21,8 @@ import (
 
 // InitConfig tells the init of a host what to run. It is passed as JSON.
 type InitConfig struct {
-	Host     Host         `json:"host"`
-	Binary   string       `json:"binary"`         // absolute path of the tombolo binary
-	Join     []string     `json:"join"`           // underlay addresses of the other hosts
-	Pool6    netip.Prefix `json:"pool6,omitzero"` // unset: no IPv6
-	NoLinker bool         `json:"no_linker,omitempty"`
+	Host   Host     `json:"host"`
+	Linker []string `json:"linker"` // its command line; empty: the host has none
 }
 
 // goFD is the file descriptor on which init waits for its network: a byte lets it go, an
@@ -56,28 +52,17 @@ func RunInit(cfg InitConfig) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	return supervise(ctx, services(cfg))
+	services := []service{{argv: []string{"dockerd", "--config-file", engineConfigPath}, log: "/run/dockerd.log"}}
+	if len(cfg.Linker) > 0 {
+		services = append(services, service{argv: cfg.Linker, log: "/run/linker.log"})
+	}
+	return supervise(ctx, services)
 }
 
 // service is a program that init keeps running.
 type service struct {
 	argv []string
 	log  string
-}
-
-func services(cfg InitConfig) []service {
-	engine := service{argv: []string{"dockerd", "--config-file", engineConfigPath}, log: "/run/dockerd.log"}
-	if cfg.NoLinker {
-		return []service{engine}
-	}
-	argv := []string{cfg.Binary, "linker", "--host", cfg.Host.Name, "--underlay", cfg.Host.Underlay.String()}
-	if cfg.Pool6.IsValid() {
-		argv = append(argv, "--pool6", cfg.Pool6.String())
-	}
-	for _, j := range cfg.Join {
-		argv = append(argv, "--join", j)
-	}
-	return []service{engine, {argv: argv, log: "/run/linker.log"}}
 }
 
 // mountDirs gives the host a /proc, /run, resolv.conf, /var/lib/docker and

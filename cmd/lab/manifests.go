@@ -52,9 +52,6 @@ func (m manifests) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (m manifests) keep(one manifest) error {
-	if err := os.MkdirAll(m.dir, 0o700); err != nil {
-		return err
-	}
 	return state.Save(filepath.Join(m.dir, fmt.Sprintf("%x", sha256.Sum256([]byte(one.Path)))), one, false)
 }
 

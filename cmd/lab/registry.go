@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tombolo/internal/state"
+	"tombolo/internal/unixhttp"
 )
 
 // registryAddrFile is where the registry process writes the loopback address on which it
@@ -52,20 +53,11 @@ func RunRegistry(ctx context.Context) error {
 	if err := handler.restore(); err != nil {
 		return err
 	}
-	srv := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
 	g, ctx := errgroup.WithContext(ctx)
 	for _, l := range []net.Listener{inside, outside} {
-		g.Go(func() error {
-			if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-				return err
-			}
-			return nil
-		})
+		server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+		g.Go(func() error { return unixhttp.Serve(ctx, l, server, 0) })
 	}
-	g.Go(func() error {
-		<-ctx.Done()
-		return srv.Close()
-	})
 	g.Go(func() error { return state.Save(registryAddrFile(), outside.Addr().String(), false) })
 	return g.Wait()
 }

@@ -17,7 +17,7 @@ import (
 )
 
 func TestHostsAreFoundByName(t *testing.T) {
-	l := plan(Config{Hosts: 3})
+	l := plan(Config{Hosts: 3, Binary: "/b", NoIPv6: true})
 	h, err := l.Host("h2")
 	if err != nil || h.Underlay.String() != "198.18.0.12" {
 		t.Errorf("host h2 is %+v (%v), want the address 198.18.0.12", h, err)
@@ -25,8 +25,9 @@ func TestHostsAreFoundByName(t *testing.T) {
 	if _, err := l.Host("h4"); err == nil || !strings.Contains(err.Error(), `no host "h4" in this lab (its hosts: h1, h2, h3)`) {
 		t.Errorf("a host that does not exist gives the error %v, want one that lists the hosts", err)
 	}
-	if diff := cmp.Diff([]string{"198.18.0.11", "198.18.0.13"}, l.others("h2")); diff != "" {
-		t.Errorf("others of h2 (-want +got):\n%s", diff)
+	command := "/b linker --host h2 --underlay 198.18.0.12 --join 198.18.0.11 --join 198.18.0.13"
+	if diff := cmp.Diff(strings.Fields(command), l.linkerCommand(h)); diff != "" {
+		t.Errorf("command line of the linker of h2 (-want +got):\n%s", diff)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -35,12 +36,8 @@ func NewHandler(config Config) http.Handler {
 	mux.HandleFunc("PUT /v1/apps/{name}", s.answer(s.put))
 	mux.HandleFunc("DELETE /v1/apps/{name}", s.answer(s.delete))
 	mux.HandleFunc("GET /v1/apps", s.answer(s.apps))
-	mux.HandleFunc("GET /v1/apps/{name}", s.answer(func(w http.ResponseWriter, r *http.Request) error {
-		return s.show(w, r, func(state *Snapshot, name string) any { return state.Apps[name] })
-	}))
-	mux.HandleFunc("GET /v1/apps/{name}/spec", s.answer(func(w http.ResponseWriter, r *http.Request) error {
-		return s.show(w, r, func(state *Snapshot, name string) any { return state.Spec[name] })
-	}))
+	mux.HandleFunc("GET /v1/apps/{name}", s.answer(s.show(func(state *Snapshot, name string) any { return state.Apps[name] })))
+	mux.HandleFunc("GET /v1/apps/{name}/spec", s.answer(s.show(func(state *Snapshot, name string) any { return state.Spec[name] })))
 	mux.HandleFunc("GET /v1/apps/{name}/events", s.answer(s.events))
 	mux.HandleFunc("GET /v1/apps/{name}/logs", s.answer(s.logs))
 	mux.HandleFunc("GET /v1/info", s.answer(s.info))
@@ -110,12 +107,9 @@ func decodeApp(body io.Reader) (app.App, error) {
 }
 
 func (s *server) delete(w http.ResponseWriter, r *http.Request) error {
-	volumes := false
-	if text := r.URL.Query().Get("volumes"); text != "" {
-		var err error
-		if volumes, err = strconv.ParseBool(text); err != nil {
-			return fmt.Errorf("%w: volumes=%q is not a boolean", ErrInvalid, text)
-		}
+	volumes, err := parameter(r, "volumes", strconv.ParseBool, "a boolean")
+	if err != nil {
+		return err
 	}
 	if err := s.config.Cluster.DeleteApp(r.Context(), r.PathValue("name"), volumes); err != nil {
 		return err
@@ -125,22 +119,21 @@ func (s *server) delete(w http.ResponseWriter, r *http.Request) error {
 
 func (s *server) apps(w http.ResponseWriter, _ *http.Request) error {
 	state, _ := s.config.Cluster.Snapshot()
-	list := make([]Status, 0, len(state.Apps))
-	for _, status := range state.Apps {
-		list = append(list, status)
-	}
+	list := slices.AppendSeq([]Status{}, maps.Values(state.Apps)) // in JSON a list, never null
 	slices.SortFunc(list, func(a, b Status) int { return cmp.Compare(a.App, b.App) })
 	return reply(w, http.StatusOK, list)
 }
 
-// show responds with what pick returns of the request's app.
-func (s *server) show(w http.ResponseWriter, r *http.Request, pick func(*Snapshot, string) any) error {
-	state, _ := s.config.Cluster.Snapshot()
-	name := r.PathValue("name")
-	if _, ok := state.Apps[name]; !ok {
-		return notFound(r)
+// show returns a handler that responds with what pick returns of the request's app.
+func (s *server) show(pick func(*Snapshot, string) any) func(http.ResponseWriter, *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		state, _ := s.config.Cluster.Snapshot()
+		name := r.PathValue("name")
+		if _, ok := state.Apps[name]; !ok {
+			return notFound(r)
+		}
+		return reply(w, http.StatusOK, pick(state, name))
 	}
-	return reply(w, http.StatusOK, pick(state, name))
 }
 
 func (s *server) info(w http.ResponseWriter, _ *http.Request) error {
@@ -150,6 +143,17 @@ func (s *server) info(w http.ResponseWriter, _ *http.Request) error {
 
 func (s *server) unknown(_ http.ResponseWriter, r *http.Request) error {
 	return fmt.Errorf("%s %s: %w", r.Method, r.URL.Path, ErrNotFound)
+}
+
+// parameter returns a parameter of the query, or the zero value if it is missing. what
+// names its kind in the error.
+func parameter[T any](r *http.Request, key string, parse func(string) (T, error), what string) (value T, err error) {
+	if text := r.URL.Query().Get(key); text != "" {
+		if value, err = parse(text); err != nil {
+			err = fmt.Errorf("%w: %s=%q is not %s", ErrInvalid, key, text, what)
+		}
+	}
+	return value, err
 }
 
 func notFound(r *http.Request) error {

@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"reflect"
@@ -96,22 +97,9 @@ func (s *server) logs(w http.ResponseWriter, r *http.Request) error {
 }
 
 func parseQuery(r *http.Request) (LogQuery, error) {
-	values := r.URL.Query()
-	query := LogQuery{Service: values.Get("service")}
-	var err error
-	number := func(key string) (n int) {
-		if text := values.Get(key); text != "" && err == nil {
-			if n, err = strconv.Atoi(text); err != nil {
-				err = fmt.Errorf("%w: %s=%q is not a number", ErrInvalid, key, text)
-			}
-		}
-		return n
-	}
-	query.Slot, query.Tail = number("slot"), number("tail")
-	if text := values.Get("follow"); text != "" && err == nil {
-		if query.Follow, err = strconv.ParseBool(text); err != nil {
-			err = fmt.Errorf("%w: follow=%q is not a boolean", ErrInvalid, text)
-		}
-	}
-	return query, err
+	slot, slotErr := parameter(r, "slot", strconv.Atoi, "a number")
+	tail, tailErr := parameter(r, "tail", strconv.Atoi, "a number")
+	follow, followErr := parameter(r, "follow", strconv.ParseBool, "a boolean")
+	query := LogQuery{Service: r.URL.Query().Get("service"), Slot: slot, Tail: tail, Follow: follow}
+	return query, errors.Join(slotErr, tailErr, followErr)
 }

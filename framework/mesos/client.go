@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -13,6 +14,12 @@ import (
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
 
 	"tombolo/internal/wake"
+)
+
+const (
+	callTimeout = 10 * time.Second       // of one call, and until a master answers SUBSCRIBE
+	retryMin    = 200 * time.Millisecond // before the next attempt to subscribe; it doubles
+	retryMax    = 15 * time.Second
 )
 
 // Config is what a Client needs.
@@ -28,11 +35,6 @@ type Config struct {
 	// HTTP makes all requests; nil means http.DefaultTransport. It must have no Timeout,
 	// which would cut the subscription. Its redirect policy is replaced.
 	HTTP *http.Client
-	// CallTimeout limits one call, and the time until a master answers SUBSCRIBE; 0: 10 s.
-	CallTimeout time.Duration
-	// The pause before the next attempt to subscribe doubles from RetryMin (0: 200 ms) to
-	// RetryMax (0: 15 s).
-	RetryMin, RetryMax time.Duration
 	// Disconnected is called by Run, between events, when a subscription is lost; its
 	// offers are void from then on. It may be nil.
 	Disconnected func(error)
@@ -62,9 +64,6 @@ type session struct {
 
 // New returns a client that connects when Run is called.
 func New(config Config) *Client {
-	config.CallTimeout = cmp.Or(config.CallTimeout, 10*time.Second)
-	config.RetryMin = cmp.Or(config.RetryMin, 200*time.Millisecond)
-	config.RetryMax = cmp.Or(config.RetryMax, 15*time.Second)
 	config.Log = cmp.Or(config.Log, slog.New(slog.DiscardHandler))
 	c := &Client{config: config, framework: config.Framework}
 	if config.HTTP != nil {
@@ -99,7 +98,7 @@ func (c *Client) SetFrameworkID(id string) {
 // ErrRefused, ErrUnauthorized or ErrInvalid.
 func (c *Client) Run(ctx context.Context, handle func(scheduler.Event)) error {
 	target := newTargets(c.config.Masters)
-	for retry := wake.NewBackoff(c.config.RetryMin, c.config.RetryMax); ; {
+	for retry := wake.NewBackoff(retryMin, retryMax); ; {
 		subscribed, err := c.subscribe(ctx, target, handle)
 		switch {
 		case ctx.Err() != nil:
@@ -130,4 +129,32 @@ func (c *Client) setSession(s *session) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.session = s
+}
+
+// Call makes one call in the present subscription. It fills in the framework ID. A nil
+// error means that the master has taken the call, not that it had an effect: the master
+// also takes calls about offers, tasks and roles that it does not know. An error that
+// voids the subscription makes Run subscribe again.
+func (c *Client) Call(ctx context.Context, call *scheduler.Call) error {
+	s := c.current()
+	if s == nil {
+		return fmt.Errorf("%s: %w", call.Type, ErrDisconnected)
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	sent := *call
+	sent.FrameworkID = &mesos.FrameworkID{Value: c.FrameworkID()}
+	response, err := c.post(ctx, s.url, s.streamID, &sent)
+	if err != nil {
+		err = fmt.Errorf("%s: %w", call.Type, err)
+		if sessionLost(err) {
+			s.cancel(err)
+		}
+		return err
+	}
+	defer response.Body.Close()
+	if _, err := io.Copy(io.Discard, io.LimitReader(response.Body, maxErrorBody)); err != nil {
+		return fmt.Errorf("%s: %w", call.Type, err)
+	}
+	return nil
 }

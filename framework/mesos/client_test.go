@@ -200,18 +200,17 @@ func TestTriesEveryMaster(t *testing.T) {
 
 func TestPausesBetweenSubscriptionsGrow(t *testing.T) {
 	var attempts []time.Time
-	config := mesos.Config{RetryMin: time.Second, RetryMax: 4 * time.Second}
-	run(t, config, func(w http.ResponseWriter, _ *http.Request, _ *scheduler.Call) {
+	run(t, mesos.Config{}, func(w http.ResponseWriter, _ *http.Request, _ *scheduler.Call) {
 		attempts = append(attempts, time.Now())
-		if len(attempts) == 5 {
+		if len(attempts) == 10 {
 			subscribed(w, "f1") // and ends at once
 			return
 		}
 		http.Error(w, "No leader elected", http.StatusServiceUnavailable)
 	}, func(*bed) {
-		time.Sleep(30 * time.Second)
-		for i, want := range []time.Duration{1, 2, 4, 4, 1, 2} { // the first again after a subscription
-			want *= time.Second
+		time.Sleep(2 * time.Minute)
+		for i, want := range []time.Duration{200, 400, 800, 1600, 3200, 6400, 12800, 15000, 15000, 200, 400} { // the first again after a subscription
+			want *= time.Millisecond
 			if pause := attempts[i+1].Sub(attempts[i]); pause < want/2 || pause > want*3/2 {
 				t.Errorf("pause %d took %v, want about %v", i+1, pause, want)
 			}

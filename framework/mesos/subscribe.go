@@ -29,7 +29,7 @@ var errSilence = errors.New("no heartbeat from the master")
 func (c *Client) subscribe(ctx context.Context, t *targets, handle func(scheduler.Event)) (bool, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	silence := time.AfterFunc(c.config.CallTimeout, func() { cancel(errSilence) })
+	silence := time.AfterFunc(callTimeout, func() { cancel(errSilence) })
 	defer silence.Stop()
 
 	url := t.url()
@@ -43,7 +43,7 @@ func (c *Client) subscribe(ctx context.Context, t *targets, handle func(schedule
 		session: &session{url: url, streamID: response.Header.Get(streamIDHeader), cancel: cancel},
 		records: wire.NewReader(response.Body, wire.MaxRecord),
 		silence: silence,
-		limit:   c.config.CallTimeout,
+		limit:   callTimeout,
 		handle:  handle,
 	}
 	err = because(ctx, s.read())

@@ -80,14 +80,8 @@ func (b *Book) ByHost() map[string][]*Offer {
 
 // Of returns the offers of one agent on a host, ordered by ID. Offers of an earlier
 // agent of the host are not among them.
-func (b *Book) Of(host, agent string) (list []*Offer) {
-	for _, o := range b.held {
-		if o.Host == host && o.Agent == agent {
-			list = append(list, o)
-		}
-	}
-	slices.SortFunc(list, compareIDs)
-	return list
+func (b *Book) Of(host, agent string) []*Offer {
+	return slices.DeleteFunc(b.ByHost()[host], func(o *Offer) bool { return o.Agent != agent })
 }
 
 // ReviveOffers asks the master for offers when an instance begins to wait, if the
@@ -116,12 +110,8 @@ func (b *Book) ReviveOffers(instances []Instance, usable []string, now time.Time
 
 func (b *Book) offersFromAll(hosts []string) bool {
 	offering := b.ByHost()
-	for _, host := range hosts {
-		if len(offering[host]) == 0 {
-			return false
-		}
-	}
-	return len(offering) > 0
+	silent := slices.ContainsFunc(hosts, func(host string) bool { return offering[host] == nil })
+	return !silent && len(offering) > 0
 }
 
 // Demand says what offers are still wanted for.

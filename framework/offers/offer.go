@@ -1,7 +1,6 @@
 package offers
 
 import (
-	"cmp"
 	"time"
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
@@ -64,5 +63,3 @@ func attributes(in []mesos.Attribute) map[string]string {
 	}
 	return out
 }
-
-func compareIDs(a, b *Offer) int { return cmp.Compare(a.ID, b.ID) }

@@ -14,7 +14,7 @@ import (
 	"strings"
 )
 
-// SyntaxError means that the bytes are no JSON. Its text is the one of Mesos.
+// SyntaxError means that the bytes are no JSON.
 type SyntaxError struct {
 	Line int
 	Near string // the rest of the line
@@ -24,19 +24,14 @@ func (e *SyntaxError) Error() string {
 	return fmt.Sprintf("syntax error at line %d near: %s", e.Line, e.Near)
 }
 
-// SchemaError means that the JSON does not fit the message. Its text is the one of Mesos.
-type SchemaError struct{ text string }
-
-func (e *SchemaError) Error() string { return e.text }
-
-func schemaErrorf(format string, args ...any) error {
-	return &SchemaError{text: fmt.Sprintf(format, args...)}
-}
+// schemaErrorf returns an error with a text of Mesos, which begins with a capital letter.
+func schemaErrorf(format string, args ...any) error { return fmt.Errorf(format, args...) }
 
 // Unmarshal parses JSON into m, a pointer to an empty mesos-go message, by the rules of a
 // Mesos master: it ignores unknown fields and unknown values of optional enums, but a
-// missing required field or an unknown value of a required enum is an error. Errors are a
-// *SyntaxError or a *SchemaError.
+// missing required field or an unknown value of a required enum is an error. A
+// *SyntaxError means that the bytes are no JSON, every other error that the JSON does not
+// fit the message. The texts of all errors are those of Mesos.
 func Unmarshal(data []byte, m any) error {
 	tree, err := parse(data)
 	if err != nil {

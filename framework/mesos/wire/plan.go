@@ -1,9 +1,10 @@
 package wire
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
-	"sort"
+	"slices"
 	"strings"
 	"sync"
 
@@ -43,7 +44,7 @@ func planOf(t reflect.Type) *plan {
 		p.byName[p.fields[i].name] = &p.fields[i]
 		p.byNumber = append(p.byNumber, &p.fields[i])
 	}
-	sort.Slice(p.byNumber, func(i, j int) bool { return p.byNumber[i].number < p.byNumber[j].number })
+	slices.SortFunc(p.byNumber, func(a, b *field) int { return cmp.Compare(a.number, b.number) })
 	plans.Store(t, p)
 	return p
 }
