@@ -184,7 +184,7 @@ func TestTheDriverRefusesASecondNetwork(t *testing.T) {
 		flags []string
 		want  string
 	}{
-		{nil, "add --ipam-driver tombolo"},
+		{nil, "make the network with --ipam-driver tombolo"},
 		{[]string{"--ipam-driver", "tombolo"}, "already has a network on the tombolo driver"},
 		{[]string{"--ipam-driver", "tombolo", "--ipv6"}, "make the network without --ipv6"},
 	} {
