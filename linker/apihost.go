@@ -2,8 +2,8 @@ package linker
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -12,9 +12,10 @@ import (
 
 	"tombolo/dns"
 	"tombolo/linker/api"
-	"tombolo/linker/catalog"
 	"tombolo/linker/docker"
 	"tombolo/linker/gossip"
+	"tombolo/linker/ipam"
+	"tombolo/linker/plugin"
 	"tombolo/linker/record"
 )
 
@@ -115,16 +116,33 @@ func findEndpoint(s *record.Snapshot, container string) (*record.Endpoint, error
 	return nil, fmt.Errorf("%w: %q may be any of %s", api.ErrInvalid, container, strings.Join(names, ", "))
 }
 
-// appRecords takes the framework's app records into the catalog.
-type appRecords struct{ catalog *catalog.Catalog }
+// counters collects the counters of the parts.
+type counters struct {
+	gossip    *gossip.Gossip
+	dns       *dns.Server
+	plugin    *plugin.Server
+	addresses *ipam.Allocator
+	plane     DataPlane
+	log       *slog.Logger
+}
 
-// PutApp implements api.Apps.
-func (a appRecords) PutApp(_ context.Context, packet []byte) error {
-	switch err := a.catalog.PutApp(packet); {
-	case errors.Is(err, catalog.ErrStale):
-		return fmt.Errorf("%w: %w", api.ErrStale, err)
-	case err != nil:
-		return fmt.Errorf("%w: %w", api.ErrInvalid, err)
+// all returns, per part, counts of events that are not logged.
+func (c counters) all() map[string]uint64 {
+	d := c.dns.Stats()
+	out := map[string]uint64{
+		"dns.queries": d.Queries, "dns.answered": d.Answered, "dns.forwarded": d.Forwarded, "dns.refused": d.Refused,
+		"dns.unserved": d.Unserved, "dns.malformed": d.Malformed, "dns.limited": d.Limited, "dns.truncated": d.Truncated,
+
+		"plugin.refused": c.plugin.Refused(), "addresses.exhausted": c.addresses.Exhausted(),
 	}
-	return nil
+	packets, err := c.plane.Counters()
+	if err != nil {
+		c.log.Debug("cannot count packets", "err", err)
+	}
+	for part, counts := range map[string]map[string]uint64{"gossip": c.gossip.Counters(), "overlay": packets} {
+		for name, n := range counts {
+			out[part+"."+name] = n
+		}
+	}
+	return out
 }

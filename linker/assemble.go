@@ -69,6 +69,7 @@ func (l *Linker) assembleCluster() error {
 		Name: cfg.Host, Bind: netip.AddrPortFrom(cfg.Underlay, cfg.GossipPort), Keys: cfg.Keys,
 		Seeds: cfg.Join, Known: last.Members, Log: cfg.Log,
 	}, l.catalog)
+	l.names = nameConflicts{self: cfg.Host, gossip: l.gossip, problems: l.problems}
 	l.publish = publisher{catalog: l.catalog, gossip: l.gossip, state: l.state}
 	return err
 }
@@ -119,13 +120,9 @@ func (l *Linker) forgetNetwork() {
 func (l *Linker) newSuspender() *suspender {
 	return &suspender{
 		self: l.cfg.Host, gossip: l.gossip, catalog: l.catalog, state: l.state,
-		names: l.newNameConflicts(), log: l.cfg.Log,
+		names: l.names, log: l.cfg.Log,
 		met: map[string]gossip.Member{}, silent: map[string]time.Time{},
 	}
-}
-
-func (l *Linker) newNameConflicts() nameConflicts {
-	return nameConflicts{self: l.cfg.Host, gossip: l.gossip, problems: l.problems}
 }
 
 func (l *Linker) newIdentifier() *identifier {
@@ -168,7 +165,7 @@ func (l *Linker) assembleServers(ctx context.Context) ([]task, error) {
 		matched: l.matched, problems: l.problems,
 		counters: counters{gossip: l.gossip, dns: server, plugin: l.plugin, addresses: l.addresses, plane: l.plane, log: cfg.Log},
 	}
-	apiServer := api.NewServer(api.Config{Catalog: l.catalog, Apps: appRecords{l.catalog}, Host: host, Log: cfg.Log})
+	apiServer := api.NewServer(api.Config{Catalog: l.catalog, Host: host, Log: cfg.Log})
 	return []task{
 		{"overlay", kernel.run},
 		{"dns", server.Run},

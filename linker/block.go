@@ -21,7 +21,7 @@ func (l *Linker) newBlock() *block.Keeper {
 		JoinTimeout: cfg.JoinTimeout,
 		Settle:      cfg.Settle,
 		Catalog:     l.catalog,
-		Peers:       blockPeers{l.gossip, l.state, l.newNameConflicts()},
+		Peers:       blockPeers{l.gossip, l.state, l.names},
 		Addresses:   blockAddresses{l.table, l.addresses, cfg.Log},
 		Announce:    func(c block.Claim) error { return l.host.announce(&c, time.Time{}) },
 		Save:        l.state.saveClaim,
@@ -54,11 +54,9 @@ func (p blockPeers) NameTaken() bool { return p.names.own() }
 // blockAddresses implements block.Addresses.
 type blockAddresses struct {
 	*attach.Table
-	addresses *ipam.Allocator
-	log       *slog.Logger
+	*ipam.Allocator
+	log *slog.Logger
 }
-
-func (a blockAddresses) Refuse(reason string) { a.addresses.Refuse(reason) }
 
 // UseBlock goes on with a full disk: Docker's next request for an address reports it
 // too, if the disk is still full then.

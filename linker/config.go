@@ -2,14 +2,17 @@ package linker
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"time"
 
+	"tombolo/internal/unixhttp"
 	"tombolo/linker/block"
 	"tombolo/linker/gossip"
 	"tombolo/linker/record"
@@ -87,6 +90,24 @@ func (c Config) APISocket() string { return filepath.Join(c.withDefaults().RunDi
 
 func (c Config) pluginSocket() string {
 	return filepath.Join(c.withDefaults().PluginDir, Driver+".sock")
+}
+
+// ProbePlugin returns an error unless the plugin of the linker with this Config answers
+// as Docker expects. A supervisor asks it: whatever else is wrong, Docker must not wait
+// for a linker that is stuck.
+func (c Config) ProbePlugin(ctx context.Context) error {
+	transport := unixhttp.Transport(c.pluginSocket())
+	defer transport.CloseIdleConnections()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://plugin/Plugin.Activate", nil)
+	if err != nil {
+		return err
+	}
+	resp, err := transport.RoundTrip(req)
+	if err != nil {
+		return fmt.Errorf("probe the plugin: %w", err)
+	}
+	resp.Body.Close()
+	return nil
 }
 
 func (c Config) withDefaults() Config {

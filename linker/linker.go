@@ -51,6 +51,7 @@ type cluster struct {
 	catalog *catalog.Catalog
 	file    catalogFile
 	gossip  *gossip.Gossip
+	names   nameConflicts
 	publish publisher
 }
 

@@ -284,7 +284,7 @@ func TestAppRecordsInJSONAreRefused(t *testing.T) {
 	req := httptest.NewRequest(http.MethodPut, "/v1/apps/shop", strings.NewReader(string(body)))
 	req.Header.Set("Content-Type", "application/json")
 	w := httptest.NewRecorder()
-	api.NewServer(api.Config{Apps: new(apitest.Linker)}).Handler().ServeHTTP(w, req)
+	api.NewServer(api.Config{Catalog: new(apitest.Linker)}).Handler().ServeHTTP(w, req)
 	if w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), api.ContentRecord) {
 		t.Errorf("the answer has status %d and the body %s; want status 400 and the content type that is expected", w.Code, w.Body)
 	}

@@ -80,8 +80,11 @@ func (s *Server) putApp(w http.ResponseWriter, r *http.Request) error {
 		return fmt.Errorf("%w: the body is %s %q (deleted: %v), which does not fit %s %s",
 			ErrInvalid, rec.Kind, rec.Name, rec.Deleted, r.Method, r.URL.Path)
 	}
-	if err := s.cfg.Apps.PutApp(r.Context(), packet); err != nil {
+	switch err := s.cfg.Catalog.PutApp(packet); {
+	case errors.Is(err, ErrStale):
 		return err
+	case err != nil:
+		return fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil

@@ -34,9 +34,9 @@ const ContentRecord = "application/x-protobuf"
 // Errors that have a status of their own. The parts of a Config return errors that wrap
 // them, and so does the Client.
 var (
-	ErrInvalid  = errors.New("invalid request")                       // 400
-	ErrNotFound = errors.New("not found")                             // 404
-	ErrStale    = errors.New("a newer or different version is known") // 409
+	ErrInvalid  = errors.New("invalid request") // 400
+	ErrNotFound = errors.New("not found")       // 404
+	ErrStale    = record.ErrStale               // 409
 )
 
 // Catalog is the replicated table of records.
@@ -44,13 +44,9 @@ type Catalog interface {
 	Snapshot() *record.Snapshot
 	// Watch tells of changes to Snapshot, as wake.Broadcast.Watch does.
 	Watch() (changes <-chan struct{}, cancel func())
-}
-
-// Apps receives the records that the framework writes.
-type Apps interface {
-	// PutApp stores an encoded app record or its tombstone. It returns ErrStale if a
-	// newer one is known.
-	PutApp(ctx context.Context, packet []byte) error
+	// PutApp stores the packet of the framework's record of an app, or of its tombstone. It
+	// returns ErrStale if a newer one is known.
+	PutApp(packet []byte) error
 }
 
 // Host is the linker's own machine.
@@ -66,7 +62,6 @@ type Host interface {
 // Config has the parts that a Server makes available.
 type Config struct {
 	Catalog Catalog
-	Apps    Apps
 	Host    Host
 	Log     *slog.Logger
 }

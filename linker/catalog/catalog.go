@@ -2,16 +2,12 @@ package catalog
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"sync"
 
 	"tombolo/internal/wake"
 	"tombolo/linker/record"
 )
-
-// ErrStale is returned for an app record that is not newer than the known one.
-var ErrStale = errors.New("a newer version is known")
 
 // Catalog is the replicated table as one host has it. Its methods are safe for
 // concurrent use and do not block.
@@ -84,8 +80,8 @@ func (c *Catalog) Put(r record.Record) (changed bool, err error) {
 
 // PutApp stores the packet of an app record or of its tombstone, whose version the
 // framework has set. The packet is passed on as it is, with fields that only a newer
-// framework knows. PutApp returns ErrStale if a newer record, or another one of the same
-// version, is known. It keeps no reference to packet.
+// framework knows. PutApp returns record.ErrStale if a newer record, or another one of the
+// same version, is known. It keeps no reference to packet.
 func (c *Catalog) PutApp(packet []byte) error {
 	r, err := record.Decode(packet)
 	if err != nil {
@@ -103,7 +99,7 @@ func (c *Catalog) PutApp(packet []byte) error {
 	}
 	if old != nil && !old.rec.Version.Less(r.Version) {
 		return fmt.Errorf("put app %s version %d.%d: %w: %d.%d", r.Name,
-			r.Version.Epoch, r.Version.Seq, ErrStale, old.rec.Version.Epoch, old.rec.Version.Seq)
+			r.Version.Epoch, r.Version.Seq, record.ErrStale, old.rec.Version.Epoch, old.rec.Version.Seq)
 	}
 	c.outbox.add(r.Key)
 	c.store(e)

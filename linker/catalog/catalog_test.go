@@ -173,11 +173,11 @@ func TestAppRecordsAreOrderedByVersion(t *testing.T) {
 	}{
 		{"first", app("shop", v(2, 1)), nil, []string{"shop 2.1 1"}},
 		{"same", app("shop", v(2, 1)), nil, nil},
-		{"another of the same version", other, catalog.ErrStale, nil},
-		{"older", app("shop", v(1, 9)), catalog.ErrStale, nil},
+		{"another of the same version", other, record.ErrStale, nil},
+		{"older", app("shop", v(1, 9)), record.ErrStale, nil},
 		{"newer", app("shop", v(2, 2)), nil, []string{"shop 2.2 2"}},
 		{"down", tombstone(app("shop", v(2, 3))), nil, []string{"shop 2.3 deleted"}},
-		{"older than its tombstone", app("shop", v(2, 2)), catalog.ErrStale, nil},
+		{"older than its tombstone", app("shop", v(2, 2)), record.ErrStale, nil},
 		{"up again", app("shop", v(3, 0)), nil, []string{"shop 3.0 0"}},
 	}
 	for _, tt := range tests {

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"errors"
 	"net/netip"
 	"slices"
 	"time"
@@ -30,6 +31,9 @@ func (v Version) Less(o Version) bool {
 	}
 	return v.Seq < o.Seq
 }
+
+// ErrStale is returned for an app record that is not newer than the known one.
+var ErrStale = errors.New("a newer or different version is known")
 
 // Key names a record in the catalog.
 type Key struct {

@@ -1,3 +1,5 @@
+// Package apitest has a fake linker, which implements the interfaces of linker/api in
+// memory, for tests of the API and of its callers.
 package apitest
 
 import (
@@ -47,7 +49,7 @@ func (l *Linker) Serve(t testing.TB) string {
 func (l *Linker) ServeOn(t testing.TB, sock net.Listener) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	s := api.NewServer(api.Config{Catalog: l, Apps: l, Host: l, Log: slog.New(slog.DiscardHandler)})
+	s := api.NewServer(api.Config{Catalog: l, Host: l, Log: slog.New(slog.DiscardHandler)})
 	go func() { done <- s.Serve(ctx, sock) }()
 	return func() {
 		cancel()
@@ -92,11 +94,11 @@ func copied[K comparable, V any](m map[K]V) map[K]V {
 // Watch implements api.Catalog.
 func (l *Linker) Watch() (changes <-chan struct{}, cancel func()) { return l.changes.Watch() }
 
-// PutApp implements api.Apps.
-func (l *Linker) PutApp(_ context.Context, packet []byte) error {
+// PutApp implements api.Catalog.
+func (l *Linker) PutApp(packet []byte) error {
 	r, err := record.Decode(packet)
 	if err != nil {
-		return fmt.Errorf("%w: %w", api.ErrInvalid, err)
+		return err
 	}
 	l.mu.Lock()
 	old, known := l.versions[r.Name]

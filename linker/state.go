@@ -1,17 +1,51 @@
 package linker
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"log/slog"
 	"maps"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"sync"
 	"syscall"
 	"time"
 
 	"tombolo/internal/state"
+	"tombolo/internal/wake"
 	"tombolo/linker/block"
+	"tombolo/linker/catalog"
 )
+
+// LockFile returns the path of the file that a running linker locks exclusively with
+// flock(2). The lock ends with the linker's process, however that ends.
+func LockFile(stateDir string) string { return filepath.Join(stateDir, "lock") }
+
+// lockWait is how long to wait for a linker that was killed to release its lock.
+const lockWait = 2 * time.Second
+
+// lock makes sure that only one linker uses the state folder. Closing the file
+// releases the lock.
+func lock(stateDir string) (*os.File, error) {
+	if err := os.MkdirAll(stateDir, 0o700); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(LockFile(stateDir), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	for late := time.Now().Add(lockWait); ; time.Sleep(lockWait / 40) {
+		if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err == nil {
+			return f, nil
+		}
+		if time.Now().After(late) {
+			f.Close()
+			return nil, fmt.Errorf("another linker runs with the state folder %s: stop it, or choose another folder with --state-dir", stateDir)
+		}
+	}
+}
 
 // stateFile keeps what a linker has to know about its last run. Every change is safe
 // from a power cut when update returns, because nobody else could tell it again.
@@ -90,4 +124,64 @@ func (s *stateFile) saveMember(name string, addr netip.AddrPort) {
 		d.Members = maps.Clone(d.Members) // get has given the old map away
 		d.Members[name] = addr
 	})
+}
+
+// catalogFile keeps the catalog over a restart. Without it, a restarted linker would
+// remove routes and policy until gossip has told it everything again, and those of hosts
+// that are unreachable at that moment for good.
+type catalogFile struct {
+	path     string
+	catalog  *catalog.Catalog
+	problems *problems
+}
+
+// load merges the saved records into the catalog. Newer records of peers replace them.
+// A broken file is moved aside and logged.
+func (f catalogFile) load(log *slog.Logger) error {
+	var packets [][]byte
+	if err := state.Load(f.path, &packets); err != nil {
+		if !errors.Is(err, state.ErrBroken) {
+			return err
+		}
+		log.Warn("the catalog starts empty", "err", err)
+		return nil
+	}
+	for _, p := range packets {
+		if _, err := f.catalog.Merge(p); err != nil {
+			log.Warn("a saved record cannot be read", "err", err)
+		}
+	}
+	return nil
+}
+
+// At least saveEvery passes between two writes of the catalog, and saveShare times as
+// long as the last write took, so that a large catalog that changes all the time costs
+// a small part of a core.
+const (
+	saveEvery = time.Second
+	saveShare = 20
+)
+
+// run saves the catalog after each change, and once more when ctx ends.
+func (f catalogFile) run(ctx context.Context) error {
+	changes, stop := f.catalog.Watch()
+	defer stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return f.save()
+		case <-changes:
+		}
+		start := time.Now()
+		f.problems.report(catalogFileProblem, f.save())
+		wake.Sleep(ctx, max(saveEvery, saveShare*time.Since(start)))
+	}
+}
+
+func (f catalogFile) save() error {
+	packets, err := f.catalog.Missing(catalog.New("", 0).Digest()) // everything that an empty catalog lacks
+	if err != nil {
+		return err
+	}
+	return state.Save(f.path, packets, false)
 }
