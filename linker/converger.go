@@ -80,6 +80,7 @@ func (c *converger) apply(ctx context.Context, applied *overlay.Config) (*overla
 	want, conflict := compile(c.base, e, c.table.Snapshot())
 	c.problems.report(portsProblem, conflict)
 	c.problems.report(poolsProblem, e.excluded)
+	c.problems.report(addressesProblem, e.misplaced)
 	if applied != nil && reflect.DeepEqual(want, *applied) { // as after most changes of the catalog
 		return applied, nil
 	}

@@ -28,6 +28,8 @@ type effectiveCatalog struct {
 	peers    []overlay.Peer
 	excluded error // names the hosts that are left out because of their pools
 
+	misplaced error // names the endpoints whose addresses are not their hosts'
+
 	mu    sync.Mutex
 	views map[string]*record.View // by endpoint ID
 }
@@ -77,7 +79,7 @@ func (c *effectiveCache) derive(source *record.Snapshot, claim *block.Claim) *ef
 		e.pool6 = c.pool6
 	}
 	e.peers, e.excluded = peers(source, e.self, c.pool4, e.pool6)
-	e.Snapshot = reachable(source, e.self, e.peers)
+	e.Snapshot, e.misplaced = reachable(source, e.self, e.peers)
 	e.Relation = reach.Of(e.Snapshot)
 	return e
 }

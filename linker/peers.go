@@ -1,7 +1,6 @@
 package linker
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -34,13 +33,28 @@ func peers(s *record.Snapshot, self *record.Host, pool4, pool6 netip.Prefix) ([]
 			continue
 		}
 		p := peer(h)
-		if pool6.IsValid() && h.Block6.IsValid() && !block.Within(h.Block6, pool6) {
-			errs = append(errs, fmt.Errorf("host %s uses another IPv6 pool: its block %s is outside of %s", name, h.Block6, pool6))
+		if !h.Block6.IsValid() {
+			p.Overlay6 = netip.Addr{} // an address outside of any block of the host
+		} else if err := checkBlock6(h, pool4, pool6); err != nil {
+			errs = append(errs, err)
 			p.Block6, p.Overlay6 = netip.Prefix{}, netip.Addr{}
 		}
 		out = append(out, p)
 	}
-	return out, errors.Join(errs...)
+	return out, listed(errs)
+}
+
+// checkBlock6 returns an error if a host announces an IPv6 block that is not its own. The
+// claims of hosts settle who has an IPv4 block; the IPv6 block follows from that one.
+func checkBlock6(h *record.Host, pool4, pool6 netip.Prefix) error {
+	switch own := block.Pair6(pool4, pool6, h.Block4); {
+	case !pool6.IsValid() || h.Block6 == own:
+		return nil
+	case !block.Within(h.Block6, pool6):
+		return fmt.Errorf("host %s uses another IPv6 pool: its block %s is outside of %s", h.Name, h.Block6, pool6)
+	default:
+		return fmt.Errorf("host %s uses another pool: it announces the IPv6 block %s, but %s belongs to its block %s", h.Name, h.Block6, own, h.Block4)
+	}
 }
 
 func peer(h *record.Host) overlay.Peer {
@@ -54,22 +68,62 @@ func peer(h *record.Host) overlay.Peer {
 	}
 }
 
-// reachable returns s without the endpoints of hosts that are no peers, except for
-// hosts without a block: if two hosts claim one block, the addresses of the loser's
-// containers now mean the winner's containers.
-func reachable(s *record.Snapshot, self *record.Host, peers []overlay.Peer) *record.Snapshot {
-	excluded := map[string]bool{}
-	for name, h := range s.Hosts {
-		excluded[name] = h.Block4.IsValid() && name != self.Name
-	}
+// reachable returns s without the endpoints that this host sends no packets to. These are
+// those of hosts that are no peers: if two hosts claim one block, the addresses of the
+// loser's containers now mean the winner's. Besides, each address must be in the block of
+// the endpoint's host, or that host could take the address of another host's container
+// and what that one is permitted. The error names the endpoints with other addresses.
+func reachable(s *record.Snapshot, self *record.Host, peers []overlay.Peer) (*record.Snapshot, error) {
+	blocks := map[string]*record.Host{self.Name: self}
 	for _, p := range peers {
-		excluded[p.Name] = false
+		blocks[p.Name] = s.Hosts[p.Name]
+	}
+	changed := map[string]*record.Endpoint{} // by ID; nil: left out
+	var misplaced []error
+	for id, ep := range s.Endpoints {
+		fits, err := placed(ep, blocks[ep.Host])
+		if fits != ep {
+			changed[id] = fits
+		}
+		if err != nil {
+			misplaced = append(misplaced, err)
+		}
+	}
+	if len(changed) == 0 {
+		return s, nil
 	}
 	kept := *s
 	kept.Endpoints = maps.Clone(s.Endpoints)
-	maps.DeleteFunc(kept.Endpoints, func(_ string, ep *record.Endpoint) bool { return excluded[ep.Host] })
-	if len(kept.Endpoints) == len(s.Endpoints) {
-		return s
+	for id, ep := range changed {
+		if kept.Endpoints[id] = ep; ep == nil {
+			delete(kept.Endpoints, id)
+		}
 	}
-	return &kept
+	return &kept, listed(misplaced)
+}
+
+// placed returns ep with those of its addresses that are in the blocks of its host, or nil
+// if it has none there. Without h its host is no peer. While this host has no block of its
+// own, nothing is known about the addresses of its containers.
+func placed(ep *record.Endpoint, h *record.Host) (*record.Endpoint, error) {
+	switch {
+	case h == nil:
+		return nil, nil
+	case !h.Block4.IsValid():
+		return ep, nil
+	case ep.Addr4.IsValid() && !h.Block4.Contains(ep.Addr4):
+		return nil, outside(ep, ep.Addr4, h.Block4)
+	case ep.Addr6.IsValid() && !h.Block6.Contains(ep.Addr6):
+		without := *ep
+		without.Addr6 = netip.Addr{}
+		return &without, outside(ep, ep.Addr6, h.Block6)
+	}
+	return ep, nil
+}
+
+func outside(ep *record.Endpoint, addr netip.Addr, own netip.Prefix) error {
+	if !own.IsValid() {
+		return fmt.Errorf("host %s announces %s at %s, but has no block of that kind", ep.Host, describe(ep), addr)
+	}
+	return fmt.Errorf("host %s announces %s at %s, which is outside of its block %s", ep.Host, describe(ep), addr, own)
 }

@@ -28,6 +28,7 @@ type problemKind struct {
 
 // The problems that a linker can have.
 var (
+	addressesProblem   = problemKind{"addresses", partial, "containers with addresses of other hosts are left out", "find out who writes these records: the linker of that host, or a stranger whom a gossip key would keep away"}
 	blockProblem       = problemKind{"block", notReady, "this host takes no new containers", ""}
 	catalogFileProblem = problemKind{"catalog file", notReady, "cannot save the catalog", "make room on the disk of the state folder"}
 	dockerProblem      = problemKind{"docker", notReady, "", "start Docker, or name its socket with --docker"}

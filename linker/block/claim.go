@@ -49,6 +49,16 @@ func Within(block, pool netip.Prefix) bool {
 	return block.IsValid() && pool.Bits() <= block.Bits() && pool.Contains(block.Addr())
 }
 
+// Pair6 returns the block of pool6 that belongs to a block of pool4: the one with the same
+// number. It is unset if there is none.
+func Pair6(pool4, pool6, block4 netip.Prefix) netip.Prefix {
+	n, ok := ipam.Number(pool4, block4)
+	if !ok || block4.Bits() != Bits4 {
+		return netip.Prefix{}
+	}
+	return ipam.Nth(pool6, Bits6, n)
+}
+
 // OlderClaim returns the host with the oldest claim that overlaps h's block, or nil if
 // h's own claim is the oldest. It ignores claims of blocks outside the pool.
 func OlderClaim(s *record.Snapshot, pool netip.Prefix, h *record.Host) *record.Host {

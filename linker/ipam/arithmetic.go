@@ -29,6 +29,18 @@ func Nth(pool netip.Prefix, bits int, n uint32) netip.Prefix {
 	return netip.PrefixFrom(shifted(pool, n, pool.Addr().BitLen()-bits), bits)
 }
 
+// Number returns the n with which Nth yields block; ok is false if block is no part of
+// pool.
+func Number(pool, block netip.Prefix) (n uint32, ok bool) {
+	if !pool.IsValid() || !block.IsValid() || block.Bits() < pool.Bits() || !pool.Contains(block.Addr()) {
+		return 0, false
+	}
+	first := new(big.Int).SetBytes(pool.Masked().Addr().AsSlice())
+	number := new(big.Int).SetBytes(block.Masked().Addr().AsSlice())
+	number.Sub(number, first).Rsh(number, uint(block.Addr().BitLen()-block.Bits()))
+	return uint32(number.Uint64()), number.BitLen() <= 32
+}
+
 // at returns the address with number i in block.
 func at(block netip.Prefix, i uint32) netip.Addr { return shifted(block, i, 0) }
 
