@@ -20,7 +20,7 @@
 // Start reading at Agent; decide has the life of a container in one function.
 //
 // The agent differs from Mesos' Docker containerizer and executor in these points
-// (recordings 02, 02b, 06c and 07; testdata/deviations.txt names the tasks):
+// (recordings 02, 02b, 06c and 07; replay_test.go names the tasks):
 //   - Docker's own message follows "Container exited with status 125" and the like,
 //     and comes without the five seconds that Mesos waits.
 //   - A task ends when its container does. With --detach, --restart, docker restart or

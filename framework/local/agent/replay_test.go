@@ -3,6 +3,7 @@ package agent_test
 import (
 	"bytes"
 	"fmt"
+	"path"
 	"regexp"
 	"strconv"
 	"strings"
@@ -14,7 +15,6 @@ import (
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
 
 	"tombolo/framework/local"
-	"tombolo/framework/local/localtest"
 	"tombolo/framework/mesos/mesostest"
 	"tombolo/framework/mesos/wire"
 )
@@ -27,12 +27,32 @@ type recordedTask struct {
 	updates   []mesos.TaskStatus
 }
 
+// deviations are the tasks for which our agent sends other updates than the recorded
+// agent: path.Match patterns of FOLDER/TASK, with the reasons.
+var deviations = map[string]string{
+	"02/bad-binary":                   dockersMessage,
+	"02/bad-parameter":                dockersMessage,
+	"02/user-net-missing":             dockersMessage,
+	"02b/m-param-emptyvalue":          dockersMessage,
+	"02b/m-parameters-second-network": dockersMessage,
+	"02b/m-privileged":                dockersMessage,
+	"02b/m-uri":                       noFetcher,
+	"02b/m-uri-bad":                   noFetcher,
+	"07/check-cmd":                    "our agent ignores check; Mesos aborts the executor of a Docker task that has one",
+	"07/hc-*":                         "our agent ignores health_check: linkers use the health checks of Docker",
+}
+
+const (
+	dockersMessage = "Docker's own message follows the exit status"
+	noFetcher      = "our agent has no fetcher: it refuses URIs"
+)
+
 // TestReplay launches each recorded Docker task on our agent, with an Engine that does
 // the same as the recorded one. It compares the updates of the two agents: state, source,
-// reason, health and message, in order.
+// reason, health and message, in order. A difference that deviations does not list fails,
+// and so does a deviation without a difference.
 func TestReplay(t *testing.T) {
-	differences := map[string]localtest.Difference{}
-	compared := 0
+	differ := map[string]bool{} // by pattern of deviations
 	for _, recording := range mesostest.Recordings(t) {
 		folder, _, _ := strings.Cut(recording.Name, "-")
 		if folder != "02" && folder != "02b" && folder != "07" {
@@ -42,22 +62,37 @@ func TestReplay(t *testing.T) {
 			if len(task.updates) == 0 {
 				continue // the master refused the task
 			}
-			compared++
 			var got []string
 			inBubble(t, func(b *bed) { got = task.play(b) })
 			want := describeAll(task.updates)
 			for i := range want {
 				want[i] = strings.Replace(want[i], recordedDocker, "docker", 1) // the two agents call docker differently
 			}
-			if diff := cmp.Diff(want, got); diff != "" {
-				differences[folder+"/agent#"+id] = localtest.Difference{Text: diff}
+			diff := cmp.Diff(want, got)
+			pattern, listed := deviationOf(folder + "/" + id)
+			switch {
+			case diff != "" && listed:
+				differ[pattern] = true
+			case diff != "":
+				t.Errorf("the updates of task %s/%s differ (-recorded +ours):\n%s", folder, id, diff)
 			}
 		}
 	}
-	listed := localtest.Read(t)
-	listed.Check(t, differences)
-	listed.CheckUsed(t)
-	t.Logf("%d of %d tasks match", compared-len(differences), compared)
+	for pattern, reason := range deviations {
+		if !differ[pattern] {
+			t.Errorf("deviations lists %s (%s), but nothing differs there any more: remove it", pattern, reason)
+		}
+	}
+}
+
+// deviationOf returns the pattern in deviations that matches FOLDER/TASK.
+func deviationOf(name string) (pattern string, listed bool) {
+	for pattern := range deviations {
+		if ok, err := path.Match(pattern, name); err == nil && ok {
+			return pattern, true
+		}
+	}
+	return "", false
 }
 
 // recordedDocker is the docker command of the recorded agent.

@@ -14,7 +14,6 @@ import (
 	lib "github.com/mesos/mesos-go/api/v1/lib"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
 
-	"tombolo/framework/local/localtest"
 	"tombolo/framework/mesos/mesostest"
 )
 
@@ -216,10 +215,10 @@ func (r *replay) lanes(events []scheduler.Event) map[string][]string {
 }
 
 // differences returns what differs, by the keys of deviations.txt.
-func (r *replay) differences(folder string) map[string]localtest.Difference {
-	found := map[string]localtest.Difference{}
+func (r *replay) differences(folder string) map[string]difference {
+	found := map[string]difference{}
 	for name, faults := range r.faults {
-		found[folder+"/"+name] = localtest.Difference{Answer: r.answers[name], Text: strings.Join(faults, "; ")}
+		found[folder+"/"+name] = difference{answer: r.answers[name], text: strings.Join(faults, "; ")}
 	}
 	return found
 }

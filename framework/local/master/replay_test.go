@@ -15,7 +15,6 @@ import (
 	lib "github.com/mesos/mesos-go/api/v1/lib"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
 
-	"tombolo/framework/local/localtest"
 	"tombolo/framework/mesos/mesostest"
 	"tombolo/framework/mesos/wire"
 )
@@ -26,7 +25,7 @@ import (
 // testdata/deviations.txt lists what differs or is not sent, with reasons. A difference
 // without a line fails, and so does a line without a difference.
 func TestReplay(t *testing.T) {
-	listed := localtest.Read(t)
+	listed := readDeviations(t)
 	for _, recording := range mesostest.Recordings(t) {
 		t.Run(recording.Name, func(t *testing.T) {
 			folder, _, _ := strings.Cut(recording.Name, "-")
@@ -36,11 +35,11 @@ func TestReplay(t *testing.T) {
 				r = newReplay(t, &recording, sceneOf(folder, dir))
 				r.run()
 			})
-			listed.Check(t, r.differences(folder))
+			listed.check(t, r.differences(folder))
 			t.Logf("%d of %d comparisons match", r.compared-len(r.faults), r.compared)
 		})
 	}
-	listed.CheckUsed(t)
+	listed.checkUsed(t)
 }
 
 // recordedAgentPort is the end of the recorded agent's address.

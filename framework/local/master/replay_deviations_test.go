@@ -1,4 +1,4 @@
-package localtest
+package master
 
 import (
 	"maps"
@@ -10,19 +10,19 @@ import (
 	"testing"
 )
 
-// Difference is how something of ours differs from the recording.
-type Difference struct {
-	Answer string // our HTTP status, "unsent" for a request that is not sent, or "" if another part differs
-	Text   string // for the failure message
+// difference is how something of ours differs from the recording.
+type difference struct {
+	answer string // our HTTP status, "unsent" for a request that is not sent, or "" if another part differs
+	text   string // for the failure message
 }
 
-// Deviations is the list testdata/deviations.txt of the package under test.
-type Deviations []*deviation
+// deviations is the list testdata/deviations.txt.
+type deviations []*deviation
 
 // deviation is a line of the list. It says "PATTERN ANSWER: REASON" or "PATTERN REASON".
 type deviation struct {
-	pattern string // a path.Match pattern for the key of a Difference
-	answer  string // as in Difference
+	pattern string // a path.Match pattern for the key of a difference
+	answer  string // as in difference
 	reason  string
 	used    bool // a difference matched the line
 }
@@ -30,14 +30,13 @@ type deviation struct {
 // answered matches the part of a line after the pattern, if it begins with an answer.
 var answered = regexp.MustCompile(`^(\d{3}|unsent):? (.*)`)
 
-// Read reads the list.
-func Read(t *testing.T) Deviations {
+func readDeviations(t *testing.T) deviations {
 	t.Helper()
 	data, err := os.ReadFile("testdata/deviations.txt")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var listed Deviations
+	var listed deviations
 	for line := range strings.Lines(string(data)) {
 		line = strings.TrimSpace(line)
 		if line == "" || strings.HasPrefix(line, "#") {
@@ -55,24 +54,24 @@ func Read(t *testing.T) Deviations {
 	return listed
 }
 
-// Check fails for every difference, by its key, that the list does not have.
-func (l Deviations) Check(t *testing.T, differences map[string]Difference) {
+// check fails for every difference, by its key, that the list does not have.
+func (l deviations) check(t *testing.T, differences map[string]difference) {
 	t.Helper()
 	for _, key := range slices.Sorted(maps.Keys(differences)) {
 		got := differences[key]
 		switch d := l.find(key); {
 		case d == nil:
-			t.Errorf("%s: %s", key, got.Text)
-		case d.answer != got.Answer:
-			t.Errorf("%s: we answered %q, but deviations.txt says %q", key, got.Answer, d.answer)
+			t.Errorf("%s: %s", key, got.text)
+		case d.answer != got.answer:
+			t.Errorf("%s: we answered %q, but deviations.txt says %q", key, got.answer, d.answer)
 		default:
 			t.Logf("differs as listed: %s: %s", key, d.reason)
 		}
 	}
 }
 
-// CheckUsed fails for every line that matched no difference. Call it after all Checks.
-func (l Deviations) CheckUsed(t *testing.T) {
+// checkUsed fails for every line that matched no difference. Call it after all checks.
+func (l deviations) checkUsed(t *testing.T) {
 	t.Helper()
 	for _, d := range l {
 		if !d.used {
@@ -82,7 +81,7 @@ func (l Deviations) CheckUsed(t *testing.T) {
 }
 
 // find returns the line for a key, or nil.
-func (l Deviations) find(key string) *deviation {
+func (l deviations) find(key string) *deviation {
 	flat := func(s string) string { return strings.Replace(s, "/", ":", 1) } // path.Match lets a * match no slash
 	for _, d := range l {
 		if ok, err := path.Match(flat(d.pattern), flat(key)); err == nil && ok {
