@@ -12,11 +12,29 @@ import (
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
 	"golang.org/x/sync/errgroup"
 
+	"tombolo/framework/api"
 	mesosclient "tombolo/framework/mesos"
 	"tombolo/framework/offers"
+	"tombolo/framework/store"
 	"tombolo/internal/wake"
 	"tombolo/linker/record"
 )
+
+// Config is what a Framework needs.
+type Config struct {
+	Master Master
+	Store  *store.Store
+	// Linkers are the linkers that the framework can reach, by host name. One of them
+	// shows the catalog of all hosts, but logs are only read from the hosts named here.
+	// Without any linker, a running task counts as healthy and resolvable, and containers
+	// keep Docker's resolver.
+	Linkers map[string]Linker
+	// Info is the part of the API's answer to /v1/info that the framework does not know
+	// itself. An empty Master is filled in with the leader's address, an empty Zone with
+	// "tombolo.internal".
+	Info api.Info
+	Log  *slog.Logger // nil: slog.Default()
+}
 
 // Framework schedules apps. All fields but queue and board belong to the goroutine of
 // loop.
@@ -49,9 +67,7 @@ func New(config Config) *Framework {
 		f.linkers[name] = newLinkerConn(name, l, events, config.Log)
 		f.model.host(name)
 	}
-	f.planner = &planner{
-		model: f.model, linkers: f.linkers, offers: f.offers, out: f.out, log: config.Log,
-	}
+	f.planner = &planner{model: f.model, linkers: f.linkers, offers: f.offers, out: f.out, log: config.Log}
 	f.updater = &updater{model: f.model, linkers: f.linkers, out: f.out, queue: f.queue, log: config.Log}
 	f.reporter = &reporter{model: f.model, linkers: f.linkers, out: f.out, info: config.Info}
 	f.board = newBoard(config.Info)
@@ -106,17 +122,14 @@ func (f *Framework) subscribe(ctx context.Context) error {
 		if !errors.Is(err, mesosclient.ErrRemoved) {
 			return fmt.Errorf("master: %w", err)
 		}
-		stored := make(chan struct{})
-		f.queue.Put(func() {
+		_, err = f.command(ctx, func() (uint64, error) {
 			f.frameworkRemoved()
-			f.out.then(func() { close(stored) })
+			return 0, nil
 		})
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-stored:
-			f.config.Master.SetFrameworkID("")
+		if err != nil {
+			return nil // ctx has ended
 		}
+		f.config.Master.SetFrameworkID("")
 	}
 }
 
@@ -158,9 +171,7 @@ func (f *Framework) decide(now time.Time) {
 	}
 	if f.model.connected {
 		due, next := f.reconciler.due(f.model.tasks, now)
-		for _, call := range due {
-			f.out.call(call)
-		}
+		f.out.call(due...)
 		f.out.wakeAt(next)
 	}
 	if len(f.linkers) == 0 {

@@ -44,9 +44,6 @@ func masterAddress(m *mesos.MasterInfo) string {
 	if m == nil {
 		return ""
 	}
-	address := m.GetAddress()
-	if address == nil {
-		return fmt.Sprintf("%s:%d", m.GetHostname(), m.GetPort())
-	}
-	return fmt.Sprintf("%s:%d", cmp.Or(address.GetIP(), m.GetHostname()), address.GetPort())
+	host := cmp.Or(m.GetAddress().GetIP(), m.GetHostname())
+	return fmt.Sprintf("%s:%d", host, cmp.Or(m.GetAddress().GetPort(), int32(m.GetPort())))
 }

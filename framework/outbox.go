@@ -18,14 +18,16 @@ type outbox struct {
 // then runs fn once all decisions so far are stored.
 func (o *outbox) then(fn func()) { o.after = append(o.after, fn) }
 
-// call makes a call to the master once all decisions so far are stored.
-func (o *outbox) call(c *scheduler.Call) { o.then(func() { o.calls.queue.Put(c) }) }
+// call makes calls to the master once all decisions so far are stored.
+func (o *outbox) call(list ...*scheduler.Call) {
+	for _, c := range list {
+		o.then(func() { o.calls.queue.Put(c) })
+	}
+}
 
 // do takes over what the book of offers asks for.
 func (o *outbox) do(actions offers.Actions) {
-	for _, c := range actions.Calls {
-		o.call(c)
-	}
+	o.call(actions.Calls...)
 	o.wakeAt(actions.Wake)
 }
 

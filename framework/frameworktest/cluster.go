@@ -29,11 +29,10 @@ type Behaviour struct {
 
 // Options describe a cluster.
 type Options struct {
-	Hosts     []string
-	CPUs      float64       // of each host; 0: 4
-	MemBytes  int64         // of each host; 0: 4 GiB
-	Seed      uint64        // of everything that happens by chance
-	Partition time.Duration // after which the master gives up an agent that is away; 0: 10 s
+	Hosts    []string
+	CPUs     float64 // of each host; 0: 4
+	MemBytes int64   // of each host; 0: 4 GiB
+	Seed     uint64  // of everything that happens by chance
 	// Behave returns what a task does; nil: it starts in 200 ms and runs for ever.
 	Behave func(mesos.TaskInfo) Behaviour
 	Loss   float64 // the probability that a call fails, in half of the cases after it had its effect
@@ -92,7 +91,6 @@ type task struct {
 func New(options Options) *Cluster {
 	options.CPUs = cmp.Or(options.CPUs, 4)
 	options.MemBytes = cmp.Or(options.MemBytes, 4<<30)
-	options.Partition = cmp.Or(options.Partition, 10*time.Second)
 	if options.Behave == nil {
 		options.Behave = func(mesos.TaskInfo) Behaviour { return Behaviour{Start: 200 * time.Millisecond} }
 	}

@@ -10,6 +10,9 @@ import (
 	mesosclient "tombolo/framework/mesos"
 )
 
+// partition is the time after which the master gives up an agent that is away.
+const partition = 10 * time.Second
+
 // KillHost ends a host and everything that runs on it.
 func (c *Cluster) KillHost(name string) {
 	c.mu.Lock()
@@ -44,7 +47,7 @@ func (h *host) leave() {
 		}
 	}
 	c.gossip()
-	h.away = c.after(c.options.Partition, func() {
+	h.away = c.after(partition, func() {
 		h.lost = true
 		c.master.send(scheduler.Event{Type: scheduler.Event_FAILURE, Failure: &scheduler.Event_Failure{AgentID: &mesos.AgentID{Value: h.agent}}})
 		for id, t := range h.tasks {

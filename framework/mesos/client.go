@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
@@ -50,9 +51,10 @@ type Client struct {
 	config Config
 	http   http.Client
 
+	session atomic.Pointer[session] // nil: not subscribed
+
 	mu        sync.Mutex
 	framework mesos.FrameworkInfo
-	session   *session // nil: not subscribed
 }
 
 // session is one subscription.
@@ -119,24 +121,12 @@ func (c *Client) Run(ctx context.Context, handle func(scheduler.Event)) error {
 	}
 }
 
-func (c *Client) current() *session {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.session
-}
-
-func (c *Client) setSession(s *session) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.session = s
-}
-
 // Call makes one call in the present subscription. It fills in the framework ID. A nil
 // error means that the master has taken the call, not that it had an effect: the master
 // also takes calls about offers, tasks and roles that it does not know. An error that
 // voids the subscription makes Run subscribe again.
 func (c *Client) Call(ctx context.Context, call *scheduler.Call) error {
-	s := c.current()
+	s := c.session.Load()
 	if s == nil {
 		return fmt.Errorf("%s: %w", call.Type, ErrDisconnected)
 	}

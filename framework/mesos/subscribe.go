@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	mesos "github.com/mesos/mesos-go/api/v1/lib"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
 
 	"tombolo/framework/mesos/wire"
@@ -49,7 +48,7 @@ func (c *Client) subscribe(ctx context.Context, t *targets, handle func(schedule
 	err = because(ctx, s.read())
 	if s.subscribed {
 		t.redirects = 0
-		c.setSession(nil)
+		c.session.Store(nil)
 		if c.config.Disconnected != nil {
 			c.config.Disconnected(err)
 		}
@@ -126,12 +125,10 @@ func (s *stream) begin(e *scheduler.Event_Subscribed) {
 		s.limit = time.Duration(missedHeartbeats * interval * float64(time.Second))
 	}
 	c := s.client
-	c.mu.Lock()
 	if e.FrameworkID != nil {
-		c.framework.ID = &mesos.FrameworkID{Value: e.FrameworkID.Value}
+		c.SetFrameworkID(e.FrameworkID.Value)
 	}
-	c.session = s.session
-	c.mu.Unlock()
+	c.session.Store(s.session)
 	c.config.Log.Info("subscribed", "framework", e.FrameworkID.GetValue(), "master", s.session.url)
 }
 

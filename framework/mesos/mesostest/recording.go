@@ -27,14 +27,13 @@ type Recording struct {
 	Exchanges []Exchange
 }
 
-// Step is one line of the timeline: a part of an exchange, or a note.
+// Step is one part of an exchange.
 type Step struct {
 	At       time.Duration
-	Exchange string // name of the exchange; "": this is a note
+	Exchange string // name of the exchange
 	Status   int    // of a response that begins; 0: the step is something else
 	Ends     bool   // the last chunk of a subscription came
 	Closed   bool   // the connection was closed
-	Note     string // something that was done outside of the API
 }
 
 // Exchange is a request and its response.
@@ -152,22 +151,16 @@ func (r *Recording) parseTimeline(text string) error {
 		if err != nil {
 			return err
 		}
-		step := Step{At: t}
-		if note, ok := strings.CutPrefix(rest, "--- "); ok {
-			step.Note = note
-		} else {
-			step.parse(rest)
+		if strings.HasPrefix(rest, "--- ") { // notes something that was done outside of the API
+			continue
 		}
+		i := strings.LastIndexByte(rest, ' ')
+		what := rest[i+1:]
+		step := Step{At: t, Exchange: rest[:i], Ends: what == "ends", Closed: what == "closed"}
+		step.Status, _ = strconv.Atoi(what)
 		r.Timeline = append(r.Timeline, step)
 	}
 	return nil
-}
-
-func (s *Step) parse(rest string) {
-	i := strings.LastIndexByte(rest, ' ')
-	s.Exchange = rest[:i]
-	s.Ends, s.Closed = rest[i+1:] == "ends", rest[i+1:] == "closed"
-	s.Status, _ = strconv.Atoi(rest[i+1:])
 }
 
 func (e *Exchange) parseTimes(text string) error {

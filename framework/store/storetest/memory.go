@@ -49,13 +49,11 @@ func (m *Memory) Crashed() bool {
 // Load implements store.Backend.
 func (m *Memory) Load(fn func(string, []byte) error) error {
 	m.mu.Lock()
-	data := maps.Clone(m.data)
-	dead := m.dead
-	m.mu.Unlock()
-	if dead {
+	defer m.mu.Unlock()
+	if m.dead {
 		return ErrCrash
 	}
-	for key, value := range data {
+	for key, value := range m.data {
 		if err := fn(key, value); err != nil {
 			return err
 		}
@@ -76,12 +74,9 @@ func (m *Memory) Apply(writes map[string][]byte) error {
 		return ErrCrash
 	}
 	for key, value := range writes {
-		if value == nil {
-			delete(m.data, key)
-			continue
-		}
 		m.data[key] = value
 	}
+	maps.DeleteFunc(m.data, func(_ string, value []byte) bool { return value == nil })
 	if m.dead {
 		return ErrCrash
 	}
