@@ -42,6 +42,7 @@ func (p Process) end(sig syscall.Signal, wait time.Duration) error {
 			return fmt.Errorf("process %d still runs %s after %s", p.PID, wait, sig)
 		}
 	}
+	_, _ = proc.Wait() // so that a child of this process leaves no zombie; others are reaped by their parents
 	return nil
 }
 
