@@ -19,7 +19,7 @@ import (
 	"tombolo/linker/record"
 )
 
-// apiHost shows this host to the clients of the API.
+// apiHost shows this host to the clients of the API. It implements api.Host.
 type apiHost struct {
 	version   string
 	started   time.Time
@@ -32,7 +32,6 @@ type apiHost struct {
 	counters  counters
 }
 
-// Status implements api.Host.
 func (h apiHost) Status(context.Context) (api.Status, error) {
 	e := h.effective.get()
 	out := api.Status{
@@ -56,8 +55,7 @@ func (h apiHost) Status(context.Context) (api.Status, error) {
 	return out, nil
 }
 
-// Resolve implements api.Host. It answers as the DNS server would, also for containers of
-// other hosts.
+// Resolve answers as the DNS server would, also for containers of other hosts.
 func (h apiHost) Resolve(_ context.Context, name, from string) (api.Resolution, error) {
 	e := h.effective.get()
 	view := e.view(hostAsker)
@@ -73,7 +71,6 @@ func (h apiHost) Resolve(_ context.Context, name, from string) (api.Resolution, 
 	return api.Resolution{Name: full, Exists: exists, Targets: targets}, nil
 }
 
-// Logs implements api.Host.
 func (h apiHost) Logs(ctx context.Context, container string, o api.LogOptions, line func(api.LogLine) error) error {
 	err := h.docker.Logs(ctx, container, docker.LogOptions(o), func(l docker.Line) error {
 		return line(api.LogLine{Stream: l.Stream, Time: l.Time, Line: l.Text})

@@ -104,7 +104,6 @@ type gate struct {
 	problems *problems
 }
 
-// Attach implements attach.Interfaces.
 func (g gate) Attach(ctx context.Context, ep overlay.Endpoint) (overlay.Interface, error) {
 	select {
 	case <-g.matched.opened:

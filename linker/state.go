@@ -71,12 +71,8 @@ type stateDocument struct {
 // stored one and not below the clock's. A broken file is moved aside and logged.
 func openState(cfg Config, problems *problems) (*stateFile, error) {
 	s := &stateFile{path: filepath.Join(cfg.StateDir, "linker.json"), problems: problems}
-	if err := state.Load(s.path, &s.doc); err != nil {
-		if !errors.Is(err, state.ErrBroken) {
-			return nil, err
-		}
-		cfg.Log.Warn("the linker starts without the state of its last run", "err", err)
-		s.doc = stateDocument{}
+	if err := state.LoadOrReset(s.path, &s.doc, cfg.Log, "the linker starts without the state of its last run"); err != nil {
+		return nil, err
 	}
 	if s.doc.Members == nil {
 		s.doc.Members = map[string]netip.AddrPort{}
@@ -139,12 +135,8 @@ type catalogFile struct {
 // A broken file is moved aside and logged.
 func (f catalogFile) load(log *slog.Logger) error {
 	var packets [][]byte
-	if err := state.Load(f.path, &packets); err != nil {
-		if !errors.Is(err, state.ErrBroken) {
-			return err
-		}
-		log.Warn("the catalog starts empty", "err", err)
-		return nil
+	if err := state.LoadOrReset(f.path, &packets, log, "the catalog starts empty"); err != nil {
+		return err
 	}
 	for _, p := range packets {
 		if _, err := f.catalog.Merge(p); err != nil {

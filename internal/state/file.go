@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 )
@@ -32,6 +33,18 @@ func Load(path string, v any) error {
 		return fmt.Errorf("%w: %s, moved to %s: %w", ErrBroken, path, aside, err)
 	}
 	return nil
+}
+
+// LoadOrReset is Load for a caller that can start anew. It logs a file that cannot be
+// decoded, with the message lost, and sets v to its zero value.
+func LoadOrReset[T any](path string, v *T, log *slog.Logger, lost string) error {
+	err := Load(path, v)
+	if errors.Is(err, ErrBroken) {
+		log.Warn(lost, "err", err)
+		*v = *new(T)
+		return nil
+	}
+	return err
 }
 
 // Save replaces the document at path by v, and makes its folder, mode 0700, where that is

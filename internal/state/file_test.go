@@ -1,9 +1,12 @@
 package state_test
 
 import (
+	"bytes"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"tombolo/internal/state"
@@ -49,5 +52,20 @@ func TestLoadBrokenMovesAside(t *testing.T) {
 	}
 	if err := state.Load(path, &got); err != nil {
 		t.Errorf("second Load = %v, want a fresh start", err)
+	}
+}
+
+func TestLoadOrResetStartsAnew(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "doc.json")
+	if err := os.WriteFile(path, []byte(`{"Name":"half","Size":`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	got := doc{"default"}
+	if err := state.LoadOrReset(path, &got, slog.New(slog.NewTextHandler(&log, nil)), "names are lost"); err != nil || got.Name != "" {
+		t.Errorf("LoadOrReset of a broken file returned %v and left %+v; want no error and the zero value", err, got)
+	}
+	if !strings.Contains(log.String(), "names are lost") || !strings.Contains(log.String(), path+".broken") {
+		t.Errorf("the log is %q, want the message and where the file is now", log.String())
 	}
 }

@@ -100,12 +100,7 @@ func Open(cfg Config) (*Table, error) {
 		locks:  endpointLocks{held: map[string]chan struct{}{}},
 		absent: absences{missing: map[string]time.Time{}, deleted: map[string]time.Time{}},
 	}
-	err := state.Load(cfg.File, &t.doc)
-	switch {
-	case errors.Is(err, state.ErrBroken):
-		cfg.Log.Warn("the table of endpoints starts empty", "err", err)
-		t.doc = document{}
-	case err != nil:
+	if err := state.LoadOrReset(cfg.File, &t.doc, cfg.Log, "the table of endpoints starts empty"); err != nil {
 		return nil, err
 	}
 	if t.doc.Endpoints == nil {

@@ -48,7 +48,7 @@ type logWriter struct {
 
 func newLogger(l *slog.Logger, c *counters) *log.Logger { return log.New(logWriter{l, c}, "", 0) }
 
-// Write implements io.Writer. It is called once a line.
+// Write is called once a line.
 func (w logWriter) Write(line []byte) (int, error) {
 	s := strings.TrimSpace(string(line))
 	serious := strings.HasPrefix(s, "[ERR]") || strings.HasPrefix(s, "[WARN]")

@@ -47,45 +47,36 @@ func (g *Gossip) memberlistConfig(t *transport) *memberlist.Config {
 	return c
 }
 
-// memberlistDelegate receives memberlist's calls.
+// memberlistDelegate implements memberlist.Delegate.
 type memberlistDelegate struct{ g *Gossip }
 
-// NodeMeta implements memberlist.Delegate.
 func (d memberlistDelegate) NodeMeta(int) []byte { return []byte(memberMeta) }
 
-// NotifyMsg implements memberlist.Delegate.
 func (d memberlistDelegate) NotifyMsg(frame []byte) { d.g.receive(frame) }
 
-// GetBroadcasts implements memberlist.Delegate.
 func (d memberlistDelegate) GetBroadcasts(overhead, limit int) [][]byte {
 	return d.g.queue.GetBroadcasts(overhead, limit)
 }
 
-// LocalState implements memberlist.Delegate. It returns a digest instead of the whole
-// state, because memberlist refuses states above 20 MB.
+// LocalState returns a digest instead of the whole state, because memberlist refuses
+// states above 20 MB.
 func (d memberlistDelegate) LocalState(bool) []byte { return d.g.ownDigest(false) }
 
-// MergeRemoteState implements memberlist.Delegate. It only queues a job for the peer.
+// MergeRemoteState only queues a job for the peer.
 func (d memberlistDelegate) MergeRemoteState(frame []byte, _ bool) { d.g.receive(frame) }
 
-// broadcast is one packet in the queue.
+// broadcast is one packet in the queue. It implements memberlist.NamedBroadcast: a packet
+// replaces an older one with the same key.
 type broadcast struct {
 	key   string
 	frame []byte
 }
 
-// Name implements memberlist.NamedBroadcast: a packet replaces an older one with the
-// same key.
-func (b broadcast) Name() string { return b.key }
+func (b broadcast) Name() string    { return b.key }
+func (b broadcast) Message() []byte { return b.frame }
+func (b broadcast) Finished()       {}
 
-// Invalidates implements memberlist.Broadcast.
 func (b broadcast) Invalidates(o memberlist.Broadcast) bool {
 	other, ok := o.(broadcast)
 	return ok && other.key == b.key
 }
-
-// Message implements memberlist.Broadcast.
-func (b broadcast) Message() []byte { return b.frame }
-
-// Finished implements memberlist.Broadcast.
-func (b broadcast) Finished() {}

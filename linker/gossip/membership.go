@@ -40,7 +40,7 @@ type Conflict struct {
 }
 
 // membership keeps every member ever known, because memberlist forgets the dead. It
-// receives memberlist's events.
+// implements memberlist's EventDelegate and ConflictDelegate.
 type membership struct {
 	self   string
 	log    *slog.Logger
@@ -76,17 +76,12 @@ func newMembership(cfg Config, counts *counters) *membership {
 	return m
 }
 
-// NotifyJoin implements memberlist.EventDelegate.
-func (m *membership) NotifyJoin(n *memberlist.Node) { m.update(n, StateAlive) }
-
-// NotifyUpdate implements memberlist.EventDelegate.
+func (m *membership) NotifyJoin(n *memberlist.Node)   { m.update(n, StateAlive) }
 func (m *membership) NotifyUpdate(n *memberlist.Node) { m.update(n, StateAlive) }
+func (m *membership) NotifyLeave(n *memberlist.Node)  { m.update(n, StateDead) }
 
-// NotifyLeave implements memberlist.EventDelegate.
-func (m *membership) NotifyLeave(n *memberlist.Node) { m.update(n, StateDead) }
-
-// NotifyConflict implements memberlist.ConflictDelegate. memberlist lets the machine
-// that was there first keep the name.
+// NotifyConflict notes a conflict. memberlist lets the machine that was there first keep
+// the name.
 func (m *membership) NotifyConflict(existing, other *memberlist.Node) {
 	c := Conflict{Name: existing.Name, Holder: addrPort(existing), Other: addrPort(other), Seen: time.Now()}
 	m.mu.Lock()

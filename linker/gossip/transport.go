@@ -104,19 +104,15 @@ func (t *transport) acceptStream(c net.Conn) (net.Conn, bool) {
 	return t.track(c, t.filter.stream), true
 }
 
-// PacketCh implements memberlist.Transport.
 func (t *transport) PacketCh() <-chan *memberlist.Packet { return t.packets }
+func (t *transport) StreamCh() <-chan net.Conn           { return t.streams }
 
-// StreamCh implements memberlist.Transport.
-func (t *transport) StreamCh() <-chan net.Conn { return t.streams }
-
-// DialTimeout implements memberlist.Transport.
 func (t *transport) DialTimeout(addr string, timeout time.Duration) (net.Conn, error) {
 	return t.DialAddressTimeout(memberlist.Address{Addr: addr}, timeout)
 }
 
-// DialAddressTimeout implements memberlist.NodeAwareTransport. It sets a deadline on
-// the connection, because memberlist sets none when it sends a user message.
+// DialAddressTimeout sets a deadline on the connection, because memberlist sets none when
+// it sends a user message.
 func (t *transport) DialAddressTimeout(a memberlist.Address, timeout time.Duration) (net.Conn, error) {
 	c, err := t.dial(a, timeout)
 	if err != nil {
@@ -129,7 +125,6 @@ func (t *transport) DialAddressTimeout(a memberlist.Address, timeout time.Durati
 	return t.track(c, t.filter.reply), nil
 }
 
-// Shutdown implements memberlist.Transport.
 func (t *transport) Shutdown() error {
 	err := t.NodeAwareTransport.Shutdown()
 	t.stop()
@@ -164,8 +159,8 @@ type conn struct {
 	owner *transport
 }
 
-// Read implements io.Reader. The first call checks the header. memberlist makes this
-// call in a goroutine of the connection, after it has set a deadline.
+// Read checks the header when it is first called. memberlist makes this call in a goroutine
+// of the connection, after it has set a deadline.
 func (c *conn) Read(p []byte) (int, error) {
 	if c.check != nil {
 		if err := c.check(c.in); err != nil {
@@ -177,7 +172,6 @@ func (c *conn) Read(p []byte) (int, error) {
 	return c.in.Read(p)
 }
 
-// Close implements io.Closer.
 func (c *conn) Close() error {
 	c.owner.mu.Lock()
 	delete(c.owner.conns, c.Conn)

@@ -50,12 +50,7 @@ type lease struct {
 // then marks the addresses that Docker still uses.
 func Open(file string, log *slog.Logger) (*Allocator, error) {
 	a := &Allocator{file: file, ready: make(chan struct{})}
-	err := state.Load(file, &a.doc)
-	switch {
-	case errors.Is(err, state.ErrBroken):
-		log.Warn("the addresses of the last run are unknown", "err", err)
-		a.doc = document{}
-	case err != nil:
+	if err := state.LoadOrReset(file, &a.doc, log, "the addresses of the last run are unknown"); err != nil {
 		return nil, err
 	}
 	if a.doc.Leases == nil {

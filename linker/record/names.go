@@ -57,7 +57,7 @@ func CheckName(s string) error {
 // Normal returns the spelling under which a name is stored and looked up: in lower case
 // and without a trailing dot.
 func Normal(name string) string {
-	return lower(strings.TrimSuffix(name, "."))
+	return strings.Map(lower, strings.TrimSuffix(name, "."))
 }
 
 // HostName makes a Host.Name, which is a DNS label, of the hostname of a machine or of a
@@ -86,17 +86,9 @@ func labelByte(c byte) bool {
 }
 
 // lower changes only ASCII letters, because DNS ignores the case of only these (RFC 4343).
-func lower(s string) string {
-	for i := range len(s) {
-		if c := s[i]; 'A' <= c && c <= 'Z' {
-			b := []byte(s)
-			for ; i < len(b); i++ {
-				if 'A' <= b[i] && b[i] <= 'Z' {
-					b[i] += 'a' - 'A'
-				}
-			}
-			return string(b)
-		}
+func lower(r rune) rune {
+	if 'A' <= r && r <= 'Z' {
+		return r + 'a' - 'A'
 	}
-	return s
+	return r
 }
