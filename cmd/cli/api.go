@@ -21,7 +21,6 @@ import (
 // defaultAPI is the socket of this machine's framework.
 var defaultAPI = rundir.Default.API()
 
-// apiFlags say where the framework's API is.
 type apiFlags struct{ target string }
 
 func (f *apiFlags) register(flags *pflag.FlagSet) {
@@ -63,7 +62,6 @@ func (f *apiFlags) spec(ctx context.Context, client *api.Client, project *projec
 	return a, f.explain(err)
 }
 
-// remedy says what to do if no framework answers.
 func (f *apiFlags) remedy() string {
 	if f.target != defaultAPI {
 		return ": does --api or TOMBOLO_API name the right address?"

@@ -12,7 +12,6 @@ import (
 	"tombolo/cmd/privilege"
 )
 
-// noArgs refuses arguments.
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -81,7 +80,6 @@ func words(cmd *cobra.Command) string {
 	return after
 }
 
-// newLogger logs to the command's standard error as text.
 func newLogger(cmd *cobra.Command, level slog.Level) *slog.Logger {
 	return slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: level}))
 }

@@ -34,7 +34,6 @@ func (c completer) first(cmd *cobra.Command, args []string, word string) ([]cobr
 	return c.complete(cmd, args, word)
 }
 
-// completeProject adds completion to the project flags of cmd.
 func completeProject(cmd *cobra.Command) {
 	must(cmd.RegisterFlagCompletionFunc("project-name", completer(appNames).complete))
 	must(cmd.MarkFlagFilename("file", "yaml", "yml"))
@@ -98,7 +97,6 @@ func appsUp(ctx context.Context, cmd *cobra.Command) []api.Status {
 	return apps
 }
 
-// serviceNames completes the names of the project's services.
 func (p *projectFlags) serviceNames(ctx context.Context, cmd *cobra.Command) []string {
 	name, err := p.name(ctx)
 	if err != nil {

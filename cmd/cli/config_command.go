@@ -14,7 +14,6 @@ import (
 	"tombolo/framework/compose"
 )
 
-// configFlags say what `tombolo config` prints.
 type configFlags struct {
 	services, images, volumes, quiet bool
 	format                           string

@@ -90,7 +90,6 @@ If the daemon was killed, stop removes what it left.`,
 	return cmd
 }
 
-// runDirFlag registers --run-dir.
 func runDirFlag(flags *pflag.FlagSet, run *rundir.Dir, usage string) {
 	flags.StringVar((*string)(run), "run-dir", string(rundir.Default), usage)
 }

@@ -15,7 +15,6 @@ import (
 	"tombolo/framework/app"
 )
 
-// downFlags are the flags of `tombolo down`.
 type downFlags struct {
 	apiFlags
 	volumes bool
@@ -103,7 +102,6 @@ func (f *downFlags) volumesOfFile(cmd *cobra.Command, project *projectFlags) err
 	return removal.Run(cmd.Context(), cmd.OutOrStdout())
 }
 
-// wait watches the app until it is gone.
 func (f *downFlags) wait(ctx context.Context, out io.Writer, client *api.Client, name string) error {
 	w := watch{client: client, app: name, show: output.NewProgress(out, name)}
 	err := w.follow(ctx, func(s api.Status) error {

@@ -16,7 +16,6 @@ import (
 // defaultLinkerSocket is the socket of this machine's linker.
 var defaultLinkerSocket = rundir.Default.Linker()
 
-// linkerSocketFlag registers --socket.
 func linkerSocketFlag(flags *pflag.FlagSet, socket *string) {
 	flags.StringVar(socket, "socket", "", "the linker's `socket` (default "+defaultLinkerSocket+"; in a lab, the sockets of every host)")
 }

@@ -12,7 +12,6 @@ import (
 	"tombolo/framework/api"
 )
 
-// logsFlags are the flags of `tombolo logs`.
 type logsFlags struct {
 	apiFlags
 	output.LogOptions

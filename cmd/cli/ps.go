@@ -10,7 +10,6 @@ import (
 	"tombolo/framework/api"
 )
 
-// psFlags are the flags of `tombolo ps`.
 type psFlags struct {
 	apiFlags
 	all, quiet bool

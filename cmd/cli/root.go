@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -84,4 +86,30 @@ compose that Tombolo does not have, like exec and restart, fail and name an alte
 	root.AddCommand(newLogsCommand(&project), newDaemonCommand(version), newFrameworkCommand(version),
 		newLinkerCommand(version), newResolveCommand(), newLabCommand(), newVersionCommand(version))
 	return root
+}
+
+// versionOf names the release and, where the binary knows it, the commit.
+func versionOf(release string) string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return release
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" && len(s.Value) >= 12 {
+			return release + " (" + s.Value[:12] + ")"
+		}
+	}
+	return release
+}
+
+func newVersionCommand(version string) *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version",
+		Args:  noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "tombolo %s %s/%s %s\n", version, runtime.GOOS, runtime.GOARCH, runtime.Version())
+			return err
+		},
+	}
 }

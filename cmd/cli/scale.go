@@ -59,7 +59,6 @@ func parseScale(words []string) (map[string]int, error) {
 	return numbers, nil
 }
 
-// setReplicas changes the numbers of replicas of services of an app.
 func setReplicas(a *app.App, numbers map[string]int) error {
 	for name, n := range numbers {
 		s, ok := a.Services[name]

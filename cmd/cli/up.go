@@ -19,7 +19,6 @@ import (
 	"tombolo/framework/app"
 )
 
-// upFlags are the flags of `tombolo up`.
 type upFlags struct {
 	apiFlags
 	detach, waits, noBuild bool
@@ -116,7 +115,6 @@ func (f *upFlags) run(cmd *cobra.Command, project *projectFlags) error {
 	return f.put(cmd, client, wanted)
 }
 
-// prepareImages builds and pushes the app's images.
 func (f *upFlags) prepareImages(cmd *cobra.Command, registry *api.Registry, wanted *app.App) error {
 	holder, err := rundir.At(f.target).Holder()
 	out := cmd.ErrOrStderr()

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"tombolo/internal/state"
 	"tombolo/linker"
 	"tombolo/linker/supervise"
 )
@@ -71,4 +73,25 @@ func (d *daemon) runLinker(ctx context.Context) error {
 		return errors.New("the linker cannot run; the lines above say why")
 	}
 	return err
+}
+
+// keptPool6 returns the IPv6 pool of a cluster that is this machine alone. It is chosen
+// once and kept in the state folder. It is unset if the kernel has no IPv6, and if a
+// linker ran without one before: its Docker network cannot get another subnet.
+func keptPool6(stateDir, linkerDir string) (netip.Prefix, error) {
+	file := filepath.Join(stateDir, "pool6.json")
+	var pool netip.Prefix
+	if err := state.Load(file, &pool); err != nil || pool.IsValid() {
+		return pool, err
+	}
+	_, noIPv6 := os.Stat("/proc/sys/net/ipv6")
+	_, noLinker := os.Stat(filepath.Join(linkerDir, "linker.json"))
+	if err := errors.Join(ignoreMissing(noIPv6), ignoreMissing(noLinker)); err != nil {
+		return pool, err
+	}
+	if noIPv6 != nil || noLinker == nil {
+		return pool, nil
+	}
+	pool = linker.RandomPool6()
+	return pool, state.Save(file, pool, true)
 }

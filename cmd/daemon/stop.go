@@ -118,7 +118,6 @@ func linkerIdle(ctx context.Context, socket string) error {
 	return nil
 }
 
-// errInUse names the containers that would lose their network.
 func errInUse(containers []string) error {
 	return fmt.Errorf("containers are on the network that the daemon's linker serves: %s (first: docker rm -f %[1]s)", strings.Join(containers, " "))
 }

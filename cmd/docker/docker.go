@@ -3,6 +3,7 @@ package docker
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -18,10 +19,7 @@ const grace = 2 * time.Second
 // Machine returns the address of this machine's Engine: $DOCKER_HOST or the default
 // socket. It ignores docker contexts, because the daemon's containers run here.
 func Machine() string {
-	if host := os.Getenv("DOCKER_HOST"); host != "" {
-		return host
-	}
-	return "unix:///var/run/docker.sock"
+	return cmp.Or(os.Getenv("DOCKER_HOST"), "unix:///var/run/docker.sock")
 }
 
 // Command prepares a docker command on the Engine at host. When ctx ends, the command
@@ -48,11 +46,8 @@ func RunWith(ctx context.Context, host, stdin string, args ...string) (string, e
 	var out, complaints bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &complaints
 	if err := cmd.Run(); err != nil {
-		if ctx.Err() != nil {
-			return "", ctx.Err()
-		}
 		printed := strings.TrimRight(out.String()+complaints.String(), "\n")
-		return "", fmt.Errorf("docker %s: %w\n%s", args[0], err, printed)
+		return "", cmp.Or(ctx.Err(), fmt.Errorf("docker %s: %w\n%s", args[0], err, printed))
 	}
 	return out.String(), nil
 }

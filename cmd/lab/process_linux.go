@@ -28,7 +28,6 @@ func (p Process) stop(grace time.Duration) error {
 	return p.kill()
 }
 
-// end signals the process and waits for its end.
 func (p Process) end(sig syscall.Signal, wait time.Duration) error {
 	proc, err := os.FindProcess(p.PID) // opens a pidfd: the signal never hits a later process
 	if err != nil || !p.Alive() {

@@ -1,11 +1,17 @@
 package output
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"maps"
+	"net"
 	"slices"
+	"strconv"
+	"strings"
 
 	"tombolo/framework/api"
+	"tombolo/framework/app"
 )
 
 // Up prints that an app is up, the addresses of its published ports, and its warnings.
@@ -47,4 +53,54 @@ func Failures(out io.Writer, s api.Status) {
 			fmt.Fprintf(out, "    | %s\n", line)
 		}
 	}
+}
+
+// portList returns the published ports of an instance as `ps` shows them: 8080->80/tcp.
+func portList(ports []app.Port) string {
+	var all []string
+	for _, p := range ports {
+		host := strconv.Itoa(int(p.Host))
+		if p.HostIP != "" {
+			host = net.JoinHostPort(p.HostIP, host)
+		}
+		all = append(all, fmt.Sprintf("%s->%d/%s", host, p.Target, p.Proto))
+	}
+	return strings.Join(all, ", ")
+}
+
+// published returns a line for each published port of each service, with the addresses
+// that reach it.
+func published(instances []api.Instance, hosts []api.Host) []string {
+	type port struct {
+		service string
+		target  uint16
+		proto   string
+	}
+	at := map[port][]string{}
+	for _, i := range instances {
+		for _, p := range i.Ports {
+			key := port{i.Service, p.Target, p.Proto}
+			at[key] = append(at[key], net.JoinHostPort(cmp.Or(p.HostIP, hostAddress(i.Host, hosts)), strconv.Itoa(int(p.Host))))
+		}
+	}
+	keys := slices.SortedFunc(maps.Keys(at), func(a, b port) int {
+		return cmp.Or(cmp.Compare(a.service, b.service), cmp.Compare(a.target, b.target), cmp.Compare(a.proto, b.proto))
+	})
+	var lines []string
+	for _, k := range keys {
+		slices.Sort(at[k])
+		lines = append(lines, fmt.Sprintf("%s %d/%s: %s", k.service, k.target, k.proto, strings.Join(slices.Compact(at[k]), " ")))
+	}
+	return lines
+}
+
+// hostAddress returns the underlay address of a host, or its name if no linker has
+// reported an address.
+func hostAddress(name string, hosts []api.Host) string {
+	for _, h := range hosts {
+		if h.Name == name && h.Underlay != "" {
+			return h.Underlay
+		}
+	}
+	return name
 }
