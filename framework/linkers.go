@@ -1,13 +1,171 @@
 package framework
 
 import (
+	"context"
+	"errors"
+	"log/slog"
 	"maps"
 	"slices"
+	"sync/atomic"
+	"time"
 
 	"tombolo/framework/app"
 	"tombolo/framework/place"
+	"tombolo/internal/wake"
+	linker "tombolo/linker/api"
 	"tombolo/linker/record"
 )
+
+// Linker is the API of the linker of one host. *linker/api.Client is all three.
+type Linker struct {
+	Catalog  Catalog
+	Recorder Recorder
+	Logs     Logs
+}
+
+// Catalog shows a linker's catalog.
+type Catalog interface {
+	// Watch calls fn with the catalog, at once and after each change, until ctx ends or
+	// the linker cannot be reached.
+	Watch(ctx context.Context, fn func(*record.Snapshot)) error
+}
+
+// Recorder takes app records. It returns an error that wraps linker/api.ErrStale if the
+// linker has a newer record of the app.
+type Recorder interface {
+	PutApp(ctx context.Context, rec record.Record) error
+	DeleteApp(ctx context.Context, tombstone record.Record) error
+}
+
+// Logs shows a container's output.
+type Logs interface {
+	Logs(ctx context.Context, container string, options linker.LogOptions, fn func(linker.LogLine) error) error
+}
+
+const (
+	linkerTimeout  = 10 * time.Second       // of one delivery
+	linkerRetry    = 500 * time.Millisecond // before a linker is tried again; it doubles
+	linkerRetryMax = 5 * time.Second
+)
+
+// linkerEvents are what a connection tells the framework. It calls them on the
+// framework's goroutine, through the queue.
+type linkerEvents struct {
+	queue   *wake.Queue[func()]
+	catalog func(c *linkerConn, cameUp bool) // there is a new catalog
+	stale   func(rec record.Record)          // the linker has a newer record than rec
+}
+
+// linkerConn is the connection to one linker: catalogs come in, app records go out.
+type linkerConn struct {
+	name   string // of its host
+	api    Linker
+	events linkerEvents
+	log    *slog.Logger
+
+	// The framework's goroutine owns these.
+	up        bool
+	snapshot  *record.Snapshot            // the last catalog; nil: none yet
+	endpoints map[string]*record.Endpoint // of snapshot, by task ID
+
+	latest   atomic.Pointer[record.Snapshot] // not taken by the framework yet
+	outgoing *wake.Queue[record.Record]
+}
+
+func newLinkerConn(name string, l Linker, events linkerEvents, log *slog.Logger) *linkerConn {
+	return &linkerConn{name: name, api: l, events: events, log: log, outgoing: wake.NewQueue[record.Record]()}
+}
+
+// watch brings in the catalogs until ctx ends.
+func (c *linkerConn) watch(ctx context.Context) {
+	for retry := wake.NewBackoff(linkerRetry, linkerRetryMax); ; {
+		err := c.api.Catalog.Watch(ctx, func(s *record.Snapshot) {
+			retry.Reset()
+			c.bring(s)
+		})
+		if ctx.Err() != nil {
+			return
+		}
+		c.events.queue.Put(func() { c.lost(err) })
+		if !retry.Wait(ctx) {
+			return
+		}
+	}
+}
+
+// bring leaves a catalog for the framework, which takes only the newest.
+func (c *linkerConn) bring(s *record.Snapshot) {
+	if c.latest.Swap(s) == nil {
+		c.events.queue.Put(c.take)
+	}
+}
+
+func (c *linkerConn) lost(err error) {
+	if c.up {
+		c.log.Warn("linker lost", "host", c.name, "err", err)
+	}
+	c.up = false
+}
+
+// take makes the newest catalog the one that the framework sees.
+func (c *linkerConn) take() {
+	c.snapshot = c.latest.Swap(nil)
+	c.endpoints = map[string]*record.Endpoint{}
+	for _, e := range c.snapshot.Endpoints {
+		if e.Task != "" {
+			c.endpoints[e.Task] = e
+		}
+	}
+	cameUp := !c.up
+	if cameUp {
+		c.log.Info("linker found", "host", c.name)
+		c.up = true
+	}
+	c.events.catalog(c, cameUp)
+}
+
+// deliver sends the outgoing records until ctx ends, of each app only the newest.
+func (c *linkerConn) deliver(ctx context.Context) {
+	waiting := map[string]record.Record{}
+	for {
+		if len(waiting) == 0 {
+			select {
+			case <-ctx.Done():
+				return
+			case <-c.outgoing.Ready():
+			}
+		}
+		for _, rec := range c.outgoing.Take() {
+			waiting[rec.Name] = rec
+		}
+		for _, name := range slices.Sorted(maps.Keys(waiting)) {
+			if c.send(ctx, waiting[name]) {
+				delete(waiting, name)
+			} else if !wake.Sleep(ctx, linkerRetry) {
+				return
+			}
+		}
+	}
+}
+
+// send reports whether the record needs no other attempt.
+func (c *linkerConn) send(ctx context.Context, rec record.Record) bool {
+	bounded, cancel := context.WithTimeout(ctx, linkerTimeout)
+	defer cancel()
+	send := c.api.Recorder.PutApp
+	if rec.Deleted {
+		send = c.api.Recorder.DeleteApp
+	}
+	err := send(bounded, rec)
+	if errors.Is(err, linker.ErrStale) {
+		c.events.queue.Put(func() { c.events.stale(rec) })
+		return true
+	}
+	if err != nil && ctx.Err() == nil {
+		c.log.Debug("app record not delivered", "app", rec.Name, "host", c.name, "err", err)
+	}
+	return err == nil
+}
 
 // recipients is how many linkers get a changed app record from the framework. They
 // gossip it to the others.

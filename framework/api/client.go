@@ -198,7 +198,7 @@ func refusal(response *http.Response) error {
 	return errors.New(told.Message)
 }
 
-// apiError has the message of the server and wraps one of the errors in cluster.go.
+// apiError has the message of the server and wraps one of the package's errors.
 type apiError struct {
 	message string
 	kind    error

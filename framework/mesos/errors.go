@@ -56,11 +56,15 @@ func isAny(err error, targets ...error) bool {
 
 // StatusError is a response of the master that reports no success.
 type StatusError struct {
-	Status  int
-	Message string // the body
+	Status   int
+	Message  string // the body
+	redirect string // to the scheduler API of another master; "": none
 }
 
 func (e *StatusError) Error() string {
+	if e.redirect != "" {
+		return "redirected to " + e.redirect
+	}
 	return fmt.Sprintf("master answered %d: %s", e.Status, e.Message)
 }
 

@@ -159,22 +159,17 @@ func (c *Client) post(ctx context.Context, url, streamID string, call *scheduler
 		return response, nil
 	}
 	defer response.Body.Close()
-	return nil, responseError(url, response)
+	return nil, responseError(response)
 }
 
-func responseError(url string, response *http.Response) error {
+func responseError(response *http.Response) error {
 	text, err := io.ReadAll(io.LimitReader(response.Body, maxErrorBody))
 	if err != nil {
 		return fmt.Errorf("read error body: %w", err)
 	}
 	status := &StatusError{Status: response.StatusCode, Message: strings.TrimSpace(string(text))}
-	location := response.Header.Get("Location")
-	if response.StatusCode != http.StatusTemporaryRedirect || location == "" {
-		return status
+	if location, err := response.Location(); err == nil && status.Status == http.StatusTemporaryRedirect {
+		status.redirect = location.String()
 	}
-	target, err := locate(url, location)
-	if err != nil {
-		return status
-	}
-	return &redirectError{location: target, status: status}
+	return status
 }

@@ -51,11 +51,11 @@ func (t *targets) url() string {
 
 // follow notes the redirect that err may be. It reports whether to try there at once.
 func (t *targets) follow(err error) bool {
-	var r *redirectError
-	if !errors.As(err, &r) || t.redirects >= maxRedirects {
+	var status *StatusError
+	if !errors.As(err, &status) || status.redirect == "" || t.redirects >= maxRedirects {
 		return false
 	}
-	t.redirect = r.location
+	t.redirect = status.redirect
 	t.redirects++
 	return true
 }
@@ -64,27 +64,4 @@ func (t *targets) follow(err error) bool {
 func (t *targets) next() {
 	t.redirects, t.redirect = 0, ""
 	t.at = (t.at + 1) % len(t.masters)
-}
-
-// redirectError is a 307 response. Its location is the scheduler API of another master.
-type redirectError struct {
-	location string
-	status   *StatusError
-}
-
-func (e *redirectError) Error() string { return "redirected to " + e.location }
-func (e *redirectError) Unwrap() error { return e.status }
-
-// locate resolves a Location header, which Mesos writes without a scheme, against the URL
-// that was asked.
-func locate(from, location string) (string, error) {
-	base, err := url.Parse(from)
-	if err != nil {
-		return "", err
-	}
-	u, err := base.Parse(location)
-	if err != nil {
-		return "", err
-	}
-	return u.String(), nil
 }

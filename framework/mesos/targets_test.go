@@ -1,6 +1,11 @@
 package mesos
 
-import "testing"
+import (
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+)
 
 func TestSchedulerURLCompletesWhatIsLeftOut(t *testing.T) {
 	for master, want := range map[string]string{
@@ -17,8 +22,13 @@ func TestSchedulerURLCompletesWhatIsLeftOut(t *testing.T) {
 }
 
 func TestALocationWithoutASchemeIsResolved(t *testing.T) {
-	got, err := locate("https://a:1/api/v1/scheduler", "//b:2/master/api/v1/scheduler")
-	if want := "https://b:2/master/api/v1/scheduler"; err != nil || got != want {
-		t.Errorf("locate returned %q, %v; want %q", got, err, want)
+	request := httptest.NewRequest(http.MethodPost, "https://a:1/api/v1/scheduler", nil)
+	response := &http.Response{
+		StatusCode: http.StatusTemporaryRedirect, Body: http.NoBody, Request: request,
+		Header: http.Header{"Location": {"//b:2/master/api/v1/scheduler"}},
+	}
+	var status *StatusError
+	if err := responseError(response); !errors.As(err, &status) || status.redirect != "https://b:2/master/api/v1/scheduler" {
+		t.Errorf("the redirect is the error %v, want one to https://b:2/master/api/v1/scheduler", err)
 	}
 }

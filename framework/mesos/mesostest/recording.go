@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/textproto"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -66,12 +67,11 @@ func (e *Exchange) Streamed() bool {
 
 // Exchange returns the exchange of that name, or nil.
 func (r *Recording) Exchange(name string) *Exchange {
-	for i := range r.Exchanges {
-		if r.Exchanges[i].Name == name {
-			return &r.Exchanges[i]
-		}
+	i := slices.IndexFunc(r.Exchanges, func(e Exchange) bool { return e.Name == name })
+	if i < 0 {
+		return nil
 	}
-	return nil
+	return &r.Exchanges[i]
 }
 
 // Recordings returns every scenario, ordered by name.
@@ -95,34 +95,20 @@ func load(t testing.TB, file string) Recording {
 		t.Fatal(err)
 	}
 	r := Recording{Name: strings.TrimSuffix(path.Base(file), ".txt")}
-	for _, s := range sections(t, data) {
-		if err := r.add(s.name, s.body); err != nil {
-			t.Fatalf("%s: %s: %v", file, s.name, err)
+	for { // section by section
+		_, section, more := bytes.Cut(data, []byte("\n-- "))
+		if !more {
+			return r
 		}
-	}
-	return r
-}
-
-type section struct {
-	name string
-	body []byte
-}
-
-func sections(t testing.TB, data []byte) []section {
-	t.Helper()
-	var all []section
-	for {
-		i := bytes.Index(data, []byte("\n-- "))
-		if i < 0 {
-			return all
-		}
-		head, rest, _ := bytes.Cut(data[i+4:], []byte(" --\n"))
+		head, rest, _ := bytes.Cut(section, []byte(" --\n"))
 		name, length, _ := strings.Cut(string(head), " ")
 		n, err := strconv.Atoi(length)
 		if err != nil || n > len(rest) {
-			t.Fatalf("bad section %q", head)
+			t.Fatalf("%s: bad section %q", file, head)
 		}
-		all = append(all, section{name: name, body: rest[:n]})
+		if err := r.add(name, rest[:n]); err != nil {
+			t.Fatalf("%s: %s: %v", file, name, err)
+		}
 		data = rest[n:]
 	}
 }
