@@ -4,6 +4,7 @@ package recordtest
 import (
 	"fmt"
 	"net/netip"
+	"reflect"
 	"time"
 
 	"pgregory.net/rapid"
@@ -12,14 +13,73 @@ import (
 )
 
 var (
-	label   = rapid.StringMatching(`[a-z]([a-z0-9_-]{0,6}[a-z0-9])?`)
-	network = rapid.StringMatching(`[a-z]{1,3}_[A-Za-z. ]{1,8}`)
-	hexID   = rapid.StringMatching(`[0-9a-f]{8,12}`)
-	proto   = rapid.SampledFrom([]string{"tcp", "udp", "sctp"})
-	health  = rapid.SampledFrom([]record.Health{
-		record.HealthNone, record.HealthStarting, record.HealthHealthy, record.HealthUnhealthy,
-	})
+	label    = rapid.StringMatching(`[a-z]([a-z0-9_-]{0,6}[a-z0-9])?`)
+	optional = rapid.OneOf(rapid.Just(""), label).AsAny()
+	name     = rapid.SampledFrom([]string{"", "www", "www.example.com", "the_db"}).AsAny()
+	hexID    = rapid.StringMatching(`[0-9a-f]{8,12}`).AsAny()
+	proto    = rapid.SampledFrom([]string{"tcp", "udp", "sctp"}).AsAny()
+	slot     = rapid.IntRange(1, 9)
+	addr4    = rapid.Map(rapid.Byte(), func(n byte) netip.Addr { return netip.AddrFrom4([4]byte{100, 64, 0, n}) })
+	unset    = rapid.Just(netip.Addr{})
 )
+
+// content generates the parts of records field by field, so that it covers fields that are
+// added later, too.
+var content = func() rapid.MakeConfig {
+	c := rapid.MakeConfig{
+		Kinds: map[reflect.Kind]*rapid.Generator[any]{
+			reflect.String: label.AsAny(),
+			reflect.Int:    rapid.IntRange(0, 9).AsAny(),
+			reflect.Uint16: rapid.Uint16Min(1).AsAny(),
+		},
+		Types: map[reflect.Type]*rapid.Generator[any]{
+			reflect.TypeFor[time.Time]():           rapid.Map(rapid.Int64Range(0, 4e18), moment).AsAny(),
+			reflect.TypeFor[netip.Addr]():          rapid.OneOf(unset, addr4).AsAny(),
+			reflect.TypeFor[[]string]():            list(label).AsAny(),
+			reflect.TypeFor[[]int]():               rapid.SampledFrom([][]int{nil, {2}, {1, 2, 9}}).AsAny(),
+			reflect.TypeFor[map[int]uint64]():      table(slot, rapid.Uint64Min(1)).AsAny(),
+			reflect.TypeFor[map[string][]string](): table(rapid.StringMatching(`[a-z]{1,3}_[A-Za-z. ]{1,8}`), list(label)).AsAny(),
+			reflect.TypeFor[record.Health](): rapid.SampledFrom([]record.Health{
+				record.HealthNone, record.HealthStarting, record.HealthHealthy, record.HealthUnhealthy,
+			}).AsAny(),
+		},
+		Fields: map[reflect.Type]map[string]*rapid.Generator[any]{
+			reflect.TypeFor[record.Link]():          {"App": optional, "Alias": name},
+			reflect.TypeFor[record.Port]():          {"Name": optional, "Proto": proto},
+			reflect.TypeFor[record.PublishedPort](): {"Proto": proto, "Last": rapid.Just(uint16(0)).AsAny()},
+			reflect.TypeFor[record.Service]():       {"ContainerName": name, "Hostname": name},
+			reflect.TypeFor[record.Endpoint](): {
+				"Container": hexID, "ContainerName": name, "Hostname": name, "Task": optional,
+				"Addr6": rapid.OneOf(unset, rapid.Just(netip.MustParseAddr("fd00::7"))).AsAny(),
+			},
+		},
+	}
+	c.Types[reflect.TypeFor[[]record.Link]()] = list(rapid.MakeCustom[record.Link](c)).AsAny()
+	c.Types[reflect.TypeFor[[]record.Port]()] = list(rapid.MakeCustom[record.Port](c)).AsAny()
+	c.Types[reflect.TypeFor[[]record.PublishedPort]()] = list(rapid.MakeCustom[record.PublishedPort](c)).AsAny()
+	c.Types[reflect.TypeFor[map[string]record.Service]()] = table(label, rapid.MakeCustom[record.Service](c)).AsAny()
+	return c
+}()
+
+var (
+	endpoint = rapid.MakeCustom[record.Endpoint](content)
+	app      = rapid.MakeCustom[record.App](content)
+)
+
+// list generates short slices. An empty one is nil, as after decoding.
+func list[T any](element *rapid.Generator[T]) *rapid.Generator[[]T] {
+	return rapid.Map(rapid.SliceOfN(element, 0, 2), func(all []T) []T { return append([]T(nil), all...) })
+}
+
+// table generates small maps. An empty one is nil, as after decoding.
+func table[K comparable, V any](key *rapid.Generator[K], value *rapid.Generator[V]) *rapid.Generator[map[K]V] {
+	return rapid.Map(rapid.MapOfN(key, value, 0, 2), func(all map[K]V) map[K]V {
+		if len(all) == 0 {
+			return nil
+		}
+		return all
+	})
+}
 
 // Any generates a record of any kind, or a tombstone.
 func Any() *rapid.Generator[record.Record] {
@@ -31,15 +91,17 @@ func Any() *rapid.Generator[record.Record] {
 		switch rapid.IntRange(0, 2).Draw(t, "kind") {
 		case 0:
 			r.Key, r.Owner = record.Key{Kind: record.KindHost, Name: owner}, owner
-			r.Host = Host(owner).Draw(t, "content")
+			r.Host = host(t, owner)
 		case 1:
 			id := "0123456789ab" + owner[1:] + fmt.Sprint(rapid.IntRange(0, 2).Draw(t, "id")) // an ID belongs to one host
 			r.Key, r.Owner = record.Key{Kind: record.KindEndpoint, Name: id}, owner
-			r.Endpoint = Endpoint(id, owner).Draw(t, "content")
+			e := endpoint.Draw(t, "content")
+			e.ID, e.Host, r.Endpoint = id, owner, &e
 		default:
 			name := "app" + fmt.Sprint(rapid.IntRange(1, 2).Draw(t, "app"))
 			r.Key, r.Owner = record.Key{Kind: record.KindApp, Name: name}, "framework"
-			r.App = App(name).Draw(t, "content")
+			a := app.Draw(t, "content")
+			a.Name, r.App = name, &a
 		}
 		if rapid.Bool().Draw(t, "deleted") {
 			r.Deleted, r.Host, r.Endpoint, r.App = true, nil, nil, nil
@@ -48,136 +110,36 @@ func Any() *rapid.Generator[record.Record] {
 	})
 }
 
-// Host generates a host.
-func Host(name string) *rapid.Generator[*record.Host] {
-	return rapid.Custom(func(t *rapid.T) *record.Host {
-		n := rapid.Byte().Draw(t, "block")
-		h := &record.Host{
-			Name:     name,
-			Underlay: netip.AddrFrom4([4]byte{198, 18, 0, n}),
-			Block4:   netip.PrefixFrom(netip.AddrFrom4([4]byte{100, 64, n, 0}), 24),
-			Overlay4: netip.AddrFrom4([4]byte{100, 64, n, 1}),
-			MAC:      "02:42:00:00:00:01",
-			Claimed:  moment(t),
-			Restart:  moment(t),
-		}
-		if rapid.Bool().Draw(t, "v6") {
-			h.Block6 = netip.PrefixFrom(netip.AddrFrom16([16]byte{0xfd, 9: n}), 80)
-			h.Overlay6 = netip.AddrFrom16([16]byte{0xfd, 9: n, 15: 1})
-		}
-		return h
-	})
-}
-
-// Endpoint generates an endpoint of a host.
-func Endpoint(id, host string) *rapid.Generator[*record.Endpoint] {
-	return rapid.Custom(func(t *rapid.T) *record.Endpoint {
-		e := &record.Endpoint{
-			ID: id, Host: host,
-			Container: hexID.Draw(t, "container"),
-			Hostname:  rapid.SampledFrom([]string{"", "www", "www.example.com"}).Draw(t, "hostname"),
-			Addr4:     netip.AddrFrom4([4]byte{100, 64, 0, rapid.Byte().Draw(t, "addr")}),
-			Running:   rapid.Bool().Draw(t, "running"),
-			Health:    health.Draw(t, "health"),
-			Started:   moment(t),
-		}
-		for range rapid.IntRange(0, 2).Draw(t, "published") {
-			e.Published = append(e.Published, record.PublishedPort{
-				HostPort: port(t), Port: port(t), Proto: proto.Draw(t, "proto"),
-			})
-		}
-		i := Identity().Draw(t, "identity")
-		e.App, e.Service, e.Slot, e.Generation, e.Task = i.App, i.Service, i.Slot, i.Generation, i.Task
-		e.Networks, e.Links, e.Export, e.Ports = i.Networks, i.Links, i.Export, i.Ports
-		e.Strict, e.Internal, e.DNSRR, e.ContainerName = i.Strict, i.Internal, i.DNSRR, i.ContainerName
-		return e
-	})
+func host(t *rapid.T, name string) *record.Host {
+	n := rapid.Byte().Draw(t, "block")
+	h := &record.Host{
+		Name:     name,
+		Underlay: netip.AddrFrom4([4]byte{198, 18, 0, n}),
+		Block4:   netip.PrefixFrom(netip.AddrFrom4([4]byte{100, 64, n, 0}), 24),
+		Overlay4: netip.AddrFrom4([4]byte{100, 64, n, 1}),
+		MAC:      "02:42:00:00:00:01",
+		Claimed:  moment(rapid.Int64Range(0, 4e18).Draw(t, "claimed")),
+		Restart:  moment(rapid.Int64Range(0, 4e18).Draw(t, "restart")),
+	}
+	if rapid.Bool().Draw(t, "v6") {
+		h.Block6 = netip.PrefixFrom(netip.AddrFrom16([16]byte{0xfd, 9: n}), 80)
+		h.Overlay6 = netip.AddrFrom16([16]byte{0xfd, 9: n, 15: 1})
+	}
+	return h
 }
 
 // Identity generates an endpoint with only the fields that labels carry.
 func Identity() *rapid.Generator[record.Endpoint] {
-	return rapid.Custom(func(t *rapid.T) record.Endpoint {
-		s := service(t)
-		return record.Endpoint{
-			App:           label.Draw(t, "app"),
-			Service:       label.Draw(t, "service"),
-			Slot:          rapid.IntRange(0, 9).Draw(t, "slot"),
-			Generation:    rapid.Uint64Range(0, 9).Draw(t, "generation"),
-			Task:          rapid.SampledFrom([]string{"", "shop.db.1.g7"}).Draw(t, "task"),
-			Networks:      s.Networks,
-			Links:         s.Links,
-			Export:        s.Export,
-			Ports:         s.Ports,
-			Strict:        rapid.Bool().Draw(t, "strict"),
-			Internal:      rapid.Bool().Draw(t, "internal"),
-			DNSRR:         s.DNSRR,
-			ContainerName: s.ContainerName,
-		}
+	return rapid.Map(endpoint, func(e record.Endpoint) record.Endpoint {
+		e.ID, e.Host, e.Container, e.Hostname, e.Addr4, e.Addr6 = "", "", "", "", netip.Addr{}, netip.Addr{}
+		e.Published, e.Running, e.Health, e.Started = nil, false, "", time.Time{}
+		return e
 	})
 }
 
-// App generates an app.
-func App(name string) *rapid.Generator[*record.App] {
-	return rapid.Custom(func(t *rapid.T) *record.App {
-		a := &record.App{Name: name, Revision: rapid.Uint64().Draw(t, "revision"), Strict: rapid.Bool().Draw(t, "strict")}
-		for range rapid.IntRange(0, 2).Draw(t, "services") {
-			s := service(t)
-			s.Replicas = rapid.IntRange(0, 9).Draw(t, "replicas")
-			if rapid.Bool().Draw(t, "slots") {
-				s.Generations = map[int]uint64{1: 7, 2: 1 << 40}
-				s.Drained = []int{2}
-			}
-			if a.Services == nil {
-				a.Services = map[string]record.Service{}
-			}
-			a.Services[label.Draw(t, "service")] = s
-		}
-		return a
-	})
-}
-
-func service(t *rapid.T) record.Service {
-	s := record.Service{
-		ContainerName: rapid.SampledFrom([]string{"", "the_db"}).Draw(t, "container name"),
-		DNSRR:         rapid.Bool().Draw(t, "dnsrr"),
-	}
-	for range rapid.IntRange(0, 2).Draw(t, "networks") {
-		if s.Networks == nil {
-			s.Networks = map[string][]string{}
-		}
-		s.Networks[network.Draw(t, "network")] = rapid.SliceOfN(label, 0, 2).Draw(t, "aliases")
-	}
-	for n, aliases := range s.Networks {
-		if len(aliases) == 0 {
-			s.Networks[n] = nil
-		}
-	}
-	for range rapid.IntRange(0, 2).Draw(t, "links") {
-		s.Links = append(s.Links, record.Link{
-			App: rapid.SampledFrom([]string{"", "other"}).Draw(t, "app"), Service: label.Draw(t, "service"),
-			Alias: rapid.SampledFrom([]string{"", "store", "a.b"}).Draw(t, "alias"),
-		})
-	}
-	if rapid.Bool().Draw(t, "export") {
-		s.Export = &record.Export{}
-		if rapid.Bool().Draw(t, "to") {
-			s.Export.To = []string{label.Draw(t, "app")}
-		}
-	}
-	for range rapid.IntRange(0, 2).Draw(t, "ports") {
-		s.Ports = append(s.Ports, record.Port{
-			Name: rapid.SampledFrom([]string{"", "http"}).Draw(t, "name"), Number: port(t), Proto: proto.Draw(t, "proto"),
-		})
-	}
-	return s
-}
-
-func port(t *rapid.T) uint16 { return rapid.Uint16Min(1).Draw(t, "port") }
-
-func moment(t *rapid.T) time.Time {
-	n := rapid.Int64Range(0, 4e18).Draw(t, "time")
-	if n == 0 {
+func moment(ns int64) time.Time {
+	if ns == 0 {
 		return time.Time{}
 	}
-	return time.Unix(0, n).UTC()
+	return time.Unix(0, ns).UTC()
 }
