@@ -27,6 +27,7 @@ func compile(c Config, outside ...string) ruleset {
 		}
 	}
 	r.sets.publish(c.Publish)
+	r.sets.serve(c.Services)
 	return r
 }
 
@@ -40,6 +41,12 @@ func paramsOf(c Config) tableParams {
 	}
 	if c.Pool6.IsValid() {
 		p.Pool6, p.Block6, p.Overlay6 = c.Pool6.Masked().String(), c.Self.Block6.Masked().String(), c.Self.Overlay6.String()
+	}
+	if c.ServicePool4.IsValid() {
+		p.Service4 = c.ServicePool4.Masked().String()
+	}
+	if c.ServicePool6.IsValid() {
+		p.Service6 = c.ServicePool6.Masked().String()
 	}
 	return p
 }

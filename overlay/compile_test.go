@@ -47,7 +47,13 @@ func goldenConfig() Config {
 			{HostIP: addr("::ffff:198.18.0.11"), HostPort: 53, Proto: "udp", To: addr("100.64.2.2"), Port: 5353},
 			{HostIP: addr("198.18.0.11"), HostPort: 54, Proto: "udp", To: addr("fd42:1:2:0:1::2"), Port: 53}, // mixed address families
 		},
-		Blocked: []HostPort{{7980, "tcp"}, {7980, "udp"}, {5051, "tcp"}},
+		Blocked:      []HostPort{{7980, "tcp"}, {7980, "udp"}, {5051, "tcp"}},
+		ServicePool4: prefix("100.127.0.0/16"), ServicePool6: prefix("fd42:1:2:ffff:ffff::/80"),
+		Services: []Service{
+			{Addr: addr("100.127.0.7"), Targets: []netip.Addr{addr("100.64.2.2"), addr("100.64.1.3"), addr("100.64.1.3"), addr("fd42:1:2:0:1::3")}},
+			{Addr: addr("fd42:1:2:ffff:ffff::7"), Targets: []netip.Addr{addr("fd42:1:2:0:1::3")}},
+			{Addr: addr("100.127.0.8")}, // no target: refused
+		},
 	}
 }
 
@@ -57,6 +63,7 @@ func TestCompileGolden(t *testing.T) {
 	redirect.DNSPort = 5300
 	plain := goldenConfig()
 	plain.Pool6, plain.Peers, plain.Endpoints, plain.Allow, plain.Publish, plain.Blocked = netip.Prefix{}, nil, nil, nil, nil, nil
+	plain.ServicePool4, plain.ServicePool6, plain.Services = netip.Prefix{}, netip.Prefix{}, nil
 	for name, c := range map[string]Config{"full.nft": full, "redirect.nft": redirect, "plain.nft": plain} {
 		t.Run(name, func(t *testing.T) { golden(t, name, compile(c.unmapped()).text()) })
 	}
@@ -91,6 +98,10 @@ func TestCompileIgnoresOrder(t *testing.T) {
 		r.Shuffle(len(c.Allow), func(i, j int) { c.Allow[i], c.Allow[j] = c.Allow[j], c.Allow[i] })
 		r.Shuffle(len(c.Publish), func(i, j int) { c.Publish[i], c.Publish[j] = c.Publish[j], c.Publish[i] })
 		r.Shuffle(len(c.Blocked), func(i, j int) { c.Blocked[i], c.Blocked[j] = c.Blocked[j], c.Blocked[i] })
+		r.Shuffle(len(c.Services), func(i, j int) { c.Services[i], c.Services[j] = c.Services[j], c.Services[i] })
+		for _, svc := range c.Services {
+			r.Shuffle(len(svc.Targets), func(i, j int) { svc.Targets[i], svc.Targets[j] = svc.Targets[j], svc.Targets[i] })
+		}
 		if got := compile(c.unmapped()).text(); got != want {
 			t.Fatal(cmp.Diff(want, got))
 		}
@@ -132,6 +143,46 @@ func TestDifferenceTurnsOneIntoTheOther(t *testing.T) {
 			t.Fatalf("after the changes, %v should not be there and %v is missing", extra, missing)
 		}
 	})
+}
+
+// Up to 60 targets have the same number of elements, more of them nearly so; and if one of
+// many leaves, most elements stay.
+func TestServicesAreDividedEvenly(t *testing.T) {
+	targets := func(n int) (all []netip.Addr) {
+		for i := range n {
+			all = append(all, netip.AddrFrom4([4]byte{100, 64, byte(i / 250), byte(2 + i%250)}))
+		}
+		return all
+	}
+	divide := func(all []netip.Addr) contents {
+		c := contents{}
+		c.serve([]Service{{Addr: netip.MustParseAddr("100.127.0.7"), Targets: all}})
+		return c
+	}
+	for _, n := range []int{1, 2, 7, 59, 60, 61, 100, 1000} {
+		c := divide(targets(n))
+		shares := map[string]int{}
+		for _, target := range c["target4"] {
+			shares[target]++
+		}
+		buckets := manyBuckets
+		if n <= evenTargets {
+			buckets = n
+		}
+		for target, share := range shares {
+			if share != buckets/n && (share != buckets/n+1 || buckets%n == 0) {
+				t.Errorf("of %d targets, %x has %d of %d elements", n, target, share, buckets)
+			}
+		}
+		if len(shares) != n || len(c["target4"]) != buckets {
+			t.Errorf("%d targets have %d elements and are used %d times, want %d elements", n, len(c["target4"]), len(shares), buckets)
+		}
+		if n > evenTargets+1 {
+			if remove, _ := difference(c, divide(targets(n)[1:])); remove.size() > maxChange {
+				t.Errorf("if one of %d targets leaves, %d elements change, want at most %d, which need no new table", n, remove.size(), maxChange)
+			}
+		}
+	}
 }
 
 func TestValidateReportsEveryProblem(t *testing.T) {

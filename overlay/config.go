@@ -28,6 +28,10 @@ type Config struct {
 	Publish   []Publish    // ports of this host that lead to containers here or elsewhere
 	Blocked   []HostPort   // ports of this host and of its peers that containers may not reach
 	DNSPort   uint16       // port of the DNS server on Gateway4, if another program holds 53; zero means 53
+
+	ServicePool4 netip.Prefix // the range of this host's IPv4 service addresses; the zero value means none
+	ServicePool6 netip.Prefix // the same for IPv6
+	Services     []Service    // the service addresses that are in use
 }
 
 // Peer is a host. An unset block or address means that nothing leads there.
@@ -75,6 +79,14 @@ type Publish struct {
 	Port     uint16
 }
 
+// Service leads each new connection, flow or echo request that this host or one of its
+// containers sends to Addr on to one of Targets, evenly and without a change of the port or
+// of the sender's address. A service with two address families has two.
+type Service struct {
+	Addr    netip.Addr   // in ServicePool4 or ServicePool6; valid on this host only
+	Targets []netip.Addr // containers on any host; none: connections are refused at once
+}
+
 // Validate reports every problem that would keep Set from working.
 func (c Config) Validate() error {
 	var problems []error
@@ -94,6 +106,10 @@ func (c Config) Validate() error {
 		wrong(p.Block4.IsValid() && !within(p.Block4, c.Pool4), "block %s of %s is not in pool %s", p.Block4, p.Name, c.Pool4)
 		wrong(c.Pool6.IsValid() && p.Block6.IsValid() && !within(p.Block6, c.Pool6), "block %s of %s is not in pool %s", p.Block6, p.Name, c.Pool6)
 	}
+	for _, svc := range c.Services { // outside of the ranges, another program's packets would be translated
+		wrong(!c.ServicePool4.Contains(svc.Addr) && !c.ServicePool6.Contains(svc.Addr), "service address %s is in neither %s nor %s", svc.Addr, c.ServicePool4, c.ServicePool6)
+	}
+	wrong(c.ServicePool4.IsValid() && !c.ServicePool4.Addr().Is4(), "service range %s is not IPv4", c.ServicePool4)
 	wrong(len(c.Self.MAC) != 6, "no MAC address for %s", Device)
 	wrong(c.VNI <= 0 || c.VNI >= 1<<24, "VNI %d is out of range", c.VNI)
 	wrong(c.Port == 0, "no VXLAN port")
@@ -127,6 +143,14 @@ func (c Config) unmapped() Config {
 	}
 	for i := range c.Publish {
 		unmap(&c.Publish[i].HostIP, &c.Publish[i].To)
+	}
+	c.Services = slices.Clone(c.Services)
+	for i := range c.Services {
+		c.Services[i].Targets = slices.Clone(c.Services[i].Targets)
+		unmap(&c.Services[i].Addr)
+		for j := range c.Services[i].Targets {
+			unmap(&c.Services[i].Targets[j])
+		}
 	}
 	return c
 }

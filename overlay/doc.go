@@ -29,6 +29,10 @@
 // Policy can trust addresses because of the first question: a container can send only from
 // the addresses that are bound to its own interface.
 //
+// A service address stands for containers on any host. The nft table translates it where a
+// connection starts, before the packet is routed, and leaves the source as it is: what the
+// other hosts see is a packet from one container to another.
+//
 // # What the caller does
 //
 // Set makes the kernel match a Config. It changes only what differs, so repeating it, also

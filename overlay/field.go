@@ -35,10 +35,19 @@ func bucketField(n int) string {
 	return string(binary.NativeEndian.AppendUint32(nil, uint32(n)))
 }
 
+// amongChain starts the names of the chains that lead to one of some targets.
+const amongChain = "among_"
+
+// amongVerdict is the value of an element that leads on to such a chain.
+func amongVerdict(targets int) string { return amongChain + strconv.Itoa(targets) }
+
 var fieldSizes = map[string]int{"ifname": 16, "ipv4_addr": 4, "ipv6_addr": 16, "inet_proto": 4, "inet_service": 4, "bucket": 4}
 
 // fieldsText returns the nft text of a concatenation of the given type.
 func fieldsText(typ, raw string) string {
+	if typ == "verdict" {
+		return "goto " + raw
+	}
 	var texts []string
 	for _, field := range strings.Split(typ, " . ") {
 		size := fieldSizes[field]

@@ -51,7 +51,7 @@ func (b *batch) elements(message, flags int, c contents) {
 				item := list.AddRtAttr(unix.NFTA_LIST_ELEM|unix.NLA_F_NESTED, nil)
 				addData(item, unix.NFTA_SET_ELEM_KEY, key)
 				if value := c[set][key]; value != "" && message == unix.NFT_MSG_NEWSETELEM {
-					addData(item, unix.NFTA_SET_ELEM_DATA, value)
+					addValue(item, set, value)
 				}
 			}
 			b.message(unix.NFNL_SUBSYS_NFTABLES<<8|message, flags|unix.NLM_F_ACK, 0, tableAttr(unix.NFTA_SET_ELEM_LIST_TABLE),
@@ -63,6 +63,18 @@ func (b *batch) elements(message, flags int, c contents) {
 
 func addData(item *nl.RtAttr, kind int, value string) {
 	item.AddRtAttr(kind|unix.NLA_F_NESTED, nil).AddRtAttr(unix.NFTA_DATA_VALUE, []byte(value))
+}
+
+// addValue adds the value of an element of a map.
+func addValue(item *nl.RtAttr, set, value string) {
+	if !isVerdictMap(set) {
+		addData(item, unix.NFTA_SET_ELEM_DATA, value)
+		return
+	}
+	verdict := item.AddRtAttr(unix.NFTA_SET_ELEM_DATA|unix.NLA_F_NESTED, nil).AddRtAttr(unix.NFTA_DATA_VERDICT|unix.NLA_F_NESTED, nil)
+	code := int32(unix.NFT_GOTO)
+	verdict.AddRtAttr(unix.NFTA_VERDICT_CODE, binary.BigEndian.AppendUint32(nil, uint32(code)))
+	verdict.AddRtAttr(unix.NFTA_VERDICT_CHAIN, nl.ZeroTerminated(value))
 }
 
 func (b *batch) message(kind, flags int, resource uint16, attrs ...*nl.RtAttr) {

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"strings"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
@@ -83,8 +84,21 @@ func addElements(c contents, set string, message []byte) {
 
 func dataValue(data []byte) string {
 	for _, a := range attributes(data) {
-		if a.kind == unix.NFTA_DATA_VALUE {
+		switch a.kind {
+		case unix.NFTA_DATA_VALUE:
 			return string(a.value)
+		case unix.NFTA_DATA_VERDICT:
+			return verdictChain(a.value)
+		}
+	}
+	return ""
+}
+
+// verdictChain returns the chain that a verdict leads to.
+func verdictChain(verdict []byte) string {
+	for _, a := range attributes(verdict) {
+		if a.kind == unix.NFTA_VERDICT_CHAIN {
+			return strings.TrimRight(string(a.value), "\x00")
 		}
 	}
 	return ""

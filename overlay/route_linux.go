@@ -38,7 +38,9 @@ func (r route) netlink() *netlink.Route {
 
 // wantedRoutes returns routes from the peers' blocks to the peers and from the endpoints'
 // addresses to their veths. The rest of the pool is unreachable, because otherwise packets to
-// unassigned addresses would leave by the default gateway.
+// unassigned addresses would leave by the default gateway. The host's own packets to service
+// addresses need a route and a source before the nft table translates them; where that
+// route leads does not matter, because the table refuses what it does not translate.
 func wantedRoutes(c Config, device netlink.Link, found veths) map[netip.Prefix]route {
 	want := map[netip.Prefix]route{}
 	add := func(r route) { want[r.dst] = r }
@@ -47,6 +49,12 @@ func wantedRoutes(c Config, device netlink.Link, found veths) map[netip.Prefix]r
 		add(route{dst: c.Pool6.Masked(), unreachable: true})
 	}
 	index := device.Attrs().Index
+	if c.ServicePool4.IsValid() {
+		add(route{dst: c.ServicePool4.Masked(), src: c.Self.Overlay4, device: index})
+	}
+	if c.ServicePool6.IsValid() {
+		add(route{dst: c.ServicePool6.Masked(), src: c.Self.Overlay6, device: index})
+	}
 	for _, p := range c.Peers {
 		if p.Block4.IsValid() && p.Overlay4.IsValid() {
 			add(route{dst: p.Block4.Masked(), via: p.Overlay4, src: c.Self.Overlay4, device: index})

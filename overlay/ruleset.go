@@ -45,6 +45,10 @@ var setSpecs = []setSpec{
 	{"share_any6", "map", "inet_proto . inet_service . bucket : ipv6_addr . inet_service"},
 	{"share_at4", "map", "ipv4_addr . inet_proto . inet_service . bucket : ipv4_addr . inet_service"},
 	{"share_at6", "map", "ipv6_addr . inet_proto . inet_service . bucket : ipv6_addr . inet_service"},
+	{"service4", "map", "ipv4_addr : verdict"}, // service addresses with targets; see service.go
+	{"service6", "map", "ipv6_addr : verdict"},
+	{"target4", "map", "ipv4_addr . bucket : ipv4_addr"},
+	{"target6", "map", "ipv6_addr . bucket : ipv6_addr"},
 }
 
 // expressions turns the types of a set's fields into expressions of these types. Sets with a
@@ -104,6 +108,7 @@ type tableParams struct {
 	Pool4, Pool6       string // Pool6 "" means no IPv6
 	Block4, Block6     string
 	Overlay4, Overlay6 string
+	Service4, Service6 string // "" means no service addresses
 }
 
 type setText struct {
@@ -116,8 +121,9 @@ func (r ruleset) text() string {
 	data := struct {
 		tableParams
 		RandomBucket string
+		Among        []int
 		Sets         []setText
-	}{tableParams: r.params, RandomBucket: randomBucket}
+	}{tableParams: r.params, RandomBucket: randomBucket, Among: amongChains()}
 	for _, s := range setSpecs {
 		data.Sets = append(data.Sets, setText{s.name, s.kind, s.declaration(), s.texts(r.sets[s.name])})
 	}

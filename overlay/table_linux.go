@@ -40,11 +40,15 @@ func (t *table) apply(ctx context.Context, want ruleset) (changed bool, err erro
 			return false, nil
 		}
 		if t.change(remove, add) == nil {
-			return true, deleteStalePublished(add, want.sets)
+			return true, errors.Join(deleteStalePublished(add, want.sets), deleteStaleServices(remove, want.sets))
 		}
 		// There are too many changes, or another program has just changed the sets.
 	}
-	return true, t.replace(ctx, want)
+	before := t.have
+	if err := t.replace(ctx, want); err != nil {
+		return true, err
+	}
+	return true, deleteStaleServices(before, want.sets)
 }
 
 // maxChange is the number of elements that fit into one netlink batch and so into the

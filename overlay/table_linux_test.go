@@ -15,8 +15,9 @@ import (
 func TestTheKernelHasTheWantedSets(t *testing.T) {
 	t.Parallel()
 	full, empty := goldenConfig().unmapped(), goldenConfig()
-	empty.Peers, empty.Endpoints, empty.Allow, empty.Publish, empty.Blocked = nil, nil, nil, nil, nil
+	empty.Peers, empty.Endpoints, empty.Allow, empty.Publish, empty.Blocked, empty.Services = nil, nil, nil, nil, nil, nil
 	other := goldenConfig().unmapped()
+	other.Services[0].Targets, other.Services[2].Targets = other.Services[0].Targets[:1], other.Services[0].Targets[1:2]
 	other.Publish[0].Port, other.Endpoints[1].Internal = 8888, false
 	many, most := full, full
 	many.Allow = append(manyAllows(900), full.Allow...)
