@@ -135,9 +135,7 @@ func dockerEndpoints(engine *docker.Snapshot) []attach.DockerEndpoint {
 	for _, ep := range engine.Endpoints {
 		l := attach.DockerEndpoint{ID: ep.ID, Addr4: ep.Addr4, MAC: ep.MAC}
 		if c := engine.Containers[ep.Container]; c != nil {
-			for _, p := range c.Published {
-				l.Published = append(l.Published, record.PublishedPort{HostIP: p.HostIP, HostPort: p.HostPort, Port: p.Port, Proto: p.Proto})
-			}
+			l.Published = c.Published
 		}
 		out = append(out, l)
 	}

@@ -41,17 +41,15 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 // Status returns the state of the linker and its host.
 func (c *Client) Status(ctx context.Context) (Status, error) {
 	var s Status
-	err := c.get(ctx, "/v1/status", &s)
+	_, err := c.get(ctx, "/v1/status", callTimeout, &s)
 	return s, err
 }
 
 // Catalog returns the present snapshot.
 func (c *Client) Catalog(ctx context.Context) (*record.Snapshot, error) {
-	snap := new(record.Snapshot)
-	if err := c.get(ctx, "/v1/catalog", snap); err != nil {
-		return nil, err
-	}
-	return snap, nil
+	var snap *record.Snapshot
+	_, err := c.get(ctx, "/v1/catalog", callTimeout, &snap)
+	return snap, err
 }
 
 // Watch calls fn with the present snapshot and with later ones. It leaves some out if
@@ -60,7 +58,8 @@ func (c *Client) Catalog(ctx context.Context) (*record.Snapshot, error) {
 func (c *Client) Watch(ctx context.Context, fn func(*record.Snapshot)) error {
 	query := url.Values{}
 	for {
-		snap, header, err := c.poll(ctx, query)
+		var snap *record.Snapshot // stays nil if nothing has changed
+		header, err := c.get(ctx, "/v1/catalog?"+query.Encode(), watchWait+callTimeout, &snap)
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -72,26 +71,6 @@ func (c *Client) Watch(ctx context.Context, fn func(*record.Snapshot)) error {
 			fn(snap)
 		}
 	}
-}
-
-// poll sends one request. It returns no snapshot if nothing has changed, and an error
-// after a time limit if the linker is stuck.
-func (c *Client) poll(ctx context.Context, query url.Values) (*record.Snapshot, http.Header, error) {
-	ctx, cancel := context.WithTimeout(ctx, watchWait+callTimeout)
-	defer cancel()
-	res, err := c.send(ctx, http.MethodGet, "/v1/catalog?"+query.Encode(), nil)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer res.Body.Close()
-	if res.StatusCode == http.StatusNotModified {
-		return nil, res.Header, nil
-	}
-	snap := new(record.Snapshot)
-	if err := json.NewDecoder(res.Body).Decode(snap); err != nil {
-		return nil, nil, fmt.Errorf("linker at %s: read catalog: %w", c.socket, err)
-	}
-	return snap, res.Header, nil
 }
 
 // PutApp stores an app record. It returns ErrStale if the linker knows a newer one.
@@ -113,7 +92,7 @@ func (c *Client) Resolve(ctx context.Context, name, from string) (Resolution, er
 		q.Set("from", from)
 	}
 	var r Resolution
-	err := c.get(ctx, "/v1/resolve?"+q.Encode(), &r)
+	_, err := c.get(ctx, "/v1/resolve?"+q.Encode(), callTimeout, &r)
 	return r, err
 }
 
@@ -172,19 +151,22 @@ func (c *Client) writeApp(ctx context.Context, method string, r record.Record) e
 	return nil
 }
 
-// get decodes the answer to a GET into out.
-func (c *Client) get(ctx context.Context, path string, out any) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+// get decodes the answer to a GET into out, unless the answer is 304.
+func (c *Client) get(ctx context.Context, path string, timeout time.Duration, out any) (http.Header, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	res, err := c.send(ctx, http.MethodGet, path, nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer res.Body.Close()
-	if err := json.NewDecoder(res.Body).Decode(out); err != nil {
-		return fmt.Errorf("linker at %s: GET %s: %w", c.socket, path, err)
+	if res.StatusCode != http.StatusNotModified {
+		err = json.NewDecoder(res.Body).Decode(out)
 	}
-	return nil
+	if err != nil {
+		return nil, fmt.Errorf("linker at %s: GET %s: %w", c.socket, path, err)
+	}
+	return res.Header, nil
 }
 
 // send sends a request, whose body is an encoded record or nil, and returns an answer

@@ -12,6 +12,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"tombolo/internal/wake"
+	"tombolo/linker/record"
 )
 
 // The pauses between two connections double from minWait to maxWait.
@@ -52,15 +53,7 @@ type Container struct {
 	Running    bool   // started, and neither dead nor paused
 	Health     string // "none", "starting", "healthy" or "unhealthy"
 	Started    time.Time
-	Published  []Port // with a host port that was asked for; empty until the container runs
-}
-
-// Port is a port of the host that leads to a port of a container.
-type Port struct {
-	HostIP   netip.Addr // unset: every address of the host
-	HostPort uint16
-	Port     uint16
-	Proto    string
+	Published  []record.PublishedPort // with a host port that was asked for; empty until the container runs
 }
 
 // Endpoint is an endpoint of our network as the Engine describes it.

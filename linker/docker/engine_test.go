@@ -16,6 +16,7 @@ import (
 
 	"tombolo/linker/docker"
 	"tombolo/linker/docker/dockertest"
+	"tombolo/linker/record"
 )
 
 // watched is an Engine under test that watches a fake one.
@@ -98,7 +99,7 @@ func TestFirstListingFindsContainersAndCreatesTheNetwork(t *testing.T) {
 	w.fake.Put(dead)
 	w.run(t)
 	got := w.until(t, "first listing", synced)
-	ports := []docker.Port{{HostPort: 8080, Port: 80, Proto: "tcp"}}
+	ports := []record.PublishedPort{{HostPort: 8080, Port: 80, Proto: "tcp"}}
 	want := map[string]*docker.Container{
 		"c1": {ID: "c1", Name: "web", Hostname: "webhost", Labels: web.Labels, EndpointID: "ep1", Running: true, Health: "none", Started: web.Started, Published: ports},
 		"c2": {ID: "c2", Name: "unhealthy", Hostname: "webhost", Labels: web.Labels, Running: true, Health: "unhealthy", Started: web.Started, Published: ports},

@@ -13,6 +13,8 @@ import (
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 	"golang.org/x/sync/errgroup"
+
+	"tombolo/linker/record"
 )
 
 // inspectTimeout bounds the inspection of one container. One that hangs in the Engine
@@ -150,21 +152,21 @@ func (e *Engine) inspectContainer(ctx context.Context, id string) (*Container, e
 
 // published returns the ports of a container's configuration that name a host port. A
 // port for which Docker chooses one is not among them.
-func published(bindings network.PortMap) []Port {
-	var out []Port
+func published(bindings network.PortMap) []record.PublishedPort {
+	var out []record.PublishedPort
 	for port, list := range bindings {
 		for _, b := range list {
 			number, err := strconv.ParseUint(b.HostPort, 10, 16)
 			if err != nil || number == 0 {
 				continue
 			}
-			p := Port{HostPort: uint16(number), Port: port.Num(), Proto: string(port.Proto())}
+			p := record.PublishedPort{HostPort: uint16(number), Port: port.Num(), Proto: string(port.Proto())}
 			if b.HostIP.IsValid() && !b.HostIP.IsUnspecified() {
 				p.HostIP = b.HostIP
 			}
 			out = append(out, p)
 		}
 	}
-	slices.SortFunc(out, func(a, b Port) int { return int(a.HostPort) - int(b.HostPort) })
+	slices.SortFunc(out, func(a, b record.PublishedPort) int { return int(a.HostPort) - int(b.HostPort) })
 	return out
 }

@@ -35,11 +35,9 @@ type addressReply struct {
 
 type networkRequest struct {
 	NetworkID string
-	IPv4Data  []ipamData
-	IPv6Data  []ipamData
+	IPv4Data  []struct{ Pool string }
+	IPv6Data  []any
 }
-
-type ipamData struct{ Pool string }
 
 type endpointRequest struct {
 	EndpointID string
@@ -69,19 +67,10 @@ type portBinding struct {
 	HostPortEnd uint16
 }
 
-type createEndpointReply struct {
-	Interface *endpointInterface // always nil: IPAM gave the address, and Docker the MAC
-}
-
 type joinReply struct {
-	InterfaceName interfaceName
+	InterfaceName struct{ SrcName, DstPrefix string }
 	Gateway       string
 	StaticRoutes  []staticRoute
-}
-
-type interfaceName struct {
-	SrcName   string
-	DstPrefix string
 }
 
 type staticRoute struct {

@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -50,7 +51,7 @@ func (s *Server) createEndpoint(ctx context.Context, r endpointRequest) (any, er
 	err := s.cfg.Table.Create(ctx, attach.Endpoint{
 		ID: r.EndpointID, Addr4: addr, MAC: r.Interface.MacAddress, Published: published,
 	})
-	return createEndpointReply{}, err
+	return json.RawMessage(`{"Interface":null}`), err // IPAM gave the address, and Docker the MAC
 }
 
 func (s *Server) join(ctx context.Context, r endpointRequest) (any, error) {
@@ -62,7 +63,7 @@ func (s *Server) join(ctx context.Context, r endpointRequest) (any, error) {
 		return nil, err
 	}
 	return joinReply{
-		InterfaceName: interfaceName{SrcName: iface.Container, DstPrefix: containerPrefix},
+		InterfaceName: struct{ SrcName, DstPrefix string }{iface.Container, containerPrefix},
 		Gateway:       attach.Gateway4.String(),
 		StaticRoutes:  []staticRoute{{Destination: attach.Gateway4.String() + "/32", RouteType: 1}},
 	}, nil
