@@ -26,7 +26,14 @@ func (o *Overlay) Attach(ctx context.Context, e Endpoint) (Interface, error) {
 	if !e.Addr4.Is4() {
 		return Interface{}, fmt.Errorf("attach %s: no IPv4 address", e.ID)
 	}
-	if err := inside(o.ns, func() error { return o.checkSame(e) }); err != nil {
+	err := inside(o.ns, func() error {
+		exists, err := o.checkSame(e)
+		if !exists && err == nil {
+			o.forgetFormerHolder(e)
+		}
+		return err
+	})
+	if err != nil {
 		return Interface{}, fmt.Errorf("attach %s: %w", e.ID, err)
 	}
 	o.want.attached[e.ID] = e
@@ -56,28 +63,38 @@ func (o *Overlay) bind(ctx context.Context, e Endpoint) error {
 	return o.table.replace(ctx, compile(o.want.merged(), o.outside...))
 }
 
-// checkSame returns ErrExists if e's interface exists with other addresses.
-func (o *Overlay) checkSame(e Endpoint) error {
+// forgetFormerHolder deletes the tracked connections of e's addresses, which e must not
+// inherit. Detach does so too, but a packet may have been tracked since, or the linker may
+// have ended before it.
+func (o *Overlay) forgetFormerHolder(e Endpoint) {
+	if err := deleteConnectionsOf(e); err != nil {
+		o.log.Warn("connections of the address's former holder may stay tracked", "endpoint", e.ID, "err", err)
+	}
+}
+
+// checkSame reports whether e's interface exists. It returns ErrExists if that has other
+// addresses.
+func (o *Overlay) checkSame(e Endpoint) (exists bool, err error) {
 	if known, ok := o.want.attached[e.ID]; ok && (known.Addr4 != e.Addr4 || known.Addr6 != e.Addr6) {
-		return fmt.Errorf("%w: %s", ErrExists, known.Addr4)
+		return true, fmt.Errorf("%w: %s", ErrExists, known.Addr4)
 	}
 	index, err := deviceIndex(HostSide(e.ID))
 	if errors.Is(err, unix.ENODEV) {
-		return nil
+		return false, nil
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
 	have, err := listRoutes()
 	if err != nil {
-		return err
+		return true, err
 	}
 	for dst, r := range have {
 		if r.device == index && dst != hostPrefix(e.Addr4) && (!e.Addr6.IsValid() || dst != hostPrefix(e.Addr6)) {
-			return fmt.Errorf("%w: %s", ErrExists, dst.Addr())
+			return true, fmt.Errorf("%w: %s", ErrExists, dst.Addr())
 		}
 	}
-	return nil
+	return true, nil
 }
 
 // Detach removes an endpoint's interface and its tracked connections, so that another

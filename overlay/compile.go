@@ -20,6 +20,9 @@ func compile(c Config, outside ...string) ruleset {
 	for _, a := range c.Allow {
 		r.sets.allow(a)
 	}
+	for _, revoked := range c.Revoked {
+		r.sets.revoke(revoked)
+	}
 	// A container that could send VXLAN to a member would look like a host to it.
 	for _, b := range append([]HostPort{{c.Port, "udp"}}, c.Blocked...) {
 		if protoNumbers[b.Proto] != 0 {

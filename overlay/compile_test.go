@@ -54,6 +54,13 @@ func goldenConfig() Config {
 			{Addr: addr("fd42:1:2:ffff:ffff::7"), Targets: []netip.Addr{addr("fd42:1:2:0:1::3")}},
 			{Addr: addr("100.127.0.8")}, // no target: refused
 		},
+		Revoked: []Revocation{
+			{From: addr("100.64.2.3"), To: addr("100.64.1.2")},
+			{From: addr("fd42:1:2:0:2::3"), To: addr("fd42:1:2:0:1::2")},
+			{From: addr("100.64.2.4"), To: addr("100.64.1.2"), Still: []HostPort{{80, "tcp"}}}, // the rest stays permitted
+			{From: addr("100.64.2.5"), To: addr("100.64.1.2"), Back: true},
+			{From: addr("100.64.2.6")}, // its container has ended
+		},
 	}
 }
 
@@ -64,6 +71,7 @@ func TestCompileGolden(t *testing.T) {
 	plain := goldenConfig()
 	plain.Pool6, plain.Peers, plain.Endpoints, plain.Allow, plain.Publish, plain.Blocked = netip.Prefix{}, nil, nil, nil, nil, nil
 	plain.ServicePool4, plain.ServicePool6, plain.Services = netip.Prefix{}, netip.Prefix{}, nil
+	plain.Revoked = nil
 	for name, c := range map[string]Config{"full.nft": full, "redirect.nft": redirect, "plain.nft": plain} {
 		t.Run(name, func(t *testing.T) { golden(t, name, compile(c.unmapped()).text()) })
 	}

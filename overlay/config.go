@@ -27,6 +27,7 @@ type Config struct {
 	Allow     []Allow      // the traffic that those containers may receive from other containers
 	Publish   []Publish    // ports of this host that lead to containers here or elsewhere
 	Blocked   []HostPort   // ports of this host and of its peers that containers may not reach
+	Revoked   []Revocation // permissions that were taken back lately
 	DNSPort   uint16       // port of the DNS server on Gateway4, if another program holds 53; zero means 53
 
 	ServicePool4 netip.Prefix // the range of this host's IPv4 service addresses; the zero value means none
@@ -131,7 +132,7 @@ func (c Config) unmapped() Config {
 	}
 	unmap(&c.Self.Underlay, &c.Self.Overlay4)
 	c.Peers, c.Endpoints = slices.Clone(c.Peers), slices.Clone(c.Endpoints)
-	c.Allow, c.Publish = slices.Clone(c.Allow), slices.Clone(c.Publish)
+	c.Allow, c.Publish, c.Revoked = slices.Clone(c.Allow), slices.Clone(c.Publish), slices.Clone(c.Revoked)
 	for i := range c.Peers {
 		unmap(&c.Peers[i].Underlay, &c.Peers[i].Overlay4)
 	}
@@ -140,6 +141,9 @@ func (c Config) unmapped() Config {
 	}
 	for i := range c.Allow {
 		unmap(&c.Allow[i].From, &c.Allow[i].To)
+	}
+	for i := range c.Revoked {
+		unmap(&c.Revoked[i].From, &c.Revoked[i].To)
 	}
 	for i := range c.Publish {
 		unmap(&c.Publish[i].HostIP, &c.Publish[i].To)

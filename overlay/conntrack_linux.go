@@ -14,27 +14,32 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A change of policy ends no connection, because a restarted linker begins with an incomplete
-// catalog and must not interrupt traffic. Two kinds of tracked connections are deleted, because
-// they would lead packets to the wrong container: those of a detached address, and those of a
-// published port that now leads elsewhere.
+// A permission that is missing ends no connection, because a restarted linker begins with an
+// incomplete catalog and must not interrupt traffic. One that was taken back does (see
+// Revocation). Two other kinds of tracked connections are deleted, because they would lead
+// packets to the wrong container: those of an address that is attached or detached, and those
+// of a published port that now leads elsewhere.
 
-// deleteConnectionsOf deletes the tracked connections of a detached endpoint. `docker stop`
+// deleteConnectionsOf deletes the tracked connections of an endpoint's addresses. `docker stop`
 // waits for it. A dump of the connections locks every bucket of the machine's table, which
 // takes tens of milliseconds even if there are few, so it is the last resort.
 func deleteConnectionsOf(e Endpoint) error {
-	var errs []error
-	if e.Addr4.IsValid() {
-		err := deleteByFilter4(e.Addr4)
+	return errors.Join(deleteConnectionsTo(e.Addr4), deleteConnectionsTo(e.Addr6))
+}
+
+// deleteConnectionsTo deletes the tracked connections of one address. The zero Addr has none.
+func deleteConnectionsTo(a netip.Addr) error {
+	switch {
+	case a.Is4():
+		err := deleteByFilter4(a)
 		if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EOPNOTSUPP) {
-			err = deleteByDump(e.Addr4)
+			err = deleteByDump(a)
 		}
-		errs = append(errs, err)
+		return err
+	case a.IsValid() && mayTrack(a):
+		return deleteByDump(a)
 	}
-	if e.Addr6.IsValid() && mayTrack(e.Addr6) {
-		errs = append(errs, deleteByDump(e.Addr6))
-	}
-	return errors.Join(errs...)
+	return nil
 }
 
 // deleteByDump deletes the connections from an address, to it, and those that were translated

@@ -39,6 +39,7 @@ type Overlay struct {
 	table   table
 	docker  dockerUser
 	ipv6    ipv6Attempts
+	cut     map[string]bool // Revocations whose connections were deleted, by key
 
 	needIPv6 wake.Signal    // notified when a container may lack IPv6
 	deleting sync.WaitGroup // counts deletions of interfaces that the kernel has yet to finish
@@ -62,7 +63,7 @@ func New(o Options) *Overlay {
 	}
 	return &Overlay{
 		log: o.Log, ns: o.Namespace, repaired: o.Repaired,
-		want: newDesired(), ipv6: ipv6Attempts{}, needIPv6: wake.NewSignal(),
+		want: newDesired(), ipv6: ipv6Attempts{}, cut: map[string]bool{}, needIPv6: wake.NewSignal(),
 	}
 }
 
@@ -99,7 +100,7 @@ func (o *Overlay) setPolicy(ctx context.Context, c Config) error {
 	if changed {
 		o.log.Debug("packet policy changed", "endpoints", len(c.Endpoints), "peers", len(c.Peers), "allow", len(c.Allow))
 	}
-	return nil
+	return o.cutRevoked(c)
 }
 
 // setAll makes the whole kernel match the desired state. It sets the policy first, so that nothing

@@ -33,6 +33,8 @@ var setSpecs = []setSpec{
 	{"pairs6", "set", "ipv6_addr . ipv6_addr"},
 	{"ports4", "set", "ipv4_addr . ipv4_addr . inet_proto . inet_service"}, // Allow with ports
 	{"ports6", "set", "ipv6_addr . ipv6_addr . inet_proto . inet_service"},
+	{"revoked4", "set", "ipv4_addr . ipv4_addr"}, // pairs whose connections must end, see Revocation
+	{"revoked6", "set", "ipv6_addr . ipv6_addr"},
 	{"outside", "set", "ifname"},                                   // bridges that lead to the outside
 	{"blocked", "set", "inet_proto . inet_service"},                // Config.Blocked
 	{"published4", "set", "ipv4_addr . inet_proto . inet_service"}, // targets of published ports
