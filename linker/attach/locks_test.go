@@ -8,7 +8,7 @@ import (
 )
 
 func TestOneOperationOnAnEndpointAtATime(t *testing.T) {
-	l := endpointLocks{held: map[string]chan struct{}{}}
+	var l endpointLocks
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	err := l.with(t.Context(), "a", func() error {
@@ -21,7 +21,8 @@ func TestOneOperationOnAnEndpointAtATime(t *testing.T) {
 	if err != nil {
 		t.Errorf("an operation on another endpoint returned %v, want it to run", err)
 	}
-	if len(l.held) != 0 {
-		t.Errorf("%d locks are left after all operations, want none", len(l.held))
-	}
+	l.held.Range(func(id, _ any) bool {
+		t.Errorf("the lock of endpoint %s is left after all operations, want none", id)
+		return true
+	})
 }

@@ -97,7 +97,6 @@ type document struct {
 func Open(cfg Config) (*Table, error) {
 	t := &Table{
 		cfg:    cfg,
-		locks:  endpointLocks{held: map[string]chan struct{}{}},
 		absent: absences{missing: map[string]time.Time{}, deleted: map[string]time.Time{}},
 	}
 	if err := state.LoadOrReset(cfg.File, &t.doc, cfg.Log, "the table of endpoints starts empty"); err != nil {

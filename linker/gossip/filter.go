@@ -197,10 +197,13 @@ func (p *peeker) number() uint64 {
 		return uint64(t)
 	case t == 0xc2, t == 0xc3: // false, true
 		return uint64(t - 0xc2)
-	case t >= 0xcc && t <= 0xcf: // uint 8, 16, 32, 64
-		return p.unsigned(1 << (t - 0xcc))
-	case t >= 0xd0 && t <= 0xd3: // int 8, 16, 32, 64
-		return p.signed(1 << (t - 0xd0))
+	case t >= 0xcc && t <= 0xd3: // uint 8, 16, 32, 64; int 8, 16, 32, 64
+		size := 1 << (t & 3)
+		v := p.unsigned(size)
+		if signed := t >= 0xd0; signed && v>>(8*size-1) != 0 {
+			p.refuse()
+		}
+		return v
 	}
 	p.refuse()
 	return 0
@@ -210,15 +213,6 @@ func (p *peeker) unsigned(size int) uint64 {
 	var v uint64
 	for _, b := range p.bytes(size) {
 		v = v<<8 | uint64(b)
-	}
-	return v
-}
-
-// signed refuses negative numbers, because no field may be negative.
-func (p *peeker) signed(size int) uint64 {
-	v := p.unsigned(size)
-	if v>>(8*size-1) != 0 {
-		p.refuse()
 	}
 	return v
 }

@@ -207,3 +207,25 @@ func (g *Gossip) merge(packets [][]byte) error {
 	}
 	return errors.Join(errs...)
 }
+
+// counters count since New.
+type counters struct {
+	malformed atomic.Uint64 // packets, streams and digests that could not be understood
+	conflicts atomic.Uint64 // times that a second machine claimed a name
+	sent      atomic.Uint64 // packets that Broadcast sent directly to a peer
+	received  atomic.Uint64 // packets given to the delegate
+	news      atomic.Uint64 // those of received that told the delegate something new
+	repairs   atomic.Uint64 // digests received
+	repaired  atomic.Uint64 // packets sent because a digest lacked them
+	dropped   atomic.Uint64 // jobs that did not fit into the queue of repairs
+}
+
+// Counters returns the counts as they are now, by name.
+func (g *Gossip) Counters() map[string]uint64 {
+	c := &g.counts
+	return map[string]uint64{
+		"malformed": c.malformed.Load(), "conflicts": c.conflicts.Load(),
+		"sent": c.sent.Load(), "received": c.received.Load(), "news": c.news.Load(),
+		"repairs": c.repairs.Load(), "repaired": c.repaired.Load(), "dropped": c.dropped.Load(),
+	}
+}

@@ -1,6 +1,10 @@
 package gossip
 
 import (
+	"log"
+	"log/slog"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/memberlist"
@@ -79,4 +83,33 @@ func (b broadcast) Finished()       {}
 func (b broadcast) Invalidates(o memberlist.Broadcast) bool {
 	other, ok := o.(broadcast)
 	return ok && other.key == b.key
+}
+
+// malformedPhrases are parts of the lines that memberlist logs when a stranger's
+// packet or a broken stream cannot be understood. memberlist reports these in its log
+// only.
+var malformedPhrases = []string{
+	"not supported", "invalid msgType", "missing message type", "ailed to decode", "invalid checksum",
+	"unacceptable label", "label header", "cannot decode label", "Decrypt", "ailed to receive",
+	"ailed to read remote state", "truncated", "Ignoring an alive message", "wrong",
+}
+
+// logWriter receives memberlist's log. It counts malformed messages and logs every
+// line as Debug, because a stranger can cause one line a packet.
+type logWriter struct {
+	log    *slog.Logger
+	counts *counters
+}
+
+func newLogger(l *slog.Logger, c *counters) *log.Logger { return log.New(logWriter{l, c}, "", 0) }
+
+// Write is called once a line.
+func (w logWriter) Write(line []byte) (int, error) {
+	s := strings.TrimSpace(string(line))
+	serious := strings.HasPrefix(s, "[ERR]") || strings.HasPrefix(s, "[WARN]")
+	if serious && slices.ContainsFunc(malformedPhrases, func(p string) bool { return strings.Contains(s, p) }) {
+		w.counts.malformed.Add(1)
+	}
+	w.log.Debug("memberlist", "line", s)
+	return len(line), nil
 }

@@ -65,20 +65,14 @@ func Normal(name string) string {
 // Linker and framework both use it, so that they have the same name for a host.
 func HostName(s string) (string, error) {
 	if addr, err := netip.ParseAddr(s); err == nil {
-		return strings.Trim(strings.Map(dashed, addr.WithZone("").String()), "-"), nil
+		dashed := strings.NewReplacer(".", "-", ":", "-").Replace(addr.WithZone("").String())
+		return strings.Trim(dashed, "-"), nil
 	}
 	first, _, _ := strings.Cut(Normal(s), ".")
 	if err := CheckLabel(first); err != nil {
 		return "", fmt.Errorf("host name %.64q: %w", s, err)
 	}
 	return first, nil
-}
-
-func dashed(r rune) rune {
-	if r == '.' || r == ':' {
-		return '-'
-	}
-	return r
 }
 
 func labelByte(c byte) bool {

@@ -19,13 +19,13 @@ type Network struct {
 	rng   *rand.Rand
 	loss  float64
 	group map[string]int // address -> side of the split; empty: no split
-	nodes map[string]*Transport
+	nodes map[string]*transport
 }
 
 // NewNetwork returns a network; seed decides which packets it loses.
 func NewNetwork(seed uint64) *Network {
 	return &Network{
-		rng: rand.New(rand.NewPCG(seed, 0)), group: map[string]int{}, nodes: map[string]*Transport{},
+		rng: rand.New(rand.NewPCG(seed, 0)), group: map[string]int{}, nodes: map[string]*transport{},
 	}
 }
 
@@ -49,12 +49,12 @@ func (n *Network) Split(away ...string) {
 
 // Transport returns a transport that listens on addr (host:port). It replaces an earlier
 // one that was shut down.
-func (n *Network) Transport(addr string) *Transport {
+func (n *Network) Transport(addr string) memberlist.NodeAwareTransport {
 	udp, err := net.ResolveUDPAddr("udp", addr)
 	if err != nil {
 		panic(err) // the test's own mistake
 	}
-	t := &Transport{
+	t := &transport{
 		net: n, addr: udp,
 		// About as deep as a socket's buffer. Packets beyond it are lost.
 		packets: make(chan *memberlist.Packet, 512),
@@ -67,7 +67,7 @@ func (n *Network) Transport(addr string) *Transport {
 	return t
 }
 
-func (n *Network) route(from *Transport, to string, lossy bool) (*Transport, error) {
+func (n *Network) route(from *transport, to string, lossy bool) (*transport, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	t := n.nodes[to]
@@ -77,8 +77,8 @@ func (n *Network) route(from *Transport, to string, lossy bool) (*Transport, err
 	return t, nil
 }
 
-// Transport is one member's end of the network, a memberlist.NodeAwareTransport.
-type Transport struct {
+// transport is one member's end of the network.
+type transport struct {
 	net     *Network
 	addr    *net.UDPAddr
 	packets chan *memberlist.Packet
@@ -87,19 +87,16 @@ type Transport struct {
 	once    sync.Once
 }
 
-// FinalAdvertiseAddr implements memberlist.Transport.
-func (t *Transport) FinalAdvertiseAddr(string, int) (net.IP, int, error) {
+func (t *transport) FinalAdvertiseAddr(string, int) (net.IP, int, error) {
 	return t.addr.IP, t.addr.Port, nil
 }
 
-// WriteTo implements memberlist.Transport.
-func (t *Transport) WriteTo(b []byte, addr string) (time.Time, error) {
+func (t *transport) WriteTo(b []byte, addr string) (time.Time, error) {
 	return t.WriteToAddress(b, memberlist.Address{Addr: addr})
 }
 
-// WriteToAddress implements memberlist.NodeAwareTransport. As with UDP, a lost packet is
-// not an error.
-func (t *Transport) WriteToAddress(b []byte, a memberlist.Address) (time.Time, error) {
+// WriteToAddress returns no error for a lost packet, as with UDP.
+func (t *transport) WriteToAddress(b []byte, a memberlist.Address) (time.Time, error) {
 	now := time.Now()
 	if to, err := t.net.route(t, a.Addr, true); err == nil {
 		select {
@@ -110,16 +107,14 @@ func (t *Transport) WriteToAddress(b []byte, a memberlist.Address) (time.Time, e
 	return now, nil
 }
 
-// PacketCh implements memberlist.Transport.
-func (t *Transport) PacketCh() <-chan *memberlist.Packet { return t.packets }
+func (t *transport) PacketCh() <-chan *memberlist.Packet { return t.packets }
+func (t *transport) StreamCh() <-chan net.Conn           { return t.streams }
 
-// DialTimeout implements memberlist.Transport.
-func (t *Transport) DialTimeout(addr string, timeout time.Duration) (net.Conn, error) {
+func (t *transport) DialTimeout(addr string, timeout time.Duration) (net.Conn, error) {
 	return t.DialAddressTimeout(memberlist.Address{Addr: addr}, timeout)
 }
 
-// DialAddressTimeout implements memberlist.NodeAwareTransport.
-func (t *Transport) DialAddressTimeout(a memberlist.Address, timeout time.Duration) (net.Conn, error) {
+func (t *transport) DialAddressTimeout(a memberlist.Address, timeout time.Duration) (net.Conn, error) {
 	to, err := t.net.route(t, a.Addr, false)
 	if err != nil {
 		return nil, err
@@ -140,11 +135,7 @@ func (t *Transport) DialAddressTimeout(a memberlist.Address, timeout time.Durati
 	return nil, err
 }
 
-// StreamCh implements memberlist.Transport.
-func (t *Transport) StreamCh() <-chan net.Conn { return t.streams }
-
-// Shutdown implements memberlist.Transport.
-func (t *Transport) Shutdown() error {
+func (t *transport) Shutdown() error {
 	t.once.Do(func() {
 		close(t.done)
 		t.net.mu.Lock()

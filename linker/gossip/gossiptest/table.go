@@ -18,15 +18,15 @@ type Table struct {
 }
 
 // NewTable returns an empty table.
-func NewTable() *Table {
-	return &Table{rows: map[string]string{}}
-}
+func NewTable() *Table { return &Table{rows: map[string]string{}} }
 
-// Packet returns the packet of one row.
-func Packet(key, value string) []byte {
-	b, err := json.Marshal([2]string{key, value})
+// packet returns the packet of one row.
+func packet(key, value string) []byte { return encode([2]string{key, value}) }
+
+func encode(v any) []byte {
+	b, err := json.Marshal(v)
 	if err != nil {
-		panic(err) // two strings can always be encoded
+		panic(err) // strings, and maps of them, can always be encoded
 	}
 	return b
 }
@@ -34,7 +34,7 @@ func Packet(key, value string) []byte {
 // Put sets a row and returns the packet to broadcast.
 func (t *Table) Put(key, value string) []byte {
 	t.set(key, value)
-	return Packet(key, value)
+	return packet(key, value)
 }
 
 // Merge implements gossip.Delegate.
@@ -64,13 +64,7 @@ func (t *Table) set(key, value string) bool {
 }
 
 // Digest implements gossip.Delegate. The digest is all of the table.
-func (t *Table) Digest() []byte {
-	b, err := json.Marshal(t.Rows())
-	if err != nil {
-		panic(err) // strings can always be encoded
-	}
-	return b
-}
+func (t *Table) Digest() []byte { return encode(t.Rows()) }
 
 // Missing implements gossip.Delegate.
 func (t *Table) Missing(digest []byte) ([][]byte, error) {
@@ -81,7 +75,7 @@ func (t *Table) Missing(digest []byte) ([][]byte, error) {
 	var packets [][]byte
 	for key, value := range t.Rows() {
 		if value > theirs[key] {
-			packets = append(packets, Packet(key, value))
+			packets = append(packets, packet(key, value))
 		}
 	}
 	return packets, nil
