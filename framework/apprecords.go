@@ -25,7 +25,6 @@ func newAppRecords() *appRecords {
 	return &appRecords{published: map[string]record.Record{}, tombstones: map[string]record.Record{}}
 }
 
-// setOwner makes the records name another owner.
 func (r *appRecords) setOwner(id string) {
 	r.owner = id
 	clear(r.published)

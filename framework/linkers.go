@@ -76,7 +76,6 @@ func newLinkerConn(name string, l Linker, events linkerEvents, log *slog.Logger)
 	return &linkerConn{name: name, api: l, events: events, log: log, outgoing: wake.NewQueue[record.Record]()}
 }
 
-// watch brings in the catalogs until ctx ends.
 func (c *linkerConn) watch(ctx context.Context) {
 	for retry := wake.NewBackoff(linkerRetry, linkerRetryMax); ; {
 		err := c.api.Catalog.Watch(ctx, func(s *record.Snapshot) {

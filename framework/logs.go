@@ -115,7 +115,6 @@ func (c *logCopier) copy(ctx context.Context, logs Logs, i api.Instance, from lo
 	}
 }
 
-// hasTask reports whether an instance still has the task that it had.
 func (c *logCopier) hasTask(i api.Instance) bool {
 	snapshot, _ := c.board.get()
 	return slices.ContainsFunc(snapshot.Apps[i.App].Instances, func(o api.Instance) bool { return o.Task == i.Task })

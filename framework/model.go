@@ -81,7 +81,6 @@ func newDeployment(a store.App) *deployment {
 	}
 }
 
-// load fills an empty model.
 func (m *model) load(state *store.State) {
 	m.frameworkID, m.revision, m.floors, m.pins = state.FrameworkID, state.Revision, state.Floors, state.Pins
 	for name, a := range state.Apps {

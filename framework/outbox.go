@@ -84,7 +84,6 @@ func newCallQueue(master Master, log *slog.Logger, uncertain func([]string)) *ca
 	return &callQueue{master: master, log: log, uncertain: uncertain, queue: wake.NewQueue[*scheduler.Call]()}
 }
 
-// run makes the queued calls until ctx ends.
 func (q *callQueue) run(ctx context.Context) {
 	for {
 		select {

@@ -63,7 +63,6 @@ func (p *planner) plan(tasks map[string][]*task, now time.Time) (removed []strin
 	return removed
 }
 
-// deployInput describes an app to deploy.Next.
 func (p *planner) deployInput(d *deployment, tasks []*task) deploy.State {
 	in := deploy.State{
 		Wanted: d.Wanted, Removing: d.Removing, Specs: d.specs, GenerationFloor: p.model.floors[d.Wanted.Name],
@@ -188,7 +187,6 @@ func (p *planner) reviveOffers(launches []launch, now time.Time) bool {
 	return ready
 }
 
-// wantsEveryHost reports whether any service runs on every host.
 func (p *planner) wantsEveryHost() bool {
 	for _, d := range p.model.apps {
 		for _, s := range d.Wanted.Services {
@@ -224,7 +222,6 @@ func (p *planner) refuse(l launch, refusals []place.Refusal, now time.Time) {
 	}
 }
 
-// request describes a launch to place.Place.
 func (p *planner) request(l launch) place.Request {
 	d := p.model.apps[l.app]
 	service := d.Wanted.Services[l.Service]
@@ -240,7 +237,6 @@ func (p *planner) request(l launch) place.Request {
 	}
 }
 
-// cluster describes the cluster to place.Place.
 func (p *planner) cluster() place.Cluster {
 	s := place.Cluster{Pins: p.model.volumeHosts()}
 	held := p.offers.ByHost()

@@ -31,7 +31,6 @@ type updater struct {
 	log     *slog.Logger
 }
 
-// update takes one status update.
 func (u *updater) update(status mesos.TaskStatus, now time.Time) {
 	t := u.model.tasks[status.TaskID.Value]
 	if t == nil {

@@ -43,10 +43,16 @@ func absent(err error) bool {
 
 // explain turns an error of the API's client into one that says what to do.
 func (f *apiFlags) explain(err error) error {
-	if absent(err) {
-		return fmt.Errorf("no framework answers at %s%s", f.target, f.remedy())
+	if !absent(err) {
+		return privilege.Explain(err, f.target)
 	}
-	return privilege.Explain(err, f.target)
+	remedy := " (tombolo up starts one)"
+	if f.target != defaultAPI {
+		remedy = ": does --api or TOMBOLO_API name the right address?"
+	} else if err := daemon.PartOfCluster(rundir.Default, daemon.DefaultStateDir); err != nil && !errors.Is(err, fs.ErrPermission) {
+		remedy = ": " + err.Error()
+	}
+	return fmt.Errorf("no framework answers at %s%s", f.target, remedy)
 }
 
 // spec asks for the project's app as it was submitted.
@@ -60,16 +66,6 @@ func (f *apiFlags) spec(ctx context.Context, client *api.Client, project *projec
 		return app.App{}, notUp(name)
 	}
 	return a, f.explain(err)
-}
-
-func (f *apiFlags) remedy() string {
-	if f.target != defaultAPI {
-		return ": does --api or TOMBOLO_API name the right address?"
-	}
-	if err := daemon.PartOfCluster(rundir.Default, daemon.DefaultStateDir); err != nil && !errors.Is(err, fs.ErrPermission) {
-		return ": " + err.Error()
-	}
-	return " (tombolo up starts one)"
 }
 
 func notUp(name string) error { return fmt.Errorf("%s is not up (every app: tombolo ps -a)", name) }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -93,11 +94,10 @@ func printResolution(w io.Writer, r api.Resolution, from string) error {
 	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, t := range r.Targets {
-		if t.Addr4.IsValid() {
-			fmt.Fprintf(table, "%s\t%s\n", t.Addr4, t.Name)
-		}
-		if t.Addr6.IsValid() {
-			fmt.Fprintf(table, "%s\t%s\n", t.Addr6, t.Name)
+		for _, addr := range []netip.Addr{t.Addr4, t.Addr6} {
+			if addr.IsValid() {
+				fmt.Fprintf(table, "%s\t%s\n", addr, t.Name)
+			}
 		}
 	}
 	return table.Flush()

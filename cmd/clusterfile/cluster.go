@@ -64,11 +64,10 @@ func (c *Cluster) Timeout() (time.Duration, error) {
 
 // ThisMachine returns the cluster that has this machine as its only host.
 func ThisMachine(dockerHost, linkerSocket string) (*Cluster, error) {
-	machine, err := os.Hostname()
-	if err != nil {
-		return nil, fmt.Errorf("name of this machine: %w", err)
+	name, err := os.Hostname()
+	if err == nil {
+		name, err = record.HostName(name)
 	}
-	name, err := record.HostName(machine)
 	if err != nil {
 		return nil, fmt.Errorf("name of this machine: %w", err)
 	}

@@ -26,17 +26,12 @@ func (l *Lab) WaitHost(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	if err := waitFor(ctx, h.Init, h.engineReady); err != nil {
+	err = waitFor(ctx, h.Init, h.engineReady)
+	if err != nil || l.NoLinker {
 		return explain("Docker Engine of "+name, filepath.Join(name, "dockerd.log"), err)
 	}
-	if l.NoLinker {
-		return nil
-	}
 	err = waitFor(ctx, h.Init, func(ctx context.Context) error { return l.linkerReady(ctx, h) })
-	if err != nil {
-		return explain("linker of "+name, filepath.Join(name, "linker.log"), err)
-	}
-	return nil
+	return explain("linker of "+name, filepath.Join(name, "linker.log"), err)
 }
 
 // waitFor calls check until it returns nil. It gives up with check's last error when ctx

@@ -40,10 +40,7 @@ func (l *Lab) StartControl(ctx context.Context) error {
 	if err := l.daemonize(&l.Control, "control.log", "daemon", "run", "--cluster", file); err != nil {
 		return err
 	}
-	if err := waitFor(ctx, l.Control, l.controlReady); err != nil {
-		return explain("control daemon", "control.log", err)
-	}
-	return nil
+	return explain("control daemon", "control.log", waitFor(ctx, l.Control, l.controlReady))
 }
 
 // KillControl ends the control daemon with kill -9.
@@ -193,8 +190,11 @@ func (l *Lab) start(cmd *exec.Cmd, p *Process, log string, prepare func() error)
 	return err
 }
 
-// explain adds the end of a log below RunDir to an error.
+// explain adds the end of a log below RunDir to an error; nil stays nil.
 func explain(what, log string, err error) error {
+	if err == nil {
+		return nil
+	}
 	return fmt.Errorf("%s: %w; %s", what, err, logfile.End(filepath.Join(RunDir, log)))
 }
 

@@ -28,7 +28,7 @@ func InUnderlay(f func() error) error {
 
 // makeUnderlay makes the underlay's namespace, with its bridge.
 func makeUnderlay() error {
-	return inNetns(newNetns, func() error {
+	return inNetns(func() error { return unix.Unshare(unix.CLONE_NEWNET) }, func() error {
 		if err := mountNetns(Netns); err != nil {
 			return err
 		}
@@ -125,15 +125,6 @@ func inNetns(enter, f func() error) error {
 	}
 	runtime.UnlockOSThread()
 	return ferr
-}
-
-// newNetns moves the thread into a new network namespace.
-func newNetns() error {
-	ns, err := netns.New()
-	if err != nil {
-		return err
-	}
-	return ns.Close()
 }
 
 // mountNetns keeps the thread's network namespace alive by a mount on the file at path.

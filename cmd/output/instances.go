@@ -88,18 +88,16 @@ func withReason(row, reason string, width int) string {
 	if reason == "" || utf8.RuneCountInString(row)+utf8.RuneCountInString(reason) <= width {
 		return strings.TrimRight(row+reason, " ")
 	}
-	const indent = "    "
-	lines, line := []string{strings.TrimRight(row, " ")}, indent
+	const indent = "   " // and a blank before each word
+	text, line := strings.TrimRight(row, " "), indent
 	for _, word := range strings.Fields(reason) {
 		if line != indent && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > width {
-			lines, line = append(lines, line), indent
+			text += "\n" + line
+			line = indent
 		}
-		if line != indent {
-			line += " "
-		}
-		line += word
+		line += " " + word
 	}
-	return strings.Join(append(lines, line), "\n")
+	return text + "\n" + line
 }
 
 func dash(s string) string { return cmp.Or(s, "-") }

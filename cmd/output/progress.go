@@ -25,7 +25,7 @@ func NewProgress(out io.Writer, app string) Progress {
 		go t.animate()
 		return t
 	}
-	return &changes{out: out, app: app, printed: map[string]string{}}
+	return &changes{out: out, app: app}
 }
 
 // changes is a Progress that prints a line whenever an instance changes.
@@ -36,22 +36,20 @@ type changes struct {
 }
 
 func (c *changes) Status(s api.Status) {
-	gone := map[string]bool{}
-	for name := range c.printed {
-		gone[name] = true
-	}
+	printed := map[string]string{}
 	for _, i := range s.Instances {
-		name := instanceName(i)
-		delete(gone, name)
-		if line := Describe(i); c.printed[name] != line {
-			c.printed[name] = line
+		name, line := instanceName(i), Describe(i)
+		if c.printed[name] != line {
 			fmt.Fprintf(c.out, "%s %s\n", c.app, line)
 		}
+		printed[name] = line
 	}
-	for name := range gone {
-		delete(c.printed, name)
-		fmt.Fprintf(c.out, "%s %s gone\n", c.app, name)
+	for name := range c.printed {
+		if printed[name] == "" {
+			fmt.Fprintf(c.out, "%s %s gone\n", c.app, name)
+		}
 	}
+	c.printed = printed
 }
 
 func (c *changes) Note(text string) { fmt.Fprintln(c.out, text) }

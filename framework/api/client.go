@@ -183,7 +183,6 @@ func (c *Client) do(ctx context.Context, method, path string, body []byte) (*htt
 	return nil, refusal(response)
 }
 
-// refusal returns the error that a response reports.
 func refusal(response *http.Response) error {
 	var told Error
 	raw, _ := io.ReadAll(io.LimitReader(response.Body, 1<<20))

@@ -65,7 +65,6 @@ func (t *task) setHealth(after time.Duration, health record.Health) {
 	})
 }
 
-// end ends a task's container.
 func (t *task) end(state mesos.TaskState, message string) {
 	if terminal(t.state) || !t.host.alive {
 		return
@@ -113,7 +112,6 @@ func (t *task) push() {
 	})
 }
 
-// pushAll sends the oldest update of every task of a host.
 func (h *host) pushAll() {
 	for _, t := range h.tasks {
 		t.push()

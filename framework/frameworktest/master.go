@@ -211,19 +211,19 @@ func (m *master) reconcile(asked []scheduler.Call_Reconcile_Task) {
 		return
 	}
 	for _, a := range asked {
-		id := a.TaskID.Value
-		h := m.byAgent(a.AgentID.GetValue())
+		id, agent, state := a.TaskID.Value, a.AgentID.GetValue(), mesos.TASK_UNKNOWN
+		h := m.byAgent(agent)
 		switch {
 		case h == nil:
-			m.tell(id, "", mesos.TASK_UNKNOWN, mesos.REASON_RECONCILIATION)
+			agent = ""
 		case h.lost:
-			m.tell(id, h.agent, mesos.TASK_UNREACHABLE, mesos.REASON_RECONCILIATION)
+			state = mesos.TASK_UNREACHABLE
 		case !h.joined:
-		case h.tasks[id] == nil:
-			m.tell(id, h.agent, mesos.TASK_UNKNOWN, mesos.REASON_RECONCILIATION)
-		default:
-			m.tell(id, h.agent, h.tasks[id].state, mesos.REASON_RECONCILIATION)
+			continue
+		case h.tasks[id] != nil:
+			state = h.tasks[id].state
 		}
+		m.tell(id, agent, state, mesos.REASON_RECONCILIATION)
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -51,10 +50,8 @@ type Client struct {
 	config Config
 	http   http.Client
 
-	session atomic.Pointer[session] // nil: not subscribed
-
-	mu        sync.Mutex
-	framework mesos.FrameworkInfo
+	id      atomic.Pointer[mesos.FrameworkID] // nil: none yet
+	session atomic.Pointer[session]           // nil: not subscribed
 }
 
 // session is one subscription.
@@ -67,7 +64,8 @@ type session struct {
 // New returns a client that connects when Run is called.
 func New(config Config) *Client {
 	config.Log = cmp.Or(config.Log, slog.New(slog.DiscardHandler))
-	c := &Client{config: config, framework: config.Framework}
+	c := &Client{config: config}
+	c.id.Store(config.Framework.ID)
 	if config.HTTP != nil {
 		c.http = *config.HTTP
 	}
@@ -76,21 +74,16 @@ func New(config Config) *Client {
 }
 
 // FrameworkID returns the framework's ID; "": it has none before the first SUBSCRIBED.
-func (c *Client) FrameworkID() string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.framework.ID.GetValue()
-}
+func (c *Client) FrameworkID() string { return c.id.Load().GetValue() }
 
 // SetFrameworkID makes the next Run subscribe under id; "" asks for a new one. It must
 // not be called while Run runs.
 func (c *Client) SetFrameworkID(id string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.framework.ID = nil
-	if id != "" {
-		c.framework.ID = &mesos.FrameworkID{Value: id}
+	if id == "" {
+		c.id.Store(nil)
+		return
 	}
+	c.id.Store(&mesos.FrameworkID{Value: id})
 }
 
 // Run keeps the framework subscribed and calls handle with every event, one at a time.
@@ -133,7 +126,7 @@ func (c *Client) Call(ctx context.Context, call *scheduler.Call) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	sent := *call
-	sent.FrameworkID = &mesos.FrameworkID{Value: c.FrameworkID()}
+	sent.FrameworkID = c.id.Load()
 	response, err := c.post(ctx, s.url, s.streamID, &sent)
 	if err != nil {
 		err = fmt.Errorf("%s: %w", call.Type, err)

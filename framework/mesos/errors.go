@@ -98,7 +98,6 @@ func badRequest(message string) error {
 	return ErrInvalid
 }
 
-// eventError returns the error that an ERROR event means.
 func eventError(message string) error {
 	switch message {
 	case "Framework has been removed":

@@ -57,9 +57,8 @@ func (c *Client) subscribe(ctx context.Context, t *targets, handle func(schedule
 }
 
 func (c *Client) subscribeCall() *scheduler.Call {
-	c.mu.Lock()
-	info := c.framework
-	c.mu.Unlock()
+	info := c.config.Framework
+	info.ID = c.id.Load()
 	return &scheduler.Call{
 		Type:        scheduler.Call_SUBSCRIBE,
 		FrameworkID: info.ID,
@@ -126,7 +125,7 @@ func (s *stream) begin(e *scheduler.Event_Subscribed) {
 	}
 	c := s.client
 	if e.FrameworkID != nil {
-		c.SetFrameworkID(e.FrameworkID.Value)
+		c.id.Store(e.FrameworkID)
 	}
 	c.session.Store(s.session)
 	c.config.Log.Info("subscribed", "framework", e.FrameworkID.GetValue(), "master", s.session.url)

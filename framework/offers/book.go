@@ -8,6 +8,9 @@ import (
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler/calls"
+
+	"tombolo/framework/place"
+	"tombolo/linker/record"
 )
 
 const (
@@ -183,4 +186,59 @@ func (b *Book) revive() []*scheduler.Call {
 
 func decline(pause time.Duration, ids ...mesos.OfferID) *scheduler.Call {
 	return calls.Decline(ids...).With(calls.RefuseSeconds(pause))
+}
+
+// Offer is an offer that the framework holds: the resources of one agent that it may
+// use now.
+type Offer struct {
+	ID, Agent  string
+	Host       string // as the host's linker names it
+	CPUs       float64
+	MemBytes   int64
+	Ports      []place.PortRange
+	Attributes map[string]string // the agent's text attributes
+	Reserved   bool              // it has resources that are reserved for a role; they are not counted
+	Since      time.Time
+}
+
+// parse counts the resources that the framework may use: not the reserved and the
+// revocable ones.
+func parse(in mesos.Offer, now time.Time) (*Offer, error) {
+	host, err := record.HostName(in.Hostname)
+	if err != nil {
+		return nil, err
+	}
+	o := &Offer{ID: in.ID.Value, Agent: in.AgentID.Value, Host: host, Attributes: attributes(in.Attributes), Since: now}
+	for _, r := range in.Resources {
+		switch {
+		case r.Reservation != nil || len(r.Reservations) > 0 || r.GetRole() != "*" && r.GetRole() != "":
+			o.Reserved = true
+		case r.Revocable == nil:
+			o.add(r)
+		}
+	}
+	return o, nil
+}
+
+func (o *Offer) add(r mesos.Resource) {
+	switch r.Name {
+	case "cpus":
+		o.CPUs += r.GetScalar().GetValue()
+	case "mem":
+		o.MemBytes += int64(r.GetScalar().GetValue() * (1 << 20))
+	case "ports":
+		for _, span := range r.GetRanges().GetRange() {
+			o.Ports = append(o.Ports, place.PortRange{First: uint16(span.Begin), Last: uint16(min(span.End, 65535))})
+		}
+	}
+}
+
+func attributes(in []mesos.Attribute) map[string]string {
+	out := map[string]string{}
+	for _, a := range in {
+		if a.Text != nil {
+			out[a.Name] = a.Text.Value
+		}
+	}
+	return out
 }

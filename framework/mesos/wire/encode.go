@@ -111,14 +111,10 @@ func appendValue(b []byte, f *field, v reflect.Value) []byte {
 	switch v.Kind() {
 	case reflect.String:
 		return appendString(b, v.String())
-	case reflect.Bool:
-		return strconv.AppendBool(b, v.Bool())
 	case reflect.Float32, reflect.Float64:
 		return appendFloat(b, v.Float())
-	case reflect.Uint32, reflect.Uint64:
-		return strconv.AppendUint(b, v.Uint(), 10)
-	default:
-		return strconv.AppendInt(b, v.Int(), 10)
+	default: // a bool or an integer
+		return fmt.Append(b, v.Interface())
 	}
 }
 

@@ -68,7 +68,6 @@ func parseTag(tag string, index int) field {
 	return f
 }
 
-// isBytes reports whether t is the Go type of a bytes field.
 func isBytes(t reflect.Type) bool {
 	return t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Uint8
 }
