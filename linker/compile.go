@@ -2,6 +2,7 @@ package linker
 
 import (
 	"net/netip"
+	"slices"
 
 	"tombolo/linker/attach"
 	"tombolo/linker/reach"
@@ -17,12 +18,9 @@ func compile(base overlay.Config, e *effectiveCatalog, endpoints []attach.Endpoi
 		if !ep.Joined {
 			continue
 		}
-		known := e.Endpoints[ep.ID]
+		open, _ := e.Outside(ep.ID)
 		cfg.Endpoints = append(cfg.Endpoints, overlay.Endpoint{
-			ID: ep.ID, Addr4: ep.Addr4, Addr6: ep.Addr6, Sandbox: ep.Sandbox,
-			// No egress until identified: otherwise an `internal` container could briefly
-			// reach the outside.
-			Internal: known == nil || known.Internal,
+			ID: ep.ID, Addr4: ep.Addr4, Addr6: ep.Addr6, Sandbox: ep.Sandbox, Internal: !open,
 		})
 	}
 	for _, g := range e.Grants(e.self.Name) {
@@ -30,7 +28,31 @@ func compile(base overlay.Config, e *effectiveCatalog, endpoints []attach.Endpoi
 	}
 	var conflict error
 	cfg.Publish, conflict = publications(endpoints, e.Snapshot, e.Relation)
+	if len(cfg.Publish) > 0 {
+		cfg.Internal = confinedElsewhere(e)
+	}
 	return cfg, conflict
+}
+
+// confinedElsewhere returns the addresses of other hosts' containers that may not use the
+// published ports of this one, sorted.
+func confinedElsewhere(e *effectiveCatalog) []netip.Addr {
+	var out []netip.Addr
+	for id, ep := range e.Endpoints {
+		if ep.Host == e.self.Name {
+			continue
+		}
+		if open, _ := e.Outside(id); open {
+			continue
+		}
+		for _, addr := range []netip.Addr{ep.Addr4, ep.Addr6} {
+			if addr.IsValid() {
+				out = append(out, addr)
+			}
+		}
+	}
+	slices.SortFunc(out, netip.Addr.Compare)
+	return out
 }
 
 // allows expresses a grant in addresses, once for each family that both ends have.
@@ -48,13 +70,14 @@ func allows(g reach.Grant) []overlay.Allow {
 	return out
 }
 
-// blockedPorts are the ports of the host that containers may not reach: those of the
-// linker, of Docker and of Mesos.
+// blockedPorts are the ports that containers may not reach outside of the pool: the
+// linker's own, and those of the control planes that run on the machines (--blocked-ports).
 func blockedPorts(cfg Config) []overlay.HostPort {
 	ports := []overlay.HostPort{
 		{Port: cfg.GossipPort, Proto: "tcp"}, {Port: cfg.GossipPort, Proto: "udp"}, {Port: cfg.VXLANPort, Proto: "udp"},
+		{Port: 7981, Proto: "tcp"}, {Port: 7982, Proto: "tcp"},
 	}
-	for _, p := range []uint16{2375, 2376, 5050, 5051, 7070, 7981, 7982} {
+	for _, p := range cfg.BlockedPorts {
 		ports = append(ports, overlay.HostPort{Port: p, Proto: "tcp"})
 	}
 	return ports

@@ -28,6 +28,10 @@ const Network = "tombolo"
 // Zone is the DNS zone of the names that a linker answers.
 const Zone = "tombolo.internal"
 
+// DefaultBlockedPorts are those of ZooKeeper, Docker, Mesos (master and agent) and the
+// framework. Whoever reaches one of them unprotected controls the cluster.
+var DefaultBlockedPorts = []uint16{2181, 2375, 2376, 5050, 5051, 7070}
+
 // Config describes this host and its cluster. The zero Config works on one machine.
 type Config struct {
 	Version  string       // for the status; may be empty
@@ -52,6 +56,10 @@ type Config struct {
 	GossipPort uint16 // default 7980
 	VXLANPort  uint16 // default 8480
 	VNI        int    // VXLAN network identifier; default 1980
+
+	// BlockedPorts are TCP ports that containers may not reach outside of the overlay,
+	// besides those of the linker itself; default DefaultBlockedPorts.
+	BlockedPorts []uint16
 
 	JoinTimeout   time.Duration // how long a host that has met no other looks for those to join; default 10 s
 	Settle        time.Duration // how long other hosts may contest a new claim of a block; default 1 s
@@ -124,6 +132,9 @@ func (c Config) withDefaults() Config {
 	c.GossipPort = cmp.Or(c.GossipPort, gossip.DefaultPort)
 	c.VXLANPort = cmp.Or(c.VXLANPort, overlay.DefaultPort)
 	c.VNI = cmp.Or(c.VNI, overlay.DefaultVNI)
+	if c.BlockedPorts == nil {
+		c.BlockedPorts = DefaultBlockedPorts
+	}
 	c.JoinTimeout = cmp.Or(c.JoinTimeout, 10*time.Second)
 	c.Settle = cmp.Or(c.Settle, time.Second)
 	c.RestartWindow = cmp.Or(c.RestartWindow, 30*time.Second)

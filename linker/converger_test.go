@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -36,6 +37,29 @@ func TestContainersHaveNoEgressUntilIdentified(t *testing.T) {
 		if want := ep.ID != "open"; ep.Internal != want {
 			t.Errorf("endpoint %s is internal: %v, want %v", ep.ID, ep.Internal, want)
 		}
+	}
+}
+
+// A host that publishes ports knows which containers of other hosts are internal.
+func TestInternalContainersElsewhereAreKnown(t *testing.T) {
+	addr := netip.MustParseAddr
+	s := &record.Snapshot{Endpoints: map[string]*record.Endpoint{
+		"here":  {ID: "here", Host: "h1"},
+		"open":  {ID: "open", Host: "h2", Addr4: addr("100.64.2.2")},
+		"shut":  {ID: "shut", Host: "h2", Addr4: addr("100.64.2.4"), Addr6: addr("fd00::4"), Internal: true},
+		"shut2": {ID: "shut2", Host: "h2", Addr4: addr("100.64.2.3"), Internal: true},
+	}}
+	e := &effectiveCatalog{Snapshot: s, Relation: reach.Of(s), self: hostWith("h1", "100.64.1.0/24", day)}
+	here := attach.Endpoint{ID: "here", Joined: true, Addr4: addr("100.64.1.2")}
+	cfg, err := compile(overlay.Config{}, e, []attach.Endpoint{here})
+	if err != nil || cfg.Internal != nil {
+		t.Errorf("a host without published ports knows %v (%v), want none", cfg.Internal, err)
+	}
+	here.Published = []record.PublishedPort{{HostPort: 80, Port: 80, Proto: "tcp"}}
+	cfg, err = compile(overlay.Config{}, e, []attach.Endpoint{here})
+	want := []netip.Addr{addr("100.64.2.3"), addr("100.64.2.4"), addr("fd00::4")}
+	if err != nil || !slices.Equal(cfg.Internal, want) {
+		t.Errorf("a host with published ports knows %v (%v), want %v", cfg.Internal, err, want)
 	}
 }
 

@@ -12,6 +12,9 @@ func compile(c Config, outside ...string) ruleset {
 	for _, e := range c.Endpoints {
 		r.sets.bind(e)
 	}
+	for _, addr := range c.Internal {
+		r.sets.addAddr("internal", addr)
+	}
 	for _, p := range c.Peers {
 		r.sets.addAddr("members", p.Underlay)
 		r.sets.addAddr("hosts", p.Overlay4)
@@ -38,6 +41,11 @@ func paramsOf(c Config) tableParams {
 	p := tableParams{
 		Device: Device, Gateway4: Gateway4.String(), Port: c.Port, Pool4: c.Pool4.Masked().String(),
 		Block4: c.Self.Block4.Masked().String(), Overlay4: c.Self.Overlay4.String(),
+	}
+	if c.Self.Underlay.Is4() {
+		p.Underlay4 = c.Self.Underlay.String()
+	} else if c.Self.Underlay.IsValid() {
+		p.Underlay6 = c.Self.Underlay.String()
 	}
 	if c.DNSPort != 53 {
 		p.DNSPort = c.DNSPort

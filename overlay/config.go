@@ -24,9 +24,10 @@ type Config struct {
 	Port      uint16       // UDP port of VXLAN
 	Peers     []Peer       // every other host
 	Endpoints []Endpoint   // this host's containers
+	Internal  []netip.Addr // other hosts' containers that may not use this host's published ports, see Endpoint.Internal
 	Allow     []Allow      // the traffic that those containers may receive from other containers
 	Publish   []Publish    // ports of this host that lead to containers here or elsewhere
-	Blocked   []HostPort   // ports of this host and of its peers that containers may not reach
+	Blocked   []HostPort   // ports that containers may not reach outside of the pool, on any machine
 	Revoked   []Revocation // permissions that were taken back lately
 	DNSPort   uint16       // port of the DNS server on Gateway4, if another program holds 53; zero means 53
 
@@ -133,11 +134,15 @@ func (c Config) unmapped() Config {
 	unmap(&c.Self.Underlay, &c.Self.Overlay4)
 	c.Peers, c.Endpoints = slices.Clone(c.Peers), slices.Clone(c.Endpoints)
 	c.Allow, c.Publish, c.Revoked = slices.Clone(c.Allow), slices.Clone(c.Publish), slices.Clone(c.Revoked)
+	c.Internal = slices.Clone(c.Internal)
 	for i := range c.Peers {
 		unmap(&c.Peers[i].Underlay, &c.Peers[i].Overlay4)
 	}
 	for i := range c.Endpoints {
 		unmap(&c.Endpoints[i].Addr4)
+	}
+	for i := range c.Internal {
+		unmap(&c.Internal[i])
 	}
 	for i := range c.Allow {
 		unmap(&c.Allow[i].From, &c.Allow[i].To)

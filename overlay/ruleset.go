@@ -23,7 +23,7 @@ type setSpec struct {
 var setSpecs = []setSpec{
 	{"bound4", "set", "ifname . ipv4_addr"}, // the addresses that each interface may send from
 	{"bound6", "set", "ifname . ipv6_addr"},
-	{"internal4", "set", "ipv4_addr"}, // containers without egress
+	{"internal4", "set", "ipv4_addr"}, // containers without access to the outside, of all hosts
 	{"internal6", "set", "ipv6_addr"},
 	{"members4", "set", "ipv4_addr"}, // underlay addresses of the peers
 	{"members6", "set", "ipv6_addr"},
@@ -106,6 +106,8 @@ type ruleset struct {
 // tableParams are the values in the table's rules. A change of one replaces the table.
 type tableParams struct {
 	Device, Gateway4   string
+	Underlay4          string // "" means an IPv6 underlay
+	Underlay6          string
 	Port, DNSPort      uint16 // DNSPort zero means 53, without a redirect
 	Pool4, Pool6       string // Pool6 "" means no IPv6
 	Block4, Block6     string

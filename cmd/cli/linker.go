@@ -71,6 +71,7 @@ type linkerFlags struct {
 	cfg linker.Config
 
 	underlay, pool, pool6, block, keyFile string
+	blocked                               []uint
 	debug                                 bool
 }
 
@@ -90,6 +91,8 @@ func (f *linkerFlags) register(flags *pflag.FlagSet) {
 	flags.Uint16Var(&f.cfg.GossipPort, "gossip-port", 7980, "TCP and UDP `port` on which linkers gossip")
 	flags.Uint16Var(&f.cfg.VXLANPort, "vxlan-port", 8480, "UDP `port` of the VXLAN tunnel between hosts")
 	flags.IntVar(&f.cfg.VNI, "vni", 1980, "VXLAN network identifier")
+	flags.UintSliceVar(&f.blocked, "blocked-ports", nil, "TCP `ports` that containers may not reach on any machine outside of the overlay, "+
+		"besides the linker's own (default: ZooKeeper's 2181, Docker's 2375 and 2376, Mesos' 5050 and 5051, the framework's 7070)")
 	flags.DurationVar(&f.cfg.JoinTimeout, "join-timeout", 10*time.Second, "how long a host that has never met another looks for the hosts to join, before it starts alone")
 	flags.BoolVar(&f.debug, "debug", false, "log the reasons of decisions too")
 }
@@ -113,6 +116,12 @@ func (f *linkerFlags) config() (linker.Config, error) {
 		if err := p.into.UnmarshalText([]byte(p.text)); err != nil {
 			errs = append(errs, fmt.Errorf("--%s: %w", p.flag, err))
 		}
+	}
+	for _, port := range f.blocked {
+		if port == 0 || port > 65535 {
+			errs = append(errs, fmt.Errorf("--blocked-ports: %d is no port", port))
+		}
+		cfg.BlockedPorts = append(cfg.BlockedPorts, uint16(port))
 	}
 	return cfg, errors.Join(errs...)
 }

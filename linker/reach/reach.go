@@ -33,6 +33,19 @@ func (r *Relation) Allowed(from, to string, port record.Port) bool {
 	})
 }
 
+// Outside reports whether an endpoint (by ID) may reach more than the endpoints that Allowed
+// permits: the outside, the hosts and their published ports. If not, why says the reason.
+func (r *Relation) Outside(id string) (ok bool, why string) {
+	switch e := r.endpoints[id]; {
+	case e == nil:
+		// Otherwise an internal container could briefly reach the outside when it starts.
+		return false, "it is not identified yet"
+	case e.rec.Internal:
+		return false, "all of its networks are internal"
+	}
+	return true, ""
+}
+
 // Answers reports whether names lead to an endpoint (by ID) now.
 func (r *Relation) Answers(id string) bool {
 	e := r.endpoints[id]

@@ -166,6 +166,25 @@ func grants(t *testing.T, w cluster, host string) []string {
 	return lines
 }
 
+func TestOutsideIsClosedToInternalAndUnknownEndpoints(t *testing.T) {
+	inside := func(e *record.Endpoint) { e.Internal = true }
+	r := reach.Of(newCluster().add("open", "shop/web/1").add("shut", "shop/db/1", inside).add("foreign", "").s)
+	got := map[string]string{}
+	for _, id := range []string{"open", "shut", "foreign", "unknown"} {
+		ok, why := r.Outside(id)
+		if ok != (why == "") {
+			t.Errorf("Outside(%s) = %v, %q, want a reason exactly if it is closed", id, ok, why)
+		}
+		got[id] = why
+	}
+	want := map[string]string{
+		"open": "", "foreign": "", "shut": "all of its networks are internal", "unknown": "it is not identified yet",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("reasons why the outside is closed (-want +got):\n%s", diff)
+	}
+}
+
 func TestGrantsOfAHost(t *testing.T) {
 	w := newCluster().
 		add("web1", "shop/web/1", host("h1"), on("shop_front"), links("db")).

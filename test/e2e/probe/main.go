@@ -7,6 +7,10 @@
 //	probe addresses             prints the container's own global addresses, one on each line
 //	probe hold HOST:PORT        keeps one connection busy, prints "lost" and exits with 1 when it breaks
 //	probe forge SRC DST PORT    sends UDP datagrams with the source address SRC from a raw socket
+//	probe inject HOST1 HOST2 SRC DST PORT
+//	                            sends VXLAN from HOST1 ("-": from an ordinary socket) to HOST2 with UDP datagrams inside
+//	probe frame DEVICE MAC SRC DST PORT
+//	                            sends UDP datagrams to a MAC address
 //	probe ask SRC PORT NAME     sends a DNS query with the source address SRC from a raw socket
 //	probe remember FILE         counts its starts in FILE, prints "boot N", waits
 //	probe catch PORT            prints the source of every UDP datagram that arrives
@@ -40,7 +44,7 @@ func run(args []string) int {
 		run      func([]string) error
 	}{
 		"serve": {1, serve}, "dial": {1, dial}, "lookup": {1, lookup}, "watch": {1, watch}, "addresses": {0, addresses}, "hold": {1, hold}, "forge": {3, forge}, "catch": {1, catch},
-		"remember": {1, remember}, "facts": {0, facts}, "trap": {0, trap}, "end": {1, end}, "ask": {3, ask},
+		"remember": {1, remember}, "facts": {0, facts}, "trap": {0, trap}, "end": {1, end}, "ask": {3, ask}, "inject": {5, inject}, "frame": {5, frame},
 		"check": {0, check}, "healthy": {0, healthy}, "unhealthy": {0, unhealthy},
 	}
 	if len(args) > 0 {
@@ -52,7 +56,7 @@ func run(args []string) int {
 			return 0
 		}
 	}
-	fmt.Println("usage: probe serve|dial|lookup|watch|addresses|hold|forge|catch|remember|facts|trap|end|ask|check|healthy|unhealthy ...")
+	fmt.Println("usage: probe serve|dial|lookup|watch|addresses|hold|forge|catch|remember|facts|trap|end|ask|inject|frame|check|healthy|unhealthy ...")
 	return 2
 }
 
