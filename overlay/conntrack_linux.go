@@ -106,54 +106,6 @@ func inetFamily(a netip.Addr) netlink.InetFamily {
 	return netlink.InetFamily(nl.GetIPFamily(a.AsSlice()))
 }
 
-// deleteStalePublished deletes the tracked connections to published ports in added that lead
-// to a container which is not a target of the port in now. Without it, a UDP client that never
-// pauses would reach the old target forever. Established TCP connections stay, because the
-// old target may be finishing its work.
-func deleteStalePublished(added, now contents) error {
-	changed := added.targetsByPort()
-	if len(changed) == 0 {
-		return nil
-	}
-	all := now.targetsByPort()
-	stale := func(flow *netlink.ConntrackFlow) bool {
-		entered, answers := addrOf(flow.Forward.DstIP), addrOf(flow.Reverse.SrcIP)
-		if entered == answers || !answers.IsValid() || established(flow) {
-			return false // not to a published port, or not to be interrupted
-		}
-		at, anywhere := portKeys(flow, entered)
-		target := addrField(answers) + portField(flow.Reverse.SrcPort)
-		if all[at] != nil {
-			return changed[at] != nil && !all[at][target]
-		}
-		return changed[anywhere] != nil && !all[anywhere][target]
-	}
-	var errs []error
-	for suffix, family := range map[string]netlink.InetFamily{"4": unix.AF_INET, "6": unix.AF_INET6} {
-		if added.publishes(suffix) {
-			errs = append(errs, deleteConnections(family, stale))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// portKeys returns the keys, as in contents.targetsByPort, of the two host ports that a flow
-// may have come to: the port of that address alone, and the port of every address.
-func portKeys(flow *netlink.ConntrackFlow, entered netip.Addr) (at, anywhere string) {
-	key := string([]byte{flow.Forward.Protocol, 0, 0, 0}) + portField(flow.Forward.DstPort)
-	return family("at", entered) + addrField(entered) + key, family("any", entered) + key
-}
-
-const (
-	protoTCP   = 6
-	tcpSynSent = 1 // TCP_CONNTRACK_SYN_SENT of enum tcp_conntrack
-)
-
-func established(flow *netlink.ConntrackFlow) bool {
-	tcp, ok := flow.ProtoInfo.(*netlink.ProtoInfoTCP)
-	return flow.Forward.Protocol == protoTCP && ok && tcp.State > tcpSynSent
-}
-
 type flowFilter func(flow *netlink.ConntrackFlow) bool
 
 // MatchConntrackFlow implements netlink.CustomConntrackFilter.

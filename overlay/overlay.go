@@ -42,6 +42,7 @@ type Overlay struct {
 	cut     map[string]bool // Revocations whose connections were deleted, by key
 
 	needIPv6 wake.Signal    // notified when a container may lack IPv6
+	moved    wake.Signal    // notified when a published port leads elsewhere
 	deleting sync.WaitGroup // counts deletions of interfaces that the kernel has yet to finish
 }
 
@@ -63,7 +64,8 @@ func New(o Options) *Overlay {
 	}
 	return &Overlay{
 		log: o.Log, ns: o.Namespace, repaired: o.Repaired,
-		want: newDesired(), ipv6: ipv6Attempts{}, cut: map[string]bool{}, needIPv6: wake.NewSignal(),
+		want: newDesired(), ipv6: ipv6Attempts{}, cut: map[string]bool{},
+		needIPv6: wake.NewSignal(), moved: wake.NewSignal(),
 	}
 }
 
@@ -94,6 +96,9 @@ func (o *Overlay) Set(ctx context.Context, c Config) error {
 
 func (o *Overlay) setPolicy(ctx context.Context, c Config) error {
 	changed, err := o.table.apply(ctx, compile(c, o.outside...))
+	if o.table.stray.pending() {
+		o.moved.Notify()
+	}
 	if err != nil {
 		return fmt.Errorf("set packet policy: %w", err)
 	}

@@ -71,7 +71,8 @@ func (c contents) targetsByPort() map[string]map[string]bool {
 	return out
 }
 
-// publishes reports whether a host port leads somewhere in the address family "4" or "6".
-func (c contents) publishes(family string) bool {
-	return len(c["publish_any"+family])+len(c["publish_at"+family])+len(c["share_any"+family])+len(c["share_at"+family]) > 0
+// hasFamily reports whether a key of targetsByPort is that of a port in the address family
+// "4" or "6".
+func hasFamily(port, family string) bool {
+	return strings.HasPrefix(port, "any"+family) || strings.HasPrefix(port, "at"+family)
 }

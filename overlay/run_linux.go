@@ -55,6 +55,13 @@ func (o *Overlay) Run(ctx context.Context) error {
 		})
 	})
 	g.Go(func() error { return onEvent(ctx, o.needIPv6, o.giveIPv6) })
+	g.Go(func() error {
+		return onEvent(ctx, o.moved, func(bool) {
+			if wake.Sleep(ctx, straySettle) {
+				o.deleteStrays()
+			}
+		})
+	})
 	if err := g.Wait(); err != nil && ctx.Err() == nil {
 		return err
 	}

@@ -24,6 +24,7 @@ type table struct {
 	digest         [sha256.Size]byte // of the rules
 	gen            uint32
 	foreignChanges int // number of times that a change by another program was noticed
+	stray          strayFlows
 }
 
 // apply makes the kernel's table match want. If the rules match already, it changes single
@@ -40,7 +41,7 @@ func (t *table) apply(ctx context.Context, want ruleset) (changed bool, err erro
 			return false, nil
 		}
 		if t.change(remove, add) == nil {
-			return true, errors.Join(deleteStalePublished(add, want.sets), deleteStaleServices(remove, want.sets))
+			return true, errors.Join(t.stray.republished(remove, add, want.sets), deleteStaleServices(remove, want.sets))
 		}
 		// There are too many changes, or another program has just changed the sets.
 	}
@@ -124,8 +125,11 @@ func (t *table) replace(ctx context.Context, want ruleset) error {
 			return err
 		}
 		if gen == before+1 {
-			*t = table{written: true, params: want.params, have: want.sets, digest: digest, gen: gen, foreignChanges: t.foreignChanges + 1}
-			return nil
+			*t = table{
+				written: true, params: want.params, have: want.sets, digest: digest, gen: gen,
+				foreignChanges: t.foreignChanges + 1, stray: t.stray,
+			}
+			return t.stray.republished(nil, want.sets, want.sets) // packets may have met other rules, or none
 		}
 	}
 	t.foreignChanges++
