@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"tombolo/framework/app"
-	"tombolo/framework/deploy"
 	"tombolo/linker/record"
 )
 
@@ -111,7 +110,15 @@ func appRecord(d *deployment, tasks []*task) *record.App {
 		}
 	}
 	for id, slot := range d.slots {
-		addGeneration(out, id, slot.Generation, d.Wanted.Services[id.Service].Global)
+		s, ok := out.Services[id.Service]
+		if !ok || slot.Generation == 0 {
+			continue
+		}
+		s.Generations[id.Slot] = slot.Generation
+		if d.Wanted.Services[id.Service].Global {
+			s.Replicas++ // the file does not say how many
+		}
+		out.Services[id.Service] = s
 	}
 	for _, t := range tasks {
 		s, ok := out.Services[t.Service]
@@ -122,18 +129,6 @@ func appRecord(d *deployment, tasks []*task) *record.App {
 		}
 	}
 	return out
-}
-
-func addGeneration(out *record.App, id deploy.SlotID, generation uint64, global bool) {
-	s, ok := out.Services[id.Service]
-	if !ok || generation == 0 {
-		return
-	}
-	s.Generations[id.Slot] = generation
-	if global {
-		s.Replicas++ // the file does not say how many
-	}
-	out.Services[id.Service] = s
 }
 
 func links(in []app.Link) (out []record.Link) {

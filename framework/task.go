@@ -25,12 +25,11 @@ type task struct {
 	up             bool             // it runs, is healthy or steady, and is resolvable
 	unhealthySince time.Time        // zero: no linker says that it is unhealthy
 	killSent       time.Time        // zero: not in this subscription
-	ending         *ending          // nil: no terminal update has come
-}
 
-// ending holds a terminal update until the task's last output is read. Updates that
-// come meanwhile are acknowledged with it.
-type ending struct{ acks []mesos.TaskStatus }
+	// ending are a terminal update and those that came after it. They are acknowledged
+	// once the task's last output is read. nil: no terminal update has come.
+	ending []mesos.TaskStatus
+}
 
 // end is how a task ended.
 type end struct {

@@ -38,7 +38,7 @@ func (u *updater) update(status mesos.TaskStatus, now time.Time) {
 		return
 	}
 	if t.ending != nil {
-		t.ending.acks = append(t.ending.acks, status)
+		t.ending = append(t.ending, status)
 		return
 	}
 	phase := phaseOf(status, t.phase())
@@ -59,7 +59,7 @@ func (u *updater) update(status mesos.TaskStatus, now time.Time) {
 	if phase == deploy.Killed && !t.KilledUnhealthySince.IsZero() {
 		e.phase, e.reason = deploy.Failed, "was unhealthy"
 	}
-	t.ending = &ending{acks: []mesos.TaskStatus{status}}
+	t.ending = []mesos.TaskStatus{status}
 	if logs := u.linkers.logs(t.Host); logs != nil && t.Container != "" && !t.dismissed() && phase != deploy.Dropped {
 		u.out.then(func() { u.spawn(func(ctx context.Context) { u.readLastLines(ctx, logs, t, e) }) })
 		return
@@ -89,10 +89,8 @@ func (u *updater) acknowledge(status mesos.TaskStatus) {
 func (u *updater) finish(t *task, e end) {
 	u.model.endTask(t, e)
 	u.log.Info("task ended", "task", t.ID, "host", t.Host, "phase", e.phase, "reason", e.reason)
-	if t.ending != nil {
-		for _, status := range t.ending.acks {
-			u.acknowledge(status)
-		}
+	for _, status := range t.ending {
+		u.acknowledge(status)
 	}
 }
 
