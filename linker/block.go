@@ -21,7 +21,7 @@ func (l *Linker) newBlock() *block.Keeper {
 		JoinTimeout: cfg.JoinTimeout,
 		Settle:      cfg.Settle,
 		Catalog:     l.catalog,
-		Peers:       blockPeers{l.gossip, l.state, l.names},
+		Peers:       blockPeers{l.names, l.gossip, l.state},
 		Addresses:   blockAddresses{l.table, l.addresses, cfg.Log},
 		Announce:    func(c block.Claim) error { return l.host.announce(&c, time.Time{}) },
 		Save:        l.state.saveClaim,
@@ -32,9 +32,9 @@ func (l *Linker) newBlock() *block.Keeper {
 
 // blockPeers implements block.Peers.
 type blockPeers struct {
+	nameConflicts
 	gossip *gossip.Gossip
 	state  *stateFile
-	names  nameConflicts
 }
 
 func (p blockPeers) Searched() <-chan struct{} { return p.gossip.Ready() }
@@ -48,8 +48,6 @@ func (p blockPeers) Count() (answering, known int) {
 	}
 	return answering, max(known, len(p.state.get().Members))
 }
-
-func (p blockPeers) NameTaken() bool { return p.names.own() }
 
 // blockAddresses implements block.Addresses.
 type blockAddresses struct {

@@ -137,18 +137,16 @@ func (l *Linker) run(ctx context.Context) error {
 func outlive(ctx context.Context, run func(context.Context) error, last func()) error {
 	longer, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	var ending sync.WaitGroup
-	ending.Go(func() {
-		defer stop()
-		select {
-		case <-ctx.Done():
-			last()
-		case <-longer.Done(): // run ended by itself
-		}
+	ended := make(chan struct{})
+	prevent := context.AfterFunc(ctx, func() {
+		defer close(ended)
+		last()
+		stop()
 	})
 	err := run(longer)
-	stop()
-	ending.Wait()
+	if !prevent() { // last has been called
+		<-ended
+	}
 	return err
 }
 

@@ -127,8 +127,8 @@ type nameConflicts struct {
 	problems *problems
 }
 
-// own reports whether another machine uses this host's name.
-func (n nameConflicts) own() bool {
+// NameTaken reports whether another machine uses this host's name.
+func (n nameConflicts) NameTaken() bool {
 	return slices.ContainsFunc(n.gossip.Conflicts(conflictAge), func(c gossip.Conflict) bool { return c.Name == n.self })
 }
 

@@ -1,7 +1,6 @@
 package attach
 
 import (
-	"bufio"
 	"encoding/hex"
 	"fmt"
 	"net/netip"
@@ -29,19 +28,15 @@ type socket struct {
 // Holder names the process that has p's host port. It returns "" if the port is free.
 func (HostSockets) Holder(p record.PublishedPort) string {
 	for _, table := range []string{p.Proto, p.Proto + "6"} {
-		f, err := os.Open(filepath.Join("/proc/self/net", table))
+		lines, err := os.ReadFile(filepath.Join("/proc/self/net", table))
 		if err != nil {
 			continue // there is no table for sctp, and none for IPv6 if that is off
 		}
-		scan := bufio.NewScanner(f)
-		for scan.Scan() {
-			s, ok := parseSocket(p.Proto, scan.Text())
-			if ok && s.blocks(p) {
-				f.Close()
+		for line := range strings.Lines(string(lines)) {
+			if s, ok := parseSocket(p.Proto, line); ok && s.blocks(p) {
 				return fmt.Sprintf("%s, which listens on %s", processOf(s.inode), netip.AddrPortFrom(s.addr, s.port))
 			}
 		}
-		f.Close()
 	}
 	return ""
 }

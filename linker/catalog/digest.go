@@ -64,23 +64,14 @@ func (c *Catalog) differing(theirs map[string]uint64) []*entry {
 			all = append(all, e)
 		}
 	}
-	order := []record.Kind{record.KindHost, record.KindApp, record.KindEndpoint}
 	slices.SortFunc(all, func(a, b *entry) int {
-		return cmp.Or(
-			cmp.Compare(rank(order, a.rec.Kind), rank(order, b.rec.Kind)),
-			cmp.Compare(a.rec.Name, b.rec.Name),
-		)
+		return cmp.Or(cmp.Compare(order[a.rec.Kind], order[b.rec.Kind]), cmp.Compare(a.rec.Name, b.rec.Name))
 	})
 	return all
 }
 
-// rank returns the place of kind in order. Kinds of newer versions come last.
-func rank(order []record.Kind, kind record.Kind) int {
-	if i := slices.Index(order, kind); i >= 0 {
-		return i
-	}
-	return len(order)
-}
+// order is that of the kinds in Missing. Kinds of newer versions, which are 0, come last.
+var order = map[record.Kind]int{record.KindHost: -3, record.KindApp: -2, record.KindEndpoint: -1}
 
 func parseDigest(b []byte) (map[string]uint64, error) {
 	if len(b) == 0 || b[0] != digestFormat {

@@ -68,7 +68,9 @@ func (l *Linker) Snapshot() *record.Snapshot {
 
 func (l *Linker) current() *record.Snapshot {
 	if l.snap == nil {
-		l.snap = new(record.Snapshot)
+		l.snap = &record.Snapshot{
+			Hosts: map[string]*record.Host{}, Endpoints: map[string]*record.Endpoint{}, Apps: map[string]*record.App{}, Suspended: map[string]bool{},
+		}
 	}
 	return l.snap
 }
@@ -78,17 +80,11 @@ func (l *Linker) Change(edit func(*record.Snapshot)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := *l.current()
-	s.Hosts, s.Endpoints, s.Apps, s.Suspended = copied(s.Hosts), copied(s.Endpoints), copied(s.Apps), copied(s.Suspended)
+	s.Hosts, s.Endpoints, s.Apps, s.Suspended = maps.Clone(s.Hosts), maps.Clone(s.Endpoints), maps.Clone(s.Apps), maps.Clone(s.Suspended)
 	edit(&s)
 	s.Index++
 	l.snap = &s
 	l.changes.Notify()
-}
-
-func copied[K comparable, V any](m map[K]V) map[K]V {
-	out := make(map[K]V, len(m))
-	maps.Copy(out, m)
-	return out
 }
 
 // Watch implements api.Catalog.

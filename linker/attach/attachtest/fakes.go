@@ -4,6 +4,7 @@ package attachtest
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 
@@ -52,12 +53,7 @@ func (f *Interfaces) Detach(_ context.Context, id string) error {
 func (f *Interfaces) Attached() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	var out []string
-	for id := range f.attached {
-		out = append(out, id)
-	}
-	slices.Sort(out)
-	return out
+	return slices.Sorted(maps.Keys(f.attached))
 }
 
 // Sockets maps "port/proto" to the process that listens there. It implements

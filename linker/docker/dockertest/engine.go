@@ -5,6 +5,7 @@ package dockertest
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -133,9 +134,7 @@ func (e *Engine) Event(kind, action, id string) {
 	attributes, actor := map[string]string{}, id
 	if c := e.containers[id]; c != nil && kind == "container" {
 		attributes = map[string]string{"name": c.Name, "image": "app"}
-		for k, v := range c.Labels {
-			attributes[k] = v
-		}
+		maps.Copy(attributes, c.Labels)
 	}
 	if kind == "network" {
 		actor = networkID
