@@ -38,9 +38,9 @@ func (h apiHost) Status(context.Context) (api.Status, error) {
 		Version: h.version, Started: h.started, Host: *e.self, Problems: h.problems.list(), Counters: h.counters.all(),
 	}
 	for _, m := range h.gossip.Members() {
-		p := api.Peer{Name: m.Name, Underlay: m.Addr.Addr().String(), State: string(m.State)}
-		if m.State == gossip.StateDead {
-			p.State = "suspended"
+		p := api.Peer{Name: m.Name, Underlay: m.Addr.Addr().String(), State: "suspended"}
+		if m.Alive {
+			p.State = "alive"
 		}
 		if known := e.Hosts[m.Name]; known != nil {
 			p.Underlay = known.Underlay.String()

@@ -42,7 +42,7 @@ func (p blockPeers) Searched() <-chan struct{} { return p.gossip.Ready() }
 func (p blockPeers) Count() (answering, known int) {
 	for _, m := range p.gossip.Members() {
 		known++
-		if m.State == gossip.StateAlive {
+		if m.Alive {
 			answering++
 		}
 	}

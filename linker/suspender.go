@@ -52,51 +52,44 @@ func (s *suspender) run(ctx context.Context) error {
 		case <-changes:
 		case <-tick.C:
 		}
-		members := s.gossip.Members()
-		s.meet(members)
+		s.meet()
 		s.names.report()
-		s.review(members, time.Now())
+		s.review(time.Now())
 	}
 }
 
 // meet logs hosts that came to life, and keeps their addresses for the next run.
-func (s *suspender) meet(members []gossip.Member) {
-	for _, m := range members {
+func (s *suspender) meet() {
+	for _, m := range s.gossip.Members() {
 		last, met := s.met[m.Name]
-		if m.State == gossip.StateAlive && m != last {
+		if m.Alive && m != last {
 			s.log.Info("host alive", "host", m.Name, "addr", m.Addr)
 			s.state.saveMember(m.Name, m.Addr)
 		}
-		if met || m.State == gossip.StateAlive {
+		if met || m.Alive {
 			s.met[m.Name] = m
 		}
 	}
 }
 
-// review compares the hosts of the catalog with the members that answer.
-func (s *suspender) review(members []gossip.Member, now time.Time) {
-	states := map[string]gossip.State{}
-	for _, m := range members {
-		states[m.Name] = m.State
-	}
+// review compares the hosts of the catalog with those that answer.
+func (s *suspender) review(now time.Time) {
 	snapshot := s.catalog.Snapshot()
-	changed := false
 	for name, h := range snapshot.Hosts {
+		last, met := s.met[name]
 		switch {
 		case name == s.self:
-		case states[name] == gossip.StateAlive:
+		case last.Alive:
 			delete(s.silent, name)
-			changed = changed || snapshot.Suspended[name]
 			s.catalog.Resume(name)
 		case snapshot.Suspended[name]:
 		case s.overdue(h, now):
-			s.log.Warn("host suspended", "host", name, "state", string(states[name]))
+			s.log.Warn("host suspended", "host", name, "met", met)
 			s.catalog.Suspend(name)
-			changed = true
 		}
 	}
-	if changed {
-		suspended := slices.Sorted(maps.Keys(s.catalog.Snapshot().Suspended))
+	suspended := slices.Sorted(maps.Keys(s.catalog.Snapshot().Suspended))
+	if !slices.Equal(suspended, s.state.get().Suspended) {
 		s.state.update(func(d *stateDocument) { d.Suspended = suspended })
 	}
 }

@@ -74,17 +74,17 @@ func TestHostsAreSuspendedWhileTheyDoNotAnswer(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- s.run(ctx) }()
-		turn := func(state gossip.State) {
-			g.member = gossip.Member{Name: "h2", Addr: netip.MustParseAddrPort("198.18.0.2:7980"), State: state}
+		turn := func(alive bool) {
+			g.member = gossip.Member{Name: "h2", Addr: netip.MustParseAddrPort("198.18.0.2:7980"), Alive: alive}
 			g.Notify()
 			synctest.Wait()
 		}
 		for range 2 {
-			turn(gossip.StateAlive)
+			turn(true)
 			if s.catalog.Snapshot().Suspended["h2"] || len(state.get().Suspended) > 0 {
 				t.Error("a host that answers is suspended")
 			}
-			turn(gossip.StateDead)
+			turn(false)
 			if !s.catalog.Snapshot().Suspended["h2"] || len(state.get().Suspended) != 1 {
 				t.Error("a host that died is not suspended at once")
 			}

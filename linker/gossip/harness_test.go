@@ -23,11 +23,11 @@ type node struct {
 	stop  func()
 }
 
-// states returns the state of each other member, as n sees it.
-func (n *node) states() map[string]gossip.State {
-	states := map[string]gossip.State{}
+// states returns whether each other member is alive, as n sees it.
+func (n *node) states() map[string]bool {
+	states := map[string]bool{}
 	for _, m := range n.Members() {
-		states[m.Name] = m.State
+		states[m.Name] = m.Alive
 	}
 	return states
 }
@@ -121,7 +121,7 @@ func (c *cluster) within(limit time.Duration, what string, ok func(*node) bool) 
 }
 
 // sees returns whether a member knows exactly these states of the others.
-func sees(want map[string]gossip.State) func(*node) bool {
+func sees(want map[string]bool) func(*node) bool {
 	return func(n *node) bool {
 		w := maps.Clone(want)
 		delete(w, n.name)
@@ -129,10 +129,10 @@ func sees(want map[string]gossip.State) func(*node) bool {
 	}
 }
 
-func alive(n int) map[string]gossip.State {
-	m := map[string]gossip.State{}
+func alive(n int) map[string]bool {
+	m := map[string]bool{}
 	for i := 1; i <= n; i++ {
-		m[nameOf(i)] = gossip.StateAlive
+		m[nameOf(i)] = true
 	}
 	return m
 }

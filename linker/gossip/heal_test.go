@@ -17,7 +17,7 @@ func TestDeadHostIsFoundInTime(t *testing.T) {
 		c.nodes["h4"].stop()
 		delete(c.nodes, "h4")
 		want := alive(5)
-		want["h4"] = gossip.StateDead
+		want["h4"] = false
 		took := c.within(secs(10), "h4 dead", sees(want))
 		t.Logf("found dead after %v", took)
 		if took > 6*time.Second {
@@ -29,7 +29,7 @@ func TestDeadHostIsFoundInTime(t *testing.T) {
 			t.Error("a watcher of h1 was not told that h4 died")
 		}
 		for _, m := range c.nodes["h1"].Members() {
-			if (m.Name == "h4") != (m.State == gossip.StateDead) {
+			if m.Alive == (m.Name == "h4") {
 				t.Errorf("h1 lists %+v, want only h4 dead", m)
 			}
 		}
@@ -47,8 +47,8 @@ func TestSplitHeals(t *testing.T) {
 				time.Sleep(length) // fake time
 				c.within(secs(1), "split", func(n *node) bool {
 					away := n.name == "h4" || n.name == "h5"
-					for name, s := range n.states() {
-						if other := name == "h4" || name == "h5"; (s == gossip.StateDead) != (away != other) {
+					for name, alive := range n.states() {
+						if other := name == "h4" || name == "h5"; alive != (away == other) {
 							return false
 						}
 					}

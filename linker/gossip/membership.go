@@ -15,20 +15,11 @@ import (
 	"tombolo/internal/wake"
 )
 
-// State tells whether a member answers, as this member sees it.
-type State string
-
-// The states of a member.
-const (
-	StateAlive State = "alive"
-	StateDead  State = "dead" // it does not answer, or has not been met yet
-)
-
 // Member is another member of the cluster.
 type Member struct {
 	Name  string
 	Addr  netip.AddrPort
-	State State
+	Alive bool // as this member sees it; false: it does not answer, or has not been met yet
 }
 
 // Conflict is a name that two machines claim. The holder was there first, as this
@@ -70,15 +61,15 @@ func newMembership(cfg Config, counts *counters) *membership {
 	}
 	for name, addr := range cfg.Known {
 		if name != cfg.Name {
-			m.known[name] = &peer{Member: Member{Name: name, Addr: addr, State: StateDead}}
+			m.known[name] = &peer{Member: Member{Name: name, Addr: addr}}
 		}
 	}
 	return m
 }
 
-func (m *membership) NotifyJoin(n *memberlist.Node)   { m.update(n, StateAlive) }
-func (m *membership) NotifyUpdate(n *memberlist.Node) { m.update(n, StateAlive) }
-func (m *membership) NotifyLeave(n *memberlist.Node)  { m.update(n, StateDead) }
+func (m *membership) NotifyJoin(n *memberlist.Node)   { m.update(n, true) }
+func (m *membership) NotifyUpdate(n *memberlist.Node) { m.update(n, true) }
+func (m *membership) NotifyLeave(n *memberlist.Node)  { m.update(n, false) }
 
 // NotifyConflict notes a conflict. memberlist lets the machine that was there first keep
 // the name.
@@ -93,7 +84,7 @@ func (m *membership) NotifyConflict(existing, other *memberlist.Node) {
 	}
 }
 
-func (m *membership) update(n *memberlist.Node, s State) {
+func (m *membership) update(n *memberlist.Node, alive bool) {
 	if n.Name == m.self || string(n.Meta) != memberMeta { // other metadata: garbage that looks like news of a member
 		return
 	}
@@ -106,16 +97,16 @@ func (m *membership) update(n *memberlist.Node, s State) {
 		m.known[n.Name] = p
 	}
 	switch {
-	case p.State == s:
-	case s == StateAlive:
+	case p.Alive == alive:
+	case alive:
 		m.aliveCount++
 		m.returned = append(m.returned, p.Name)
 		m.revived.Notify()
-	case p.State == StateAlive:
+	default:
 		m.aliveCount--
 		m.vanished.Notify()
 	}
-	p.Addr, p.node, p.State = addrPort(n), &node, s
+	p.Addr, p.node, p.Alive = addrPort(n), &node, alive
 	m.changed.Notify()
 }
 
@@ -143,7 +134,7 @@ func (m *membership) pick(n int) []*memberlist.Node {
 	defer m.mu.Unlock()
 	all := make([]*memberlist.Node, 0, m.aliveCount)
 	for _, p := range m.known {
-		if p.State == StateAlive {
+		if p.Alive {
 			all = append(all, p.node)
 		}
 	}
@@ -154,7 +145,7 @@ func (m *membership) pick(n int) []*memberlist.Node {
 func (m *membership) node(name string) *memberlist.Node {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if p := m.known[name]; p != nil && p.State == StateAlive {
+	if p := m.known[name]; p != nil && p.Alive {
 		return p.node
 	}
 	return nil
@@ -166,7 +157,7 @@ func (m *membership) deadAddrs() []string {
 	defer m.mu.Unlock()
 	var all []string
 	for _, name := range slices.Sorted(maps.Keys(m.known)) {
-		if p := m.known[name]; p.State == StateDead && p.Addr.IsValid() {
+		if p := m.known[name]; !p.Alive && p.Addr.IsValid() {
 			all = append(all, p.Addr.String())
 		}
 	}
