@@ -22,6 +22,7 @@ type converger struct {
 	effective *effectiveCache
 	table     endpoints
 	problems  *problems
+	revoked   revocations
 	adopted   latch // opened once the table holds the endpoints of the last run
 	matched   latch // the converger opens it when the kernel matches for the first time
 }
@@ -61,6 +62,8 @@ func (c *converger) run(ctx context.Context) error {
 		var retry <-chan time.Time
 		if applied == nil {
 			retry = time.After(retryAfter)
+		} else if wait, ok := c.revoked.next(time.Now()); ok {
+			retry = time.After(wait)
 		}
 		select {
 		case <-ctx.Done():
@@ -81,6 +84,7 @@ func (c *converger) apply(ctx context.Context, applied *overlay.Config) (*overla
 		return applied, nil
 	}
 	want, conflict := compile(c.base, e, c.table.Snapshot())
+	want.Revoked = c.revoked.update(e, time.Now())
 	c.problems.report(portsProblem, conflict)
 	c.problems.report(poolsProblem, e.excluded)
 	c.problems.report(addressesProblem, e.misplaced)
@@ -147,10 +151,7 @@ func confinedElsewhere(e *effectiveCatalog) []netip.Addr {
 
 // allows expresses a grant in addresses, once for each family that both ends have.
 func allows(g reach.Grant) []overlay.Allow {
-	var ports []overlay.HostPort
-	for _, p := range g.Ports {
-		ports = append(ports, overlay.HostPort{Port: p.Number, Proto: p.Proto})
-	}
+	ports := hostPorts(g.Ports)
 	var out []overlay.Allow
 	for _, pair := range [][2]netip.Addr{{g.From.Addr4, g.To.Addr4}, {g.From.Addr6, g.To.Addr6}} {
 		if pair[0].IsValid() && pair[1].IsValid() {

@@ -14,6 +14,7 @@ import (
 // directions, established connections too. Without that, a late answer of To would be tracked
 // as a new connection, and packets of From would pass as its answers.
 type Revocation struct {
+	ID    string // tells apart those of two containers that had one address, one after the other
 	From  netip.Addr
 	To    netip.Addr // the zero value means everybody: the container that had the address From has ended
 	Still []HostPort // the ports of To that From may still reach

@@ -13,6 +13,8 @@
 //	                            sends UDP datagrams to a MAC address
 //	probe ask SRC PORT NAME     sends a DNS query with the source address SRC from a raw socket
 //	probe remember FILE         counts its starts in FILE, prints "boot N", waits
+//	probe stream HOST:PORT      sends a UDP datagram every 5 ms, forever
+//	probe answer PORT           prints the source of every UDP datagram, and answers it 100 ms later
 //	probe catch PORT            prints the source of every UDP datagram that arrives
 //	probe facts                 prints what a process sees of itself and its container
 //	probe trap                  prints the signals that arrive; only SIGKILL ends it
@@ -44,7 +46,7 @@ func run(args []string) int {
 		run      func([]string) error
 	}{
 		"serve": {1, serve}, "dial": {1, dial}, "lookup": {1, lookup}, "watch": {1, watch}, "addresses": {0, addresses}, "hold": {1, hold}, "forge": {3, forge}, "catch": {1, catch},
-		"remember": {1, remember}, "facts": {0, facts}, "trap": {0, trap}, "end": {1, end}, "ask": {3, ask}, "inject": {5, inject}, "frame": {5, frame},
+		"stream": {1, stream}, "answer": {1, answer}, "remember": {1, remember}, "facts": {0, facts}, "trap": {0, trap}, "end": {1, end}, "ask": {3, ask}, "inject": {5, inject}, "frame": {5, frame},
 		"check": {0, check}, "healthy": {0, healthy}, "unhealthy": {0, unhealthy},
 	}
 	if len(args) > 0 {
@@ -56,7 +58,7 @@ func run(args []string) int {
 			return 0
 		}
 	}
-	fmt.Println("usage: probe serve|dial|lookup|watch|addresses|hold|forge|catch|remember|facts|trap|end|ask|inject|frame|check|healthy|unhealthy ...")
+	fmt.Println("usage: probe serve|dial|lookup|watch|addresses|hold|stream|answer|forge|catch|remember|facts|trap|end|ask|inject|frame|check|healthy|unhealthy ...")
 	return 2
 }
 
