@@ -76,12 +76,12 @@ func (c *logCopier) begin(ctx context.Context, group *errgroup.Group, i api.Inst
 		return
 	}
 	c.begun[i.Task] = true
-	from := logStart{tail: max(c.query.Tail, 0)}
+	var from logStart
 	switch {
-	case !first:
-		from.tail = 0
-	case c.query.Tail < 0:
+	case first && c.query.Tail < 0:
 		from = logStart{tail: 1, time: time.Now()}
+	case first:
+		from.tail = c.query.Tail
 	}
 	group.Go(func() error { return c.copy(ctx, l.Logs, i, from) })
 }

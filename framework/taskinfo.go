@@ -94,16 +94,14 @@ func environment(t *task, s app.Service) *mesos.Environment {
 
 func container(t *task, wanted app.App, linked bool) *mesos.ContainerInfo {
 	s := wanted.Services[t.Service]
-	mode := mesos.ContainerInfo_DockerInfo_USER
 	info := &mesos.ContainerInfo{Type: new(mesos.ContainerInfo_DOCKER)}
-	switch s.NetworkMode {
-	case app.NetworkNone:
-		mode = mesos.ContainerInfo_DockerInfo_NONE
-	case app.NetworkHost:
-		mode = mesos.ContainerInfo_DockerInfo_HOST
-	case app.NetworkBridge:
-		mode = mesos.ContainerInfo_DockerInfo_BRIDGE
-	default:
+	mode, docker := map[string]mesos.ContainerInfo_DockerInfo_Network{
+		app.NetworkNone:   mesos.ContainerInfo_DockerInfo_NONE,
+		app.NetworkHost:   mesos.ContainerInfo_DockerInfo_HOST,
+		app.NetworkBridge: mesos.ContainerInfo_DockerInfo_BRIDGE,
+	}[s.NetworkMode]
+	if !docker {
+		mode = mesos.ContainerInfo_DockerInfo_USER
 		info.NetworkInfos = []mesos.NetworkInfo{{Name: new(network)}}
 	}
 	info.Docker = &mesos.ContainerInfo_DockerInfo{
@@ -188,10 +186,6 @@ func (p *flags) add(name, value string) {
 	p.list = append(p.list, mesos.Parameter{Key: name, Value: value})
 }
 
-func (p *flags) has(name string) bool {
-	return slices.ContainsFunc(p.list, func(f mesos.Parameter) bool { return f.Key == name })
-}
-
 func (p *flags) addLabels(labels map[string]string) {
 	for _, name := range slices.Sorted(maps.Keys(labels)) {
 		p.add("label", name+"="+labels[name])
@@ -224,7 +218,7 @@ func (p *flags) limits(r app.Resources) {
 	if r.MemBytes >= leastReservation {
 		p.add("memory-reservation", strconv.FormatInt(r.MemBytes, 10))
 	}
-	if p.has("cpu-quota") {
+	if slices.ContainsFunc(p.list, func(f mesos.Parameter) bool { return f.Key == "cpu-quota" }) {
 		return // set by the file
 	}
 	quota := int64(math.Round(r.CPULimit * cfsPeriod))

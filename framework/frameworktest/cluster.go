@@ -193,9 +193,5 @@ func needs(info mesos.TaskInfo) (cpus, memory float64) {
 }
 
 func terminal(s mesos.TaskState) bool {
-	switch s {
-	case mesos.TASK_FINISHED, mesos.TASK_FAILED, mesos.TASK_KILLED, mesos.TASK_ERROR, mesos.TASK_GONE:
-		return true
-	}
-	return false
+	return slices.Contains([]mesos.TaskState{mesos.TASK_FINISHED, mesos.TASK_FAILED, mesos.TASK_KILLED, mesos.TASK_ERROR, mesos.TASK_GONE}, s)
 }

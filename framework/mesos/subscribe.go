@@ -2,6 +2,7 @@ package mesos
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,7 +36,7 @@ func (c *Client) subscribe(ctx context.Context, t *targets, handle func(schedule
 	url := t.url()
 	response, err := c.post(ctx, url, "", c.subscribeCall())
 	if err != nil {
-		return false, because(ctx, err)
+		return false, cmp.Or(context.Cause(ctx), err)
 	}
 	defer response.Body.Close()
 	s := &stream{
@@ -46,7 +47,8 @@ func (c *Client) subscribe(ctx context.Context, t *targets, handle func(schedule
 		limit:   callTimeout,
 		handle:  handle,
 	}
-	err = because(ctx, s.read())
+	err = s.read()
+	err = cmp.Or(context.Cause(ctx), err) // the cause is known only after the reading has ended
 	if s.subscribed {
 		t.redirects = 0
 		c.session.Store(nil)
@@ -65,14 +67,6 @@ func (c *Client) subscribeCall() *scheduler.Call {
 		FrameworkID: info.ID,
 		Subscribe:   &scheduler.Call_Subscribe{FrameworkInfo: &info},
 	}
-}
-
-// because returns the cause for which ctx ended, or err while it has not.
-func because(ctx context.Context, err error) error {
-	if cause := context.Cause(ctx); cause != nil {
-		return cause
-	}
-	return err
 }
 
 // stream reads one subscription.
@@ -102,21 +96,14 @@ func (s *stream) read() error {
 			s.client.config.Log.Warn("event of the master ignored: it cannot be decoded", "err", err)
 			continue
 		}
-		if err := s.take(event); err != nil {
-			return err
+		switch {
+		case event.Type == scheduler.Event_SUBSCRIBED && event.Subscribed != nil:
+			s.begin(event.Subscribed)
+		case event.Type == scheduler.Event_ERROR && event.Error != nil:
+			return eventError(event.Error.Message)
 		}
+		s.handle(event)
 	}
-}
-
-func (s *stream) take(event scheduler.Event) error {
-	switch {
-	case event.Type == scheduler.Event_SUBSCRIBED && event.Subscribed != nil:
-		s.begin(event.Subscribed)
-	case event.Type == scheduler.Event_ERROR && event.Error != nil:
-		return eventError(event.Error.Message)
-	}
-	s.handle(event)
-	return nil
 }
 
 func (s *stream) begin(e *scheduler.Event_Subscribed) {

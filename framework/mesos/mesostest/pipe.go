@@ -12,7 +12,7 @@ import (
 type Server struct {
 	server   http.Server
 	listener *pipeListener
-	done     chan struct{}
+	running  sync.WaitGroup
 }
 
 // Serve starts a server. The caller ends it with Close.
@@ -20,12 +20,8 @@ func Serve(handler http.Handler) *Server {
 	s := &Server{
 		server:   http.Server{Handler: handler},
 		listener: &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})},
-		done:     make(chan struct{}),
 	}
-	go func() {
-		defer close(s.done)
-		s.server.Serve(s.listener)
-	}()
+	s.running.Go(func() { s.server.Serve(s.listener) })
 	return s
 }
 
@@ -40,7 +36,7 @@ func (s *Server) Client() *http.Client {
 // Close cuts every connection, as when a server is killed.
 func (s *Server) Close() {
 	s.server.Close()
-	<-s.done
+	s.running.Wait()
 }
 
 type pipeListener struct {

@@ -36,10 +36,7 @@ func appendMessage(b []byte, v reflect.Value) []byte {
 			b = append(b, ',')
 		}
 		first = false
-		b = append(b, '"')
-		b = append(b, f.name...)
-		b = append(b, '"', ':')
-		b = appendField(b, f, fv)
+		b = appendField(fmt.Appendf(b, "%q:", f.name), f, fv)
 	}
 	return append(b, '}')
 }
