@@ -19,14 +19,12 @@ import (
 	"tombolo/overlay"
 )
 
-// Driver is the name of the Docker network driver; its socket has that name too.
-const Driver = "tombolo"
-
-// Network is the name of the Docker network that the linker makes on its host.
-const Network = "tombolo"
-
-// Zone is the DNS zone of the names that a linker answers.
-const Zone = "tombolo.internal"
+// The names under which users see a linker.
+const (
+	Driver  = "tombolo"          // the Docker network driver; its socket has that name too
+	Network = "tombolo"          // the Docker network that the linker makes on its host
+	Zone    = "tombolo.internal" // the DNS zone of the names that a linker answers
+)
 
 // DefaultBlockedPorts are those of ZooKeeper, Docker, Mesos (master and agent) and the
 // framework. Whoever reaches one of them unprotected controls the cluster.

@@ -34,8 +34,8 @@ type Addresses interface {
 	UseBlock(block4, block6 netip.Prefix) error
 	// InUse reports whether a container has an address, or is being given one.
 	InUse() bool
-	// Refuse makes new requests fail with the reason; "" allows them again.
-	Refuse(reason string)
+	// Refuse makes new requests fail with the reason; nil allows them again.
+	Refuse(reason error)
 }
 
 // Config has a Keeper's settings and the parts that it uses.
@@ -262,10 +262,6 @@ func (k *Keeper) contested(claim Claim) error {
 
 // quarantine stops handing out addresses of the block and says why; nil ends that.
 func (k *Keeper) quarantine(why error) {
-	reason := ""
-	if why != nil {
-		reason = why.Error()
-	}
-	k.cfg.Addresses.Refuse(reason)
+	k.cfg.Addresses.Refuse(why)
 	k.cfg.Report(why)
 }

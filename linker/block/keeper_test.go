@@ -30,7 +30,7 @@ type cluster struct {
 
 	// The Keeper changes these. A test reads them while the Keeper waits.
 	used    []Claim
-	refused string
+	refused error
 	saved   Claim
 	problem error
 }
@@ -69,7 +69,7 @@ func (c *cluster) Searched() <-chan struct{}     { return c.searched }
 func (c *cluster) Count() (answering, known int) { return int(c.answering.Load()), c.known }
 func (c *cluster) NameTaken() bool               { return c.nameTaken.Load() }
 func (c *cluster) InUse() bool                   { return c.inUse.Load() }
-func (c *cluster) Refuse(reason string)          { c.refused = reason }
+func (c *cluster) Refuse(reason error)           { c.refused = reason }
 
 func (c *cluster) UseBlock(block4, block6 netip.Prefix) error {
 	c.used = append(c.used, Claim{Block4: block4, Block6: block6})
@@ -238,12 +238,12 @@ func TestAnOlderClaim(t *testing.T) {
 			lost := settled(t, c, k)
 			c.put("rival", rivalOf(lost, time.Now().Add(-time.Hour)))
 			synctest.Wait()
-			if !strings.Contains(c.refused, "belongs to host rival") {
-				t.Errorf("requests are refused with %q while the block is given up, want the reason", c.refused)
+			if c.refused == nil || !strings.Contains(c.refused.Error(), "belongs to host rival") {
+				t.Errorf("requests are refused with %v while the block is given up, want the reason", c.refused)
 			}
 			pass(time.Second)
-			if now := c.mustHave(t, k); now.Block4.Overlaps(lost.Block4) || c.saved != now || c.refused != "" {
-				t.Errorf("after %s was lost, the host uses %v, saved %v and refuses with %q", lost.Block4, now, c.saved, c.refused)
+			if now := c.mustHave(t, k); now.Block4.Overlaps(lost.Block4) || c.saved != now || c.refused != nil {
+				t.Errorf("after %s was lost, the host uses %v, saved %v and refuses with %v", lost.Block4, now, c.saved, c.refused)
 			}
 		})
 	})
@@ -253,13 +253,13 @@ func TestAnOlderClaim(t *testing.T) {
 			c.inUse.Store(true)
 			c.put("rival", rivalOf(mine, time.Now().Add(-time.Hour)))
 			pass(time.Hour)
-			if c.mustHave(t, k) != mine || c.refused == "" || c.problem == nil {
-				t.Errorf("refuses with %q and reports %v, want the block kept, refused and reported", c.refused, c.problem)
+			if c.mustHave(t, k) != mine || c.refused == nil || c.problem == nil {
+				t.Errorf("refuses with %v and reports %v, want the block kept, refused and reported", c.refused, c.problem)
 			}
 			c.put("rival", nil)
 			synctest.Wait()
-			if c.mustHave(t, k) != mine || c.refused != "" || c.problem != nil {
-				t.Errorf("the other claim is gone, but the host refuses with %q and reports %v", c.refused, c.problem)
+			if c.mustHave(t, k) != mine || c.refused != nil || c.problem != nil {
+				t.Errorf("the other claim is gone, but the host refuses with %v and reports %v", c.refused, c.problem)
 			}
 		})
 	})
@@ -295,8 +295,8 @@ func TestAYoungerClaimChangesNothing(t *testing.T) {
 		mine := c.mustHave(t, k)
 		c.put("rival", rivalOf(mine, time.Now().Add(time.Hour)))
 		pass(time.Hour)
-		if c.mustHave(t, k) != mine || c.refused != "" || c.problem != nil {
-			t.Errorf("uses %v, refuses with %q and reports %v", k.Current(), c.refused, c.problem)
+		if c.mustHave(t, k) != mine || c.refused != nil || c.problem != nil {
+			t.Errorf("uses %v, refuses with %v and reports %v", k.Current(), c.refused, c.problem)
 		}
 	})
 }

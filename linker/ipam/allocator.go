@@ -23,7 +23,7 @@ type Allocator struct {
 
 	mu        sync.Mutex
 	doc       document
-	refuse    string        // why new requests fail; "": they do not
+	refuse    error         // why new requests fail; nil: they do not
 	exhausted uint64        // requests that failed because every address was held
 	ready     chan struct{} // closed once the block is known
 }
@@ -93,9 +93,9 @@ func (a *Allocator) Use(block4, block6 netip.Prefix, inUse ...netip.Addr) error 
 // Ready is closed once the block is known.
 func (a *Allocator) Ready() <-chan struct{} { return a.ready }
 
-// Refuse makes every new request fail with reason; "" allows requests again. Addresses
+// Refuse makes every new request fail with reason; nil allows requests again. Addresses
 // that are held stay held.
-func (a *Allocator) Refuse(reason string) {
+func (a *Allocator) Refuse(reason error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.refuse = reason
@@ -111,8 +111,8 @@ func (a *Allocator) Request(ctx context.Context, want netip.Addr) (netip.Addr, e
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.refuse != "" {
-		return netip.Addr{}, errors.New(a.refuse)
+	if a.refuse != nil {
+		return netip.Addr{}, a.refuse
 	}
 	i, err := a.choose(want)
 	if err != nil {

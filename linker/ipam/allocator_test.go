@@ -148,7 +148,7 @@ func TestAdoptedAddressesAreHeldAndRefusedRequestsFail(t *testing.T) {
 	if got := request(t, a); got.String() != "100.64.7.3" {
 		t.Errorf("got %s, want the address after the one that was adopted", got)
 	}
-	a.Refuse("block quarantined")
+	a.Refuse(errors.New("block quarantined"))
 	if _, err := a.Request(t.Context(), netip.Addr{}); err == nil || err.Error() != "block quarantined" {
 		t.Errorf("a refused request returned %v, want the reason", err)
 	}
