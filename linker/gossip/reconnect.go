@@ -47,7 +47,11 @@ func (g *Gossip) reconnect(ctx context.Context) error {
 		case <-g.membership.revived:
 			exchange.Reset(exchangePause/2 + rand.N(exchangePause))
 		case <-exchange.C:
-			g.exchangeDigest()
+			// One member is enough, because all members of one side of a split know the same. It
+			// sends the packets that we lack and its own digest.
+			if name := g.membership.cameBack(); name != "" {
+				g.addJob(name, job{ask: true})
+			}
 		case <-round.C:
 			if g.redial(ctx) {
 				pauses.Reset()

@@ -28,6 +28,7 @@ const exchangePause = 300 * time.Millisecond
 type job struct {
 	digest  []byte   // send the packets that the holder of this digest lacks; nil: none
 	answer  bool     // send our own digest
+	ask     bool     // send our own digest and ask for the peer's
 	packets [][]byte // send these, which are too large for gossip
 }
 
@@ -62,7 +63,7 @@ func (r *repairs) add(peer string, j job) bool {
 	if j.digest != nil {
 		w.digest = j.digest
 	}
-	w.answer = w.answer || j.answer
+	w.answer, w.ask = w.answer || j.answer, w.ask || j.ask
 	fits := len(w.packets)+len(j.packets) <= maxWaiting
 	if fits {
 		w.packets = append(w.packets, j.packets...)
@@ -141,8 +142,8 @@ func (g *Gossip) runJob(peer string, j *job) {
 		packets = append(missing, packets...)
 	}
 	frames := batches(packets)
-	if j.answer {
-		frames = append(frames, g.ownDigest(false))
+	if j.answer || j.ask {
+		frames = append(frames, g.ownDigest(j.ask))
 	}
 	for _, f := range frames {
 		list := g.list.Load()
@@ -153,21 +154,6 @@ func (g *Gossip) runJob(peer string, j *job) {
 			g.cfg.Log.Debug("stream to peer broke", "host", peer, "err", err)
 			return // the next digest exchange finds what is still missing
 		}
-	}
-}
-
-// exchangeDigest sends our digest to one of the members that came to life. That member
-// sends the packets that we lack and its own digest. One member is enough, because all
-// members of one side of a split know the same.
-func (g *Gossip) exchangeDigest() {
-	name := g.membership.cameBack()
-	node := g.membership.node(name)
-	list := g.list.Load()
-	if node == nil || list == nil {
-		return
-	}
-	if err := list.SendReliable(node, g.ownDigest(true)); err != nil {
-		g.cfg.Log.Debug("cannot send a digest to a peer that came back", "host", name, "err", err)
 	}
 }
 
