@@ -37,11 +37,11 @@ func (r *reply) lookup(rel, soa string) *dns.Msg {
 	if rel == "" {
 		return r.apex()
 	}
-	if a, ok := r.view.Names[rel]; ok {
-		return r.addresses(a.Targets, soa)
+	if a, ok := r.view.InZone(rel); ok {
+		return r.addresses(a.Addresses(), soa)
 	}
 	if strings.HasPrefix(rel, "_") {
-		return r.service(rel, soa)
+		return r.service(rel, r.view.InZone, soa)
 	}
 	if r.hasNamesBelow(rel) {
 		return r.nodata(soa)
@@ -51,16 +51,18 @@ func (r *reply) lookup(rel, soa string) *dns.Msg {
 
 // bare answers a name without the zone's suffix if it is one of the view's short names. Other
 // names of the zone need the suffix, because db.shop and web.dev may also be names on the
-// Internet. A single label never leaves the host, so one that the view lacks is NXDOMAIN. A nil
-// reply means that the question has to be forwarded.
+// Internet. A name that can only be ours never leaves the host, so one that the view lacks is
+// NXDOMAIN. A nil reply means that the question has to be forwarded.
 func (r *reply) bare(name string) *dns.Msg {
-	if r.view.Names[name].Short {
-		return r.lookup(name, r.msg.Question[0].Name)
+	if a, ok := r.view.Bare(name); ok {
+		return r.addresses(a.Addresses(), r.msg.Question[0].Name)
 	}
-	if _, _, base, ok := splitService(name); ok && (r.view.Names[base].Short || !strings.Contains(base, ".")) {
-		return r.service(name, ".")
+	if base := trimService(name); base != name {
+		if _, ok := r.view.Bare(base); ok || r.view.Ours(base) {
+			return r.service(name, r.view.Bare, ".")
+		}
 	}
-	if !strings.Contains(name, ".") {
+	if r.view.Ours(name) {
 		return r.nxdomain(".")
 	}
 	return nil

@@ -18,12 +18,28 @@ func splitService(rel string) (port, proto, base string, ok bool) {
 	return labels[0][1:], labels[1][1:], labels[2], true
 }
 
+// trimService removes the labels in front of a name that begin with '_', as those of SRV names
+// do.
+func trimService(name string) string {
+	for strings.HasPrefix(name, "_") {
+		_, rest, found := strings.Cut(name, ".")
+		if !found {
+			break
+		}
+		name = rest
+	}
+	return name
+}
+
+// finder finds the answers for a name, see record.View.
+type finder func(name string) (record.Answers, bool)
+
 // service answers _port._proto.name with SRV records and their targets' addresses.
-func (r *reply) service(rel, soa string) *dns.Msg {
-	label, proto, base, ok := splitService(rel)
-	answers, known := r.view.Names[base]
+func (r *reply) service(name string, find finder, soa string) *dns.Msg {
+	label, proto, base, ok := splitService(name)
+	answers, known := find(base)
 	if !ok || !known {
-		return r.missingService(rel, soa)
+		return r.missingService(name, find, soa)
 	}
 	port, ok := findPort(answers.Ports, label, proto)
 	if !ok {
@@ -40,9 +56,10 @@ func (r *reply) service(rel, soa string) *dns.Msg {
 }
 
 // missingService answers with no data for _tcp.name, which has names below it, else NXDOMAIN.
-func (r *reply) missingService(rel, soa string) *dns.Msg {
-	proto, base, _ := strings.Cut(rel, ".")
-	for _, p := range r.view.Names[base].Ports {
+func (r *reply) missingService(name string, find finder, soa string) *dns.Msg {
+	proto, base, _ := strings.Cut(name, ".")
+	answers, _ := find(base)
+	for _, p := range answers.Ports {
 		if "_"+p.Proto == proto {
 			return r.nodata(soa)
 		}

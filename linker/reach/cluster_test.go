@@ -118,25 +118,47 @@ func hostname(name string) change {
 	return func(e *record.Endpoint) { e.Hostname = name }
 }
 
-// show formats each name of a view as "db -> e1 e2", with the IDs of endpoints.
+// container gives the endpoint's container an ID of 64 digits, which begins with prefix.
+func container(prefix string) change {
+	return func(e *record.Endpoint) { e.Container = prefix + strings.Repeat("0", 64-len(prefix)) }
+}
+
+// show formats each listed name of a view as "db -> e1 e2", with the IDs of endpoints.
 func show(s *record.Snapshot, v record.View) []string {
+	var lines []string
+	for _, name := range slices.Sorted(maps.Keys(v.Names)) {
+		lines = append(lines, name+leads(s, v.Names[name]))
+	}
+	return lines
+}
+
+// leads formats the targets of a name as " -> e1 e2", with the IDs of endpoints.
+func leads(s *record.Snapshot, a record.Answers) string {
 	ids := map[netip.Addr]string{}
 	for id, e := range s.Endpoints {
 		ids[e.Addr4] = id
 	}
-	var lines []string
-	for _, name := range slices.Sorted(maps.Keys(v.Names)) {
-		line := name + " ->"
-		for _, t := range v.Names[name].Targets {
-			if id, ok := ids[t.Addr4]; ok {
-				line += " " + id
-			} else {
-				line += " " + t.Addr4.String()
-			}
+	line := " ->"
+	for _, t := range a.Targets {
+		if id, ok := ids[t.Addr4]; ok {
+			line += " " + id
+		} else {
+			line += " " + t.Addr4.String()
 		}
-		lines = append(lines, line)
 	}
-	return lines
+	return line
+}
+
+// ask formats what a view knows of a name without the zone's suffix.
+func ask(s *record.Snapshot, v record.View, name string) string {
+	a, ok := v.Bare(name)
+	switch {
+	case ok:
+		return name + leads(s, a)
+	case v.Ours(name):
+		return name + " does not exist"
+	}
+	return name + " is forwarded"
 }
 
 // short keeps the names without a dot.

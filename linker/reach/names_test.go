@@ -220,7 +220,7 @@ func TestEqualSnapshotsGiveEqualViews(t *testing.T) {
 	w := newCluster().add("a", "shop/web/1", on("n", "m"), links("db:x")).add("b", "shop/db/1", on("m:q", "n:q")).add("c", "shop/db/2", on("n"))
 	first := reach.Of(w.s).Names("a")
 	for range 20 {
-		if d := cmp.Diff(first, reach.Of(w.s).Names("a"), cmpopts.EquateComparable(netip.Addr{})); d != "" {
+		if d := cmp.Diff(first, reach.Of(w.s).Names("a"), cmpopts.EquateComparable(netip.Addr{}), cmpopts.IgnoreFields(record.View{}, "Instances")); d != "" {
 			t.Fatalf("a second view of the same snapshot differs (-first +second):\n%s", d)
 		}
 	}

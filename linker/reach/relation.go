@@ -20,6 +20,7 @@ type Relation struct {
 	servicesOn  map[string][]serviceID    // by full network name
 	linkedFrom  map[serviceID][]*endpoint // the endpoints with a link to the service
 	hosts       func() map[string]record.Answers
+	known       func() map[string]bool // names of all services, whoever sees them
 }
 
 // serviceID names a service. Service is "" for the endpoints of an app that belong to no
@@ -62,6 +63,7 @@ func Of(s *record.Snapshot) *Relation {
 		linkedFrom:  map[serviceID][]*endpoint{},
 		hosts:       sync.OnceValue(func() map[string]record.Answers { return hostAnswers(s) }),
 	}
+	r.known = sync.OnceValue(r.serviceNames)
 	for name, a := range s.Apps {
 		for n, spec := range a.Services {
 			r.addService(serviceID{app: name, service: n}, a, &spec)
@@ -75,6 +77,16 @@ func Of(s *record.Snapshot) *Relation {
 		r.indexNetworks(svc)
 	}
 	return r
+}
+
+func (r *Relation) serviceNames() map[string]bool {
+	names := map[string]bool{}
+	for id := range r.services {
+		if id.service != "" {
+			names[id.service] = true
+		}
+	}
+	return names
 }
 
 func (r *Relation) addService(id serviceID, a *record.App, spec *record.Service) {
@@ -151,8 +163,11 @@ func (r *Relation) indexNetworks(svc *service) {
 }
 
 // answers reports whether names lead to e now.
-func (r *Relation) answers(e *endpoint) bool {
-	return e.rec.Answering() && !r.s.Suspended[e.rec.Host] && e.rec.Generation == e.svc.generations[e.rec.Slot] &&
+func (r *Relation) answers(e *endpoint) bool { return e.rec.Answering() && r.present(e) }
+
+// present reports whether e is the running task of its slot, whatever its health is.
+func (r *Relation) present(e *endpoint) bool {
+	return e.rec.Running && !r.s.Suspended[e.rec.Host] && e.rec.Generation == e.svc.generations[e.rec.Slot] &&
 		(e.svc.spec == nil || !slices.Contains(e.svc.spec.Drained, e.rec.Slot))
 }
 

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -34,6 +35,7 @@ type container struct {
 type spec struct {
 	app, service string
 	networks     map[string][]string // with the aliases on each; nil means the app's default network
+	resolvConf   string              // path on the host; "" means that of the linker
 	flags        []string            // for docker run
 	args         []string            // for probe
 }
@@ -51,7 +53,7 @@ func start(t *testing.T, host int, s spec) container {
 	}
 	args := []string{
 		"run", "-d", "--name", c.name, "--hostname", c.name, "--net", "tombolo",
-		"-v", "/var/lib/tombolo/resolv.conf:/etc/resolv.conf:ro",
+		"-v", cmp.Or(s.resolvConf, "/var/lib/tombolo/resolv.conf") + ":/etc/resolv.conf:ro",
 		"--label", record.LabelApp + "=" + s.app,
 		"--label", record.LabelService + "=" + s.service,
 		"--label", record.LabelSlot + "=1",

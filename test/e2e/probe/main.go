@@ -3,6 +3,8 @@
 //	probe serve PORT            answers each line with "HOSTNAME: line"
 //	probe dial HOST:PORT        sends a line and prints the answer; exit code 1 if that fails
 //	probe lookup NAME           prints the name's addresses, one on each line
+//	probe member PORT NAME N    is a member of a cluster: it serves, and is healthy when N members answer under NAME
+//	probe nameserver ADDR       answers DNS queries at ADDR:53 with 192.0.2.7, and prints the names
 //	probe watch NAME            looks the name up forever, prints how long each look-up took, or its error
 //	probe addresses             prints the container's own global addresses, one on each line
 //	probe hold HOST:PORT        keeps one connection busy, prints "lost" and exits with 1 when it breaks
@@ -28,12 +30,14 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
 	"os/signal"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -47,6 +51,7 @@ func run(args []string) int {
 	}{
 		"serve": {1, serve}, "dial": {1, dial}, "lookup": {1, lookup}, "watch": {1, watch}, "addresses": {0, addresses}, "hold": {1, hold}, "forge": {3, forge}, "catch": {1, catch},
 		"stream": {1, stream}, "answer": {1, answer}, "remember": {1, remember}, "facts": {0, facts}, "trap": {0, trap}, "end": {1, end}, "ask": {3, ask}, "inject": {5, inject}, "frame": {5, frame},
+		"member": {3, member}, "nameserver": {1, nameserver},
 		"check": {0, check}, "healthy": {0, healthy}, "unhealthy": {0, unhealthy},
 	}
 	if len(args) > 0 {
@@ -58,7 +63,7 @@ func run(args []string) int {
 			return 0
 		}
 	}
-	fmt.Println("usage: probe serve|dial|lookup|watch|addresses|hold|stream|answer|forge|catch|remember|facts|trap|end|ask|inject|frame|check|healthy|unhealthy ...")
+	fmt.Printf("usage: probe %s ...\n", strings.Join(slices.Sorted(maps.Keys(verbs)), "|"))
 	return 2
 }
 
