@@ -89,10 +89,10 @@ func TestNamesOfInstancesStayInTheCluster(t *testing.T) {
 	for _, name := range own {
 		web.sees(t, name, db.address(t))
 	}
-	api.sees(t, "tasks.api", api.address(t)) // the linker of web's host knows api, too, when this passes elsewhere
+	api.sees(t, "tasks.api", api.address(t))
 	within(t, func(context.Context) error {
 		if out := inHost(t, h, tombolo.Binary, "resolve", "1.api.pay"); !strings.Contains(out, api.address(t)) {
-			return fmt.Errorf("h2 does not know api yet: %s", out)
+			return fmt.Errorf("the linker of web's host does not know api yet: %s", out)
 		}
 		return nil
 	})
