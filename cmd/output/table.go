@@ -120,7 +120,7 @@ func (t *table) lines(n int) []string {
 	}
 	if len(rows) > n-1 {
 		shown := max(n-2, 0)
-		rows = append(slices.Concat(open, done)[:shown], fmt.Sprintf("   … and %d more", len(rows)-shown))
+		rows = slices.Concat(slices.Concat(open, done)[:shown], []string{fmt.Sprintf("   … and %d more", len(rows)-shown)})
 	}
 	verb, count := "up", len(done)
 	if t.last.Removing {
@@ -140,6 +140,7 @@ func (t *table) row(i api.Instance, width int) string {
 		mark, colour = "✘", "\x1b[31m"
 	case api.StateWaiting:
 		colour = "\x1b[33m"
+	default: // it changes: the spinner turns
 	}
 	name := instanceName(i)
 	return fmt.Sprintf(" %s%s %-*s%s", colour, mark, width, name, strings.TrimPrefix(Describe(i), name))

@@ -15,6 +15,7 @@ import (
 // Kind is what the holder of a run folder is.
 type Kind string
 
+// The kinds of holders.
 const (
 	Machine   Kind = "machine"   // a daemon whose cluster is this machine and whose linker is its child
 	Cluster   Kind = "cluster"   // a daemon with a cluster file; it starts no linker
@@ -105,8 +106,9 @@ func (h Holder) InTheWay() error {
 		return fmt.Errorf("the daemon is being stopped (process %d); try again in a moment", h.PID)
 	case Framework:
 		return fmt.Errorf("the framework of a cluster runs here already (process %d; to stop it: systemctl stop tombolo-framework)", h.PID)
+	default:
+		return fmt.Errorf("a daemon runs here already (process %d; to stop it: tombolo daemon stop)", h.PID)
 	}
-	return fmt.Errorf("a daemon runs here already (process %d; to stop it: tombolo daemon stop)", h.PID)
 }
 
 // takeLock retries while the process in the way has not written what it is: a process

@@ -89,7 +89,7 @@ func (c *cluster) config() Config {
 }
 
 // run runs a Keeper in a bubble of its own time until test returns.
-func run(t *testing.T, c *cluster, cfg Config, test func(t *testing.T, k *Keeper)) {
+func run(t *testing.T, cfg Config, test func(t *testing.T, k *Keeper)) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	k := New(cfg)
@@ -110,7 +110,7 @@ func inBubble(t *testing.T, setUp func(c *cluster, cfg *Config), test func(t *te
 		c := newCluster()
 		cfg := c.config()
 		setUp(c, &cfg)
-		run(t, c, cfg, func(t *testing.T, k *Keeper) { test(t, c, k) })
+		run(t, cfg, func(t *testing.T, k *Keeper) { test(t, c, k) })
 	})
 }
 

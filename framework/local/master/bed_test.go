@@ -57,7 +57,8 @@ func (a *scriptedAgent) messages() []local.ToAgent {
 	messages := a.inbox.Take()
 	for _, m := range messages {
 		if r, ok := m.(local.Registered); ok {
-			a.info.ID = new(r.AgentID)
+			id := r.AgentID
+			a.info.ID = &id
 		}
 	}
 	return messages
