@@ -217,13 +217,10 @@ func (l linkers) hostRecord(name string) (found *record.Host) {
 
 // problem says why a host can take no task now; "" if it can.
 func (l linkers) problem(host string) string {
-	if len(l) == 0 {
+	switch c := l[host]; {
+	case len(l) == 0 || c != nil && c.up:
 		return ""
-	}
-	if c := l[host]; c != nil {
-		if c.up {
-			return ""
-		}
+	case c != nil:
 		return "linker of " + host + " is down"
 	}
 	for _, c := range l {

@@ -26,11 +26,9 @@ var ErrLeft = errors.New("not all of the lab is gone (again: tombolo lab down)")
 // daemon answer. It first removes a lab that an earlier process left unfinished. A lab
 // that runs is an error, but if its registry or control daemon has ended, Up restarts
 // these instead. Another daemon on this machine is an error too, because it serves the
-// API that the lab would serve. If ctx ends or a step fails, Up removes what it made.
+// API that the lab would serve. If ctx ends or a step fails, Up removes what it made. The
+// caller has validated cfg.
 func Up(ctx context.Context, cfg Config) (l *Lab, err error) {
-	if err := cfg.Validate(); err != nil {
-		return nil, err
-	}
 	err = alone(func() error { l, err = upAlone(ctx, cfg); return err })
 	return l, err
 }

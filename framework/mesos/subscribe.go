@@ -33,8 +33,11 @@ func (c *Client) subscribe(ctx context.Context, t *targets, handle func(schedule
 	silence := time.AfterFunc(callTimeout, func() { cancel(errSilence) })
 	defer silence.Stop()
 
-	url := t.url()
-	response, err := c.post(ctx, url, "", c.subscribeCall())
+	info, url := c.config.Framework, t.url()
+	info.ID = c.id.Load()
+	response, err := c.post(ctx, url, "", &scheduler.Call{
+		Type: scheduler.Call_SUBSCRIBE, FrameworkID: info.ID, Subscribe: &scheduler.Call_Subscribe{FrameworkInfo: &info},
+	})
 	if err != nil {
 		return false, cmp.Or(context.Cause(ctx), err)
 	}
@@ -57,16 +60,6 @@ func (c *Client) subscribe(ctx context.Context, t *targets, handle func(schedule
 		}
 	}
 	return s.subscribed, err
-}
-
-func (c *Client) subscribeCall() *scheduler.Call {
-	info := c.config.Framework
-	info.ID = c.id.Load()
-	return &scheduler.Call{
-		Type:        scheduler.Call_SUBSCRIBE,
-		FrameworkID: info.ID,
-		Subscribe:   &scheduler.Call_Subscribe{FrameworkInfo: &info},
-	}
 }
 
 // stream reads one subscription.

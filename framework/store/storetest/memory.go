@@ -73,9 +73,7 @@ func (m *Memory) Apply(writes map[string][]byte) error {
 	if m.dead && m.lose {
 		return ErrCrash
 	}
-	for key, value := range writes {
-		m.data[key] = value
-	}
+	maps.Copy(m.data, writes)
 	maps.DeleteFunc(m.data, func(_ string, value []byte) bool { return value == nil })
 	if m.dead {
 		return ErrCrash
