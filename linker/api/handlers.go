@@ -19,10 +19,9 @@ import (
 // handler answers a request. If it returns an error, it has written nothing yet.
 type handler func(http.ResponseWriter, *http.Request) error
 
-// methods are the handlers of one resource, by HTTP method.
+// methods is the http.Handler of one resource: a handler for each HTTP method.
 type methods map[string]handler
 
-// ServeHTTP implements http.Handler.
 func (m methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	handle, ok := m[r.Method]
 	if !ok {

@@ -1,6 +1,7 @@
 package gossip
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -202,7 +203,7 @@ func (g *Gossip) merge(packets [][]byte) error {
 	for key, p := range news {
 		g.enqueue(key, p)
 		if len(p) > maxGossip && g.membership.alive() > g.cfg.Fanout {
-			g.send(append([]byte(nil), p...), 4)
+			g.send(bytes.Clone(p), 4)
 		}
 	}
 	return errors.Join(errs...)

@@ -43,7 +43,6 @@ const (
 // would not help.
 type ExitError struct{ Code int }
 
-// Error implements error.
 func (e ExitError) Error() string { return fmt.Sprintf("exit code %d", e.Code) }
 
 // Run keeps the child running until ctx ends. It then sends SIGTERM, waits for

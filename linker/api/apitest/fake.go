@@ -29,7 +29,7 @@ type Linker struct {
 	changes  wake.Broadcast
 	mu       sync.Mutex
 	snap     *record.Snapshot
-	versions map[string]record.Record
+	versions map[string]record.Version
 }
 
 // Serve serves the API on a socket in a temporary folder until the test ends. It returns
@@ -98,12 +98,12 @@ func (l *Linker) PutApp(packet []byte) error {
 	}
 	l.mu.Lock()
 	old, known := l.versions[r.Name]
-	stale := known && !old.Version.Less(r.Version)
+	stale := known && !old.Less(r.Version)
 	if !stale {
 		if l.versions == nil {
-			l.versions = make(map[string]record.Record)
+			l.versions = map[string]record.Version{}
 		}
-		l.versions[r.Name] = r
+		l.versions[r.Name] = r.Version
 	}
 	l.mu.Unlock()
 	if stale {
