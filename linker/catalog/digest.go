@@ -45,18 +45,10 @@ func (c *Catalog) Missing(digest []byte) ([][]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("digest: %w", err)
 	}
-	var packets [][]byte
-	for _, e := range c.differing(theirs) {
-		packets = append(packets, e.wire)
-	}
-	return packets, nil
-}
-
-func (c *Catalog) differing(theirs map[string]uint64) []*entry {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if maps.Equal(theirs, c.sums) {
-		return nil
+		return nil, nil
 	}
 	var all []*entry
 	for _, e := range c.entries {
@@ -67,7 +59,11 @@ func (c *Catalog) differing(theirs map[string]uint64) []*entry {
 	slices.SortFunc(all, func(a, b *entry) int {
 		return cmp.Or(cmp.Compare(order[a.rec.Kind], order[b.rec.Kind]), cmp.Compare(a.rec.Name, b.rec.Name))
 	})
-	return all
+	packets := make([][]byte, len(all))
+	for i, e := range all {
+		packets[i] = e.wire
+	}
+	return packets, nil
 }
 
 // order is that of the kinds in Missing. Kinds of newer versions, which are 0, come last.
