@@ -22,7 +22,7 @@ func runConfig(t *testing.T, args ...string) (stdout, stderr string, err error) 
 	t.Helper()
 	root := &cobra.Command{Use: "tombolo", SilenceErrors: true, SilenceUsage: true, TraverseChildren: true}
 	var project projectFlags
-	project.register(root.Flags())
+	project.register(root.Flags(), "f")
 	root.AddCommand(project.accept(newConfigCommand(&project))...)
 	var out, errs bytes.Buffer
 	root.SetOut(&out)
@@ -124,7 +124,7 @@ func TestTheExamplesLoadWithoutAWarning(t *testing.T) {
 func TestProjectFlagsHaveTheNamesOfDockerCompose(t *testing.T) {
 	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
 	var p projectFlags
-	p.register(flags)
+	p.register(flags, "f")
 	for name, short := range map[string]string{"file": "f", "project-name": "p", "profile": "", "env-file": "", "project-directory": ""} {
 		if f := flags.Lookup(name); f == nil || f.Shorthand != short {
 			t.Errorf("there is no flag --%s with the letter %q", name, short)

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -33,10 +32,7 @@ up, "tombolo up", "tombolo ps" and so on work on it. A lab needs root.`,
 // loadLab is lab.Load, with an error that asks for root if that is missing.
 func loadLab() (*lab.Lab, error) {
 	l, err := lab.Load()
-	if errors.Is(err, fs.ErrPermission) {
-		return nil, privilege.NeedRoot("a lab belongs to root")
-	}
-	return l, err
+	return l, privilege.Explain(err, lab.RunDir)
 }
 
 func labUp() *cobra.Command {
@@ -60,8 +56,12 @@ func labUp() *cobra.Command {
 				return usageError{err}
 			}
 			l, err := lab.Up(cmd.Context(), cfg)
-			if err != nil {
-				return labGone(cmd, err)
+			switch {
+			case err != nil && cmd.Context().Err() != nil && !errors.Is(err, lab.ErrLeft):
+				fmt.Fprintln(cmd.ErrOrStderr(), "tombolo: interrupted; the unfinished lab is removed")
+				return exitError(130)
+			case err != nil:
+				return err
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "lab of %d hosts is up: tombolo up works on it, tombolo lab ps lists it, tombolo lab down removes it\n", len(l.Hosts))
 			return nil
@@ -74,15 +74,6 @@ func labUp() *cobra.Command {
 	must(cmd.Flags().MarkHidden("owner")) // for programs that make a lab
 	cmd.Flags().BoolVar(&cfg.NoControl, "no-control", false, "make hosts with an Engine and a linker, but no control daemon")
 	return cmd
-}
-
-// labGone explains why `lab up` has failed.
-func labGone(cmd *cobra.Command, err error) error {
-	if cmd.Context().Err() == nil || errors.Is(err, lab.ErrLeft) {
-		return err
-	}
-	fmt.Fprintln(cmd.ErrOrStderr(), "tombolo: interrupted; the unfinished lab is removed")
-	return exitError(130)
 }
 
 func labDown() *cobra.Command {

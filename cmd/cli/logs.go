@@ -32,7 +32,7 @@ go on until Ctrl-C, also with instances that start later.`,
 	}
 	flags := cmd.Flags()
 	f.register(flags)
-	project.registerAs(flags, "") // -f is --follow
+	project.register(flags, "") // -f is --follow
 	completeProject(cmd)
 	flags.BoolVarP(&f.follow, "follow", "f", false, "go on with new lines until Ctrl-C")
 	flags.StringVarP(&f.tail, "tail", "n", "all", "`number` of earlier lines of each instance, or all")

@@ -22,11 +22,9 @@ type projectFlags struct {
 	options compose.Options
 }
 
-func (p *projectFlags) register(flags *pflag.FlagSet) { p.registerAs(flags, "f") }
-
-// registerAs is register for a command whose -f means something else. short is the
-// letter for --file, or "".
-func (p *projectFlags) registerAs(flags *pflag.FlagSet, short string) {
+// register registers the flags. short is the letter for --file, or "" for a command whose
+// -f means something else.
+func (p *projectFlags) register(flags *pflag.FlagSet, short string) {
 	o := &p.options
 	flags.FuncP("file", short, "Compose `file`; - is standard input; may be repeated", appendTo(&o.Files))
 	flags.StringVarP(&o.ProjectName, "project-name", "p", "", "`name` of the project, which is the name of the app")
@@ -48,7 +46,7 @@ func appendTo(list *[]string) func(string) error {
 // FILE` means `tombolo -f FILE up`.
 func (p *projectFlags) accept(cmds ...*cobra.Command) []*cobra.Command {
 	for _, cmd := range cmds {
-		p.register(cmd.Flags())
+		p.register(cmd.Flags(), "f")
 		completeProject(cmd)
 	}
 	return cmds

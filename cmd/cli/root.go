@@ -75,7 +75,7 @@ compose that Tombolo does not have, like exec and restart, fail and name an alte
 		TraverseChildren: true, // lets project flags stand before the command's name, as with docker compose
 	}
 	var project projectFlags
-	project.register(root.Flags())
+	project.register(root.Flags(), "f")
 	completeProject(root)
 	root.SetFlagErrorFunc(explainFlag)
 	root.AddCommand(project.accept(

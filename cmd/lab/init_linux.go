@@ -141,20 +141,14 @@ func (s service) start(running map[int]service) error {
 		return err
 	}
 	defer logFile.Close()
-	path, err := exec.LookPath(s.argv[0])
-	if err != nil {
+	cmd := exec.Command(s.argv[0], s.argv[1:]...)
+	cmd.Stdout, cmd.Stderr = logFile, logFile
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start %s: %w", s.argv[0], err)
 	}
-	p, err := os.StartProcess(path, s.argv, &os.ProcAttr{
-		Env:   os.Environ(),
-		Files: []*os.File{nil, logFile, logFile},
-		Sys:   &syscall.SysProcAttr{Setsid: true},
-	})
-	if err != nil {
-		return fmt.Errorf("start %s: %w", s.argv[0], err)
-	}
-	running[p.Pid] = s
-	return p.Release()
+	running[cmd.Process.Pid] = s
+	return cmd.Process.Release() // reap waits for it
 }
 
 // reap waits for children forever and sends the number of each that ends.

@@ -14,9 +14,6 @@ import (
 // only after every process of its PID namespace.
 const killWait = 20 * time.Second
 
-// endPoll is how often end looks whether the process still runs.
-const endPoll = 5 * time.Millisecond
-
 // kill ends this very process with SIGKILL and waits for its end.
 func (p Process) kill() error { return p.end(syscall.SIGKILL, killWait) }
 
@@ -36,7 +33,7 @@ func (p Process) end(sig syscall.Signal, wait time.Duration) error {
 	if err := proc.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("signal process %d: %w", p.PID, err)
 	}
-	for deadline := time.Now().Add(wait); p.Alive(); time.Sleep(endPoll) {
+	for deadline := time.Now().Add(wait); p.Alive(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			return fmt.Errorf("process %d still runs %s after %s", p.PID, wait, sig)
 		}

@@ -29,8 +29,12 @@ func InUnderlay(f func() error) error {
 // makeUnderlay makes the underlay's namespace, with its bridge.
 func makeUnderlay() error {
 	return inNetns(func() error { return unix.Unshare(unix.CLONE_NEWNET) }, func() error {
-		if err := mountNetns(Netns); err != nil {
+		if err := os.WriteFile(Netns, nil, 0o600); err != nil {
 			return err
+		}
+		// The mount keeps the namespace alive.
+		if err := unix.Mount("/proc/thread-self/ns/net", Netns, "none", unix.MS_BIND, ""); err != nil {
+			return fmt.Errorf("mount network namespace on %s: %w", Netns, err)
 		}
 		if err := setUp("lo"); err != nil {
 			return err
@@ -125,17 +129,6 @@ func inNetns(enter, f func() error) error {
 	}
 	runtime.UnlockOSThread()
 	return ferr
-}
-
-// mountNetns keeps the thread's network namespace alive by a mount on the file at path.
-func mountNetns(path string) error {
-	if err := os.WriteFile(path, nil, 0o600); err != nil {
-		return err
-	}
-	if err := unix.Mount("/proc/thread-self/ns/net", path, "none", unix.MS_BIND, ""); err != nil {
-		return fmt.Errorf("mount network namespace on %s: %w", path, err)
-	}
-	return nil
 }
 
 // setUp gives an interface its addresses and sets it up.

@@ -34,7 +34,7 @@ func TestEndWithoutKeepErasesTheTable(t *testing.T) {
 	var out bytes.Buffer
 	p := newTable(&out, "shop", func() (int, int) { return 30, 24 })
 	p.Status(api.Status{Removing: true, Instances: instances(api.StateStopping)})
-	go p.animate()
+	p.running.Go(p.animate)
 	p.End(false)
 	if !strings.HasSuffix(out.String(), "\x1b[2A\x1b[J") {
 		t.Errorf("the terminal got %q, want the escape sequence that erases two lines at the end", out.String())
