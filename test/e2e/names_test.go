@@ -3,7 +3,9 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -88,6 +90,9 @@ func TestNamesOfInstancesStayInTheCluster(t *testing.T) {
 		"tasks.db.shop.tombolo.internal", "1.db.shop.tombolo.internal"}
 	for _, name := range own {
 		web.sees(t, name, db.address(t))
+		if out, err := web.getent(name); err != nil || !strings.Contains(out, db.address(t)+" ") {
+			t.Errorf("glibc looks up %s in web: %q, %v; want %s", name, out, err, db.address(t))
+		}
 	}
 	api.sees(t, "tasks.api", api.address(t))
 	within(t, func(context.Context) error {
@@ -100,6 +105,10 @@ func TestNamesOfInstancesStayInTheCluster(t *testing.T) {
 		"nobody", "nobody-1", "tasks.api.pay.tombolo.internal", strings.ToUpper("tasks.api")} {
 		if out, err := web.exec(t.Context(), "lookup", name); err == nil || !strings.Contains(out, "no such host") {
 			t.Errorf("web looks up %s and gets %q, want that it does not exist", name, out)
+		}
+		var exit *exec.ExitError
+		if out, err := web.getent(name); !errors.As(err, &exit) || exit.ExitCode() != 2 {
+			t.Errorf("glibc looks up %s in web: %q, %v; want exit code 2, not found", name, out, err)
 		}
 	}
 	web.sees(t, "control.example", "192.0.2.7")
@@ -115,6 +124,15 @@ func TestNamesOfInstancesStayInTheCluster(t *testing.T) {
 	if asked := internet.names(); !slices.Equal(asked, []string{"9.db.corp.example", "control.example"}) {
 		t.Errorf("the name server was asked for %v, want control.example and 9.db.corp.example", asked)
 	}
+}
+
+// getent looks a name up with the glibc of this machine, from the container's network and with the
+// resolv.conf of containers.
+func (c container) getent(name string) (string, error) {
+	const script = `mount --bind /var/lib/tombolo/resolv.conf /etc/resolv.conf
+exec nsenter --net=/proc/$(docker inspect -f '{{.State.Pid}}' "$1")/ns/net getent ahosts "$2"`
+	out, err := c.host.Command("unshare", "--mount", "bash", "-ec", script, "bash", c.name, name).CombinedOutput()
+	return string(out), err
 }
 
 // nameServer is a name server outside of the cluster.
