@@ -18,7 +18,6 @@ import (
 	"tombolo/framework/app"
 )
 
-// defaultAPI is the socket of this machine's framework.
 var defaultAPI = rundir.Default.API()
 
 type apiFlags struct{ target string }

@@ -107,7 +107,6 @@ func unready(all []api.Status) error {
 	return errors.Join(errs...)
 }
 
-// defaultLinkerSocket is the socket of this machine's linker.
 var defaultLinkerSocket = rundir.Default.Linker()
 
 func linkerSocketFlag(flags *pflag.FlagSet, socket *string) {

@@ -134,7 +134,6 @@ func startDetached() (<-chan error, error) {
 	return ended, nil
 }
 
-// logFile is the log of a daemon that Start started.
 func logFile(stateDir string) string { return filepath.Join(stateDir, "daemon.log") }
 
 func awaitReady(ctx context.Context, ended <-chan error) error {

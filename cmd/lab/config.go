@@ -54,9 +54,3 @@ func (c Config) Validate() error {
 	}
 	return errors.Join(errs...)
 }
-
-func hostAddr(i int) netip.Addr {
-	a := Underlay.Addr().As4()
-	a[3] = byte(10 + i)
-	return netip.AddrFrom4(a)
-}

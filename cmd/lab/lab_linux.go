@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -82,8 +83,10 @@ func plan(cfg Config) *Lab {
 	if !cfg.NoIPv6 {
 		l.Pool6 = linker.RandomPool6()
 	}
+	addr := Underlay.Addr().As4()
 	for i := 1; i <= cfg.Hosts; i++ {
-		l.Hosts = append(l.Hosts, Host{Name: fmt.Sprintf("h%d", i), Underlay: hostAddr(i)})
+		addr[3] = byte(10 + i)
+		l.Hosts = append(l.Hosts, Host{Name: fmt.Sprintf("h%d", i), Underlay: netip.AddrFrom4(addr)})
 	}
 	return l
 }

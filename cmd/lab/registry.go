@@ -41,7 +41,11 @@ func RunRegistry(ctx context.Context) error {
 	if err := os.MkdirAll(blobs, 0o700); err != nil {
 		return err
 	}
-	inside, err := listenInUnderlay(fmt.Sprintf("%s:%d", Gateway, RegistryPort))
+	var inside net.Listener
+	err := InUnderlay(func() (err error) {
+		inside, err = net.Listen("tcp", fmt.Sprintf("%s:%d", Gateway, RegistryPort))
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -72,14 +76,6 @@ func listenHereOrNear(addr string) (net.Listener, error) {
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return net.Listen("tcp", "127.0.0.1:0")
 	}
-	return l, err
-}
-
-func listenInUnderlay(addr string) (l net.Listener, err error) {
-	err = InUnderlay(func() error {
-		l, err = net.Listen("tcp", addr)
-		return err
-	})
 	return l, err
 }
 
@@ -122,7 +118,6 @@ func (m manifests) keep(one manifest) error {
 	return state.Save(filepath.Join(m.dir, fmt.Sprintf("%x", sha256.Sum256([]byte(one.Path)))), one, false)
 }
 
-// restore pushes the kept manifests to the registry.
 func (m manifests) restore() error {
 	entries, err := os.ReadDir(m.dir)
 	if errors.Is(err, os.ErrNotExist) {

@@ -33,8 +33,12 @@ func (l *Lab) StartControl(ctx context.Context) error {
 	if err := mayControl(rundir.Default, l.Control.PID); err != nil {
 		return err
 	}
-	file, err := l.writeClusterFile()
+	mem, err := memTotal()
 	if err != nil {
+		return err
+	}
+	file := filepath.Join(RunDir, "cluster.json") // tells the control daemon about the hosts
+	if err := state.Save(file, l.cluster(mem), false); err != nil {
 		return err
 	}
 	if err := l.daemonize(&l.Control, "control.log", "daemon", "run", "--cluster", file); err != nil {
@@ -196,16 +200,6 @@ func explain(what, log string, err error) error {
 		return nil
 	}
 	return fmt.Errorf("%s: %w; %s", what, err, logfile.End(filepath.Join(RunDir, log)))
-}
-
-// writeClusterFile writes the file that tells the control daemon about the hosts.
-func (l *Lab) writeClusterFile() (path string, err error) {
-	mem, err := memTotal()
-	if err != nil {
-		return "", err
-	}
-	path = filepath.Join(RunDir, "cluster.json")
-	return path, state.Save(path, l.cluster(mem), false)
 }
 
 // cluster describes the hosts. Each offers all processors of the machine, which they
