@@ -18,6 +18,8 @@ import (
 	"tombolo/linker/api"
 )
 
+var defaultLinkerSocket = rundir.Default.Linker()
+
 func newLinkerStatusCommand() *cobra.Command {
 	var socket, format string
 	cmd := &cobra.Command{
@@ -106,8 +108,6 @@ func unready(all []api.Status) error {
 	}
 	return errors.Join(errs...)
 }
-
-var defaultLinkerSocket = rundir.Default.Linker()
 
 func linkerSocketFlag(flags *pflag.FlagSet, socket *string) {
 	flags.StringVar(socket, "socket", "", "the linker's `socket` (default "+defaultLinkerSocket+"; in a lab, the sockets of every host)")

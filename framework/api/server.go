@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -91,8 +92,12 @@ func (s *server) put(w http.ResponseWriter, r *http.Request) error {
 
 // decodeApp reads exactly one App. Unknown fields are errors.
 func decodeApp(body io.Reader) (app.App, error) {
+	raw, err := io.ReadAll(body)
+	if err != nil {
+		return app.App{}, fmt.Errorf("read app: %w", err)
+	}
 	var wanted app.App
-	decoder := json.NewDecoder(body)
+	decoder := json.NewDecoder(bytes.NewReader(raw))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&wanted); err != nil {
 		return app.App{}, fmt.Errorf("%w: decode app: %w", ErrInvalid, err)

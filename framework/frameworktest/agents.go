@@ -13,7 +13,6 @@ import (
 	"tombolo/linker/record"
 )
 
-// run makes the task behave as the options say.
 func (t *task) run() {
 	b := t.behaviour
 	if b.Pull != "" {

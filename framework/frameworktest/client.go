@@ -23,7 +23,6 @@ type Client struct {
 // Client returns a connection for one run of a framework.
 func (c *Cluster) Client() *Client { return &Client{c: c} }
 
-// session is a subscription.
 type session struct {
 	client *Client
 	events *wake.Queue[sessionEvent]
