@@ -13,6 +13,7 @@ import (
 	"tombolo/linker/catalog"
 	"tombolo/linker/docker"
 	"tombolo/linker/gossip"
+	"tombolo/linker/hostport"
 	"tombolo/linker/ipam"
 	"tombolo/linker/plugin"
 	"tombolo/overlay"
@@ -45,6 +46,9 @@ func (l *Linker) assemble(ctx context.Context) ([]task, error) {
 		{"plugin", l.plugin.Run},
 		{"identifier", l.newIdentifier().run},
 		{"data plane", l.plane.Run},
+		{"host ports", func(ctx context.Context) error {
+			return l.hostPorts.Run(ctx, func(err error) { l.problems.report(hostPortsProblem, err) })
+		}},
 		{"pool check", l.pools.run},
 	}, serving...), nil
 }
@@ -81,9 +85,10 @@ func (l *Linker) assembleContainers() error {
 	if l.addresses, err = ipam.Open(filepath.Join(cfg.StateDir, "addresses.json"), cfg.Log); err != nil {
 		return err
 	}
+	l.hostPorts = hostport.New(cfg.Log)
 	l.table, err = attach.Open(attach.Config{
 		File: filepath.Join(cfg.StateDir, "endpoints.json"), Addresses: l.addresses,
-		Interfaces: gate{l.plane, l.matched, l.problems}, Sockets: attach.HostSockets{},
+		Interfaces: gate{l.plane, l.matched, l.problems}, Sockets: l.hostPorts,
 		Describe: l.describeEndpoint, WithoutService: l.withoutService, Log: cfg.Log,
 	})
 	if err != nil {
@@ -151,7 +156,7 @@ func (l *Linker) assembleServers(ctx context.Context) ([]task, error) {
 		Upstream: dns.NewForwarder(dns.ForwarderConfig{Own: []netip.Addr{overlay.Gateway4}}),
 	})
 	kernel := &converger{
-		plane: l.plane, effective: l.effective, table: l.table, problems: l.problems, adopted: l.adopted, matched: l.matched,
+		plane: l.plane, effective: l.effective, table: l.table, sockets: l.hostPorts, problems: l.problems, adopted: l.adopted, matched: l.matched,
 		base: overlay.Config{
 			Pool4: cfg.Pool4, VNI: cfg.VNI, Port: cfg.VXLANPort, DNSPort: sockets.Addr().Port(), Blocked: blockedPorts(cfg),
 		},

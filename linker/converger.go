@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tombolo/linker/attach"
+	"tombolo/linker/hostport"
 	"tombolo/linker/reach"
 	"tombolo/overlay"
 )
@@ -21,10 +22,16 @@ type converger struct {
 	base      overlay.Config // see compile
 	effective *effectiveCache
 	table     endpoints
+	sockets   portSockets
 	problems  *problems
 	revoked   revocations
 	adopted   latch // opened once the table holds the endpoints of the last run
 	matched   latch // the converger opens it when the kernel matches for the first time
+}
+
+// portSockets serve the published ports at ::1: hostport.Ports.
+type portSockets interface {
+	Lead(to map[hostport.Port][]netip.AddrPort)
 }
 
 // endpoints are this host's: attach.Table.
@@ -85,6 +92,7 @@ func (c *converger) apply(ctx context.Context, applied *overlay.Config) (*overla
 	}
 	want, conflict := compile(c.base, e, c.table.Snapshot())
 	want.Revoked = c.revoked.update(e, time.Now())
+	c.sockets.Lead(leads(want.Publish))
 	c.problems.report(portsProblem, conflict)
 	c.problems.report(poolsProblem, e.excluded)
 	c.problems.report(addressesProblem, e.misplaced)

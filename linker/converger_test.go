@@ -16,6 +16,7 @@ import (
 	"tombolo/linker/attach"
 	"tombolo/linker/block"
 	"tombolo/linker/catalog"
+	"tombolo/linker/hostport"
 	"tombolo/linker/reach"
 	"tombolo/linker/record"
 	"tombolo/overlay"
@@ -92,7 +93,7 @@ func TestConverger(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		kernel, host, problems := &flakyKernel{}, &fakeHost{}, newProblems(slog.New(slog.DiscardHandler))
 		c := &converger{
-			plane: kernel, table: host, problems: problems, adopted: newLatch(), matched: newLatch(),
+			plane: kernel, table: host, sockets: hostport.New(slog.New(slog.DiscardHandler)), problems: problems, adopted: newLatch(), matched: newLatch(),
 			effective: &effectiveCache{host: thisHost{name: "h1", catalog: catalog.New("h1", 1)}, block: host, pool4: DefaultPool4},
 		}
 		kernel.busy.Store(true)

@@ -16,6 +16,7 @@ import (
 	"tombolo/linker/catalog"
 	"tombolo/linker/docker"
 	"tombolo/linker/gossip"
+	"tombolo/linker/hostport"
 	"tombolo/linker/ipam"
 	"tombolo/linker/plugin"
 	"tombolo/overlay"
@@ -58,6 +59,7 @@ type cluster struct {
 // containers has the parts that know this host's containers.
 type containers struct {
 	addresses *ipam.Allocator
+	hostPorts *hostport.Ports
 	table     *attach.Table
 	docker    *docker.Engine
 	plugin    *plugin.Server

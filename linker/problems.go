@@ -32,6 +32,7 @@ var (
 	blockProblem       = problemKind{"block", notReady, "this host takes no new containers", ""}
 	catalogFileProblem = problemKind{"catalog file", notReady, "cannot save the catalog", "make room on the disk of the state folder"}
 	dockerProblem      = problemKind{"docker", notReady, "", "start Docker, or name its socket with --docker"}
+	hostPortsProblem   = problemKind{"host ports", partial, "other processes hold published ports", "end these processes, or publish another port"}
 	hostsProblem       = problemKind{"hosts", notReady, "two machines have one name", "give one of the two another name with --host"}
 	labelsProblem      = problemKind{"labels", partial, "containers are shut off, because their labels cannot be read", "correct these labels and start the containers again"}
 	overlayProblem     = problemKind{"overlay", notReady, "the kernel does not match yet", "find out which other program changes this host's interfaces, routes or nftables rules"}

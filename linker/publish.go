@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
 	"tombolo/linker/attach"
+	"tombolo/linker/hostport"
 	"tombolo/linker/reach"
 	"tombolo/linker/record"
 	"tombolo/overlay"
@@ -107,6 +109,18 @@ func appendPublish(out []overlay.Publish, ep attach.Endpoint, p record.Published
 	}
 	if !p.HostIP.IsValid() && ep.Addr6.IsValid() {
 		out = append(out, overlay.Publish{HostPort: p.HostPort, Proto: p.Proto, To: ep.Addr6, Port: p.Port})
+	}
+	return out
+}
+
+// leads returns where the ports lead, for the sockets that serve ::1.
+func leads(all []overlay.Publish) map[hostport.Port][]netip.AddrPort {
+	out := map[hostport.Port][]netip.AddrPort{}
+	for _, p := range all {
+		if p.To.IsValid() {
+			port := hostport.Port{IP: p.HostIP, Number: p.HostPort, Proto: p.Proto}
+			out[port] = append(out[port], netip.AddrPortFrom(p.To, p.Port))
+		}
 	}
 	return out
 }

@@ -72,7 +72,9 @@ type HostPort struct {
 
 // Publish leads connections to HostIP:HostPort on to To:Port. The zero HostIP means every
 // address of the host. When several share a host port, each new connection goes to one
-// target at random and stays there.
+// target at random and stays there. With the zero To the port has no target: connections to
+// it are refused. So are those of an address family in which it has none. Only ::1 is left to
+// the socket that listens there.
 type Publish struct {
 	HostIP   netip.Addr
 	HostPort uint16

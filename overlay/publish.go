@@ -19,6 +19,7 @@ func (c contents) publish(all []Publish) {
 	ports := map[string]map[string][]string{} // end of the map's name, such as "any4" -> host port -> targets
 	for _, p := range all {
 		everywhere := !p.HostIP.IsValid() || p.HostIP.IsUnspecified()
+		c.hold(p, everywhere)
 		if !p.To.IsValid() || protoNumbers[p.Proto] == 0 || !everywhere && p.HostIP.Is4() != p.To.Is4() {
 			continue
 		}
@@ -36,6 +37,17 @@ func (c contents) publish(all []Publish) {
 		for key, targets := range keys {
 			c.addTargets(where, key, slices.Compact(slices.Sorted(slices.Values(targets))))
 		}
+	}
+}
+
+// hold has the port's connections refused that no target takes.
+func (c contents) hold(p Publish, everywhere bool) {
+	switch key := protoField(p.Proto) + portField(p.HostPort); {
+	case protoNumbers[p.Proto] == 0:
+	case everywhere:
+		c.add("held_any", key, "")
+	default:
+		c.add(family("held_at", p.HostIP), addrField(p.HostIP)+key, "")
 	}
 }
 

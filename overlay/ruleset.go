@@ -39,6 +39,9 @@ var setSpecs = []setSpec{
 	{"blocked", "set", "inet_proto . inet_service"},                // Config.Blocked
 	{"published4", "set", "ipv4_addr . inet_proto . inet_service"}, // targets of published ports
 	{"published6", "set", "ipv6_addr . inet_proto . inet_service"},
+	{"held_any", "set", "inet_proto . inet_service"}, // published ports, whether they have targets or not
+	{"held_at4", "set", "ipv4_addr . inet_proto . inet_service"},
+	{"held_at6", "set", "ipv6_addr . inet_proto . inet_service"},
 	{"publish_any4", "map", "inet_proto . inet_service : ipv4_addr . inet_service"}, // published ports with one target
 	{"publish_any6", "map", "inet_proto . inet_service : ipv6_addr . inet_service"},
 	{"publish_at4", "map", "ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service"},

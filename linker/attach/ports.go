@@ -13,7 +13,8 @@ const (
 	lastDynamic  = 65535
 )
 
-// hostPorts decides which ports of the host an endpoint may publish. It changes nothing.
+// hostPorts decides which ports of the host an endpoint may publish. It holds them with
+// sockets, and changes nothing else.
 type hostPorts struct {
 	endpoints      map[string]*Endpoint // the table's
 	sockets        Sockets
@@ -23,7 +24,7 @@ type hostPorts struct {
 
 // claim returns want with a free port in place of each that is left open, or an error
 // that names the holder of a port that is taken. A port that the endpoint already has
-// stays its own.
+// stays its own. Ports that it took before an error are given up by keep.
 func (h hostPorts) claim(id string, want []record.PublishedPort) ([]record.PublishedPort, error) {
 	own := h.endpoints[id]
 	var out []record.PublishedPort
@@ -66,7 +67,7 @@ func (h hostPorts) claimOne(id string, p record.PublishedPort, taken []record.Pu
 }
 
 // holder describes the holder of p's host port: another endpoint, the same endpoint for
-// another port, or a process of the host. It returns "" if the port is free. An endpoint
+// another port, or a process of the host. It returns "" if the port was free, and holds it. An endpoint
 // that publishes exactly p does not count, because the two may be replicas of one
 // service, which share the port.
 func (h hostPorts) holder(id string, p record.PublishedPort, taken []record.PublishedPort) string {
@@ -83,7 +84,16 @@ func (h hostPorts) holder(id string, p record.PublishedPort, taken []record.Publ
 	if slices.ContainsFunc(taken, func(o record.PublishedPort) bool { return overlaps(o, p) }) {
 		return "another port of the same container"
 	}
-	return h.sockets.Holder(p)
+	return h.sockets.Take(p)
+}
+
+// keep gives up the ports that no endpoint publishes.
+func (h hostPorts) keep() {
+	var all []record.PublishedPort
+	for _, ep := range h.endpoints {
+		all = append(all, ep.Published...)
+	}
+	h.sockets.Keep(all)
 }
 
 // published reports whether any endpoint publishes exactly p.

@@ -37,11 +37,12 @@ type Interfaces interface {
 	Detach(ctx context.Context, id string) error
 }
 
-// Sockets finds the process of the host that listens on a port: HostSockets.
+// Sockets holds ports of the host, so that no other process can have them: hostport.Ports.
 type Sockets interface {
-	// Holder describes the process that holds p's host port. It returns "" if the port
-	// is free.
-	Holder(p record.PublishedPort) string
+	// Take holds p's host port. It returns "" or, if the port is taken, its holder.
+	Take(p record.PublishedPort) (holder string)
+	// Keep gives up the ports that Take took and that are not among these.
+	Keep(ports []record.PublishedPort)
 }
 
 // Endpoint is a container's place on the overlay, as Docker asked for it. Only Docker's
@@ -108,6 +109,7 @@ func Open(cfg Config) (*Table, error) {
 	}
 	t.ports = hostPorts{endpoints: t.doc.Endpoints, sockets: cfg.Sockets, describe: cfg.Describe, withoutService: cfg.WithoutService}
 	t.indexAddresses()
+	t.ports.keep()
 	return t, nil
 }
 
@@ -158,6 +160,7 @@ func (t *Table) Create(ctx context.Context, ep Endpoint) error {
 		defer t.mu.Unlock()
 		ports, err := t.ports.claim(ep.ID, ep.Published)
 		if err := errors.Join(t.checkAddr(&ep), err); err != nil {
+			t.ports.keep()
 			return err
 		}
 		ep.Addr6, ep.Published, ep.Created = t.cfg.Addresses.Sibling(ep.Addr4), ports, time.Now()
@@ -199,6 +202,7 @@ func (t *Table) Publish(ctx context.Context, id string, ports []record.Published
 		}
 		got, err := t.ports.claim(id, mergePorts(ep.Published, ports))
 		if err != nil || slices.Equal(got, ep.Published) {
+			t.ports.keep()
 			return err
 		}
 		ep.Published = got
@@ -287,6 +291,7 @@ func (t *Table) update(id string, change func(*Endpoint)) error {
 // changed writes the table and wakes the watchers. t.mu is held.
 func (t *Table) changed() error {
 	t.indexAddresses()
+	t.ports.keep()
 	t.changes.Notify()
 	return state.Save(t.cfg.File, t.doc, false)
 }

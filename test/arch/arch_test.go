@@ -49,6 +49,7 @@ var allowed = []struct {
 	{"linker/catalog", []string{"linker/record"}},
 	{"linker/reach", []string{"linker/record"}},
 	{"linker/api", []string{"linker/record"}},
+	{"linker/hostport", []string{"linker/record"}},
 	{"linker/docker", []string{"linker/record"}},
 	{"dns", []string{"linker/record"}},
 }

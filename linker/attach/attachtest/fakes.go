@@ -60,7 +60,10 @@ func (f *Interfaces) Attached() []string {
 // attach.Sockets.
 type Sockets map[string]string
 
-// Holder looks the port up.
-func (s Sockets) Holder(p record.PublishedPort) string {
+// Take looks the port up.
+func (s Sockets) Take(p record.PublishedPort) string {
 	return s[fmt.Sprintf("%d/%s", p.HostPort, p.Proto)]
 }
+
+// Keep does nothing.
+func (s Sockets) Keep([]record.PublishedPort) {}

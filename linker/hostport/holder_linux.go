@@ -1,4 +1,4 @@
-package attach
+package hostport
 
 import (
 	"encoding/hex"
@@ -9,24 +9,18 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"tombolo/linker/record"
 )
 
-// HostSockets reads the kernel's tables of sockets (proc(5), /proc/net/tcp). It opens no
-// socket itself, because a bind could take a port from a process that is about to use
-// it. It ignores sockets on Gateway4, since no published port is reached there.
-type HostSockets struct{}
-
-// socket is a line of /proc/net/{tcp,udp}{,6} that blocks a bind to its port.
-type socket struct {
+// listening is a line of /proc/net/{tcp,udp}{,6} that blocks a bind to its port.
+type listening struct {
 	addr  netip.Addr
 	port  uint16
 	inode string
 }
 
-// Holder names the process that has p's host port. It returns "" if the port is free.
-func (HostSockets) Holder(p record.PublishedPort) string {
+// holder names the process that listens on p, from the kernel's tables of sockets (proc(5),
+// /proc/net/tcp). It returns "" if there is none. It ignores sockets on Gateway4.
+func holder(p Port) string {
 	for _, table := range []string{p.Proto, p.Proto + "6"} {
 		lines, err := os.ReadFile(filepath.Join("/proc/self/net", table))
 		if err != nil {
@@ -41,29 +35,29 @@ func (HostSockets) Holder(p record.PublishedPort) string {
 	return ""
 }
 
-func (s socket) blocks(p record.PublishedPort) bool {
-	return s.port == p.HostPort && s.addr != Gateway4 && (s.addr.IsUnspecified() || !p.HostIP.IsValid() || s.addr == p.HostIP)
+func (s listening) blocks(p Port) bool {
+	return s.port == p.Number && s.addr != Gateway4 && (s.addr.IsUnspecified() || !p.IP.IsValid() || s.addr == p.IP)
 }
 
 // parseSocket parses one line. It returns ok=false for the heading and for sockets that
 // have a peer.
-func parseSocket(proto, line string) (_ socket, ok bool) {
-	listening := map[string]string{"tcp": "0A", "udp": "07"}[proto]
+func parseSocket(proto, line string) (_ listening, ok bool) {
+	state := map[string]string{"tcp": "0A", "udp": "07"}[proto]
 	f := strings.Fields(line)
-	if len(f) < 10 || f[3] != listening {
-		return socket{}, false
+	if len(f) < 10 || f[3] != state {
+		return listening{}, false
 	}
 	host, port, ok := strings.Cut(f[1], ":")
 	raw, err := hex.DecodeString(host)
 	n, perr := strconv.ParseUint(port, 16, 16)
 	if !ok || err != nil || perr != nil || len(raw)%4 != 0 {
-		return socket{}, false
+		return listening{}, false
 	}
 	for word := range slices.Chunk(raw, 4) { // each word is in the machine's byte order, little-endian
 		slices.Reverse(word)
 	}
 	addr, ok := netip.AddrFromSlice(raw)
-	return socket{addr: addr.Unmap(), port: uint16(n), inode: f[9]}, ok
+	return listening{addr: addr.Unmap(), port: uint16(n), inode: f[9]}, ok
 }
 
 // processOf names a process that has the socket open.

@@ -1,4 +1,4 @@
-package attach
+package hostport
 
 import (
 	"fmt"
@@ -7,8 +7,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-
-	"tombolo/linker/record"
 )
 
 func TestHolderFindsThisProcess(t *testing.T) {
@@ -28,19 +26,19 @@ func TestHolderFindsThisProcess(t *testing.T) {
 
 	for _, tt := range []struct {
 		name string
-		p    record.PublishedPort
+		p    Port
 		held bool
 	}{
-		{"tcp on all", record.PublishedPort{HostPort: tport, Proto: "tcp"}, true},
-		{"tcp on that address", record.PublishedPort{HostIP: netip.MustParseAddr("127.0.0.1"), HostPort: tport, Proto: "tcp"}, true},
-		{"tcp on another address", record.PublishedPort{HostIP: netip.MustParseAddr("127.0.0.2"), HostPort: tport, Proto: "tcp"}, false},
-		{"udp under a wildcard", record.PublishedPort{HostIP: netip.MustParseAddr("127.0.0.2"), HostPort: uport, Proto: "udp"}, true},
-		{"sctp", record.PublishedPort{HostPort: tport, Proto: "sctp"}, false},
+		{"tcp on all", Port{Number: tport, Proto: "tcp"}, true},
+		{"tcp on that address", Port{IP: netip.MustParseAddr("127.0.0.1"), Number: tport, Proto: "tcp"}, true},
+		{"tcp on another address", Port{IP: netip.MustParseAddr("127.0.0.2"), Number: tport, Proto: "tcp"}, false},
+		{"udp under a wildcard", Port{IP: netip.MustParseAddr("127.0.0.2"), Number: uport, Proto: "udp"}, true},
+		{"sctp", Port{Number: tport, Proto: "sctp"}, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got := HostSockets{}.Holder(tt.p)
+			got := holder(tt.p)
 			if tt.held != strings.Contains(got, me) || tt.held != (got != "") {
-				t.Errorf("Holder returned %q, want this process: %v", got, tt.held)
+				t.Errorf("holder returned %q, want this process: %v", got, tt.held)
 			}
 		})
 	}
@@ -49,8 +47,8 @@ func TestHolderFindsThisProcess(t *testing.T) {
 // The linker's own DNS listens on the gateway's address.
 func TestSocketsOnTheGatewayBlockNoPort(t *testing.T) {
 	for addr, want := range map[string]bool{"169.254.1.1": false, "0.0.0.0": true, "198.18.0.11": true} {
-		s := socket{addr: netip.MustParseAddr(addr), port: 53}
-		if got := s.blocks(record.PublishedPort{HostPort: 53, Port: 53, Proto: "udp"}); got != want {
+		s := listening{addr: netip.MustParseAddr(addr), port: 53}
+		if got := s.blocks(Port{Number: 53, Proto: "udp"}); got != want {
 			t.Errorf("a socket on %s blocks port 53: %v, want %v", addr, got, want)
 		}
 	}
