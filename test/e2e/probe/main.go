@@ -1,7 +1,8 @@
 // Command probe runs inside the containers of the end-to-end tests.
 //
-//	probe serve PORT            answers each line with "HOSTNAME: line"
+//	probe serve PORT            answers each line, and each UDP datagram, with "HOSTNAME: line", or to "from" with the client's address
 //	probe dial HOST:PORT        sends a line and prints the answer; exit code 1 if that fails
+//	probe send HOST:PORT        the same by UDP
 //	probe lookup NAME           prints the name's addresses, one on each line
 //	probe member PORT NAME N    is a member of a cluster: it serves, and is healthy when N members answer under NAME
 //	probe nameserver ADDR       answers DNS queries at ADDR:53 with 192.0.2.7, and prints the names
@@ -49,7 +50,7 @@ func run(args []string) int {
 		operands int
 		run      func([]string) error
 	}{
-		"serve": {1, serve}, "dial": {1, dial}, "lookup": {1, lookup}, "watch": {1, watch}, "addresses": {0, addresses}, "hold": {1, hold}, "forge": {3, forge}, "catch": {1, catch},
+		"serve": {1, serve}, "dial": {1, dial}, "send": {1, send}, "lookup": {1, lookup}, "watch": {1, watch}, "addresses": {0, addresses}, "hold": {1, hold}, "forge": {3, forge}, "catch": {1, catch},
 		"stream": {1, stream}, "answer": {1, answer}, "remember": {1, remember}, "facts": {0, facts}, "trap": {0, trap}, "end": {1, end}, "ask": {3, ask}, "inject": {5, inject}, "frame": {5, frame},
 		"member": {3, member}, "nameserver": {1, nameserver},
 		"check": {0, check}, "healthy": {0, healthy}, "unhealthy": {0, unhealthy},
@@ -82,6 +83,9 @@ func serve(args []string) error {
 	if err != nil {
 		return err
 	}
+	if err := serveDatagrams(args[0], name); err != nil {
+		return err
+	}
 	for {
 		c, err := l.Accept()
 		if errors.Is(err, net.ErrClosed) {
@@ -93,7 +97,7 @@ func serve(args []string) error {
 		go func() {
 			defer c.Close()
 			for in := bufio.NewScanner(c); in.Scan(); {
-				fmt.Fprintf(c, "%s: %s\n", name, in.Text())
+				fmt.Fprintf(c, "%s: %s\n", name, reply(in.Text(), c.RemoteAddr()))
 			}
 		}()
 	}

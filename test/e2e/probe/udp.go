@@ -1,0 +1,55 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"strings"
+)
+
+// serveDatagrams answers each datagram as serve answers a line.
+func serveDatagrams(port, name string) error {
+	c, err := net.ListenPacket("udp", ":"+port)
+	if err != nil {
+		return err
+	}
+	go func() {
+		for buf := make([]byte, 2048); ; {
+			n, from, err := c.ReadFrom(buf)
+			if err != nil {
+				continue // an earlier answer was refused
+			}
+			_, _ = fmt.Fprintf(answerer{c, from}, "%s: %s\n", name, reply(strings.TrimSpace(string(buf[:n])), from))
+		}
+	}()
+	return nil
+}
+
+type answerer struct {
+	net.PacketConn
+	to net.Addr
+}
+
+func (a answerer) Write(b []byte) (int, error) { return a.WriteTo(b, a.to) }
+
+// reply returns the client's address for the line "from", and else the line.
+func reply(line string, client net.Addr) string {
+	if line != "from" {
+		return line
+	}
+	host, _, err := net.SplitHostPort(client.String())
+	if err != nil {
+		return client.String()
+	}
+	return strings.TrimPrefix(host, "::ffff:")
+}
+
+// send is dial by UDP.
+func send(args []string) error {
+	c, err := net.DialTimeout("udp", args[0], dialTimeout)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return exchange(c, bufio.NewReader(c), "hello")
+}
