@@ -12,6 +12,7 @@ import (
 
 	"tombolo/dns"
 	"tombolo/linker/api"
+	"tombolo/linker/catalog"
 	"tombolo/linker/docker"
 	"tombolo/linker/gossip"
 	"tombolo/linker/ipam"
@@ -116,6 +117,7 @@ func findEndpoint(s *record.Snapshot, container string) (*record.Endpoint, error
 // counters collects the counters of the parts.
 type counters struct {
 	gossip    *gossip.Gossip
+	catalog   *catalog.Catalog
 	dns       *dns.Server
 	plugin    *plugin.Server
 	addresses *ipam.Allocator
@@ -136,7 +138,7 @@ func (c counters) all() map[string]uint64 {
 	if err != nil {
 		c.log.Debug("cannot count packets", "err", err)
 	}
-	for part, counts := range map[string]map[string]uint64{"gossip": c.gossip.Counters(), "overlay": packets} {
+	for part, counts := range map[string]map[string]uint64{"gossip": c.gossip.Counters(), "catalog": c.catalog.Counters(), "overlay": packets} {
 		for name, n := range counts {
 			out[part+"."+name] = n
 		}

@@ -41,6 +41,7 @@ func (l *Linker) assemble(ctx context.Context) ([]task, error) {
 		{"publisher", l.publish.run},
 		{"catalog file", l.file.run},
 		{"tombstones", func(ctx context.Context) error { return collectTombstones(ctx, l.catalog) }},
+		{"limits", (&limits{parts: []refuser{l.catalog, l.gossip}, problems: l.problems}).run},
 		{"block", l.block.Run},
 		{"docker", l.docker.Run},
 		{"plugin", l.plugin.Run},
@@ -168,7 +169,7 @@ func (l *Linker) assembleServers(ctx context.Context) ([]task, error) {
 	host := apiHost{
 		version: cfg.Version, started: l.started, effective: l.effective, zone: zone, gossip: l.gossip, docker: l.docker,
 		matched: l.matched, problems: l.problems,
-		counters: counters{gossip: l.gossip, dns: server, plugin: l.plugin, addresses: l.addresses, plane: l.plane, log: cfg.Log},
+		counters: counters{gossip: l.gossip, catalog: l.catalog, dns: server, plugin: l.plugin, addresses: l.addresses, plane: l.plane, log: cfg.Log},
 	}
 	apiServer := api.NewServer(api.Config{Catalog: l.catalog, Host: host, Log: cfg.Log})
 	return []task{

@@ -35,6 +35,7 @@ var (
 	hostPortsProblem   = problemKind{"host ports", partial, "other processes hold published ports", "end these processes, or publish another port"}
 	hostsProblem       = problemKind{"hosts", notReady, "two machines have one name", "give one of the two another name with --host"}
 	labelsProblem      = problemKind{"labels", partial, "containers are shut off, because their labels cannot be read", "correct these labels and start the containers again"}
+	limitsProblem      = problemKind{"limits", partial, "news of other hosts is refused", "find out who writes these records; a gossip key on every host (--gossip-key-file) keeps strangers away"}
 	overlayProblem     = problemKind{"overlay", notReady, "the kernel does not match yet", "find out which other program changes this host's interfaces, routes or nftables rules"}
 	poolProblem        = problemKind{"pool", notReady, "part of the pool is routed elsewhere", "remove that route, or choose another pool on every host with --pool or --pool6"}
 	poolsProblem       = problemKind{"pools", partial, "hosts with another pool are left out", "start every host with the same --pool and --pool6"}

@@ -24,6 +24,7 @@ type Catalog struct {
 	complete bool // DeleteLeftovers was called
 	entries  map[record.Key]*entry
 	sums     map[string]uint64 // digest group -> sum of the hashes of its records that are not deleted
+	usage    usage
 	outbox   outbox
 	snapshot snapshotBuilder
 }
@@ -37,6 +38,7 @@ func New(owner string, epoch uint64) *Catalog {
 		epoch:   epoch,
 		entries: map[record.Key]*entry{},
 		sums:    map[string]uint64{},
+		usage:   newUsage(),
 		outbox:  outbox{queued: map[record.Key]bool{}},
 	}
 }
@@ -100,6 +102,9 @@ func (c *Catalog) PutApp(packet []byte) error {
 	if old != nil && !old.rec.Version.Less(r.Version) {
 		return fmt.Errorf("put app %s version %d.%d: %w: %d.%d", r.Name,
 			r.Version.Epoch, r.Version.Seq, record.ErrStale, old.rec.Version.Epoch, old.rec.Version.Seq)
+	}
+	if err := c.usage.check(e, old); err != nil {
+		return fmt.Errorf("put app %s: %w", r.Name, err)
 	}
 	c.outbox.add(r.Key)
 	c.store(e)
@@ -195,9 +200,12 @@ func (c *Catalog) store(e *entry) {
 	key := e.rec.Key
 	if old := c.entries[key]; old != nil {
 		c.addToSum(old, -1)
+		c.usage.add(old, -1)
 	}
 	c.entries[key] = e
 	c.addToSum(e, +1)
+	c.usage.add(e, +1)
+	c.trimTombstones()
 	c.snapshot.set(e.rec)
 	c.changes.Notify()
 }

@@ -2,15 +2,13 @@ package catalog
 
 import (
 	"bytes"
+	"fmt"
 	"hash/fnv"
 	"slices"
 	"time"
 
 	"tombolo/linker/record"
 )
-
-// maxTombstones bounds the tombstones of hosts and endpoints, and those of apps.
-const maxTombstones = 100_000
 
 // entry is a record and its bookkeeping.
 type entry struct {
@@ -89,11 +87,15 @@ func (c *Catalog) merge(r record.Record, packet []byte) (changed bool) {
 	if old != nil && !newer(e, old) {
 		return false
 	}
+	if old != nil && c.owns(old.rec) && !c.owns(r) {
+		return false // nobody else writes this host's records
+	}
+	if err := c.usage.check(e, old); err != nil {
+		c.usage.refuse(e, err)
+		return false
+	}
 	if c.owns(r) {
 		return c.mergeOwn(e, old)
-	}
-	if old != nil && c.owns(old.rec) {
-		return false // nobody else writes this host's records
 	}
 	c.store(e)
 	return true
@@ -118,6 +120,10 @@ func (c *Catalog) mergeOwn(e, old *entry) (changed bool) {
 		}
 		return false
 	case c.complete && !e.rec.Deleted:
+		if old == nil && c.usage.tombstones >= MaxTombstones {
+			c.usage.refuse(e, fmt.Errorf("%w: %d tombstones", ErrLimit, MaxTombstones))
+			return false
+		}
 		c.issueTombstone(e.rec.Key)
 		return false
 	}
@@ -128,7 +134,7 @@ func (c *Catalog) mergeOwn(e, old *entry) (changed bool) {
 // DropOldTombstones removes the tombstones of hosts and endpoints that an earlier call
 // saw at least retention ago. If a peer still brings a record that was deleted so long
 // ago, its host deletes it again. No host would do that for an app, so the tombstones
-// of apps stay; only the oldest beyond maxTombstones are removed.
+// of apps stay; only the oldest beyond MaxTombstones are removed.
 func (c *Catalog) DropOldTombstones(now time.Time, retention time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -153,15 +159,35 @@ func (c *Catalog) DropOldTombstones(now time.Time, retention time.Duration) {
 	c.dropOldest(apps)
 }
 
-// dropOldest keeps maxTombstones of keys.
+// trimTombstones removes those beyond MaxTombstones, once there are a tenth more: it looks
+// at every record.
+func (c *Catalog) trimTombstones() {
+	if max(c.usage.tombstones, c.usage.tombstonesOfApps) <= MaxTombstones+MaxTombstones/10 {
+		return
+	}
+	var own, apps []record.Key
+	for key, e := range c.entries {
+		switch {
+		case !e.rec.Deleted:
+		case key.Kind == record.KindApp:
+			apps = append(apps, key)
+		default:
+			own = append(own, key)
+		}
+	}
+	c.dropOldest(own)
+	c.dropOldest(apps)
+}
+
+// dropOldest keeps MaxTombstones of keys.
 func (c *Catalog) dropOldest(keys []record.Key) {
-	if len(keys) <= maxTombstones {
+	if len(keys) <= MaxTombstones {
 		return
 	}
 	slices.SortFunc(keys, func(a, b record.Key) int {
 		return c.entries[a].seen.Compare(c.entries[b].seen)
 	})
-	for _, k := range keys[:len(keys)-maxTombstones] {
+	for _, k := range keys[:len(keys)-MaxTombstones] {
 		c.drop(k)
 	}
 }
@@ -169,6 +195,7 @@ func (c *Catalog) dropOldest(keys []record.Key) {
 // drop removes a tombstone, unless it has not been sent to the peers yet.
 func (c *Catalog) drop(key record.Key) {
 	if !c.outbox.queued[key] {
+		c.usage.add(c.entries[key], -1)
 		delete(c.entries, key)
 	}
 }

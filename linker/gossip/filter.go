@@ -33,7 +33,7 @@ const (
 
 const (
 	filterPeek   = 4096 // bytes of a stream that the filter may look at
-	maxNodes     = 100_000
+	maxNodes     = 2 * MaxMembers
 	maxUserState = maxStream // a digest takes some tens of bytes a host
 	maxDepth     = 2         // a compound message holds messages, but no compounds
 )
@@ -126,12 +126,27 @@ func (f filter) header(in *bufio.Reader, skip int) error {
 		return errRefused
 	}
 	switch t {
-	case typeEncrypt, typePing, typeAckResp, typeErr:
+	case typeEncrypt:
+		return checkLength(in, skip+1)
+	case typePing, typeAckResp, typeErr:
 		return nil
 	case typeUser, typePushPull:
 		return checkSizes(in, skip+1)
 	}
 	return errRefused
+}
+
+// checkLength reads the length of an encrypted message. memberlist reads all of it before
+// it knows whether the peer has a key.
+func checkLength(in *bufio.Reader, at int) error {
+	b, err := in.Peek(at + 4)
+	if err != nil {
+		return err
+	}
+	if binary.BigEndian.Uint32(b[at:]) > MaxStreamBytes {
+		return errRefused
+	}
+	return nil
 }
 
 // checkSizes reads a header as memberlist writes it, a MessagePack map of short

@@ -127,6 +127,9 @@ func (g *Gossip) Conflicts(age time.Duration) []Conflict { return g.membership.c
 func (g *Gossip) enqueue(key string, packet []byte) {
 	if len(packet) <= maxGossip {
 		g.queue.QueueBroadcast(broadcast{key: key, frame: packetFrame(packet)})
+		if g.queue.NumQueued() > MaxQueued {
+			g.queue.Prune(MaxQueued)
+		}
 	}
 }
 
@@ -219,6 +222,7 @@ type counters struct {
 	repairs   atomic.Uint64 // digests received
 	repaired  atomic.Uint64 // packets sent because a digest lacked them
 	dropped   atomic.Uint64 // jobs that did not fit into the queue of repairs
+	refused   refusals
 }
 
 // Counters returns the counts as they are now, by name.
@@ -228,5 +232,6 @@ func (g *Gossip) Counters() map[string]uint64 {
 		"malformed": c.malformed.Load(), "conflicts": c.conflicts.Load(),
 		"sent": c.sent.Load(), "received": c.received.Load(), "news": c.news.Load(),
 		"repairs": c.repairs.Load(), "repaired": c.repaired.Load(), "dropped": c.dropped.Load(),
+		"refused": c.refused.number(),
 	}
 }

@@ -47,6 +47,7 @@ func (g *Gossip) memberlistConfig(t *transport) *memberlist.Config {
 	c.DeadNodeReclaimTime = 5 * time.Second // a machine may come back with another address
 	c.EnableCompression = false             // packets are compact, and a stranger's could expand without bound
 	c.Delegate, c.Events, c.Conflict = memberlistDelegate{g}, g.membership, g.membership
+	c.Alive = g.membership
 	c.Logger = newLogger(g.cfg.Log, &g.counts)
 	return c
 }

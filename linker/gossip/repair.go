@@ -16,9 +16,6 @@ const repairWorkers = 3
 // finds those that were dropped.
 const maxWaiting = 256
 
-// maxPeers bounds the peers for which jobs wait, because a message can name any peer.
-const maxPeers = 8192
-
 // exchangePause is about how long this member waits after others came to life before it
 // exchanges digests: memberlist's own exchange may have made ours needless by then, and
 // not all members shall start theirs at once.
@@ -32,6 +29,14 @@ type job struct {
 	packets [][]byte // send these, which are too large for gossip
 }
 
+func (j *job) size() int {
+	n := len(j.digest)
+	for _, p := range j.packets {
+		n += len(p)
+	}
+	return n
+}
+
 // repairs is a queue of at most one job a peer, from which no two workers serve the
 // same peer. A newer digest of a peer replaces an older one.
 type repairs struct {
@@ -41,6 +46,7 @@ type repairs struct {
 	waiting map[string]*job
 	order   []string // the peers of waiting, by when their job was added
 	busy    map[string]bool
+	bytes   int // of all of waiting
 }
 
 func newRepairs() *repairs {
@@ -52,7 +58,10 @@ func (r *repairs) add(peer string, j job) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	w := r.waiting[peer]
-	if w == nil && len(r.order) >= maxPeers {
+	if w == nil && len(r.order) >= MaxMembers { // a message can name any peer
+		return false
+	}
+	if r.bytes+j.size() > MaxWaiting {
 		return false
 	}
 	if w == nil {
@@ -60,6 +69,8 @@ func (r *repairs) add(peer string, j job) bool {
 		r.waiting[peer] = w
 		r.order = append(r.order, peer)
 	}
+	r.bytes -= w.size()
+	defer func() { r.bytes += w.size() }()
 	if j.digest != nil {
 		w.digest = j.digest
 	}
@@ -84,6 +95,7 @@ func (r *repairs) next() (peer string, j *job) {
 	peer = r.order[i]
 	j = r.waiting[peer]
 	delete(r.waiting, peer)
+	r.bytes -= j.size()
 	r.order = append(r.order[:i:i], r.order[i+1:]...)
 	r.busy[peer] = true
 	r.wakeNext()

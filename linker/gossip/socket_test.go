@@ -2,10 +2,12 @@ package gossip_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -157,6 +159,78 @@ func spray(t *testing.T, addr string) {
 		_, _ = tcp.Write(b) // the member may have closed it already
 		tcp.Close()
 	}
+}
+
+// A stranger opens connections and makes up members. Only so many are kept.
+func TestStrangersExhaustNothing(t *testing.T) {
+	// After its Shutdown memberlist still waits, some seconds, for the answer of a made-up member.
+	waiting := goleak.IgnoreAnyFunction("github.com/hashicorp/memberlist.(*Memberlist).probe")
+	t.Cleanup(func() { goleak.VerifyNone(t, waiting) })
+	port := freePort(t)
+	members := []*member{run(t, 1, port), run(t, 2, port)}
+	for _, m := range members {
+		m.awaitMembers(t, 1)
+	}
+	target := members[0]
+	stranger := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 9)}}
+	closed := make(chan bool)
+	const tries = 10 * gossip.MaxStreamsFrom
+	for range tries {
+		c, err := stranger.Dial("tcp", target.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		go func() {
+			_ = c.SetReadDeadline(time.Now().Add(time.Second)) // members keep an idle connection for 5 s
+			_, err := c.Read(make([]byte, 1))
+			closed <- !errors.Is(err, os.ErrDeadlineExceeded)
+		}()
+	}
+	kept := 0
+	for range tries {
+		if !<-closed {
+			kept++
+		}
+	}
+	if kept > gossip.MaxStreamsFrom {
+		t.Errorf("%d connections of one address were kept, want at most %d", kept, gossip.MaxStreamsFrom)
+	}
+	if reasons := target.Refused(); len(reasons) != 1 || !strings.Contains(reasons[0].Error(), "connections from 127.0.0.9") {
+		t.Errorf("refused for the reasons %v, want one that names 127.0.0.9", reasons)
+	}
+	members[1].Broadcast("after", members[1].table.Put("after", "1"))
+	target.await(t, "row after", func(rows map[string]string) bool { return rows["after"] == "1" })
+
+	// Made-up members slow the spread of news, because they are sent some: only a key prevents that.
+	udp, err := net.Dial("udp", target.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer udp.Close()
+	full := func() bool { return len(target.Members()) >= gossip.MaxMembers }
+	for deadline, last := time.Now().Add(20*time.Second), false; !last; {
+		last = full() || time.Now().After(deadline) // one more round when it is full
+		for i := range gossip.MaxMembers + 200 {
+			if _, err := udp.Write(newsOf(fmt.Sprint("made-up-", i))); err != nil {
+				t.Fatal(err)
+			}
+			if i%100 == 0 {
+				time.Sleep(5 * time.Millisecond) // the pace of the traffic: memberlist drops what it cannot queue
+			}
+		}
+	}
+	if n := len(target.Members()); n != gossip.MaxMembers {
+		t.Errorf("%d members are known, want %d", n, gossip.MaxMembers)
+	}
+}
+
+// newsOf returns news of a member, as memberlist writes it (state.go, MessagePack).
+func newsOf(name string) []byte {
+	text := func(s string) string { return string([]byte{0xa0 | byte(len(s))}) + s }
+	return []byte("\xf4\x07tombolo\x04\x86" + text("Incarnation") + "\x01" + text("Node") + text(name) +
+		text("Addr") + text("\x7f\x09\x09\x09") + text("Port") + "\x09" + text("Meta") + text("tombolo member") +
+		text("Vsn") + text("\x01\x05\x02\x02\x05\x04"))
 }
 
 func TestRunFailsWhenThePortIsTaken(t *testing.T) {

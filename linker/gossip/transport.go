@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"sync"
 	"time"
@@ -22,14 +23,15 @@ const dialTimeout = 2 * time.Second
 // would otherwise stay in them.
 type transport struct {
 	memberlist.NodeAwareTransport
-	filter  filter
-	counts  *counters
-	dial    func(memberlist.Address, time.Duration) (net.Conn, error)
-	packets chan *memberlist.Packet
-	streams chan net.Conn
-	stop    context.CancelFunc
-	done    <-chan struct{}
-	pumps   sync.WaitGroup
+	filter   filter
+	counts   *counters
+	dial     func(memberlist.Address, time.Duration) (net.Conn, error)
+	packets  chan *memberlist.Packet
+	streams  chan net.Conn
+	stop     context.CancelFunc
+	done     <-chan struct{}
+	admitted admission
+	pumps    sync.WaitGroup
 
 	mu    sync.Mutex
 	conns map[net.Conn]bool // nil after Shutdown
@@ -100,8 +102,16 @@ func (t *transport) acceptPacket(p *memberlist.Packet) (*memberlist.Packet, bool
 	return p, true
 }
 
+// acceptStream closes a connection beyond the limits.
 func (t *transport) acceptStream(c net.Conn) (net.Conn, bool) {
-	return t.track(c, t.filter.stream), true
+	if err := t.admitted.enter(c); err != nil {
+		t.counts.refused.add(err)
+		c.Close()
+		return nil, false
+	}
+	tracked := t.track(c, t.filter.stream)
+	tracked.left = sync.OnceFunc(func() { t.admitted.leave(c) })
+	return tracked, true
 }
 
 func (t *transport) PacketCh() <-chan *memberlist.Packet { return t.packets }
@@ -140,7 +150,7 @@ func (t *transport) Shutdown() error {
 
 // track returns a connection that runs check at its first Read and that Shutdown
 // closes.
-func (t *transport) track(c net.Conn, check func(*bufio.Reader) error) net.Conn {
+func (t *transport) track(c net.Conn, check func(*bufio.Reader) error) *conn {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.conns == nil {
@@ -148,7 +158,10 @@ func (t *transport) track(c net.Conn, check func(*bufio.Reader) error) net.Conn 
 	} else {
 		t.conns[c] = true
 	}
-	return &conn{Conn: c, in: bufio.NewReaderSize(c, filterPeek), check: check, owner: t}
+	return &conn{
+		Conn: c, in: bufio.NewReaderSize(io.LimitReader(c, MaxStreamBytes), filterPeek),
+		check: check, owner: t, left: func() {},
+	}
 }
 
 // conn is a tracked connection.
@@ -157,6 +170,7 @@ type conn struct {
 	in    *bufio.Reader
 	check func(*bufio.Reader) error // nil once it has passed
 	owner *transport
+	left  func() // called by Close, any number of times
 }
 
 // Read checks the header when it is first called. memberlist makes this call in a goroutine
@@ -176,5 +190,6 @@ func (c *conn) Close() error {
 	c.owner.mu.Lock()
 	delete(c.owner.conns, c.Conn)
 	c.owner.mu.Unlock()
+	c.left()
 	return c.Conn.Close()
 }

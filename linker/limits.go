@@ -1,0 +1,53 @@
+package linker
+
+import (
+	"context"
+	"time"
+
+	"tombolo/internal/wake"
+)
+
+// limits reports what was refused because of the limits of the catalog and the gossip.
+type limits struct {
+	parts    []refuser
+	problems *problems
+
+	reasons map[string]refused // by text
+}
+
+// refuser tells why it has refused something since the last call.
+type refuser interface{ Refused() []error }
+
+type refused struct {
+	why  error
+	seen time.Time
+}
+
+// run looks once a second until ctx ends: nothing urgent follows from a refusal.
+func (l *limits) run(ctx context.Context) error {
+	for wake.Sleep(ctx, time.Second) {
+		l.report(time.Now())
+	}
+	return nil
+}
+
+// report names each reason for as long as conflictAge after its last refusal.
+func (l *limits) report(now time.Time) {
+	if l.reasons == nil {
+		l.reasons = map[string]refused{}
+	}
+	for _, part := range l.parts {
+		for _, why := range part.Refused() {
+			l.reasons[why.Error()] = refused{why, now}
+		}
+	}
+	var errs []error
+	for text, r := range l.reasons {
+		if now.Sub(r.seen) > conflictAge || len(errs) > maxListed {
+			delete(l.reasons, text)
+			continue
+		}
+		errs = append(errs, r.why)
+	}
+	l.problems.report(limitsProblem, listed(errs))
+}
