@@ -211,6 +211,20 @@ func TestTroubleshootingQuotesMessagesOfTheCode(t *testing.T) {
 	}
 }
 
+func TestTheReadmeShowsStepsOfTheDemo(t *testing.T) {
+	steps := regexp.MustCompile(`(?m)^    == (\d+)\. (.+) \(\d+s\)$`).FindAllStringSubmatch(read(t, "README.md"), -1)
+	titles := regexp.MustCompile(`(?m)^\t\t\{"(.+)", d\.\w+\},$`).FindAllStringSubmatch(read(t, "test/demo/main.go"), -1)
+	if len(steps) == 0 || len(titles) == 0 {
+		t.Fatalf("README.md shows %d steps and test/demo has %d: is their form another now?", len(steps), len(titles))
+	}
+	for _, step := range steps {
+		n, _ := strconv.Atoi(step[1])
+		if n < 1 || n > len(titles) || titles[n-1][1] != step[2] {
+			t.Errorf("README.md shows step %s of the demo as %q; test/demo/main.go has another one there", step[1], step[2])
+		}
+	}
+}
+
 // Each subject has a page. Two of them are generated, and have tests of their own that
 // compare them with the code.
 func TestEveryPageIsThereAndLinked(t *testing.T) {
