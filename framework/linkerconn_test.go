@@ -11,6 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"tombolo/framework/api"
+	"tombolo/framework/store"
 	"tombolo/internal/wake"
 	linker "tombolo/linker/api"
 	"tombolo/linker/record"
@@ -103,6 +105,30 @@ func TestOnlyTheNewestCatalogIsTaken(t *testing.T) {
 			t.Errorf("up is %v with catalog %d after the linker was lost, want the last catalog and not up", c.up, c.snapshot.Index)
 		}
 	})
+}
+
+// A linker that is older than the framework may not be able to read a label.
+func TestATaskWhoseLabelsCannotBeReadHasAReason(t *testing.T) {
+	for name, tt := range map[string]struct {
+		shut record.Endpoint
+		want string
+	}{
+		"it is shut off":      {record.Endpoint{Container: "c1", Internal: true}, "the linker of h1 cannot read the container's labels (see there: tombolo linker status)"},
+		"another container":   {record.Endpoint{Container: "c2", Internal: true}, ""},
+		"its labels are read": {record.Endpoint{Container: "c1", App: "shop", Task: "t1", Internal: true}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newLinkerConn("h1", Linker{}, linkerEvents{queue: wake.NewQueue[func()](), catalog: func(*linkerConn, bool) {}}, slog.New(slog.DiscardHandler))
+			c.bring(&record.Snapshot{Endpoints: map[string]*record.Endpoint{"e": &tt.shut}})
+			c.take()
+			task := &task{Task: store.Task{ID: "t1", Host: "h1", Container: "c1"}}
+			task.observe([]*linkerConn{c}, time.Now())
+			var i api.Instance
+			if showTask(&i, task); i.Reason != tt.want {
+				t.Errorf("ps shows the reason %q, want %q", i.Reason, tt.want)
+			}
+		})
+	}
 }
 
 func TestRecordsAreDeliveredUntilTheLinkerTakesThem(t *testing.T) {

@@ -67,6 +67,7 @@ type linkerConn struct {
 	up        bool
 	snapshot  *record.Snapshot            // the last catalog; nil: none yet
 	endpoints map[string]*record.Endpoint // of snapshot, by task ID
+	shutOff   map[string]bool             // IDs of containers whose labels their linker cannot read
 
 	latest   atomic.Pointer[record.Snapshot] // not taken by the framework yet
 	outgoing *wake.Queue[record.Record]
@@ -109,10 +110,13 @@ func (c *linkerConn) lost(err error) {
 // take makes the newest catalog the one that the framework sees.
 func (c *linkerConn) take() {
 	c.snapshot = c.latest.Swap(nil)
-	c.endpoints = map[string]*record.Endpoint{}
+	c.endpoints, c.shutOff = map[string]*record.Endpoint{}, map[string]bool{}
 	for _, e := range c.snapshot.Endpoints {
-		if e.Task != "" {
+		switch {
+		case e.Task != "":
 			c.endpoints[e.Task] = e
+		case e.App == "" && e.Internal: // record.ShutOff, or a stranger's container
+			c.shutOff[e.Container] = true
 		}
 	}
 	cameUp := !c.up

@@ -160,6 +160,9 @@ func showTask(i *api.Instance, t *task) {
 		i.Container = cmp.Or(e.Container, i.Container)
 		health = e.Health
 	}
+	if t.shutOff && i.Reason == "" {
+		i.Reason = "the linker of " + t.Host + " cannot read the container's labels (see there: tombolo linker status)"
+	}
 	switch {
 	case t.Killing:
 		i.State = api.StateStopping

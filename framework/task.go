@@ -23,6 +23,7 @@ type task struct {
 	endpoint       *record.Endpoint // as a catalog last showed it; nil: none has
 	resolvable     bool             // every linker that answers tells containers its address
 	up             bool             // it runs, is healthy or steady, and is resolvable
+	shutOff        bool             // its linker cannot read its labels
 	unhealthySince time.Time        // zero: no linker says that it is unhealthy
 	killSent       time.Time        // zero: not in this subscription
 
@@ -51,8 +52,9 @@ func (t *task) dismissed() bool { return t.Killing && t.KilledUnhealthySince.IsZ
 // linker of its own host is right.
 func (t *task) observe(up []*linkerConn, now time.Time) {
 	var seen *record.Endpoint
-	t.resolvable = len(up) > 0
+	t.resolvable, t.shutOff = len(up) > 0, false
 	for _, c := range up {
+		t.shutOff = t.shutOff || c.name == t.Host && c.shutOff[t.Container]
 		e := c.endpoints[t.ID]
 		t.resolvable = t.resolvable && e != nil && e.Answering() && !c.snapshot.Suspended[e.Host]
 		if e != nil && (seen == nil || c.name == t.Host) {
