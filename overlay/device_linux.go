@@ -92,8 +92,8 @@ func adjustDevice(have netlink.Link, want *netlink.Vxlan) error {
 		}
 		attrs.MTU = want.MTU
 	}
-	if attrs.Flags&net.FlagUp != 0 {
-		return nil
+	if err := guard(have); err != nil || attrs.Flags&net.FlagUp != 0 {
+		return err
 	}
 	// The device needs no link-local address: nobody would answer there.
 	if err := netlink.LinkSetIP6AddrGenMode(have, nl6AddrGenNone); err != nil && !errors.Is(err, unix.EAFNOSUPPORT) {

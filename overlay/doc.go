@@ -26,6 +26,9 @@
 //	                       |                (decided on the receiver's host)
 //	                       does the source address belong to this interface?
 //
+// Our interfaces transmit only packets that the table has marked, so nothing passes while
+// another program has removed the table (guard_linux.go).
+//
 // Policy can trust addresses because of the first question: a container can send only from
 // the addresses that are bound to its own interface.
 //

@@ -50,3 +50,7 @@ func hostSideMAC(addr4 netip.Addr) net.HardwareAddr {
 	mac[1] = 0x7d
 	return mac
 }
+
+// passMark is a bit of a packet's mark. Kubernetes, Calico, Cilium, Tailscale and Docker use
+// other bits by default.
+const passMark = 0x2000

@@ -2,6 +2,7 @@ package overlay
 
 import (
 	_ "embed"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -128,9 +129,10 @@ func (r ruleset) text() string {
 	data := struct {
 		tableParams
 		RandomBucket string
+		PassMark     string
 		Among        []int
 		Sets         []setText
-	}{tableParams: r.params, RandomBucket: randomBucket, Among: amongChains()}
+	}{tableParams: r.params, RandomBucket: randomBucket, PassMark: fmt.Sprintf("%#x", passMark), Among: amongChains()}
 	for _, s := range setSpecs {
 		data.Sets = append(data.Sets, setText{s.name, s.kind, s.declaration(), s.texts(r.sets[s.name])})
 	}

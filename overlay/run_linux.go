@@ -38,6 +38,7 @@ func (o *Overlay) Run(ctx context.Context) error {
 	}
 	defer o.deleting.Wait()
 	changed := wake.NewSignal()
+	changed.Notify() // of changes before this call, which no event tells about
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		<-ctx.Done()

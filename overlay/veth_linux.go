@@ -59,6 +59,9 @@ func repairVeth(link netlink.Link, mtu int) error {
 			return fmt.Errorf("set MTU of %s: %w", attrs.Name, err)
 		}
 	}
+	if err := guard(link); err != nil {
+		return err
+	}
 	if attrs.Flags&net.FlagUp != 0 {
 		return setARPFilter(attrs.Name)
 	}
@@ -78,6 +81,9 @@ func createVeth(e Endpoint, c Config, mtu int) error {
 		return fmt.Errorf("find %s: %w", attrs.Name, err)
 	}
 	link := deviceAt(index, attrs.Name)
+	if err := addGuard(link); err != nil {
+		return err
+	}
 	if e.Addr6.IsValid() {
 		if err := addGateway6(link); err != nil {
 			return err

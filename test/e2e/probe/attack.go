@@ -95,3 +95,22 @@ func frame(args []string) error {
 	}
 	return nil
 }
+
+// flood dials again and again for some time, and prints how often it succeeded.
+func flood(args []string) error {
+	long, err := time.ParseDuration(args[1])
+	if err != nil {
+		return err
+	}
+	n := 0
+	for end := time.Now().Add(long); time.Now().Before(end); {
+		c, err := net.DialTimeout("tcp", args[0], 50*time.Millisecond)
+		if err != nil {
+			continue
+		}
+		n++
+		c.Close()
+	}
+	fmt.Println(n, "connections")
+	return nil
+}

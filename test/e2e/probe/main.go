@@ -14,6 +14,7 @@
 //	                            sends VXLAN from HOST1 ("-": from an ordinary socket) to HOST2 with UDP datagrams inside
 //	probe frame DEVICE MAC SRC DST PORT
 //	                            sends UDP datagrams to a MAC address
+//	probe flood HOST:PORT TIME  dials again and again, and prints how often it succeeded
 //	probe ask SRC PORT NAME     sends a DNS query with the source address SRC from a raw socket
 //	probe remember FILE         counts its starts in FILE, prints "boot N", waits
 //	probe stream HOST:PORT      sends a UDP datagram every 5 ms, forever
@@ -51,7 +52,7 @@ func run(args []string) int {
 		run      func([]string) error
 	}{
 		"serve": {1, serve}, "dial": {1, dial}, "send": {1, send}, "lookup": {1, lookup}, "watch": {1, watch}, "addresses": {0, addresses}, "hold": {1, hold}, "forge": {3, forge}, "catch": {1, catch},
-		"stream": {1, stream}, "answer": {1, answer}, "remember": {1, remember}, "facts": {0, facts}, "trap": {0, trap}, "end": {1, end}, "ask": {3, ask}, "inject": {5, inject}, "frame": {5, frame},
+		"stream": {1, stream}, "answer": {1, answer}, "remember": {1, remember}, "facts": {0, facts}, "trap": {0, trap}, "end": {1, end}, "ask": {3, ask}, "inject": {5, inject}, "frame": {5, frame}, "flood": {2, flood},
 		"member": {3, member}, "nameserver": {1, nameserver},
 		"check": {0, check}, "healthy": {0, healthy}, "unhealthy": {0, unhealthy},
 	}
