@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/netip"
 	"reflect"
-	"slices"
 	"time"
 
 	"tombolo/linker/attach"
@@ -131,30 +130,11 @@ func compile(base overlay.Config, e *effectiveCatalog, endpoints []attach.Endpoi
 	var conflict error
 	cfg.Publish, conflict = publications(endpoints, e.Snapshot, e.Relation)
 	if len(cfg.Publish) > 0 {
-		cfg.Internal = confinedElsewhere(e)
+		cfg.Internal = e.addressesElsewhere(func(id string) bool { open, _ := e.Outside(id); return !open })
 	}
+	cfg.Suspended = e.addressesElsewhere(func(id string) bool { lost, replaced := e.Lost(id); return lost && !replaced })
+	cfg.Superseded = e.addressesElsewhere(func(id string) bool { _, replaced := e.Lost(id); return replaced })
 	return cfg, conflict
-}
-
-// confinedElsewhere returns the addresses of other hosts' containers that may not use the
-// published ports of this one, sorted.
-func confinedElsewhere(e *effectiveCatalog) []netip.Addr {
-	var out []netip.Addr
-	for id, ep := range e.Endpoints {
-		if ep.Host == e.self.Name {
-			continue
-		}
-		if open, _ := e.Outside(id); open {
-			continue
-		}
-		for _, addr := range []netip.Addr{ep.Addr4, ep.Addr6} {
-			if addr.IsValid() {
-				out = append(out, addr)
-			}
-		}
-	}
-	slices.SortFunc(out, netip.Addr.Compare)
-	return out
 }
 
 // allows expresses a grant in addresses, once for each family that both ends have.

@@ -64,6 +64,20 @@ func TestInternalContainersElsewhereAreKnown(t *testing.T) {
 	}
 }
 
+func TestContainersOfDeadHostsAreKnown(t *testing.T) {
+	addr := netip.MustParseAddr
+	s := &record.Snapshot{Suspended: map[string]bool{"h2": true}, Endpoints: map[string]*record.Endpoint{
+		"lost":     {ID: "lost", Host: "h2", App: "shop", Service: "db", Slot: 1, Generation: 1, Addr4: addr("100.64.2.2")},
+		"replaced": {ID: "replaced", Host: "h2", App: "shop", Service: "db", Slot: 2, Generation: 1, Addr4: addr("100.64.2.3"), Addr6: addr("fd00::3")},
+		"next":     {ID: "next", Host: "h3", App: "shop", Service: "db", Slot: 2, Generation: 2, Addr4: addr("100.64.3.2")},
+	}}
+	e := &effectiveCatalog{Snapshot: s, Relation: reach.Of(s), self: hostWith("h1", "100.64.1.0/24", day)}
+	cfg, err := compile(overlay.Config{}, e, nil)
+	if err != nil || !slices.Equal(cfg.Suspended, []netip.Addr{addr("100.64.2.2")}) || !slices.Equal(cfg.Superseded, []netip.Addr{addr("100.64.2.3"), addr("fd00::3")}) {
+		t.Errorf("suspended %v and superseded %v (%v), want lost and replaced", cfg.Suspended, cfg.Superseded, err)
+	}
+}
+
 // flakyKernel fails while it is busy.
 type flakyKernel struct {
 	busy atomic.Bool

@@ -2,6 +2,7 @@ package linker
 
 import (
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -82,6 +83,24 @@ func (c *effectiveCache) derive(source *record.Snapshot, claim *block.Claim) *ef
 	e.Snapshot, e.misplaced = reachable(source, e.self, e.peers)
 	e.Relation = reach.Of(e.Snapshot)
 	return e
+}
+
+// addressesElsewhere returns the addresses of those endpoints of other hosts for which which
+// returns true, sorted.
+func (e *effectiveCatalog) addressesElsewhere(which func(id string) bool) []netip.Addr {
+	var out []netip.Addr
+	for id, ep := range e.Endpoints {
+		if ep.Host == e.self.Name || !which(id) {
+			continue
+		}
+		for _, addr := range []netip.Addr{ep.Addr4, ep.Addr6} {
+			if addr.IsValid() {
+				out = append(out, addr)
+			}
+		}
+	}
+	slices.SortFunc(out, netip.Addr.Compare)
+	return out
 }
 
 // hostAsker stands for the host itself among the askers; no endpoint has that ID.

@@ -15,6 +15,12 @@ func compile(c Config, outside ...string) ruleset {
 	for _, addr := range c.Internal {
 		r.sets.addAddr("internal", addr)
 	}
+	for _, addr := range c.Suspended {
+		r.sets.addAddr("suspended", addr)
+	}
+	for _, addr := range c.Superseded {
+		r.sets.addAddr("superseded", addr)
+	}
 	for _, p := range c.Peers {
 		r.sets.addAddr("members", p.Underlay)
 		r.sets.addAddr("hosts", p.Overlay4)

@@ -25,11 +25,14 @@ type Config struct {
 	Peers     []Peer       // every other host
 	Endpoints []Endpoint   // this host's containers
 	Internal  []netip.Addr // other hosts' containers that may not use this host's published ports, see Endpoint.Internal
-	Allow     []Allow      // the traffic that those containers may receive from other containers
-	Publish   []Publish    // ports of this host that lead to containers here or elsewhere
-	Blocked   []HostPort   // ports that containers may not reach outside of the pool, on any machine
-	Revoked   []Revocation // permissions that were taken back lately
-	DNSPort   uint16       // port of the DNS server on Gateway4, if another program holds 53; zero means 53
+	Suspended []netip.Addr // containers of hosts that are thought dead: new connections to them are refused, established ones go on
+	// Superseded are containers of such hosts in whose place others run: connections to them are reset.
+	Superseded []netip.Addr
+	Allow      []Allow      // the traffic that those containers may receive from other containers
+	Publish    []Publish    // ports of this host that lead to containers here or elsewhere
+	Blocked    []HostPort   // ports that containers may not reach outside of the pool, on any machine
+	Revoked    []Revocation // permissions that were taken back lately
+	DNSPort    uint16       // port of the DNS server on Gateway4, if another program holds 53; zero means 53
 
 	ServicePool4 netip.Prefix // the range of this host's IPv4 service addresses; the zero value means none
 	ServicePool6 netip.Prefix // the same for IPv6
@@ -136,15 +139,17 @@ func (c Config) unmapped() Config {
 	unmap(&c.Self.Underlay, &c.Self.Overlay4)
 	c.Peers, c.Endpoints = slices.Clone(c.Peers), slices.Clone(c.Endpoints)
 	c.Allow, c.Publish, c.Revoked = slices.Clone(c.Allow), slices.Clone(c.Publish), slices.Clone(c.Revoked)
-	c.Internal = slices.Clone(c.Internal)
+	for _, list := range []*[]netip.Addr{&c.Internal, &c.Suspended, &c.Superseded} {
+		*list = slices.Clone(*list)
+		for i := range *list {
+			unmap(&(*list)[i])
+		}
+	}
 	for i := range c.Peers {
 		unmap(&c.Peers[i].Underlay, &c.Peers[i].Overlay4)
 	}
 	for i := range c.Endpoints {
 		unmap(&c.Endpoints[i].Addr4)
-	}
-	for i := range c.Internal {
-		unmap(&c.Internal[i])
 	}
 	for i := range c.Allow {
 		unmap(&c.Allow[i].From, &c.Allow[i].To)

@@ -38,7 +38,8 @@ func (d *desired) onlyPolicyDiffers() bool {
 	want, have := d.merged(), *d.applied
 	sameEndpoints := maps.Equal(want.endpointAddrs(), have.endpointAddrs())
 	for _, c := range []*Config{&want, &have} {
-		c.Endpoints, c.Internal, c.Allow, c.Blocked, c.Services, c.Revoked = nil, nil, nil, nil, nil, nil
+		c.Endpoints, c.Internal, c.Suspended, c.Superseded = nil, nil, nil, nil
+		c.Allow, c.Blocked, c.Services, c.Revoked = nil, nil, nil, nil
 	}
 	return sameEndpoints && reflect.DeepEqual(want, have)
 }

@@ -26,6 +26,10 @@ var setSpecs = []setSpec{
 	{"bound6", "set", "ifname . ipv6_addr"},
 	{"internal4", "set", "ipv4_addr"}, // containers without access to the outside, of all hosts
 	{"internal6", "set", "ipv6_addr"},
+	{"suspended4", "set", "ipv4_addr"}, // Config.Suspended
+	{"suspended6", "set", "ipv6_addr"},
+	{"superseded4", "set", "ipv4_addr"}, // Config.Superseded
+	{"superseded6", "set", "ipv6_addr"},
 	{"members4", "set", "ipv4_addr"}, // underlay addresses of the peers
 	{"members6", "set", "ipv6_addr"},
 	{"hosts4", "set", "ipv4_addr"}, // overlay addresses of the peers themselves

@@ -46,6 +46,15 @@ func (r *Relation) Outside(id string) (ok bool, why string) {
 	return true, ""
 }
 
+// Lost reports whether the host of an endpoint (by ID) is thought dead, and whether the slot of
+// the endpoint has a later generation elsewhere. The latter is false as long as the host is
+// thought alive: it ends its superseded containers itself, when they have finished their work.
+func (r *Relation) Lost(id string) (lost, superseded bool) {
+	e := r.endpoints[id]
+	lost = e != nil && r.s.Suspended[e.rec.Host]
+	return lost, lost && e.rec.App != "" && e.rec.Generation < e.svc.generations[e.rec.Slot]
+}
+
 // Answers reports whether names lead to an endpoint (by ID) now.
 func (r *Relation) Answers(id string) bool {
 	e := r.endpoints[id]

@@ -185,6 +185,24 @@ func TestOutsideIsClosedToInternalAndUnknownEndpoints(t *testing.T) {
 	}
 }
 
+func TestEndpointsOfADeadHostAreLostAndPerhapsSuperseded(t *testing.T) {
+	r := reach.Of(newCluster().suspend("h2").add("alive", "shop/web/1", gen(1)).add("draining", "shop/web/2", gen(1)).add("next", "shop/web/2", gen(2)).
+		add("lost", "shop/db/1", host("h2"), gen(1)).add("replaced", "shop/db/2", host("h2"), gen(1)).add("other", "shop/db/2", gen(2)).
+		add("foreign", "", host("h2")).s)
+	got := map[string][2]bool{}
+	for _, id := range []string{"alive", "draining", "next", "lost", "replaced", "other", "foreign", "unknown"} {
+		lost, superseded := r.Lost(id)
+		got[id] = [2]bool{lost, superseded}
+	}
+	want := map[string][2]bool{
+		"alive": {}, "draining": {}, "next": {}, "other": {}, "unknown": {},
+		"lost": {true, false}, "foreign": {true, false}, "replaced": {true, true},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("lost and superseded endpoints (-want +got):\n%s", diff)
+	}
+}
+
 func TestGrantsOfAHost(t *testing.T) {
 	w := newCluster().
 		add("web1", "shop/web/1", host("h1"), on("shop_front"), links("db")).
