@@ -13,6 +13,7 @@ import (
 
 	"tombolo/cmd/lab"
 	"tombolo/framework/api"
+	"tombolo/linker/record"
 )
 
 // The members of a cluster are healthy only when they have found each other. With a member less than
@@ -206,7 +207,8 @@ func TestOtherAppsDoNotTakeNamesOfInstances(t *testing.T) {
 	shared := map[string][]string{"market": nil}
 	db := start(t, 0, spec{app: "shop", service: "db", networks: shared, args: []string{"serve", "5432"}})
 	web := start(t, 1, spec{app: "shop", service: "web", networks: shared, args: []string{"serve", "80"}})
-	thief := start(t, 2, spec{app: "pay", service: "db-1", networks: map[string][]string{"market": append([]string{"loot"}, names...)}, args: []string{"serve", "80"}})
+	thief := start(t, 2, spec{app: "pay", service: "db-1", networks: map[string][]string{"market": append([]string{"loot"}, names...)},
+		flags: []string{"--label", record.LabelEndpointMode + "=dnsrr"}, args: []string{"serve", "80"}})
 	web.sees(t, "loot", thief.address(t))
 	for _, name := range names {
 		web.sees(t, name, db.address(t))
