@@ -121,7 +121,7 @@ type counters struct {
 	dns       *dns.Server
 	plugin    *plugin.Server
 	addresses *ipam.Allocator
-	plane     DataPlane
+	plane     dataPlane
 	log       *slog.Logger
 }
 

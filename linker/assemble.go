@@ -38,7 +38,7 @@ func (l *Linker) assemble(ctx context.Context) ([]task, error) {
 	return append([]task{
 		{"gossip", func(ctx context.Context) error { return outlive(ctx, l.gossip.Run, l.announceRestart) }},
 		{"suspender", l.newSuspender().run},
-		{"publisher", l.publish.run},
+		{"broadcaster", l.broadcast.run},
 		{"catalog file", l.file.run},
 		{"tombstones", func(ctx context.Context) error { return collectTombstones(ctx, l.catalog) }},
 		{"limits", (&limits{parts: []refuser{l.catalog, l.gossip}, problems: l.problems}).run},
@@ -75,7 +75,7 @@ func (l *Linker) assembleCluster() error {
 		Seeds: cfg.Join, Known: last.Members, Log: cfg.Log,
 	}, l.catalog)
 	l.names = nameConflicts{self: cfg.Host, gossip: l.gossip, problems: l.problems}
-	l.publish = publisher{catalog: l.catalog, gossip: l.gossip, state: l.state}
+	l.broadcast = broadcaster{catalog: l.catalog, gossip: l.gossip, state: l.state}
 	return err
 }
 

@@ -56,8 +56,8 @@ type blockAddresses struct {
 	log *slog.Logger
 }
 
-// UseBlock goes on with a full disk: Docker's next request for an address reports it
-// too, if the disk is still full then.
+// UseBlock ignores a full disk: if the disk is still full when Docker requests an address,
+// that request fails and says so.
 func (a blockAddresses) UseBlock(block4, block6 netip.Prefix) error {
 	err := a.Table.UseBlock(block4, block6)
 	if diskFull(err) {

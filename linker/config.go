@@ -26,9 +26,9 @@ const (
 	Zone    = "tombolo.internal" // the DNS zone of the names that a linker answers
 )
 
-// DefaultBlockedPorts are those of ZooKeeper, Docker, Mesos (master and agent) and the
-// framework. Whoever reaches one of them unprotected controls the cluster.
-var DefaultBlockedPorts = []uint16{2181, 2375, 2376, 5050, 5051, 7070}
+// defaultBlockedPorts are those of ZooKeeper, Docker, Mesos (master and agent) and the
+// framework. A client that reaches one of them unprotected controls the cluster.
+var defaultBlockedPorts = []uint16{2181, 2375, 2376, 5050, 5051, 7070}
 
 // Config describes this host and its cluster. The zero Config works on one machine.
 type Config struct {
@@ -56,7 +56,7 @@ type Config struct {
 	VNI        int    // VXLAN network identifier; default 1980
 
 	// BlockedPorts are TCP ports that containers may not reach outside of the overlay,
-	// besides those of the linker itself; default DefaultBlockedPorts.
+	// besides those of the linker itself; default defaultBlockedPorts.
 	BlockedPorts []uint16
 
 	JoinTimeout   time.Duration // how long a host that has met no other looks for those to join; default 10 s
@@ -99,8 +99,8 @@ func (c Config) pluginSocket() string {
 }
 
 // ProbePlugin returns an error unless the plugin of the linker with this Config answers
-// as Docker expects. A supervisor asks it: whatever else is wrong, Docker must not wait
-// for a linker that is stuck.
+// as Docker expects. A supervisor calls it, because Docker must not wait for a linker
+// that is stuck.
 func (c Config) ProbePlugin(ctx context.Context) error {
 	transport := unixhttp.Transport(c.pluginSocket())
 	defer transport.CloseIdleConnections()
@@ -131,7 +131,7 @@ func (c Config) withDefaults() Config {
 	c.VXLANPort = cmp.Or(c.VXLANPort, overlay.DefaultPort)
 	c.VNI = cmp.Or(c.VNI, overlay.DefaultVNI)
 	if c.BlockedPorts == nil {
-		c.BlockedPorts = DefaultBlockedPorts
+		c.BlockedPorts = defaultBlockedPorts
 	}
 	c.JoinTimeout = cmp.Or(c.JoinTimeout, 10*time.Second)
 	c.Settle = cmp.Or(c.Settle, time.Second)

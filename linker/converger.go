@@ -39,8 +39,8 @@ type endpoints interface {
 	Watch() (changes <-chan struct{}, cancel func())
 }
 
-// retryAfter is the pause between attempts to make the kernel match. Once it does, the
-// data plane itself keeps it so.
+// retryAfter is the pause between attempts to make the kernel match. Once the kernel
+// matches, the data plane keeps it so.
 const retryAfter = time.Second
 
 // run applies every change until ctx ends. Changes that come while it works count as

@@ -16,7 +16,7 @@
 //	     |             identifier ---------> (    c  a  t  a  l  o  g    )
 //	     v                  ^                  |       |    ^    |       |
 //	  (table of endpoints) -+                  |       v    |    v       v
-//	                        |                  |      block    publisher  catalog file
+//	                        |                  |      block   broadcaster catalog file
 //	                        v                  |       |         |          |
 //	      data plane     overlay <-------------+-------+         v          v
 //	          |             |                                  gossip      disk
@@ -24,7 +24,7 @@
 //
 //	dns          answers each query from the effective catalog, which is derived from the
 //	             catalog and the block when somebody asks for it after a change
-//	tombstones, pool check    run from time to time
+//	tombstones, pool check, limits, host ports    run from time to time
 //
 // Two events happen once. The identifier opens the latch "adopted" when the table holds
 // the endpoints of the last run; the overlay task waits for it, because it would remove

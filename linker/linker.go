@@ -22,8 +22,8 @@ import (
 	"tombolo/overlay"
 )
 
-// DataPlane is the part of the kernel that the linker controls: overlay.Overlay.
-type DataPlane interface {
+// dataPlane is the part of the kernel that the linker controls: overlay.Overlay.
+type dataPlane interface {
 	Set(ctx context.Context, c overlay.Config) error
 	Run(ctx context.Context) error // keeps what Set made
 	Counters() (map[string]uint64, error)
@@ -35,7 +35,7 @@ type Linker struct {
 	cfg      Config
 	started  time.Time
 	problems *problems
-	plane    DataPlane
+	plane    dataPlane
 	pools    poolCheck
 
 	// Made by assemble, when Run begins.
@@ -47,13 +47,13 @@ type Linker struct {
 
 // cluster has the parts that know all hosts.
 type cluster struct {
-	state   *stateFile
-	host    thisHost
-	catalog *catalog.Catalog
-	file    catalogFile
-	gossip  *gossip.Gossip
-	names   nameConflicts
-	publish publisher
+	state     *stateFile
+	host      thisHost
+	catalog   *catalog.Catalog
+	file      catalogFile
+	gossip    *gossip.Gossip
+	names     nameConflicts
+	broadcast broadcaster
 }
 
 // containers has the parts that know this host's containers.
@@ -162,5 +162,5 @@ func (l *Linker) announceRestart() {
 	if err := l.host.announce(claim, time.Now().Add(l.cfg.RestartWindow).UTC().Truncate(time.Second)); err != nil {
 		l.cfg.Log.Warn("cannot announce the restart", "err", err)
 	}
-	l.publish.send() // its own loop may have ended
+	l.broadcast.send() // its own loop may have ended
 }

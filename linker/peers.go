@@ -13,9 +13,9 @@ import (
 )
 
 // peers returns the other hosts to which this one sends packets, sorted by name. It
-// leaves out hosts without a block and hosts whose block is outside the pool, because
-// they would receive traffic that does not belong to the overlay; the error names the
-// latter. Of hosts with overlapping blocks it returns the one with the oldest claim, so
+// leaves out hosts without a block, and hosts whose block is outside the pool, because
+// they would receive traffic that does not belong to the overlay; the error names those
+// with another pool. Of hosts with overlapping blocks it returns the one with the oldest claim, so
 // that every host sends to the same one.
 func peers(s *record.Snapshot, self *record.Host, pool4, pool6 netip.Prefix) ([]overlay.Peer, error) {
 	var out []overlay.Peer
@@ -68,11 +68,11 @@ func peer(h *record.Host) overlay.Peer {
 	}
 }
 
-// reachable returns s without the endpoints that this host sends no packets to. These are
-// those of hosts that are no peers: if two hosts claim one block, the addresses of the
-// loser's containers now mean the winner's. Besides, each address must be in the block of
-// the endpoint's host, or that host could take the address of another host's container
-// and what that one is permitted. The error names the endpoints with other addresses.
+// reachable returns s without the endpoints of hosts that are no peers: if two hosts claim
+// one block, the addresses of the loser's containers now mean the winner's. It also leaves
+// out addresses that are not in a block of the endpoint's host. Otherwise that host could
+// take over the address and the permissions of another host's container. The error names
+// the endpoints with such addresses.
 func reachable(s *record.Snapshot, self *record.Host, peers []overlay.Peer) (*record.Snapshot, error) {
 	blocks := map[string]*record.Host{self.Name: self}
 	for _, p := range peers {
@@ -102,9 +102,9 @@ func reachable(s *record.Snapshot, self *record.Host, peers []overlay.Peer) (*re
 	return &kept, listed(misplaced)
 }
 
-// placed returns ep with those of its addresses that are in the blocks of its host, or nil
-// if it has none there. Without h its host is no peer. While this host has no block of its
-// own, nothing is known about the addresses of its containers.
+// placed returns ep with those of its addresses that are in the blocks of its host h, or
+// nil if it has none there. A nil h means that the host is no peer. While this host has no
+// block, placed does not check the addresses of its containers.
 func placed(ep *record.Endpoint, h *record.Host) (*record.Endpoint, error) {
 	switch {
 	case h == nil:

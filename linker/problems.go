@@ -30,7 +30,7 @@ type problemKind struct {
 var (
 	addressesProblem   = problemKind{"addresses", partial, "containers with addresses of other hosts are left out", "find out who writes these records: the linker of that host, or a stranger whom a gossip key would keep away"}
 	blockProblem       = problemKind{"block", notReady, "this host takes no new containers", ""}
-	catalogFileProblem = problemKind{"catalog file", notReady, "cannot save the catalog", "make room on the disk of the state folder"}
+	catalogFileProblem = problemKind{"catalog file", notReady, "cannot save the catalog", "make the state folder writable, with room on its disk"}
 	dockerProblem      = problemKind{"docker", notReady, "", "start Docker, or name its socket with --docker"}
 	hostPortsProblem   = problemKind{"host ports", partial, "other processes hold published ports", "end these processes, or publish another port"}
 	hostsProblem       = problemKind{"hosts", notReady, "two machines have one name", "give one of the two another name with --host"}
@@ -40,7 +40,7 @@ var (
 	poolProblem        = problemKind{"pool", notReady, "part of the pool is routed elsewhere", "remove that route, or choose another pool on every host with --pool or --pool6"}
 	poolsProblem       = problemKind{"pools", partial, "hosts with another pool are left out", "start every host with the same --pool and --pool6"}
 	portsProblem       = problemKind{"ports", partial, "published ports are in conflict", "publish another port"}
-	stateProblem       = problemKind{"state", notReady, "cannot save the linker's state", "make room on the disk of the state folder"}
+	stateProblem       = problemKind{"state", notReady, "cannot save the linker's state", "make the state folder writable, with room on its disk"}
 )
 
 // problem is a condition that holds now.

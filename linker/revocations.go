@@ -17,8 +17,8 @@ import (
 // flow of UDP.
 const revokedFor = time.Minute
 
-// revocations are the permissions that records took back lately. What is merely missing,
-// such as the records of a host that is left out, is not among them.
+// revocations are the permissions that records took back lately. A permission that is
+// merely missing, for example because its host is left out, is not among them.
 type revocations struct {
 	before *effectiveCatalog // nil: nothing has been compared yet
 	lately map[revoked]time.Time
@@ -57,7 +57,7 @@ func (r *revocations) update(e *effectiveCatalog, now time.Time) []overlay.Revoc
 	return out
 }
 
-// next returns when the first of them is over, as seen from now; ok is false if there are none.
+// next returns how long the first of them still lasts; ok is false if there are none.
 func (r *revocations) next(now time.Time) (wait time.Duration, ok bool) {
 	for _, since := range r.lately {
 		if left := revokedFor - now.Sub(since); !ok || left < wait {
@@ -74,9 +74,9 @@ func revokedOf(v reach.Revocation) revoked {
 	return revoked{from: v.From.ID, to: v.To.ID}
 }
 
-// express returns what the kernel has to do, once for each family of addresses: nothing if
-// everything is permitted again, or if one of the two containers has ended meanwhile, whose
-// address may have another holder.
+// express returns what the kernel has to do, once for each family of addresses. It returns
+// nothing if everything is permitted again. The same holds if one of the two containers has
+// ended, because another container may have its address by now.
 func (v revoked) express(e *effectiveCatalog) (out []overlay.Revocation) {
 	if v.to == "" {
 		for _, addr := range []netip.Addr{v.addr4, v.addr6} {

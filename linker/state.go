@@ -26,8 +26,7 @@ func LockFile(stateDir string) string { return filepath.Join(stateDir, "lock") }
 // lockWait is how long to wait for a linker that was killed to release its lock.
 const lockWait = 2 * time.Second
 
-// lock makes sure that only one linker uses the state folder. Closing the file
-// releases the lock.
+// lock keeps other linkers out of the state folder until the file is closed.
 func lock(stateDir string) (*os.File, error) {
 	if err := os.MkdirAll(stateDir, 0o700); err != nil {
 		return nil, err
@@ -48,7 +47,7 @@ func lock(stateDir string) (*os.File, error) {
 }
 
 // stateFile keeps what a linker has to know about its last run. Every change is safe
-// from a power cut when update returns, because nobody else could tell it again.
+// from a power cut when update returns, because no other host knows all of it.
 type stateFile struct {
 	path     string
 	problems *problems
@@ -86,8 +85,8 @@ func openState(cfg Config, problems *problems) (*stateFile, error) {
 	return s, err
 }
 
-// diskFull reports whether err only says that the disk is full. The linker goes on then:
-// containers are linked all the same, and peers remember most of what a restart needs.
+// diskFull reports whether err only says that the disk is full. The linker goes on then,
+// because containers need it, and peers remember most of what a restart needs.
 func diskFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }

@@ -9,8 +9,8 @@
 //	GET    /v1/resolve?name=N[&from=C]           Resolution for the container C (ID, name or address), or for the host
 //
 // A request for the catalog with the index and the run of an earlier answer waits, up to
-// wait, for another snapshot; without one the answer is 304. Every status other than 2xx
-// and 304 comes with an Error. Who may open the socket may do everything.
+// wait, for another snapshot; without one the answer is 304. Every status other than 2xx and
+// 304 comes with an Error. Everybody who may open the socket may do everything.
 //
 // The package keeps no state of the linker. Start with Server and Client.
 package api

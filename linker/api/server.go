@@ -15,7 +15,7 @@ import (
 	"tombolo/linker/record"
 )
 
-// SocketMode has the permissions of the socket: who may open it may do everything.
+// SocketMode has the permissions of the socket: root and its group may do everything.
 const SocketMode = 0o660
 
 const (

@@ -154,7 +154,7 @@ func TestAHostAloneClaimsABlock(t *testing.T) {
 		claim := c.mustHave(t, k)
 		<-changes
 		if c.saved != claim || !claim.Block6.IsValid() || c.problem != nil {
-			t.Errorf("claimed %v and saved %v (problem: %v)", claim, c.saved, c.problem)
+			t.Errorf("claimed %v, saved %v, with the problem %v; want the claim saved and no problem", claim, c.saved, c.problem)
 		}
 	})
 }
@@ -204,7 +204,7 @@ func TestAContestedClaimIsGivenUpBeforeItSettles(t *testing.T) {
 		c.put("rival", rivalOf(Claim{Block4: first}, time.Now().Add(-time.Hour)))
 		pass(time.Second)
 		if claim := c.mustHave(t, k); claim.Block4.Overlaps(first) || len(c.used) != 1 {
-			t.Errorf("uses %v after %s was contested, want one other block", c.used, first)
+			t.Errorf("the host used the blocks %v after its claim of %s was contested, want one other block", c.used, first)
 		}
 	})
 }
@@ -254,7 +254,7 @@ func TestAnOlderClaim(t *testing.T) {
 			c.put("rival", rivalOf(mine, time.Now().Add(-time.Hour)))
 			pass(time.Hour)
 			if c.mustHave(t, k) != mine || c.refused == nil || c.problem == nil {
-				t.Errorf("refuses with %v and reports %v, want the block kept, refused and reported", c.refused, c.problem)
+				t.Errorf("requests are refused with %v and the problem is %v, want the block kept, with a reason in both", c.refused, c.problem)
 			}
 			c.put("rival", nil)
 			synctest.Wait()
@@ -272,7 +272,7 @@ func TestAnOlderClaim(t *testing.T) {
 			c.inUse.Store(false)
 			pass(recheck + time.Second)
 			if now := c.mustHave(t, k); now.Block4.Overlaps(mine.Block4) {
-				t.Errorf("still uses %s", now.Block4)
+				t.Errorf("the host still uses block %s after its last address was released, want another block", now.Block4)
 			}
 		})
 	})
@@ -283,7 +283,7 @@ func TestAnOlderClaim(t *testing.T) {
 			c.put("rival", rivalOf(c.mustHave(t, k), time.Now().Add(-time.Hour)))
 			pass(time.Hour)
 			if claim := c.mustHave(t, k); claim.Block4 != fixed || c.problem == nil {
-				t.Errorf("uses %s with the problem %v, want %s and a problem", claim.Block4, c.problem, fixed)
+				t.Errorf("the host uses block %s with the problem %v, want block %s and a problem", claim.Block4, c.problem, fixed)
 			}
 		})
 	})
@@ -296,7 +296,7 @@ func TestAYoungerClaimChangesNothing(t *testing.T) {
 		c.put("rival", rivalOf(mine, time.Now().Add(time.Hour)))
 		pass(time.Hour)
 		if c.mustHave(t, k) != mine || c.refused != nil || c.problem != nil {
-			t.Errorf("uses %v, refuses with %v and reports %v", k.Current(), c.refused, c.problem)
+			t.Errorf("the host uses %v, refuses requests with %v and has the problem %v; want the same block and neither", k.Current(), c.refused, c.problem)
 		}
 	})
 }
@@ -329,7 +329,7 @@ func TestBlockOfTheLastRun(t *testing.T) {
 					got = *claim
 				}
 				if got != tt.want {
-					t.Errorf("uses %v, want %v", got, tt.want)
+					t.Errorf("the host uses the claim %v at once, want %v", got, tt.want)
 				}
 			})
 		})

@@ -21,7 +21,6 @@ const maxWaiting = 256
 // not all members shall start theirs at once.
 const exchangePause = 300 * time.Millisecond
 
-// job is the work for one peer.
 type job struct {
 	digest  []byte   // send the packets that the holder of this digest lacks; nil: none
 	answer  bool     // send our own digest

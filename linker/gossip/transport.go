@@ -164,7 +164,6 @@ func (t *transport) track(c net.Conn, check func(*bufio.Reader) error) *conn {
 	}
 }
 
-// conn is a tracked connection.
 type conn struct {
 	net.Conn
 	in    *bufio.Reader

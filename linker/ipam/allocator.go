@@ -60,9 +60,9 @@ func Open(file string, log *slog.Logger) (*Allocator, error) {
 }
 
 // Use sets this host's block; block6 is unset without IPv6. Addresses in inUse that lie
-// in the block are held from the start, whatever the file says. Use returns an error if
-// addresses of another block are held, or if the file cannot be written; after the
-// latter the block is in use all the same.
+// in the block are held from the start, even if the file does not say so. Use returns an error if
+// addresses of another block are held. It also returns an error if the file cannot be
+// written, but then the block is in use.
 func (a *Allocator) Use(block4, block6 netip.Prefix, inUse ...netip.Addr) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()

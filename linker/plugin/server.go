@@ -18,8 +18,8 @@ import (
 	"tombolo/linker/attach"
 )
 
-// Deadline bounds every call. Docker itself waits without limit.
-const Deadline = 5 * time.Second
+// defaultDeadline bounds every call. Docker itself waits without limit.
+const defaultDeadline = 5 * time.Second
 
 // maxBody bounds a request. Docker's have a few kilobytes.
 const maxBody = 1 << 20
@@ -47,7 +47,7 @@ type Config struct {
 	Pool4    netip.Prefix // the cluster's IPv4 pool
 	Table    Table
 	Log      *slog.Logger
-	Deadline time.Duration // 0: the package's Deadline
+	Deadline time.Duration // of every call; 0: 5 s
 }
 
 // Server answers Docker's calls.
@@ -63,7 +63,7 @@ type call func(ctx context.Context, body []byte) (any, error)
 
 // New returns a server that listens once Run is called.
 func New(cfg Config) *Server {
-	cfg.Deadline = cmp.Or(cfg.Deadline, Deadline)
+	cfg.Deadline = cmp.Or(cfg.Deadline, defaultDeadline)
 	s := &Server{cfg: cfg}
 	s.calls = s.methods()
 	return s

@@ -15,7 +15,7 @@ const firstStored = 3
 // KeepFiles asks systemd to keep files open after this process has ended. It calls open
 // with the files that systemd kept under name for an earlier run, if any; open returns
 // the files to keep now. Without systemd, or without FileDescriptorStoreMax= in the unit,
-// nothing is kept and the files work all the same. It must be called once, before
+// nothing is kept, and the files work too. It must be called once, before
 // anything else opens files or starts processes.
 func KeepFiles(name string, open func(kept []*os.File) ([]*os.File, error)) ([]*os.File, error) {
 	files, err := open(stored(name))
