@@ -54,8 +54,8 @@ func (r *appRecords) remove(name string) record.Record {
 }
 
 // sweep returns tombstones for the apps of a catalog, given as app -> owner, that are
-// ours and that wanted does not report: an earlier run removed the app and ended before
-// it could tell any linker. Apps of other frameworks stay.
+// ours and not wanted: an earlier run removed such an app and ended before it could tell
+// any linker. Apps of other frameworks stay.
 func (r *appRecords) sweep(owners map[string]string, wanted func(app string) bool) (deliver []record.Record) {
 	for name, owner := range owners {
 		if _, removed := r.tombstones[name]; owner == r.owner && !wanted(name) && !removed {
@@ -65,11 +65,11 @@ func (r *appRecords) sweep(owners map[string]string, wanted func(app string) boo
 	return deliver
 }
 
-// outdated notes that a linker has a newer record than rec, because our store was lost
+// stale notes that a linker has a newer record than rec, because our store was lost
 // or the clock ran backwards. It raises the epoch and returns the tombstones again;
 // update returns all records again. It reports false if the epoch was raised since rec
 // was made.
-func (r *appRecords) outdated(rec record.Record) (deliver []record.Record, raised bool) {
+func (r *appRecords) stale(rec record.Record) (deliver []record.Record, raised bool) {
 	if rec.Version.Epoch < r.epoch {
 		return nil, false
 	}

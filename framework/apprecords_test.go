@@ -95,11 +95,11 @@ func TestSweepRemovesOnlyOwnAppsThatNobodyWants(t *testing.T) {
 	}
 }
 
-func TestOutdatedRecordsGetALargerEpoch(t *testing.T) {
+func TestStaleRecordsGetALargerEpoch(t *testing.T) {
 	r := newRecords(7000)
 	refused := r.update(named("shop"))[0]
 	r.remove("blog")
-	tombstones, raised := r.outdated(refused)
+	tombstones, raised := r.stale(refused)
 	if !raised || r.epoch != 7007 || delivered(tombstones) != "-blog" {
 		t.Errorf("raised %v, epoch %d, delivered %q; want epoch 7007 and the tombstone again", raised, r.epoch, delivered(tombstones))
 	}
@@ -107,7 +107,7 @@ func TestOutdatedRecordsGetALargerEpoch(t *testing.T) {
 	if delivered(again) != "shop" || again[0].Version.Epoch != 7007 {
 		t.Errorf("records %+v, want that of shop with the new epoch", again)
 	}
-	if _, raised := r.outdated(refused); raised {
+	if _, raised := r.stale(refused); raised {
 		t.Error("the epoch was raised twice for records of one epoch")
 	}
 }

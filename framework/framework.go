@@ -62,7 +62,7 @@ func New(config Config) *Framework {
 		linkers: linkers{}, offers: &offers.Book{}, records: newAppRecords(),
 	}
 	f.out = &outbox{calls: newCallQueue(config.Master, config.Log, f.reconcileSoon)}
-	events := linkerEvents{queue: f.queue, catalog: f.catalogChanged, stale: f.recordOutdated}
+	events := linkerEvents{queue: f.queue, catalog: f.catalogChanged, stale: f.recordStale}
 	for name, l := range config.Linkers {
 		f.linkers[name] = newLinkerConn(name, l, events, config.Log)
 		f.model.host(name)
@@ -159,7 +159,7 @@ func (f *Framework) loop(ctx context.Context) error {
 	}
 }
 
-// decide brings the model up to date and says what follows from it.
+// decide brings the model up to date, and puts what follows from it into the outbox.
 func (f *Framework) decide(now time.Time) {
 	f.out.wake = time.Time{}
 	f.model.observe(f.linkers, now, f.out.wakeAt)
@@ -301,9 +301,9 @@ func (f *Framework) sweepRecords(s *record.Snapshot) {
 	}
 }
 
-// recordOutdated makes all records newer than those of a linker that refused rec.
-func (f *Framework) recordOutdated(rec record.Record) {
-	tombstones, raised := f.records.outdated(rec)
+// recordStale makes all records newer than those of a linker that refused rec as stale.
+func (f *Framework) recordStale(rec record.Record) {
+	tombstones, raised := f.records.stale(rec)
 	if !raised {
 		return
 	}

@@ -54,7 +54,7 @@ type host struct {
 	attributes map[string]string // of the agent
 	reserves   bool              // its last offer had resources that are reserved for a role
 
-	// The last offers, less what was used of them: for decisions while no offer is held.
+	// What is left of the last offers, for decisions while no offer is held.
 	cpus   float64
 	memory int64
 }
@@ -239,7 +239,7 @@ func (m *model) kill(t *task, k deploy.Kill, now time.Time) {
 	m.batch.PutTask(t.Task)
 }
 
-// advance notes a phase that is no end.
+// advance notes that a task has entered a phase in which it has not ended.
 func (m *model) advance(t *task, phase deploy.Phase, agent string, now time.Time) {
 	if agent != "" {
 		t.Agent = agent
@@ -257,7 +257,7 @@ func (m *model) advance(t *task, phase deploy.Phase, agent string, now time.Time
 	m.batch.PutTask(t.Task)
 }
 
-// endTask notes in its slot how a task ended, unless a newer one has the slot, and
+// endTask notes in its slot how a task ended, unless a newer task has the slot, and
 // forgets the task.
 func (m *model) endTask(t *task, e end) {
 	if d := m.apps[t.App]; d != nil {

@@ -47,9 +47,9 @@ func reservation(s app.Service) reserved {
 }
 
 // taskInfo describes a task to Mesos. linked says that linkers answer DNS queries;
-// offered are its host ports that lie in offered ranges. Everything for which Mesos' Docker containerizer has no field, or whose field
-// it ignores, goes into docker.parameters: these come last on the command line of
-// `docker run` and win.
+// offered are its host ports that lie in offered ranges. Settings for which Mesos' Docker
+// containerizer has no field, or whose field it ignores, go into docker.parameters: these
+// come last on the command line of `docker run` and win.
 func taskInfo(t *task, wanted app.App, linked bool, offered []uint16) mesos.TaskInfo {
 	s := wanted.Services[t.Service]
 	return mesos.TaskInfo{

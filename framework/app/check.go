@@ -24,7 +24,7 @@ const (
 // (RFC 1035, section 2.3.4).
 const maxName = 200
 
-// Validate checks an App, whoever made it. It returns Problems without positions, or
+// Validate checks an App from any source. It returns Problems without positions, or
 // nil. An App that passes is safe to hand to Docker's command line: its names are
 // valid, its flags are known, and Docker takes no other string for a flag.
 func (a *App) Validate() error {
@@ -52,7 +52,6 @@ func (a *App) Check(r *Report) {
 	c.containerNames()
 }
 
-// check is the check of one App.
 type check struct {
 	*Report
 	app *App

@@ -31,7 +31,6 @@ func Signal(name string) string {
 	return name
 }
 
-// serviceCheck is the check of one service.
 type serviceCheck struct {
 	*check
 	*Service

@@ -6,7 +6,7 @@ import (
 	"tombolo/framework/app"
 )
 
-// strict returns whether only links open ways: x-tombolo: {isolation: links}.
+// strict reports whether only links open ways: x-tombolo: {isolation: links}.
 func (m *mapping) strict(v any) bool {
 	p := app.Path{app.Extension}
 	isolation, ok := m.entries(v, p, "isolation")["isolation"]

@@ -28,7 +28,6 @@ type keyTree struct {
 	below   map[string]*keyTree
 }
 
-// keyTable is keys.txt.
 var keyTable = sync.OnceValue(func() *keyTree {
 	tree := &keyTree{}
 	for line := range strings.Lines(keysText) {

@@ -49,7 +49,6 @@ func Load(ctx context.Context, o Options) (*app.App, []app.Warning, error) {
 	return a, l.Warnings, err
 }
 
-// loading is the state of one Load.
 type loading struct {
 	report
 	details  types.ConfigDetails

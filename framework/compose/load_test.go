@@ -200,11 +200,11 @@ func TestNoFileIsAnErrorThatNamesTheFolder(t *testing.T) {
 	dir := t.TempDir()
 	_, _, err := Load(context.Background(), Options{WorkingDir: dir})
 	if err == nil || !strings.HasPrefix(err.Error(), "no Compose file in "+dir+" or a folder above it (looked for compose.yaml, ") {
-		t.Errorf("got %v", err)
+		t.Errorf("Load without a file returned %v, want an error that names the folder and the files looked for", err)
 	}
 	_, _, err = Load(context.Background(), Options{Files: []string{filepath.Join(dir, "x.yaml")}})
 	if err == nil || err.Error() != "there is no Compose file "+filepath.Join(dir, "x.yaml") {
-		t.Errorf("got %v", err)
+		t.Errorf("Load of a file that does not exist returned %v, want an error that names it", err)
 	}
 }
 
@@ -221,6 +221,6 @@ func TestMessagesNameStandardInput(t *testing.T) {
 	_, _, err = Load(context.Background(), Options{Files: []string{"-"}})
 	want := `<stdin>:4:19: services.web-1.environment.A: bad variable in "${x-y"; write $$ for a $ that begins no variable`
 	if err == nil || err.Error() != want {
-		t.Errorf("got %v\nwant %s", err, want)
+		t.Errorf("Load returned %v\nwant %s", err, want)
 	}
 }

@@ -93,7 +93,7 @@ func (ss *sources) value(p app.Path) *yaml.Node {
 	return nil
 }
 
-// has returns whether a file has a key at p.
+// has reports whether a file has a key at p.
 func (ss *sources) has(p app.Path) bool { return ss.value(p) != nil }
 
 // list returns the items of the list at p, in the last file that has it.

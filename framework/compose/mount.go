@@ -89,7 +89,7 @@ func volumeOptions(in *types.ServiceVolumeVolume, options map[string]string) {
 	}
 }
 
-// bindOptions returns whether to make the folder on the host, which is the default as in
+// bindOptions reports whether to make the folder on the host, which is the default as in
 // `docker compose`, and the SELinux label. recursive is the path of that key.
 func (s *serviceMapping) bindOptions(in *types.ServiceVolumeBind, options map[string]string, recursive app.Path) (create bool, selinux string) {
 	in = cmp.Or(in, &types.ServiceVolumeBind{CreateHostPath: true})

@@ -135,7 +135,7 @@ func inSequence(n *yaml.Node, key string) (at, value *yaml.Node) {
 	return nil, nil
 }
 
-// hasKey returns whether a list item is the entry of a key: "KEY=value" of a variable,
+// hasKey reports whether a list item is the entry of a key: "KEY=value" of a variable,
 // "service:alias" of a link, "8080:80" or `published: 8080` of a host port.
 func hasKey(item *yaml.Node, key string) bool {
 	if item.Kind == yaml.MappingNode {

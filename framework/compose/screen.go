@@ -72,7 +72,7 @@ type keyWalk struct {
 }
 
 // dropUnknown reports the unknown keys of a file, and removes them from its nodes so
-// that compose-go can find the other problems. It returns whether there were any.
+// that compose-go can find the other problems. It reports whether there were any.
 func (r *report) dropUnknown(s *source) bool {
 	w := &keyWalk{report: r, name: s.name, left: maxVisits}
 	for _, doc := range s.docs {
@@ -134,7 +134,7 @@ func unknownKey(key string, known []string) string {
 	return "unknown key"
 }
 
-// hasUserKeys returns whether the user chooses the names of the keys below p. Such a
+// hasUserKeys reports whether the user chooses the names of the keys below p. Such a
 // key is not an extension, even if its name begins with "x-".
 func hasUserKeys(p app.Path) bool {
 	tree := specification().at(p)

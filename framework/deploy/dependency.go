@@ -25,7 +25,7 @@ func (p *planner) unmet(service app.Service) string {
 	return ""
 }
 
-// meets returns whether a slot meets a condition. A task of an old spec does not count.
+// meets reports whether a slot meets a condition. A task of an old spec does not count.
 func (p *planner) meets(id SlotID, condition string) bool {
 	history, spec := p.in.Slots[id], p.specs[id.Service]
 	finished := history.Outcome == Finished && history.Spec == spec

@@ -27,10 +27,10 @@ const (
 	Dropped  Phase = "dropped"  // never ran, or is gone with its host
 )
 
-// Live returns whether a task in this phase fills its slot.
+// Live reports whether a task in this phase fills its slot.
 func (p Phase) Live() bool { return p == Launched || p == Staging || p == Running }
 
-// Ended returns whether this phase is the last one of a task.
+// Ended reports whether this phase is the last one of a task.
 func (p Phase) Ended() bool {
 	return p == Finished || p == Failed || p == Killed || p == Dropped
 }

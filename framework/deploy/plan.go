@@ -210,7 +210,7 @@ func (p *planner) slot(service app.Service, slot target) (current *Task, fine bo
 }
 
 // fill launches a task in a slot without a live one, or says what the slot waits for. It
-// returns whether the slot's work is complete. lost is the slot's lost task, or nil.
+// reports whether the slot's work is complete. lost is the slot's lost task, or nil.
 func (p *planner) fill(service app.Service, slot target, lost *Task) (complete bool) {
 	history, spec := p.in.Slots[slot.SlotID], p.specs[service.Name]
 	restart := history.Outcome != "" && history.Spec == spec

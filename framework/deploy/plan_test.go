@@ -195,7 +195,7 @@ func TestNextPlans(t *testing.T) {
 				t.Errorf("slots wait for something else (-want +got):\n%s", diff)
 			}
 			if got.Removed != tt.removed {
-				t.Errorf("Removed is %v", got.Removed)
+				t.Errorf("Next says that the app is removed: %v, want %v", got.Removed, !got.Removed)
 			}
 		})
 	}
@@ -231,7 +231,7 @@ func TestRestartPolicyDecidesAfterTheEndOfATask(t *testing.T) {
 			id := SlotID{"job", 1}
 			got := Next(State{Wanted: wanted(s), Slots: map[SlotID]Slot{id: tt.slot}}, epoch)
 			if diff := cmp.Diff(tt.wait, got.Wait[id]); diff != "" {
-				t.Errorf("got another result (-want +got):\n%s", diff)
+				t.Errorf("what the slot waits for (-want +got):\n%s", diff)
 			}
 			if launched := len(got.Launch) == 1; launched != (tt.wait == Wait{}) {
 				t.Errorf("Next launches a task: %v, want %v", launched, !launched)
@@ -249,10 +249,10 @@ func TestBackoffDoublesUpToAMinute(t *testing.T) {
 		got = append(got, backoff(failures, app.Restart{})/time.Second)
 	}
 	if diff := cmp.Diff([]time.Duration{0, 1, 2, 4, 8, 16, 32, 60, 60}, got); diff != "" {
-		t.Errorf("got another result (-want +got):\n%s", diff)
+		t.Errorf("seconds of pause after 0, 1, 2, ... failures (-want +got):\n%s", diff)
 	}
 	if got := backoff(3, app.Restart{Delay: 90 * time.Second}); got != 90*time.Second {
-		t.Errorf("the delay of the policy, 90 s, became %v", got)
+		t.Errorf("the pause is %v, want the 90 s that the policy sets", got)
 	}
 }
 
@@ -319,7 +319,7 @@ func TestSpecsChangeWithTheContainer(t *testing.T) {
 				}
 			}
 			if diff := cmp.Diff(tt.changed, changed); diff != "" {
-				t.Errorf("got another result (-want +got):\n%s", diff)
+				t.Errorf("services whose digest changed (-want +got):\n%s", diff)
 			}
 		})
 	}
@@ -353,6 +353,6 @@ func TestNewSlotStartsAfterTheGenerationFloor(t *testing.T) {
 	in := with(wanted(service("web", 1)))
 	in.GenerationFloor = 7
 	if diff := cmp.Diff([]string{"web.1.g8"}, launches(Next(in, epoch))); diff != "" {
-		t.Errorf("got another result (-want +got):\n%s", diff)
+		t.Errorf("launches (-want +got):\n%s", diff)
 	}
 }

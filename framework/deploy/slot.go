@@ -57,7 +57,7 @@ func backoff(failures int, restart app.Restart) time.Duration {
 	return max(min(delay, backoffMax), restart.Delay)
 }
 
-// over returns whether a slot gets no other task of this spec, ever.
+// over reports whether a slot gets no other task of this spec, ever.
 func (s Slot) over(spec string, restart app.Restart) bool {
 	wait, waits := s.restartWait(restart, s.Ended)
 	return waits && s.Spec == spec && (wait.Kind == Complete || wait.Kind == GaveUp)

@@ -13,8 +13,8 @@ import (
 // Specs returns a digest of each service. If the digest of a service changes, its
 // containers must be replaced. Some changes need no new container, and so leave the
 // digest as it is: of replicas, of the restart policy, of depends_on, and of all that
-// the app record carries (networks, links, exports, endpoint_mode). If a dependency has `restart: true`,
-// the digest of the other service counts, too.
+// the app record carries (networks, links, exports, endpoint_mode). If a dependency has
+// `restart: true`, the digest of the other service counts, too.
 func Specs(wanted app.App) map[string]string {
 	specs := map[string]string{}
 	for _, name := range startOrder(wanted) {

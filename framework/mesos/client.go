@@ -54,7 +54,6 @@ type Client struct {
 	session atomic.Pointer[session]           // nil: not subscribed
 }
 
-// session is one subscription.
 type session struct {
 	url      string
 	streamID string

@@ -62,7 +62,6 @@ func (c *Client) subscribe(ctx context.Context, t *targets, handle func(schedule
 	return s.subscribed, err
 }
 
-// stream reads one subscription.
 type stream struct {
 	client     *Client
 	session    *session

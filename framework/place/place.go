@@ -114,7 +114,7 @@ func Place(cluster Cluster, requests []Request) Result {
 // replicaKey is equal for requests that differ only in their slots.
 type replicaKey struct{ app, service, host string }
 
-// Eligible returns whether the constraints of a service permit a host.
+// Eligible reports whether the constraints of a service permit a host.
 func Eligible(host Host, constraints []app.Constraint) bool {
 	_, bad := violated(&host, constraints)
 	return !bad

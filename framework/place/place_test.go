@@ -257,7 +257,7 @@ func TestSummaryAndPermanent(t *testing.T) {
 	}
 }
 
-// BenchmarkPlace places 10,000 instances on 1,000 hosts, the size that DESIGN asks for.
+// BenchmarkPlace places 10,000 instances on 1,000 hosts, the largest cluster that Tombolo is made for.
 func BenchmarkPlace(b *testing.B) {
 	s := Cluster{}
 	for i := range 1000 {

@@ -159,20 +159,20 @@ func (h *hostRoom) holder(port app.Port, request *Request) (holder string, taken
 	return "", false
 }
 
-// shares returns whether the request is a replica of the holder, and wants the same port
+// shares reports whether the request is a replica of the holder, and wants the same port
 // on the same address. The host's linker spreads the connections over both.
 func (t Taken) shares(port app.Port, r *Request) bool {
 	return !r.ExclusivePorts && t.App != "" && t.App == r.App && t.Service == r.Service && t.Port.Target == port.Target &&
 		(t.Port.HostIP == port.HostIP || anyAddress(t.Port.HostIP) && anyAddress(port.HostIP))
 }
 
-// overlap returns whether one host cannot have both published ports.
+// overlap reports whether one host cannot have both published ports.
 func overlap(a, b app.Port) bool {
 	return a.Host == b.Host && fixed(a) && fixed(b) && a.Proto == b.Proto &&
 		(anyAddress(a.HostIP) || anyAddress(b.HostIP) || a.HostIP == b.HostIP)
 }
 
-// fixed returns whether the file names the host port, so that no other will do.
+// fixed reports whether the file names the host port, so that no other will do.
 func fixed(p app.Port) bool { return p.Host != 0 && p.Last == 0 }
 
 func anyAddress(ip string) bool { return ip == "" || ip == "0.0.0.0" || ip == "::" }

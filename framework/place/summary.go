@@ -41,7 +41,7 @@ func Summary(refusals []Refusal) string {
 	return strings.Join(parts, "; ")
 }
 
-// Permanent returns whether the refusals stand until somebody changes the app or the
+// Permanent reports whether the refusals stand until somebody changes the app or the
 // cluster: every host refuses because of a constraint, a taken port or its resources, or
 // because the request is for another host.
 func Permanent(refusals []Refusal) bool {

@@ -40,7 +40,6 @@ type Agent struct {
 	tasks     map[local.TaskRef]*task
 }
 
-// task is a task of the agent.
 type task struct {
 	savedTask
 	runner    *runner // nil: the task has ended

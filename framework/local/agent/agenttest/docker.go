@@ -13,8 +13,8 @@ import (
 	"tombolo/framework/local/agent"
 )
 
-// ErrDown is the error of everything that asks an Engine that is down.
-var ErrDown = errors.New("cannot connect to the Docker daemon")
+// errDown is the error of everything that asks an Engine that is down.
+var errDown = errors.New("cannot connect to the Docker daemon")
 
 // Docker is an Engine and its docker command in memory. A container runs until it is
 // stopped, removed, or ended by Exit. The zero value is up and has every image.
@@ -117,7 +117,7 @@ func (d *Docker) Machine(context.Context) (agent.Machine, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.down {
-		return agent.Machine{}, ErrDown
+		return agent.Machine{}, errDown
 	}
 	return agent.Machine{CPUs: 1, MemBytes: 4 << 30}, nil
 }
@@ -127,7 +127,7 @@ func (d *Docker) Watch(ctx context.Context, changed func(string)) error {
 	d.mu.Lock()
 	if d.down {
 		d.mu.Unlock()
-		return ErrDown
+		return errDown
 	}
 	events := make(chan string, 1024) // more changes than a test makes at once
 	if d.watchers == nil {
@@ -147,7 +147,7 @@ func (d *Docker) Watch(ctx context.Context, changed func(string)) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-downed:
-			return ErrDown
+			return errDown
 		case name := <-events:
 			changed(name)
 		}
@@ -167,7 +167,7 @@ func (d *Docker) List(context.Context) ([]agent.Container, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.down {
-		return nil, ErrDown
+		return nil, errDown
 	}
 	var all []agent.Container
 	for _, c := range d.containers {
@@ -183,7 +183,7 @@ func (d *Docker) Inspect(_ context.Context, name string) (agent.Container, error
 	c := d.containers[name]
 	switch {
 	case d.down:
-		return agent.Container{}, ErrDown
+		return agent.Container{}, errDown
 	case c == nil:
 		return agent.Container{}, agent.ErrNoContainer
 	}
@@ -231,7 +231,7 @@ func (d *Docker) do(args []string) result {
 	defer d.mu.Unlock()
 	d.commands = append(d.commands, args)
 	if d.down {
-		return result{code: 1, stderr: ErrDown.Error()}
+		return result{code: 1, stderr: errDown.Error()}
 	}
 	verb, name := args[0], args[len(args)-1]
 	c := d.containers[name]
