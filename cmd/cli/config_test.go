@@ -103,7 +103,7 @@ func TestConfigReportsEveryProblem(t *testing.T) {
 	want := "2 problems:\n" + file + ":4:5: services.web.prots: unknown key, did you mean ports?\n" +
 		file + ":5:13: services.web.links.db: there is no service db"
 	if err == nil || err.Error() != want {
-		t.Errorf("got %v\nwant %s", err, want)
+		t.Errorf("tombolo config returned %v\nwant %s", err, want)
 	}
 }
 

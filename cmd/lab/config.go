@@ -9,12 +9,12 @@ import (
 )
 
 // Where a lab keeps its files. RunDir holds sockets, DataDir images and volumes; Down
-// removes both. CacheDir holds the blobs of the registry and stays, so that the next lab
+// removes both. cacheDir holds the blobs of the registry and stays, so that the next lab
 // starts faster.
 const (
 	RunDir   = "/run/tombolo/lab"
 	DataDir  = "/var/lib/tombolo-lab"
-	CacheDir = "/var/cache/tombolo/registry"
+	cacheDir = "/var/cache/tombolo/registry"
 
 	// Netns is the file on which the underlay's network namespace is mounted. It is not
 	// in /run/netns, because the first `ip netns add` on a machine mounts that folder over

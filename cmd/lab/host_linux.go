@@ -95,7 +95,7 @@ func (l *Lab) linkerCommand(h *Host) []string {
 // makeHostDirs makes the folders of a host and those on which its init mounts them.
 func makeHostDirs(h Host) error {
 	for _, d := range []string{
-		h.RunDir(), h.AgentDir(), filepath.Join(h.DataDir(), "docker"), filepath.Join(h.DataDir(), "tombolo"),
+		h.RunDir(), h.agentDir(), filepath.Join(h.DataDir(), "docker"), filepath.Join(h.DataDir(), "tombolo"),
 		"/var/lib/docker", "/var/lib/tombolo",
 	} {
 		if err := os.MkdirAll(d, 0o711); err != nil {

@@ -59,7 +59,6 @@ func RunInit(cfg InitConfig) error {
 	return supervise(ctx, services)
 }
 
-// service is a program that init keeps running.
 type service struct {
 	argv []string
 	log  string

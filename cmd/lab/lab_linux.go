@@ -137,7 +137,7 @@ func (l *Lab) inUse() error {
 	return fmt.Errorf("a lab of %d is up already (see: tombolo lab ps; remove it with: tombolo lab down)", len(l.Hosts))
 }
 
-// remove removes a lab, whatever there is of it.
+// remove removes a lab, also one that is only half made.
 func remove() error {
 	var errs []error
 	l, err := Load()

@@ -35,9 +35,9 @@ const registryPush = "127.0.0.1:7979"
 
 // RunRegistry serves an image registry until ctx ends: to the hosts on the underlay's
 // gateway address, and to this machine on a loopback address, which it writes to a file.
-// Blobs stay in CacheDir.
+// Blobs stay in cacheDir.
 func RunRegistry(ctx context.Context) error {
-	blobs := filepath.Join(CacheDir, "blobs")
+	blobs := filepath.Join(cacheDir, "blobs")
 	if err := os.MkdirAll(blobs, 0o700); err != nil {
 		return err
 	}

@@ -212,7 +212,7 @@ func (l *Lab) cluster(mem int64) clusterfile.Cluster {
 	for _, h := range l.Hosts {
 		c.Hosts = append(c.Hosts, clusterfile.Host{
 			Name: h.Name, Docker: h.DockerHost(), Linker: h.LinkerSocket(), Underlay: h.Underlay.String(),
-			WorkDir: h.AgentDir(), CPUs: float64(runtime.NumCPU()), MemBytes: mem / int64(len(l.Hosts)),
+			WorkDir: h.agentDir(), CPUs: float64(runtime.NumCPU()), MemBytes: mem / int64(len(l.Hosts)),
 		})
 	}
 	return c

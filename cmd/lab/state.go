@@ -89,9 +89,9 @@ func (h Host) engineSocket() string { return h.RunDir() + "/docker.sock" }
 // LinkerSocket is the socket of the host's linker API.
 func (h Host) LinkerSocket() string { return h.RunDir() + "/tombolo/linker.sock" }
 
-// AgentDir is the agent's work folder. It has the same path inside and outside of the
+// agentDir is the agent's work folder. It has the same path inside and outside of the
 // host, because the agent runs outside and the Engine inside mounts its sandboxes.
-func (h Host) AgentDir() string { return filepath.Join(h.DataDir(), "agent") }
+func (h Host) agentDir() string { return filepath.Join(h.DataDir(), "agent") }
 
 // Alive reports whether the host's init runs.
 func (h Host) Alive() bool { return h.Init.Alive() }

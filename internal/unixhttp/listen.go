@@ -23,7 +23,7 @@ func Listen(ctx context.Context, path string, mode fs.FileMode) (net.Listener, e
 }
 
 // TakeOver is Listen for a caller that knows that it is the only one to use path: it
-// replaces whatever socket is there, also one on which a process listens. There is no
+// replaces any socket that is there, also one on which a process listens. There is no
 // moment without a socket at path, nor one in which it has other permissions.
 func TakeOver(ctx context.Context, path string, mode fs.FileMode) (net.Listener, error) {
 	l, err := takeOver(ctx, path, mode)
