@@ -53,7 +53,7 @@ type Config struct {
 
 	GossipPort uint16 // default 7980
 	VXLANPort  uint16 // default 8480
-	VNI        int    // VXLAN network identifier; default 1980
+	VNI        int    // number of the VXLAN network; default 1980
 
 	// BlockedPorts are TCP ports that containers may not reach outside of the overlay,
 	// besides those of the linker itself; default defaultBlockedPorts.

@@ -90,7 +90,7 @@ func (f *linkerFlags) register(flags *pflag.FlagSet) {
 		"16, 24 or 32 bytes in base64 or hexadecimal; the first key encrypts, every key decrypts (default: gossip is not encrypted)")
 	flags.Uint16Var(&f.cfg.GossipPort, "gossip-port", 7980, "TCP and UDP `port` on which linkers gossip")
 	flags.Uint16Var(&f.cfg.VXLANPort, "vxlan-port", 8480, "UDP `port` of the VXLAN tunnel between hosts")
-	flags.IntVar(&f.cfg.VNI, "vni", 1980, "VXLAN network identifier")
+	flags.IntVar(&f.cfg.VNI, "vni", 1980, "`number` of the VXLAN network (VNI)")
 	flags.UintSliceVar(&f.blocked, "blocked-ports", nil, "TCP `ports` that containers may not reach on any machine outside of the overlay, "+
 		"besides the linker's own (default: ZooKeeper's 2181, Docker's 2375 and 2376, Mesos' 5050 and 5051, the framework's 7070)")
 	flags.DurationVar(&f.cfg.JoinTimeout, "join-timeout", 10*time.Second, "how long a host that has never met another looks for the hosts to join, before it starts alone")

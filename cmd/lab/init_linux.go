@@ -29,7 +29,7 @@ type InitConfig struct {
 // end of file says that the process that made the host has ended.
 const goFD = 3
 
-// respawnDelay is the pause before a service that has ended is started again, as with
+// respawnDelay is the pause before a program that has ended is started again, as with
 // systemd.
 const respawnDelay = 500 * time.Millisecond
 
@@ -52,14 +52,14 @@ func RunInit(cfg InitConfig) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	services := []service{{argv: []string{"dockerd", "--config-file", engineConfigPath}, log: "/run/dockerd.log"}}
+	programs := []program{{argv: []string{"dockerd", "--config-file", engineConfigPath}, log: "/run/dockerd.log"}}
 	if len(cfg.Linker) > 0 {
-		services = append(services, service{argv: cfg.Linker, log: "/run/linker.log"})
+		programs = append(programs, program{argv: cfg.Linker, log: "/run/linker.log"})
 	}
-	return supervise(ctx, services)
+	return supervise(ctx, programs)
 }
 
-type service struct {
+type program struct {
 	argv []string
 	log  string
 }
@@ -103,12 +103,12 @@ func writeEngineConfig(h Host) error {
 	return os.WriteFile(engineConfigPath, b, 0o644)
 }
 
-// supervise keeps the services running until ctx ends. An init also inherits orphans, so
+// supervise keeps the programs running until ctx ends. An init also inherits orphans, so
 // one goroutine waits for every child of this process.
-func supervise(ctx context.Context, list []service) error {
-	running := make(map[int]service)
-	for _, s := range list {
-		if err := s.start(running); err != nil {
+func supervise(ctx context.Context, list []program) error {
+	running := make(map[int]program)
+	for _, p := range list {
+		if err := p.start(running); err != nil {
 			return err
 		}
 	}
@@ -119,7 +119,7 @@ func supervise(ctx context.Context, list []service) error {
 		case <-ctx.Done():
 			return nil
 		case pid := <-ended:
-			s, ours := running[pid]
+			p, ours := running[pid]
 			if !ours {
 				continue
 			}
@@ -127,26 +127,26 @@ func supervise(ctx context.Context, list []service) error {
 			if !wake.Sleep(ctx, respawnDelay) {
 				return nil
 			}
-			if err := s.start(running); err != nil {
+			if err := p.start(running); err != nil {
 				return err
 			}
 		}
 	}
 }
 
-func (s service) start(running map[int]service) error {
-	logFile, err := logfile.Append(s.log, 0)
+func (p program) start(running map[int]program) error {
+	logFile, err := logfile.Append(p.log, 0)
 	if err != nil {
 		return err
 	}
 	defer logFile.Close()
-	cmd := exec.Command(s.argv[0], s.argv[1:]...)
+	cmd := exec.Command(p.argv[0], p.argv[1:]...)
 	cmd.Stdout, cmd.Stderr = logFile, logFile
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("start %s: %w", s.argv[0], err)
+		return fmt.Errorf("start %s: %w", p.argv[0], err)
 	}
-	running[cmd.Process.Pid] = s
+	running[cmd.Process.Pid] = p
 	return cmd.Process.Release() // reap waits for it
 }
 
