@@ -7,7 +7,7 @@
 // Compose files nor the overlay. To a framework it differs from Apache Mesos only as
 // testdata/deviations.txt lists.
 //
-// One goroutine, loop.run, owns all state. Everybody else posts functions to it:
+// One goroutine, loop.run, owns all state. All other goroutines post functions to it:
 //
 //	HTTP handlers ──post, ask──▶ ┌──────┐ ──local.Agent.Send──▶ agents
 //	              ◀──stream.send─│ loop │ ◀──Master.Send─────── agents
@@ -21,6 +21,6 @@
 //	allocator      offers: which framework gets which resources, and for how long
 //	taskBook       tasks, and the delivery of their status updates
 //	launcher       ACCEPT
-//	reconciler     RECONCILE
+//	taskCalls      KILL, SHUTDOWN and RECONCILE
 //	server         HTTP
 package master

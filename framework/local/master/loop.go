@@ -34,7 +34,7 @@ func (l *loop) run(ctx context.Context) {
 	}
 }
 
-// post makes the loop run f soon. Anybody may call it.
+// post makes the loop run f soon. Any goroutine may call it.
 func (l *loop) post(f func()) { l.inbox.Put(f) }
 
 var errStopped = errors.New("the master has stopped")

@@ -30,7 +30,7 @@ type Master struct {
 	offers        *allocator
 	tasks         *taskBook
 	launcher      launcher
-	reconciler    reconciler
+	taskCalls     taskCalls
 	handler       http.Handler
 }
 
@@ -50,8 +50,8 @@ func New(config Config, log *slog.Logger) (*Master, error) {
 	tasks := &taskBook{log: log, loop: l, offers: offers}
 	m := &Master{
 		info: info, loop: l, registry: r, offers: offers, tasks: tasks,
-		launcher:   launcher{log: log, offers: offers, tasks: tasks},
-		reconciler: reconciler{registry: r},
+		launcher:  launcher{log: log, offers: offers, tasks: tasks},
+		taskCalls: taskCalls{registry: r},
 		subscriptions: &subscriptions{
 			master: info, log: log, loop: l, registry: r, tasks: tasks, offers: offers,
 		},
@@ -140,13 +140,13 @@ func (m *Master) call(c *scheduler.Call, principal, streamID string) answer {
 	case scheduler.Call_SUPPRESS:
 		f.suppress(c.Suppress.GetRoles())
 	case scheduler.Call_KILL:
-		m.reconciler.kill(f, c.Kill)
+		m.taskCalls.kill(f, c.Kill)
 	case scheduler.Call_SHUTDOWN:
-		m.reconciler.shutdownExecutor(f, c.Shutdown)
+		m.taskCalls.shutdownExecutor(f, c.Shutdown)
 	case scheduler.Call_ACKNOWLEDGE:
 		m.tasks.acknowledge(f, c.Acknowledge)
 	case scheduler.Call_RECONCILE:
-		m.reconciler.reconcile(f, c.Reconcile)
+		m.taskCalls.reconcile(f, c.Reconcile)
 	case scheduler.Call_UPDATE_FRAMEWORK:
 		return m.subscriptions.update(f, c.UpdateFramework)
 	}

@@ -7,12 +7,12 @@ import (
 	"tombolo/framework/local"
 )
 
-// reconciler answers KILL, SHUTDOWN and RECONCILE, also for tasks that the master does
+// taskCalls answers KILL, SHUTDOWN and RECONCILE, also for tasks that the master does
 // not know.
-type reconciler struct{ registry *registry }
+type taskCalls struct{ registry *registry }
 
 // kill forwards a KILL to the task's agent.
-func (r reconciler) kill(f *framework, c *scheduler.Call_Kill) {
+func (r taskCalls) kill(f *framework, c *scheduler.Call_Kill) {
 	t := f.tasks[c.TaskID.Value]
 	if t == nil {
 		r.reconcileTask(f, c.TaskID, c.AgentID)
@@ -27,7 +27,7 @@ func (r reconciler) kill(f *framework, c *scheduler.Call_Kill) {
 }
 
 // shutdownExecutor handles SHUTDOWN. The executor of a Docker task has the task's ID.
-func (reconciler) shutdownExecutor(f *framework, c *scheduler.Call_Shutdown) {
+func (taskCalls) shutdownExecutor(f *framework, c *scheduler.Call_Shutdown) {
 	if t := f.tasks[c.ExecutorID.Value]; t != nil && t.agent.id == c.AgentID.Value {
 		t.agent.send(local.Kill{TaskRef: t.ref(), Policy: &mesos.KillPolicy{
 			GracePeriod: &mesos.DurationInfo{Nanoseconds: int64(local.ShutdownGrace)},
@@ -37,7 +37,7 @@ func (reconciler) shutdownExecutor(f *framework, c *scheduler.Call_Shutdown) {
 
 // reconcile sends the states of the named tasks. Without names it sends those of all
 // tasks that the master knows.
-func (r reconciler) reconcile(f *framework, c *scheduler.Call_Reconcile) {
+func (r taskCalls) reconcile(f *framework, c *scheduler.Call_Reconcile) {
 	for _, t := range c.Tasks {
 		r.reconcileTask(f, t.TaskID, t.AgentID)
 	}
@@ -50,7 +50,7 @@ func (r reconciler) reconcile(f *framework, c *scheduler.Call_Reconcile) {
 
 // reconcileTask sends the state of one task. If the master does not know the task, the
 // state depends on the agent that the framework names; agent is nil if it names none.
-func (r reconciler) reconcileTask(f *framework, id mesos.TaskID, agent *mesos.AgentID) {
+func (r taskCalls) reconcileTask(f *framework, id mesos.TaskID, agent *mesos.AgentID) {
 	if t := f.tasks[id.Value]; t != nil {
 		f.sendStatus(t.masterStatus(mesos.REASON_RECONCILIATION, "Reconciliation: Latest task state"))
 		return
