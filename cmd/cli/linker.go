@@ -81,7 +81,7 @@ func (f *linkerFlags) register(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&f.cfg.Join, "join", nil, "`address` of another host's linker; may be repeated")
 	flags.StringVar(&f.pool, "pool", linker.DefaultPool4.String(), "IPv4 `range` of the overlay, the same on every host")
 	flags.StringVar(&f.pool6, "pool6", "", "IPv6 `range` of the overlay, a /48, the same on every host (default: no IPv6)")
-	flags.StringVar(&f.block, "block", "", "`range` within the pool for this host's containers (default: a free one)")
+	flags.StringVar(&f.block, "block", "", "`range` for this host's containers, a /24 of the pool (default: a free one)")
 	flags.StringVar(&f.cfg.Docker, "docker", "unix:///var/run/docker.sock", "`address` of this host's Docker Engine")
 	flags.StringVar(&f.cfg.StateDir, "state-dir", "/var/lib/tombolo/linker", "`folder` for the state that the next run needs")
 	flags.StringVar(&f.cfg.RunDir, "run-dir", "/run/tombolo", "`folder` for the API's socket")
@@ -108,18 +108,19 @@ func (f *linkerFlags) config() (linker.Config, error) {
 		}
 	}
 	for _, p := range []struct {
-		flag, text string
-		into       encoding.TextUnmarshaler // unset by the empty text
+		flag, text, example string
+		into                encoding.TextUnmarshaler // unset by the empty text
 	}{
-		{"underlay", f.underlay, &cfg.Underlay}, {"pool", f.pool, &cfg.Pool4}, {"pool6", f.pool6, &cfg.Pool6}, {"block", f.block, &cfg.Block},
+		{"underlay", f.underlay, "192.0.2.11", &cfg.Underlay}, {"pool", f.pool, "10.99.0.0/16", &cfg.Pool4},
+		{"pool6", f.pool6, "fd3c:8a1e:7b52::/48", &cfg.Pool6}, {"block", f.block, "10.99.7.0/24", &cfg.Block},
 	} {
 		if err := p.into.UnmarshalText([]byte(p.text)); err != nil {
-			errs = append(errs, fmt.Errorf("--%s: %w", p.flag, err))
+			errs = append(errs, fmt.Errorf("--%s: %q is not like %s", p.flag, p.text, p.example))
 		}
 	}
 	for _, port := range f.blocked {
 		if port == 0 || port > 65535 {
-			errs = append(errs, fmt.Errorf("--blocked-ports: %d is no port", port))
+			errs = append(errs, fmt.Errorf("--blocked-ports: %d is not a port, which has a number from 1 to 65535", port))
 		}
 		cfg.BlockedPorts = append(cfg.BlockedPorts, uint16(port))
 	}

@@ -52,7 +52,7 @@ func parseScale(words []string) (map[string]int, error) {
 		service, number, _ := strings.Cut(word, "=")
 		n, err := strconv.Atoi(number)
 		if err != nil || n < 0 || service == "" {
-			return nil, fmt.Errorf("%q is not like web=3", word)
+			return nil, fmt.Errorf("%q is not SERVICE=NUMBER, like web=3", word)
 		}
 		numbers[service] = n
 	}

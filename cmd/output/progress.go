@@ -194,7 +194,7 @@ func (t *table) lines(n int) []string {
 	return append([]string{head}, rows...)
 }
 
-// row returns the line of an instance. width is that of the longest instance name.
+// row returns the line of an instance. The longest instance name has width columns.
 func (t *table) row(i api.Instance, width int) string {
 	mark, colour := spinner[t.frame%len(spinner)], "\x1b[36m"
 	switch i.State {

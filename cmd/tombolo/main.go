@@ -1,5 +1,5 @@
 // Command tombolo links Docker containers across hosts. One binary holds the command
-// line, the sidecar of each agent (linker), the Mesos framework and the lab.
+// line, the linker of each host, the Mesos framework, the one-machine daemon and the lab.
 package main
 
 import (
