@@ -301,7 +301,7 @@ func (f *Framework) sweepRecords(s *record.Snapshot) {
 	}
 }
 
-// recordStale makes all records newer than those of a linker that refused rec as stale.
+// recordStale makes all records newer than the linker's, which has refused rec as stale.
 func (f *Framework) recordStale(rec record.Record) {
 	tombstones, raised := f.records.stale(rec)
 	if !raised {

@@ -37,7 +37,7 @@ type launch struct {
 }
 
 // plan plans every app, finds hosts for new tasks and repeats kills without effect.
-// tasks are those of the model, by app. It returns the apps that are removed completely.
+// tasks are the model's, by app. It returns the apps that are removed completely.
 func (p *planner) plan(tasks map[string][]*task, now time.Time) (removed []string) {
 	var launches []launch
 	for _, d := range sorted(p.model.apps) {
@@ -89,7 +89,7 @@ func (p *planner) deployInput(d *deployment, tasks []*task) deploy.State {
 }
 
 // globalHosts returns the hosts for a global service: those that could take a task of
-// it now, and those where one lives.
+// it now, and those that have a live one.
 func (p *planner) globalHosts(service app.Service, tasks []*task) []string {
 	hosts := map[string]bool{}
 	for name, h := range p.model.hosts {
@@ -146,8 +146,7 @@ func (p *planner) placeAndAccept(launches []launch, now time.Time) {
 	p.out.do(p.offers.DeclineIdle(offers.Demand{Unplaced: unplaced, EveryHost: p.wantsEveryHost()}, now))
 }
 
-// place launches what finds a host among the offers, and reports whether anything found
-// none.
+// place launches the tasks for which an offer has room. It reports whether others are left.
 func (p *planner) place(launches []launch, now time.Time) (unplaced bool) {
 	requests := make([]place.Request, len(launches))
 	for i, l := range launches {
@@ -170,7 +169,7 @@ func (p *planner) place(launches []launch, now time.Time) (unplaced bool) {
 	return len(result.Refused) > 0
 }
 
-// reviveOffers reports whether the offers for launches are there.
+// reviveOffers asks for the offers that launches need, and reports whether they are there.
 func (p *planner) reviveOffers(launches []launch, now time.Time) bool {
 	instances := make([]offers.Instance, len(launches))
 	for i, l := range launches {
@@ -198,15 +197,14 @@ func (p *planner) wantsEveryHost() bool {
 	return false
 }
 
-// refuseAll notes why no host is looked for now.
+// refuseAll notes why the planner looks for no host now.
 func (p *planner) refuseAll(launches []launch, reason string) {
 	for _, l := range launches {
 		p.model.apps[l.app].refusals[l.SlotID] = reason
 	}
 }
 
-// refuse notes why no host takes a launch, and since when that will not change by
-// itself.
+// refuse notes why no host takes a launch and, if no offer can change that, since when.
 func (p *planner) refuse(l launch, refusals []place.Refusal, now time.Time) {
 	d := p.model.apps[l.app]
 	d.refusals[l.SlotID] = place.Summary(refusals)

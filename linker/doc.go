@@ -1,4 +1,4 @@
-// Package linker is the sidecar of one host. It makes the parts in its subfolders, gives
+// Package linker runs beside Docker on one host. It makes the parts in its subfolders, gives
 // each the few others that it uses, and runs them as one group. It decides nothing that a
 // part can decide: linker/reach says who may reach whom, linker/catalog merges records,
 // linker/block owns the claim of a block, overlay knows the kernel. Nothing here is on the

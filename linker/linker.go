@@ -30,7 +30,7 @@ type dataPlane interface {
 	attach.Interfaces
 }
 
-// Linker is the sidecar of one host. Make one with New.
+// Linker is the linker of one host. Make one with New.
 type Linker struct {
 	cfg      Config
 	started  time.Time

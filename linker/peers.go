@@ -44,8 +44,8 @@ func peers(s *record.Snapshot, self *record.Host, pool4, pool6 netip.Prefix) ([]
 	return out, listed(errs)
 }
 
-// checkBlock6 returns an error if a host announces an IPv6 block that is not its own. The
-// claims of hosts settle who has an IPv4 block; the IPv6 block follows from that one.
+// checkBlock6 returns an error if a host announces an IPv6 block that is not its own. Claims
+// settle which host has an IPv4 block, and its IPv6 block follows from that.
 func checkBlock6(h *record.Host, pool4, pool6 netip.Prefix) error {
 	switch own := block.Pair6(pool4, pool6, h.Block4); {
 	case !pool6.IsValid() || h.Block6 == own:

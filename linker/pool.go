@@ -44,8 +44,8 @@ func (p poolCheck) once() error {
 // recheckPool is the time between two looks at this host's routes.
 const recheckPool = 30 * time.Second
 
-// run reports it when another program, perhaps a VPN, has begun to route a part of a
-// pool. That does not end the linker any more, because containers use it.
+// run reports a program, perhaps a VPN, that has begun to route a part of a pool. The
+// linker goes on then, because containers use it.
 func (p poolCheck) run(ctx context.Context) error {
 	for wake.Sleep(ctx, recheckPool) {
 		p.problems.report(poolProblem, p.find(p.pools...))

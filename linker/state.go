@@ -57,7 +57,7 @@ type stateFile struct {
 }
 
 type stateDocument struct {
-	Epoch uint64 `json:"epoch"` // larger than that of any record ever issued
+	Epoch uint64 `json:"epoch"` // of this run's records; larger than in all earlier runs
 	block.Claim
 	Members map[string]netip.AddrPort `json:"members"` // gossip addresses of all hosts ever met, by name
 
@@ -121,9 +121,9 @@ func (s *stateFile) saveMember(name string, addr netip.AddrPort) {
 	})
 }
 
-// catalogFile keeps the catalog over a restart. Without it, a restarted linker would
-// remove routes and policy until gossip has told it everything again, and those of hosts
-// that are unreachable at that moment for good.
+// catalogFile keeps the catalog over a restart. Without it, a linker that restarts would
+// remove routes and policy until gossip has told it everything again. It would not get
+// back the routes and policy of hosts that do not answer then.
 type catalogFile struct {
 	path     string
 	catalog  *catalog.Catalog

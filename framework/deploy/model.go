@@ -23,7 +23,7 @@ const (
 
 	Finished Phase = "finished" // ended with success
 	Failed   Phase = "failed"   // ended without success
-	Killed   Phase = "killed"   // ended because somebody killed it
+	Killed   Phase = "killed"   // ended because the framework or an operator killed it
 	Dropped  Phase = "dropped"  // never ran, or is gone with its host
 )
 
@@ -50,7 +50,7 @@ type Task struct {
 	Host           string
 	Phase          Phase
 	Up             bool      // it runs, is healthy, and the linkers that need to know it do
-	Killing        bool      // somebody has killed it already
+	Killing        bool      // the framework has killed it already
 	UnhealthySince time.Time // when Docker first called it unhealthy; zero: Docker does not
 }
 

@@ -25,7 +25,7 @@ const (
 // Config is what a Client needs.
 type Config struct {
 	// Masters are tried in turn. Each is host:port or a URL; a URL without a path gets
-	// that of the scheduler API.
+	// the path of the scheduler API.
 	Masters []string
 	// Framework describes the framework. With an ID it comes back, or takes over from
 	// another scheduler with the same ID.

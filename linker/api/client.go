@@ -205,7 +205,7 @@ func responseError(res *http.Response) error {
 	return errors.New(e.Message)
 }
 
-// apiError has the linker's message, which contains that of the sentinel already.
+// apiError has the linker's message, which contains the sentinel's text already.
 type apiError struct {
 	sentinel error
 	message  string

@@ -11,7 +11,7 @@ type Status struct {
 	Version  string      `json:"version"`
 	Host     record.Host `json:"host"`
 	Peers    []Peer      `json:"peers"`
-	Ready    bool        `json:"ready"` // the data plane matches, and DNS and the plugin answer
+	Ready    bool        `json:"ready"` // the kernel has matched, the Docker network exists, and no problem concerns the whole host
 	Problems []string    `json:"problems,omitempty"`
 	Started  time.Time   `json:"started"`
 

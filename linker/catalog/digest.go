@@ -66,7 +66,7 @@ func (c *Catalog) Missing(digest []byte) ([][]byte, error) {
 	return packets, nil
 }
 
-// order is that of the kinds in Missing. Kinds of newer versions, which are 0, come last.
+// order sorts the kinds in the result of Missing. Kinds of newer versions have 0 and come last.
 var order = map[record.Kind]int{record.KindHost: -3, record.KindApp: -2, record.KindEndpoint: -1}
 
 func parseDigest(b []byte) (map[string]uint64, error) {

@@ -218,7 +218,7 @@ type counters struct {
 	conflicts atomic.Uint64 // times that a second machine claimed a name
 	sent      atomic.Uint64 // packets that Broadcast sent directly to a peer
 	received  atomic.Uint64 // packets given to the delegate
-	news      atomic.Uint64 // those of received that told the delegate something new
+	news      atomic.Uint64 // received packets that told the delegate something new
 	repairs   atomic.Uint64 // digests received
 	repaired  atomic.Uint64 // packets sent because a digest lacked them
 	dropped   atomic.Uint64 // jobs that did not fit into the queue of repairs

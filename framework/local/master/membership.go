@@ -95,8 +95,8 @@ func (m *membership) adopt(a *agent, reported []local.Task, wasUnreachable bool)
 	return unknown
 }
 
-// lostForGood reports whether a task stays lost although its agent is back. That is so
-// for frameworks without checkpointing, unless the master was restarted in between.
+// lostForGood reports whether a task stays lost although its agent is back. Tasks of
+// frameworks without checkpointing do, unless the master was restarted in between.
 func lostForGood(a *agent, f *framework, ref local.TaskRef) bool {
 	_, lost := a.lost[f.id][ref.TaskID.Value]
 	return lost && !f.info.GetCheckpoint()

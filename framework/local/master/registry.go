@@ -127,7 +127,7 @@ func (r *registry) addFramework(info mesos.FrameworkInfo) *framework {
 	return f
 }
 
-// addAgent adds an agent. It gets a new ID if id is empty or that of an agent that is gone.
+// addAgent adds an agent. It gets a new ID if id is empty or belongs to a gone agent.
 func (r *registry) addAgent(id string) *agent {
 	if id == "" || r.isGone(id) {
 		id = fmt.Sprintf("%s-S%d", r.masterID, r.nextID)
