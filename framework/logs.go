@@ -55,13 +55,13 @@ type logCopier struct {
 
 // logStart is where a copy begins.
 type logStart struct {
-	tail int       // with so many of the last lines; 0: with all
-	time time.Time // and among these with the first that is not older; zero: with the first
+	tail int       // the number of last lines to show; 0: all
+	time time.Time // older lines are left out; zero: none is
 }
 
 // begin starts to copy the output of an instance's task, unless that was begun before.
-// first says that the task was there when the user asked; of a task that appears later
-// everything is shown.
+// first says that the task was there when the user asked; a task that appears later is
+// shown from its beginning.
 func (c *logCopier) begin(ctx context.Context, group *errgroup.Group, i api.Instance, first bool) {
 	l, reachable := c.linkers[i.Host]
 	if i.Task == "" || i.Container == "" || i.Started.IsZero() || !reachable {

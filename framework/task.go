@@ -45,7 +45,7 @@ type end struct {
 func (t *task) slot() deploy.SlotID { return deploy.SlotID{Service: t.Service, Slot: t.Slot} }
 func (t *task) phase() deploy.Phase { return deploy.Phase(t.Phase) }
 
-// dismissed reports whether the framework ends the task through no fault of its own.
+// dismissed reports whether the framework ends the task although it did not fail.
 func (t *task) dismissed() bool { return t.Killing && t.KilledUnhealthySince.IsZero() }
 
 // observe notes what the linkers that answer know of the task. If they disagree, the

@@ -22,10 +22,10 @@ type publication struct {
 	holder    *record.Endpoint  // the oldest identified one, whose service has the port; nil: none is identified yet
 }
 
-// publications returns where each published port of this host leads: to those replicas
-// of the service that has the port which should take new connections. The error names
+// publications returns where each published port of this host leads. One service has a
+// port, and it leads to the replicas that should take new connections. The error names
 // endpoints of other services that publish the same port. While no endpoint of a port
-// is identified, the oldest has it.
+// is identified, it leads to the oldest.
 func publications(endpoints []attach.Endpoint, s *record.Snapshot, relation *reach.Relation) ([]overlay.Publish, error) {
 	var out []overlay.Publish
 	var errs []error

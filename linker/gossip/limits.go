@@ -12,18 +12,18 @@ import (
 	"github.com/hashicorp/memberlist"
 )
 
-// The most that peers can make a member hold. Whoever reaches the port of a cluster without
-// a key can use them up, but no memory beyond.
+// The most that peers can make a member hold. A stranger who reaches the port of a cluster
+// without a key can use up these amounts, but no more memory.
 const (
 	MaxMembers     = 2_000     // others that this member knows, dead ones included
 	MaxStreams     = 128       // TCP connections that peers have open
-	MaxStreamsFrom = 16        // those of one address
+	MaxStreamsFrom = 16        // of these, from one address
 	MaxStreamBytes = 4 << 20   // that are read from one connection
 	MaxWaiting     = 32 << 20  // bytes of large packets and digests that wait for peers
 	MaxQueued      = 16 * 1024 // packets that wait for the rounds of gossip; the oldest leave first
 )
 
-// maxNameLength is that of a DNS label, which every name of a member is.
+// maxNameLength is the length of a DNS label: every name of a member is one.
 const maxNameLength = 63
 
 // maxReasons bounds the reasons that Refused returns.
