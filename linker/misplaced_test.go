@@ -108,7 +108,7 @@ func attacker(t *testing.T, h *testHost) *catalog.Catalog {
 // A host announces a container of the app shop at an address of another host's block,
 // through gossip. That address gets no permission and no name, and the status names it.
 func TestForgedAddressGetsNoPermission(t *testing.T) {
-	h := newTestHost(t, 23)
+	h := newTestHost(t, 26)
 	h.start(t)
 	h.awaitBlock(t)
 	h.run(t, "web", labels("web"))

@@ -2,6 +2,7 @@ package reach_test
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"testing"
 	"time"
@@ -86,5 +87,34 @@ func BenchmarkAllowed(b *testing.B) {
 	r := reach.Of(large())
 	for b.Loop() {
 		r.Allowed("e1", "e2", record.Port{Number: 80, Proto: "tcp"})
+	}
+}
+
+// BenchmarkRevoked compares the relations before and after the health of one of 50,000
+// endpoints changed.
+func BenchmarkRevoked(b *testing.B) {
+	before := large()
+	after := *before
+	after.Endpoints = maps.Clone(before.Endpoints)
+	changed := *before.Endpoints["e1"]
+	changed.Health = record.HealthUnhealthy
+	after.Endpoints["e1"] = &changed
+	old, now := reach.Of(before), reach.Of(&after)
+	for b.Loop() {
+		reach.Revoked(old, now, &after, "h1")
+	}
+}
+
+// BenchmarkRevokedByARecord replaces the app record of 50 endpoints.
+func BenchmarkRevokedByARecord(b *testing.B) {
+	before := large()
+	after := *before
+	after.Apps = maps.Clone(before.Apps)
+	strict := *before.Apps["app1"]
+	strict.Strict = true
+	after.Apps["app1"] = &strict
+	old, now := reach.Of(before), reach.Of(&after)
+	for b.Loop() {
+		reach.Revoked(old, now, &after, "h1")
 	}
 }
