@@ -215,3 +215,30 @@ func TestOtherAppsDoNotTakeNamesOfInstances(t *testing.T) {
 		thief.sees(t, name, thief.address(t)) // its own app's names are its own
 	}
 }
+
+// The name of a service with endpoint_mode dnsrr leads to its instances, as tasks.db, 1.db and SRV
+// records do.
+func TestEndpointModes(t *testing.T) {
+	file := compose(t, "rounds", `
+  db:
+    image: %IMAGE%
+    command: [serve, "5432"]
+    expose: ["5432"]
+    deploy: {replicas: 2, endpoint_mode: dnsrr}
+  asker: {image: %IMAGE%, command: [serve, "80"]}
+`)
+	up(t, file)
+	allUp(t, "rounds", 3)
+	asker, one, two := instance(t, "rounds", "asker", 1), instance(t, "rounds", "db", 1), instance(t, "rounds", "db", 2)
+	both := []string{one.Address, two.Address}
+	within(t, func(ctx context.Context) error { return finds(ctx, asker, "db", both...) })
+	within(t, func(ctx context.Context) error { return finds(ctx, asker, "tasks.db", both...) })
+	within(t, func(ctx context.Context) error { return finds(ctx, asker, "1.db", one.Address) })
+	for _, name := range []string{"_5432._tcp.db", "_5432._tcp.tasks.db"} {
+		targets := strings.Fields(mustProbe(t, asker, "srv", name))
+		slices.Sort(targets)
+		if want := []string{"1.db.rounds.tombolo.internal.5432", "2.db.rounds.tombolo.internal.5432"}; !slices.Equal(targets, want) {
+			t.Errorf("the SRV records of %s lead to %v, want %v", name, targets, want)
+		}
+	}
+}
