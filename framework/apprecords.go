@@ -3,6 +3,7 @@ package framework
 import (
 	"cmp"
 	"maps"
+	"net/netip"
 	"reflect"
 	"slices"
 
@@ -107,6 +108,7 @@ func appRecord(d *deployment, tasks []*task) *record.App {
 			Networks: s.Networks, Links: links(s.Links), Export: (*record.Export)(s.Export), Ports: ports(s.Expose),
 			ContainerName: s.ContainerName, Hostname: s.Hostname,
 			Replicas: s.Replicas, Generations: map[int]uint64{}, DNSRR: s.DNSRR,
+			Ingress: ingress(s.Ports),
 		}
 	}
 	for id, slot := range d.slots {
@@ -127,6 +129,15 @@ func appRecord(d *deployment, tasks []*task) *record.App {
 			slices.Sort(s.Drained)
 			out.Services[t.Service] = s
 		}
+	}
+	return out
+}
+
+// ingress returns the ports that every host serves.
+func ingress(ports []app.Port) (out []record.PublishedPort) {
+	for _, p := range app.Ingress(ports) {
+		host, _ := netip.ParseAddr(p.HostIP) // the zero Addr, every address, if there is none
+		out = append(out, record.PublishedPort{HostIP: host, HostPort: p.Host, Port: p.Target, Proto: p.Proto})
 	}
 	return out
 }

@@ -1,11 +1,13 @@
 package framework
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"tombolo/framework/app"
 	"tombolo/framework/deploy"
@@ -125,7 +127,9 @@ func TestANewOwnerWritesAllRecordsAgain(t *testing.T) {
 
 func TestAppRecordSaysWhatLabelsCannot(t *testing.T) {
 	d := newDeployment(store.App{Revision: 3, Wanted: app.App{Name: "shop", Services: map[string]app.Service{
-		"web": {Name: "web", Replicas: 2, DNSRR: true}, "agent": {Name: "agent", Global: true},
+		"web": {Name: "web", Replicas: 2, DNSRR: true, Ports: []app.Port{
+			{Host: 8080, Target: 80, Proto: "tcp"}, {HostIP: "127.0.0.1", Host: 8081, Target: 80, Proto: "tcp", Mode: app.ModeIngress},
+		}}, "agent": {Name: "agent", Global: true},
 	}}})
 	for id, generation := range map[deploy.SlotID]uint64{
 		{Service: "web", Slot: 1}: 4, {Service: "web", Slot: 2}: 0, {Service: "agent", Slot: 1}: 1, {Service: "agent", Slot: 2}: 2,
@@ -137,10 +141,13 @@ func TestAppRecordSaysWhatLabelsCannot(t *testing.T) {
 		{Task: store.Task{Service: "agent", Slot: 2, Generation: 1, Killing: true}}, // not the newest of its slot
 	}
 	want := &record.App{Name: "shop", Revision: 3, Services: map[string]record.Service{
-		"web":   {Replicas: 2, DNSRR: true, Generations: map[int]uint64{1: 4}, Drained: []int{1}},
+		"web": {
+			Replicas: 2, DNSRR: true, Generations: map[int]uint64{1: 4}, Drained: []int{1},
+			Ingress: []record.PublishedPort{{HostIP: netip.MustParseAddr("127.0.0.1"), HostPort: 8081, Port: 80, Proto: "tcp"}},
+		},
 		"agent": {Replicas: 2, Generations: map[int]uint64{1: 1, 2: 2}},
 	}}
-	if diff := cmp.Diff(want, appRecord(d, tasks)); diff != "" {
+	if diff := cmp.Diff(want, appRecord(d, tasks), cmpopts.EquateComparable(netip.Addr{})); diff != "" {
 		t.Errorf("app record (-want +got):\n%s", diff)
 	}
 }

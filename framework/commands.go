@@ -25,6 +25,9 @@ func (f *Framework) PutApp(ctx context.Context, wanted app.App) (uint64, error) 
 		case d != nil && same(d.Wanted, wanted):
 			f.model.retryFailed(d)
 		default:
+			if err := f.model.checkIngress(wanted); err != nil {
+				return 0, err
+			}
 			d = f.model.putApp(wanted, time.Now())
 			f.config.Log.Info("app wanted", "app", wanted.Name, "revision", d.Revision)
 		}

@@ -77,6 +77,40 @@ func TestCommandsThatAreRefused(t *testing.T) {
 	})
 }
 
+// Every host serves an ingress port, so no other app can have it on any host. Neither can an
+// instance take it.
+func TestIngressPortsBelongToOneApp(t *testing.T) {
+	web := func(name string, port app.Port) app.App {
+		a := edit(shop(), "web", func(s *app.Service) { s.Ports = []app.Port{port} })
+		a.Name = name
+		return a
+	}
+	ingress := app.Port{Host: 8080, Target: 80, Proto: "tcp", Mode: app.ModeIngress}
+	ordinary := app.Port{Host: 8080, Target: 80, Proto: "tcp"}
+	in(t, frameworktest.Options{}, func(b *bed) {
+		put := func(a app.App) error {
+			_, err := b.f.PutApp(b.t.Context(), a)
+			return err
+		}
+		b.put(web("one", ingress))
+		b.awaitUp("one")
+		for name, port := range map[string]app.Port{"two": ingress, "three": ordinary} {
+			if err := put(web(name, port)); !errors.Is(err, api.ErrConflict) || !strings.Contains(err.Error(), "8080/tcp is published by one/web") {
+				t.Errorf("an app with the port %+v: %v, want a conflict with one/web", port, err)
+			}
+		}
+		udp := ordinary
+		udp.Proto = "udp"
+		if err := put(web("four", udp)); err != nil {
+			t.Errorf("an app with another port is refused: %v", err)
+		}
+		if err := put(web("one", ordinary)); err != nil {
+			t.Errorf("an app cannot change the mode of its own port: %v", err)
+		}
+		b.awaitUp("one")
+	})
+}
+
 func TestPuttingAFailedAppAgainRetriesAtOnce(t *testing.T) {
 	var mu sync.Mutex
 	mended := false

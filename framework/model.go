@@ -217,7 +217,7 @@ func (m *model) launch(l launch, on string, now time.Time) *task {
 	t := &task{Task: store.Task{
 		ID:  fmt.Sprintf("%s.%s.%d.g%d", l.app, l.Service, l.Slot, l.Generation),
 		App: l.app, Service: l.Service, Slot: l.Slot, Generation: l.Generation, Spec: l.Spec,
-		Agent: h.agent, Host: on, Ports: service.Ports, Volumes: localVolumes(d.Wanted, service),
+		Agent: h.agent, Host: on, Ports: app.OfInstances(service.Ports), Volumes: localVolumes(d.Wanted, service),
 		Phase: string(deploy.Launched), Since: now,
 	}}
 	m.tasks[t.ID] = t

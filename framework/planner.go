@@ -230,7 +230,7 @@ func (p *planner) request(l launch) place.Request {
 	}
 	return place.Request{
 		App: l.app, Service: service.Name, Slot: l.Slot,
-		CPUs: r.cpus, MemBytes: r.memory, Ports: service.Ports, ExclusivePorts: service.NetworkMode != "",
+		CPUs: r.cpus, MemBytes: r.memory, Ports: app.OfInstances(service.Ports), ExclusivePorts: service.NetworkMode != "",
 		Volumes: localVolumes(d.Wanted, service), Constraints: service.Constraints, Host: l.Host, Avoid: avoid,
 	}
 }
@@ -253,6 +253,7 @@ func (p *planner) cluster() place.Cluster {
 		s.Taken = append(s.Taken, t.taken()...)
 	}
 	s.Taken = append(s.Taken, p.linkers.foreignPorts(p.model.tasks)...)
+	s.Taken = append(s.Taken, p.model.ingressPorts()...)
 	slices.SortStableFunc(s.Taken, func(a, b place.Taken) int { return cmp.Compare(a.Holder, b.Holder) })
 	return s
 }

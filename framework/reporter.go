@@ -130,6 +130,7 @@ func (d *deployment) instance(id deploy.SlotID, t *task) api.Instance {
 	}
 	if t != nil {
 		showTask(&i, t)
+		i.Ports = append(i.Ports, app.Ingress(d.Wanted.Services[id.Service].Ports)...)
 	}
 	wait, waits := d.plan.Wait[id]
 	switch {

@@ -122,7 +122,7 @@ func parameters(t *task, wanted app.App, linked bool) []mesos.Parameter {
 		p.add("volume", resolver+":/etc/resolv.conf:ro")
 		p.add("dns-opt", noResolver)
 	}
-	for _, port := range t.Ports {
+	for _, port := range app.OfInstances(t.Ports) {
 		p.add("publish", publishFlag(port))
 	}
 	return p.list

@@ -51,6 +51,7 @@ func everything() (app.App, *task) {
 	return wanted, &task{Task: store.Task{
 		ID: "shop.web.2.g3", App: "shop", Service: "web", Slot: 2, Generation: 3, Agent: "S1", Host: "h1",
 		Ports: []app.Port{
+			{Host: 9999, Target: 80, Proto: "tcp", Mode: app.ModeIngress}, // the linkers publish it, not the container
 			{Host: 8080, Target: 80, Proto: "tcp"}, {Host: 31005, Target: 81, Proto: "udp", HostIP: "127.0.0.1"},
 			{Host: 9090, Target: 90, Proto: "tcp", HostIP: "::1"}, {Host: 3000, Last: 3005, Target: 91, Proto: "tcp"},
 		},

@@ -23,13 +23,15 @@ type converger struct {
 	table     endpoints
 	sockets   portSockets
 	problems  *problems
+	portTaken bool // another process holds an ingress port
 	revoked   revocations
 	adopted   latch // opened once the table holds the endpoints of the last run
 	matched   latch // the converger opens it when the kernel matches for the first time
 }
 
-// portSockets serve the published ports at ::1: hostport.Ports.
+// portSockets hold the published ports and serve them at ::1: hostport.Ports.
 type portSockets interface {
+	Ingress(ports map[hostport.Port]string) (taken map[hostport.Port]string)
 	Lead(to map[hostport.Port][]netip.AddrPort)
 }
 
@@ -42,6 +44,10 @@ type endpoints interface {
 // retryAfter is the pause between attempts to make the kernel match. Once the kernel
 // matches, the data plane keeps it so.
 const retryAfter = time.Second
+
+// portRetryAfter is the pause until the next attempt to serve an ingress port that another
+// process holds.
+const portRetryAfter = 5 * time.Second
 
 // run applies every change until ctx ends. Changes that come while it works count as
 // one. It returns an error if the kernel can never match.
@@ -71,6 +77,10 @@ func (c *converger) run(ctx context.Context) error {
 		} else if wait, ok := c.revoked.next(time.Now()); ok {
 			retry = time.After(wait)
 		}
+		var ports <-chan time.Time
+		if c.portTaken {
+			ports = time.After(portRetryAfter)
+		}
 		select {
 		case <-ctx.Done():
 			return nil
@@ -78,6 +88,7 @@ func (c *converger) run(ctx context.Context) error {
 		case <-fromTable:
 		case <-fromBlock:
 		case <-retry:
+		case <-ports:
 		}
 	}
 }
@@ -89,10 +100,14 @@ func (c *converger) apply(ctx context.Context, applied *overlay.Config) (*overla
 	if e.claim == nil {
 		return applied, nil
 	}
-	want, conflict := compile(c.base, e, c.table.Snapshot())
+	endpoints := c.table.Snapshot()
+	ingress, clash := ingressPorts(e.Snapshot, endpoints)
+	ingress, held := c.held(ingress)
+	c.portTaken = held != nil
+	want, conflict := compile(c.base, e, endpoints, ingress)
 	want.Revoked = c.revoked.update(e, time.Now())
 	c.sockets.Lead(leads(want.Publish))
-	c.problems.report(portsProblem, conflict)
+	c.problems.report(portsProblem, errors.Join(conflict, clash, held))
 	c.problems.report(poolsProblem, e.excluded)
 	c.problems.report(addressesProblem, e.misplaced)
 	if applied != nil && reflect.DeepEqual(want, *applied) { // as after most changes of the catalog
@@ -112,7 +127,7 @@ func (c *converger) apply(ctx context.Context, applied *overlay.Config) (*overla
 
 // compile returns the whole wanted state of this host's data plane; base has the parts
 // that never change. The error names the published ports that it leaves out.
-func compile(base overlay.Config, e *effectiveCatalog, endpoints []attach.Endpoint) (overlay.Config, error) {
+func compile(base overlay.Config, e *effectiveCatalog, endpoints []attach.Endpoint, ingress []ingressPort) (overlay.Config, error) {
 	cfg := base
 	cfg.Self, cfg.Pool6, cfg.Peers = peer(e.self), e.pool6, e.peers
 	for _, ep := range endpoints {
@@ -129,6 +144,7 @@ func compile(base overlay.Config, e *effectiveCatalog, endpoints []attach.Endpoi
 	}
 	var conflict error
 	cfg.Publish, conflict = publications(endpoints, e.Snapshot, e.Relation)
+	cfg.Publish = publishIngress(cfg.Publish, ingress, e)
 	if len(cfg.Publish) > 0 {
 		cfg.Internal = e.addressesElsewhere(func(id string) bool { open, _ := e.Outside(id); return !open })
 	}

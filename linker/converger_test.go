@@ -30,7 +30,7 @@ func TestContainersHaveNoEgressUntilIdentified(t *testing.T) {
 	e := &effectiveCatalog{Snapshot: s, Relation: reach.Of(s), self: hostWith("h1", "100.64.1.0/24", day)}
 	cfg, err := compile(overlay.Config{VNI: 7}, e, []attach.Endpoint{
 		{ID: "open", Joined: true}, {ID: "internal", Joined: true}, {ID: "new", Joined: true}, {ID: "without interface"},
-	})
+	}, nil)
 	if err != nil || cfg.VNI != 7 || cfg.Self.Name != "h1" || len(cfg.Endpoints) != 3 {
 		t.Fatalf("compile returned %+v and the error %v, want the base with this host and three endpoints", cfg, err)
 	}
@@ -52,12 +52,12 @@ func TestInternalContainersElsewhereAreKnown(t *testing.T) {
 	}}
 	e := &effectiveCatalog{Snapshot: s, Relation: reach.Of(s), self: hostWith("h1", "100.64.1.0/24", day)}
 	here := attach.Endpoint{ID: "here", Joined: true, Addr4: addr("100.64.1.2")}
-	cfg, err := compile(overlay.Config{}, e, []attach.Endpoint{here})
+	cfg, err := compile(overlay.Config{}, e, []attach.Endpoint{here}, nil)
 	if err != nil || cfg.Internal != nil {
 		t.Errorf("a host without published ports knows %v (%v), want none", cfg.Internal, err)
 	}
 	here.Published = []record.PublishedPort{{HostPort: 80, Port: 80, Proto: "tcp"}}
-	cfg, err = compile(overlay.Config{}, e, []attach.Endpoint{here})
+	cfg, err = compile(overlay.Config{}, e, []attach.Endpoint{here}, nil)
 	want := []netip.Addr{addr("100.64.2.3"), addr("100.64.2.4"), addr("fd00::4")}
 	if err != nil || !slices.Equal(cfg.Internal, want) {
 		t.Errorf("a host with published ports knows %v (%v), want %v", cfg.Internal, err, want)

@@ -13,6 +13,7 @@ import (
 	"tombolo/linker/attach"
 	"tombolo/linker/reach"
 	"tombolo/linker/record"
+	"tombolo/overlay"
 )
 
 // publishers are the endpoints of a host; all publish port 8080.
@@ -116,5 +117,82 @@ func TestPublishesBothFamilies(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"100.64.1.2", "fd00::2", "fd00::2"}, got); diff != "" || err != nil {
 		t.Errorf("the ports lead to (-want +got, error %v):\n%s", err, diff)
+	}
+}
+
+// A host with the name h1 serves the ingress port 8080 of the service web.
+func TestIngress(t *testing.T) {
+	addr := netip.MustParseAddr
+	port := record.PublishedPort{HostPort: 8080, Port: 80, Proto: "tcp"}
+	instance := func(host, a string, states ...string) *record.Endpoint {
+		e := replicaOf("web", 1, states...)
+		e.Slot, e.Generation, e.Host, e.Addr4 = 0, 0, host, addr(a)
+		return e
+	}
+	to := func(addrs ...string) (out []overlay.Publish) {
+		for _, a := range addrs {
+			out = append(out, overlay.Publish{HostPort: 8080, Proto: "tcp", To: addr(a), Port: 80})
+		}
+		return out
+	}
+	foreign := &record.Endpoint{ContainerName: "other", Host: "h1", Addr4: addr("100.64.1.9"), Running: true, Health: record.HealthNone}
+	held := &record.Endpoint{App: "shop", Service: "web", Host: "h1", Addr4: addr("100.64.1.9"), Running: true, Health: record.HealthNone}
+	for _, tt := range []struct {
+		name      string
+		instances []*record.Endpoint
+		holder    *record.Endpoint // a container of this host that publishes the same port itself
+		want      []overlay.Publish
+		conflict  string
+	}{
+		{"a local instance first", []*record.Endpoint{instance("h1", "100.64.1.2"), instance("h2", "100.64.2.2")}, nil, to("100.64.1.2"), ""},
+		{"all instances of other hosts", []*record.Endpoint{instance("h2", "100.64.2.2"), instance("h3", "100.64.3.2")}, nil, to("100.64.2.2", "100.64.3.2"), ""},
+		{"the local instance is not healthy", []*record.Endpoint{instance("h1", "100.64.1.2", "starting"), instance("h2", "100.64.2.2")}, nil, to("100.64.2.2"), ""},
+		{"no instance", nil, nil, []overlay.Publish{{HostPort: 8080, Proto: "tcp"}}, ""},
+		{"a container has the port", []*record.Endpoint{instance("h2", "100.64.2.2")}, foreign, to("100.64.1.9"),
+			"port 8080/tcp of this host is taken by container other: it does not lead to service web of app shop (mode: ingress)"},
+		{"an instance still has the port as its own", []*record.Endpoint{instance("h2", "100.64.2.2")}, held, to("100.64.1.9"), ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := &record.Snapshot{
+				Endpoints: map[string]*record.Endpoint{},
+				Apps: map[string]*record.App{
+					"shop":  {Name: "shop", Services: map[string]record.Service{"web": {Replicas: 2, Ingress: []record.PublishedPort{port}}}},
+					"later": {Name: "later", Services: map[string]record.Service{"web": {Replicas: 1}}},
+				},
+			}
+			for n, e := range tt.instances {
+				e.ID = fmt.Sprintf("e%d", n)
+				s.Endpoints[e.ID] = e
+			}
+			var local []attach.Endpoint
+			if tt.holder != nil {
+				tt.holder.ID = "holder"
+				s.Endpoints["holder"] = tt.holder
+				local = append(local, attach.Endpoint{ID: "holder", Addr4: tt.holder.Addr4, Joined: true, Published: []record.PublishedPort{port}})
+			}
+			e := &effectiveCatalog{Snapshot: s, Relation: reach.Of(s), self: hostWith("h1", "100.64.1.0/24", day)}
+			ports, conflict := ingressPorts(s, local)
+			cfg, err := compile(overlay.Config{}, e, local, ports)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(tt.want, cfg.Publish, cmpopts.EquateComparable(netip.Addr{})); d != "" {
+				t.Errorf("published ports (-want +got):\n%s", d)
+			}
+			if got := fmt.Sprint(conflict); tt.conflict == "" && conflict != nil || !strings.Contains(got, tt.conflict) {
+				t.Errorf("the conflict is %q, want %q", got, tt.conflict)
+			}
+		})
+	}
+}
+
+// Of two apps that want one ingress port, every host serves the same one.
+func TestTwoAppsWithOneIngressPort(t *testing.T) {
+	service := map[string]record.Service{"web": {Ingress: []record.PublishedPort{{HostPort: 8080, Port: 80, Proto: "tcp"}}}}
+	s := &record.Snapshot{Apps: map[string]*record.App{"shop": {Services: service}, "blog": {Services: service}}}
+	ports, err := ingressPorts(s, nil)
+	want := "port 8080/tcp of this host is taken by service web of app blog (mode: ingress): it does not lead to service web of app shop (mode: ingress)"
+	if len(ports) != 1 || ports[0].app != "blog" || err == nil || err.Error() != want {
+		t.Errorf("ingressPorts returned %v and %v, want the port of blog and %q", ports, err, want)
 	}
 }

@@ -55,13 +55,17 @@ func Failures(out io.Writer, s api.Status) {
 	}
 }
 
-// portList returns the published ports of an instance as `ps` shows them: 8080->80/tcp.
+// portList returns the published ports of an instance as `ps` shows them: 8080->80/tcp, or
+// *:8080->80/tcp for a port that every host serves.
 func portList(ports []app.Port) string {
 	var all []string
 	for _, p := range ports {
 		host := strconv.Itoa(int(p.Host))
-		if p.HostIP != "" {
+		switch {
+		case p.HostIP != "":
 			host = net.JoinHostPort(p.HostIP, host)
+		case p.OnEveryHost():
+			host = "*:" + host
 		}
 		all = append(all, fmt.Sprintf("%s->%d/%s", host, p.Target, p.Proto))
 	}
@@ -80,7 +84,9 @@ func published(instances []api.Instance, hosts []api.Host) []string {
 	for _, i := range instances {
 		for _, p := range i.Ports {
 			key := port{i.Service, p.Target, p.Proto}
-			at[key] = append(at[key], net.JoinHostPort(cmp.Or(p.HostIP, hostAddress(i.Host, hosts)), strconv.Itoa(int(p.Host))))
+			for _, address := range addresses(p, i.Host, hosts) {
+				at[key] = append(at[key], net.JoinHostPort(address, strconv.Itoa(int(p.Host))))
+			}
 		}
 	}
 	keys := slices.SortedFunc(maps.Keys(at), func(a, b port) int {
@@ -92,6 +98,17 @@ func published(instances []api.Instance, hosts []api.Host) []string {
 		lines = append(lines, fmt.Sprintf("%s %d/%s: %s", k.service, k.target, k.proto, strings.Join(slices.Compact(at[k]), " ")))
 	}
 	return lines
+}
+
+// addresses returns where a port of an instance answers.
+func addresses(p app.Port, host string, hosts []api.Host) (list []string) {
+	if p.HostIP != "" || !p.OnEveryHost() {
+		return []string{cmp.Or(p.HostIP, hostAddress(host, hosts))}
+	}
+	for _, h := range hosts {
+		list = append(list, hostAddress(h.Name, hosts))
+	}
+	return list
 }
 
 // hostAddress returns the underlay address of a host, or its name if no linker has

@@ -1,6 +1,9 @@
 package app
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // App is one Compose project, checked and in canonical order: two files that mean
 // the same give equal Apps. The framework's API takes it as JSON, and the framework
@@ -127,6 +130,10 @@ type Dependency struct {
 	Optional  bool   `json:"optional,omitempty"` // the other service may be missing (required: false)
 }
 
+// ModeIngress is the Mode of a port that every host serves, whether it runs an instance
+// or not.
+const ModeIngress = "ingress"
+
 // Port is a published port.
 type Port struct {
 	HostIP string `json:"host_ip,omitempty"` // "": all addresses of the host
@@ -135,7 +142,30 @@ type Port struct {
 	Target uint16 `json:"target"`            // in the container
 	Proto  string `json:"proto"`             // tcp, udp or sctp
 	Name   string `json:"name,omitempty"`
+	Mode   string `json:"mode,omitempty"` // "": the hosts that run an instance serve the port; or ModeIngress
 }
+
+// OnEveryHost reports whether every host serves the port.
+func (p Port) OnEveryHost() bool { return p.Mode == ModeIngress }
+
+// OfInstances returns the ports that only the hosts with an instance serve.
+func OfInstances(ports []Port) []Port {
+	return slices.DeleteFunc(slices.Clone(ports), Port.OnEveryHost)
+}
+
+// Ingress returns the ports that every host serves.
+func Ingress(ports []Port) []Port {
+	return slices.DeleteFunc(slices.Clone(ports), func(p Port) bool { return !p.OnEveryHost() })
+}
+
+// PortsOverlap reports whether one host cannot serve both. A port that is left to the host
+// overlaps no other.
+func PortsOverlap(a, b Port) bool {
+	fixed := a.Host == b.Host && a.Host != 0 && a.Last == 0 && b.Last == 0
+	return fixed && a.Proto == b.Proto && (a.HostIP == b.HostIP || everyAddress(a.HostIP) || everyAddress(b.HostIP))
+}
+
+func everyAddress(ip string) bool { return ip == "" || ip == "0.0.0.0" || ip == "::" }
 
 // Expose is a port that the service listens on.
 type Expose struct {

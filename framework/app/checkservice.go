@@ -129,6 +129,7 @@ func (c *serviceCheck) ports() {
 		if _, err := netip.ParseAddr(port.HostIP); port.HostIP != "" && err != nil {
 			c.Problem(p, "%q is not an IP address", port.HostIP)
 		}
+		c.portMode(p, port)
 		if port.Last != 0 && (port.Host == 0 || port.Last < port.Host) {
 			c.Problem(p, "%d-%d is not a range of host ports", port.Host, port.Last)
 		}
@@ -141,6 +142,17 @@ func (c *serviceCheck) ports() {
 			c.Problem(p, "two ports are named %s", e.Name)
 		}
 		named[e.Name] = true
+	}
+}
+
+func (c *serviceCheck) portMode(p Path, port Port) {
+	switch {
+	case port.Mode != "" && port.Mode != ModeIngress:
+		c.Problem(p, "%q is not a mode of a port: host or ingress", port.Mode)
+	case port.OnEveryHost() && (port.Host == 0 || port.Last != 0):
+		c.Problem(p, "with mode ingress the host port must be one number, because every host serves it")
+	case port.OnEveryHost() && c.NetworkMode != "":
+		c.Problem(p, "mode ingress needs the overlay: it cannot be used with network_mode %s", c.NetworkMode)
 	}
 }
 

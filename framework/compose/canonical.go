@@ -1,6 +1,7 @@
 package compose
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -157,7 +158,7 @@ func (t tree) reach(s *app.Service) {
 func (t tree) ports(s *app.Service) {
 	published := map[app.Expose]bool{}
 	for _, p := range s.Ports {
-		port := tree{"target": p.Target, "protocol": p.Proto, "mode": "host"}
+		port := tree{"target": p.Target, "protocol": p.Proto, "mode": cmp.Or(p.Mode, "host")}
 		switch {
 		case p.Last != 0:
 			port["published"] = fmt.Sprintf("%d-%d", p.Host, p.Last)

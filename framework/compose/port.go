@@ -12,21 +12,17 @@ import (
 	"tombolo/framework/app"
 )
 
-// ports maps ports and expose. A published port is open on the hosts that run an
-// instance, which is `mode: host`. On one machine the short form and `mode: ingress`
-// mean the same; a file that says ingress in words gets a warning.
+// ports maps ports and expose. A published port is open on the hosts that run an instance,
+// which is `mode: host`, unless the file asks for `mode: ingress` in words.
 func (s *serviceMapping) ports() {
 	p := s.path.To("ports")
 	for i, in := range s.in.Ports {
 		if port, ok := s.port(in, s.item(p, i, len(s.in.Ports))); ok {
+			if mode := s.portMode(in); mode != "host" {
+				port.Mode = mode
+			}
 			s.out.Ports = append(s.out.Ports, port)
 			s.out.Expose = append(s.out.Expose, app.Expose{Number: port.Target, Proto: port.Proto, Name: port.Name})
-		}
-	}
-	for i, in := range s.sources.list(p) {
-		if first(scalars(lookup(in, "mode"))) == "ingress" {
-			mode := p.Item(i).To("mode")
-			s.Warn(mode, "%s", remark(mode))
 		}
 	}
 	for i, text := range s.in.Expose {

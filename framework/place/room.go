@@ -152,7 +152,7 @@ func (r *room) refuse(host *hostRoom, request *Request) func() Refusal {
 // holder returns the holder of a port that the request wants and cannot share.
 func (h *hostRoom) holder(port app.Port, request *Request) (holder string, taken bool) {
 	for _, t := range h.taken {
-		if overlap(t.Port, port) && !t.shares(port, request) {
+		if app.PortsOverlap(t.Port, port) && !t.shares(port, request) {
 			return t.Holder, true
 		}
 	}
@@ -164,12 +164,6 @@ func (h *hostRoom) holder(port app.Port, request *Request) (holder string, taken
 func (t Taken) shares(port app.Port, r *Request) bool {
 	return !r.ExclusivePorts && t.App != "" && t.App == r.App && t.Service == r.Service && t.Port.Target == port.Target &&
 		(t.Port.HostIP == port.HostIP || anyAddress(t.Port.HostIP) && anyAddress(port.HostIP))
-}
-
-// overlap reports whether one host cannot have both published ports.
-func overlap(a, b app.Port) bool {
-	return a.Host == b.Host && fixed(a) && fixed(b) && a.Proto == b.Proto &&
-		(anyAddress(a.HostIP) || anyAddress(b.HostIP) || a.HostIP == b.HostIP)
 }
 
 // fixed reports whether the file names the host port, so that no other will do.

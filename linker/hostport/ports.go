@@ -85,8 +85,9 @@ func (h *Ports) Keep(ports []record.PublishedPort) {
 	h.sync()
 }
 
-// Ingress makes ports, with who has each, the ports that every host serves. It returns those
-// that another process of this host holds. They must not lead on to containers.
+// Ingress makes ports, with the owner of each, the ports that every host serves. It returns
+// those that another process of this host holds, with that process. They must not lead on to
+// containers.
 func (h *Ports) Ingress(ports map[Port]string) (taken map[Port]string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -112,8 +113,8 @@ func (h *Ports) Lead(to map[Port][]netip.AddrPort) {
 // while the linker was down.
 const retakeAfter = 2 * time.Second
 
-// Run tries to hold the missing ports again and again until ctx ends, and reports those that
-// it cannot hold (nil: none). It then closes all sockets; established connections to ::1 end.
+// Run tries to hold the missing ports again and again until ctx ends, and reports those of
+// containers that it cannot hold (nil: none). It then closes all sockets; established connections to ::1 end.
 func (h *Ports) Run(ctx context.Context, report func(error)) error {
 	for {
 		report(h.retake())
@@ -130,7 +131,9 @@ func (h *Ports) retake() error {
 	h.sync()
 	var errs []error
 	for _, port := range slices.SortedFunc(maps.Keys(h.missing), func(a, b Port) int { return strings.Compare(a.String(), b.String()) }) {
-		errs = append(errs, fmt.Errorf("port %s of this host is taken by %s", port, h.missing[port]))
+		if h.containers[port] {
+			errs = append(errs, fmt.Errorf("port %s of this host is taken by %s", port, h.missing[port]))
+		}
 	}
 	return errors.Join(errs...)
 }

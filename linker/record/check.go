@@ -118,10 +118,16 @@ func (e *Endpoint) Check() error {
 	default:
 		errs = append(errs, fmt.Errorf("unknown health %.16q", e.Health))
 	}
-	if len(e.Published) > MaxItems {
-		errs = append(errs, fmt.Errorf("%d published ports: at most %d", len(e.Published), MaxItems))
+	errs = append(errs, checkPublished(e.Published))
+	return errors.Join(errs...)
+}
+
+func checkPublished(ports []PublishedPort) error {
+	var errs []error
+	if len(ports) > MaxItems {
+		errs = append(errs, fmt.Errorf("%d published ports: at most %d", len(ports), MaxItems))
 	}
-	for _, p := range e.Published {
+	for _, p := range ports {
 		if p.HostPort == 0 || p.Port == 0 {
 			errs = append(errs, errors.New("published port 0"))
 		}
@@ -181,6 +187,7 @@ func (s *Service) check() error {
 	errs := []error{
 		checkText("container name", s.ContainerName, MaxID),
 		checkText("hostname", s.Hostname, MaxID),
+		checkPublished(s.Ingress),
 	}
 	for network, aliases := range s.Networks {
 		errs = append(errs, checkNetwork(network, aliases))

@@ -169,6 +169,10 @@ type Service struct {
 	Generations map[int]uint64      `json:"generations,omitempty"` // slot -> the generation to which names lead
 	Drained     []int               `json:"drained,omitempty"`     // slots to which no names lead while their connections finish
 
+	// Ingress are the ports that every host serves (mode: ingress), whether it runs an
+	// instance or not. Several services that want one port are a conflict.
+	Ingress []PublishedPort `json:"ingress,omitempty"`
+
 	// ContainerName and Hostname come from the Compose file, so that both names exist
 	// before the first instance.
 	ContainerName string `json:"container_name,omitempty"`

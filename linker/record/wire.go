@@ -94,11 +94,7 @@ func endpointToWire(e *Endpoint) *recordpb.Endpoint {
 		Export: exportToWire(e.Export), Ports: portsToWire(e.Ports), Dnsrr: e.DNSRR,
 	}
 	m.Container, m.PackedContainer = pack(e.Container)
-	for _, p := range e.Published {
-		m.Published = append(m.Published, &recordpb.Published{
-			HostIp: p.HostIP.AsSlice(), HostPort: uint32(p.HostPort), Port: uint32(p.Port), Proto: protoNumbers[p.Proto],
-		})
-	}
+	m.Published = publishedToWire(e.Published)
 	return m
 }
 
@@ -113,13 +109,7 @@ func endpointFromWire(id, host string, m *recordpb.Endpoint) (*Endpoint, error) 
 		Networks: networksFromWire(m.Networks), Links: linksFromWire(m.Links),
 		Export: exportFromWire(m.Export), Ports: c.ports(m.Ports), DNSRR: m.Dnsrr,
 	}
-	for _, p := range m.Published {
-		if proto, ok := protoNames[p.Proto]; ok {
-			e.Published = append(e.Published, PublishedPort{
-				HostIP: c.addr(p.HostIp), HostPort: c.port(p.HostPort), Port: c.port(p.Port), Proto: proto,
-			})
-		}
-	}
+	e.Published = c.published(m.Published)
 	return e, c.err
 }
 
@@ -143,6 +133,7 @@ func appToWire(a *App) *recordpb.App {
 			Name: name, Networks: networksToWire(s.Networks), Links: linksToWire(s.Links),
 			Export: exportToWire(s.Export), Ports: portsToWire(s.Ports), Replicas: uint32(s.Replicas),
 			Slots: slotsToWire(s), ContainerName: s.ContainerName, Hostname: s.Hostname, Dnsrr: s.DNSRR,
+			Ingress: publishedToWire(s.Ingress),
 		})
 	}
 	return m
@@ -161,7 +152,7 @@ func appFromWire(name string, m *recordpb.App) (*App, error) {
 		s := Service{
 			Networks: networksFromWire(w.Networks), Links: linksFromWire(w.Links), Export: exportFromWire(w.Export),
 			Ports: c.ports(w.Ports), Replicas: c.int(w.Replicas), ContainerName: w.ContainerName, Hostname: w.Hostname,
-			DNSRR: w.Dnsrr,
+			DNSRR: w.Dnsrr, Ingress: c.published(w.Ingress),
 		}
 		c.slots(&s, w.Slots)
 		a.Services[w.Name] = s
@@ -237,6 +228,15 @@ func exportFromWire(m *recordpb.Export) *Export {
 func portsToWire(ports []Port) (out []*recordpb.Port) {
 	for _, p := range ports {
 		out = append(out, &recordpb.Port{Name: p.Name, Number: uint32(p.Number), Proto: protoNumbers[p.Proto]})
+	}
+	return out
+}
+
+func publishedToWire(ports []PublishedPort) (out []*recordpb.Published) {
+	for _, p := range ports {
+		out = append(out, &recordpb.Published{
+			HostIp: p.HostIP.AsSlice(), HostPort: uint32(p.HostPort), Port: uint32(p.Port), Proto: protoNumbers[p.Proto],
+		})
 	}
 	return out
 }
@@ -317,6 +317,16 @@ func (c *converter) ports(ports []*recordpb.Port) (out []Port) {
 	for _, p := range ports {
 		if proto, ok := protoNames[p.Proto]; ok {
 			out = append(out, Port{Name: p.Name, Number: c.port(p.Number), Proto: proto})
+		}
+	}
+	return out
+}
+
+// published leaves out a port whose protocol this version does not know.
+func (c *converter) published(ports []*recordpb.Published) (out []PublishedPort) {
+	for _, p := range ports {
+		if proto, ok := protoNames[p.Proto]; ok {
+			out = append(out, PublishedPort{HostIP: c.addr(p.HostIp), HostPort: c.port(p.HostPort), Port: c.port(p.Port), Proto: proto})
 		}
 	}
 	return out

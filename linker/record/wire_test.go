@@ -58,6 +58,13 @@ func samples() map[string]record.Record {
 			Key: record.Key{Kind: record.KindApp, Name: "shop"}, Owner: "0f9c-0001", Version: record.Version{Epoch: 7, Seq: 12},
 			App: &record.App{Name: "shop", Revision: 5, Services: map[string]record.Service{"db": {Replicas: 3, DNSRR: true}}},
 		},
+		"ingress-app": {
+			Key: record.Key{Kind: record.KindApp, Name: "shop"}, Owner: "0f9c-0001", Version: record.Version{Epoch: 7, Seq: 13},
+			App: &record.App{Name: "shop", Revision: 6, Services: map[string]record.Service{"web": {Replicas: 1, Ingress: []record.PublishedPort{
+				{HostPort: 8080, Port: 80, Proto: "tcp"},
+				{HostIP: netip.MustParseAddr("127.0.0.1"), HostPort: 5353, Port: 53, Proto: "udp"},
+			}}}},
+		},
 		"tombstone": {
 			Key: record.Key{Kind: record.KindApp, Name: "shop"}, Owner: "0f9c-0001",
 			Version: record.Version{Epoch: 7, Seq: 10}, Deleted: true,

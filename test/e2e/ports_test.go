@@ -1,13 +1,16 @@
 package e2e
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -216,5 +219,110 @@ func removeContainer(t *testing.T, h lab.Host, name string) {
 	t.Helper()
 	if out, err := docker(context.Background(), h, "rm", "-f", name); err != nil && !strings.Contains(out, "No such container") {
 		t.Errorf("rm %s: %v: %s", name, err, out)
+	}
+}
+
+// A port with mode: ingress is served by every host: by its own instance, which sees the client's
+// address, or else by an instance of another host.
+func TestIngressPorts(t *testing.T) {
+	file := compose(t, "ingress", `
+  web:
+    image: %IMAGE%
+    command: [serve, "80"]
+    ports:
+      - {target: 80, published: "8154", mode: ingress}
+      - {target: 80, published: "8154", protocol: udp, mode: ingress}
+    deploy: {replicas: 1, placement: {constraints: [node.hostname == h1]}}
+`)
+	up(t, file)
+	first := allUp(t, "ingress", 1)[0]
+	for _, h := range testLab.Hosts {
+		served(t, h, first)
+	}
+	for _, dial := range []string{"dial", "send"} {
+		for _, addr := range []string{"127.0.0.1:8154", "[::1]:8154"} {
+			if out, err := hostNamed(t, "h3").Command(probe, dial, addr).CombinedOutput(); err != nil {
+				t.Errorf("%s %s on h3, which runs no instance: %v: %s", dial, addr, err, out)
+			}
+		}
+	}
+	for _, h := range testLab.Hosts {
+		portIsTaken(t, h, "8154")
+	}
+	taken(t, "other-ingress", `ports: [{target: 80, published: "8154", mode: ingress}]`)
+	taken(t, "other-host", `ports: ["8154:80"]`)
+	out, err := docker(t.Context(), hostNamed(t, "h3"), "run", "-d", "--name", "takes-8154", "--net", "tombolo", "-p", "8154:80", image, "serve", "80")
+	removeContainer(t, hostNamed(t, "h3"), "takes-8154")
+	if err == nil || !strings.Contains(out, "service web of app ingress") {
+		t.Errorf("docker run on the overlay with the ingress port: %v: %s; want it to name the service", err, out)
+	}
+	rewrite(t, file, "replicas: 1, placement: {constraints: [node.hostname == h1]}", "replicas: 3")
+	up(t, file)
+	for _, i := range allUp(t, "ingress", 3) { // now each host has its own
+		served(t, hostNamed(t, i.Host), i)
+	}
+	rewrite(t, file, "replicas: 3", "replicas: 0")
+	up(t, file)
+	within(t, func(context.Context) error { // without an instance a connection is refused at once
+		began := time.Now()
+		err := hostsClient(testLab.Hosts[1], "tcp", func(net.Conn) error { return nil })
+		if !errors.Is(err, syscall.ECONNREFUSED) || time.Since(began) > time.Second {
+			return fmt.Errorf("connecting to a service without an instance: %w after %v, want a refusal at once", err, time.Since(began))
+		}
+		return nil
+	})
+}
+
+// served waits until a host's ingress port leads to an instance, by TCP and UDP. An instance of the
+// host itself sees the client's address, one of another host the host's.
+func served(t *testing.T, h lab.Host, i api.Instance) {
+	t.Helper()
+	name, err := docker(t.Context(), hostNamed(t, i.Host), "inspect", "-f", "{{.Config.Hostname}}", i.Container)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, network := range []string{"tcp", "udp"} {
+		within(t, func(context.Context) error {
+			return hostsClient(h, network, func(c net.Conn) error {
+				want := name + ": " + strings.Split(c.LocalAddr().String(), ":")[0] + "\n"
+				if _, err := fmt.Fprintln(c, "from"); err != nil {
+					return err
+				}
+				answer, err := bufio.NewReader(c).ReadString('\n')
+				if err != nil || i.Host == h.Name && answer != want || !strings.HasPrefix(answer, name+": ") {
+					return fmt.Errorf("%s of %s answers %q (%w), want %q", network, h.Name, answer, err, want)
+				}
+				return nil
+			})
+		})
+	}
+}
+
+// hostsClient connects to the port 8154 of a host from outside of the hosts.
+func hostsClient(h lab.Host, network string, use func(net.Conn) error) error {
+	return lab.InUnderlay(func() error {
+		c, err := net.DialTimeout(network, h.Underlay.String()+":8154", 2*time.Second)
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		if err := c.SetDeadline(time.Now().Add(2 * time.Second)); err != nil {
+			return err
+		}
+		return use(c)
+	})
+}
+
+// taken checks that an app with the ingress port of another app is refused.
+func taken(t *testing.T, app, ports string) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "compose.yaml")
+	text := "name: " + app + "\nservices:\n  web:\n    image: " + image + "\n    command: [serve, \"80\"]\n    " + ports + "\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := tombolo.Must(t.Context(), "-f", file, "up"); err == nil || !strings.Contains(err.Error()+out, "is published by ingress/web") {
+		t.Errorf("up of %s with %s: %v: %s; want it to name the service that has the port", app, ports, err, out)
+		_, _ = tombolo.Must(t.Context(), "-f", file, "down")
 	}
 }

@@ -1078,7 +1078,8 @@ type Service struct {
 	Slots         []*Slot                `protobuf:"bytes,7,rep,name=slots,proto3" json:"slots,omitempty"` // sorted by number
 	ContainerName string                 `protobuf:"bytes,8,opt,name=container_name,json=containerName,proto3" json:"container_name,omitempty"`
 	Hostname      string                 `protobuf:"bytes,9,opt,name=hostname,proto3" json:"hostname,omitempty"`
-	Dnsrr         bool                   `protobuf:"varint,10,opt,name=dnsrr,proto3" json:"dnsrr,omitempty"` // the service has no address of its own (endpoint_mode: dnsrr)
+	Dnsrr         bool                   `protobuf:"varint,10,opt,name=dnsrr,proto3" json:"dnsrr,omitempty"`    // the service has no address of its own (endpoint_mode: dnsrr)
+	Ingress       []*Published           `protobuf:"bytes,11,rep,name=ingress,proto3" json:"ingress,omitempty"` // ports of every host that lead to the service
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1181,6 +1182,13 @@ func (x *Service) GetDnsrr() bool {
 		return x.Dnsrr
 	}
 	return false
+}
+
+func (x *Service) GetIngress() []*Published {
+	if x != nil {
+		return x.Ingress
+	}
+	return nil
 }
 
 // Slot is an instance of a service.
@@ -1322,7 +1330,7 @@ const file_record_proto_rawDesc = "" +
 	"\x03App\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x04R\brevision\x12\x16\n" +
 	"\x06strict\x18\x02 \x01(\bR\x06strict\x126\n" +
-	"\bservices\x18\x03 \x03(\v2\x1a.tombolo.record.v1.ServiceR\bservices\"\x8a\x03\n" +
+	"\bservices\x18\x03 \x03(\v2\x1a.tombolo.record.v1.ServiceR\bservices\"\xc2\x03\n" +
 	"\aService\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x126\n" +
 	"\bnetworks\x18\x02 \x03(\v2\x1a.tombolo.record.v1.NetworkR\bnetworks\x12-\n" +
@@ -1334,7 +1342,8 @@ const file_record_proto_rawDesc = "" +
 	"\x0econtainer_name\x18\b \x01(\tR\rcontainerName\x12\x1a\n" +
 	"\bhostname\x18\t \x01(\tR\bhostname\x12\x14\n" +
 	"\x05dnsrr\x18\n" +
-	" \x01(\bR\x05dnsrr\"X\n" +
+	" \x01(\bR\x05dnsrr\x126\n" +
+	"\aingress\x18\v \x03(\v2\x1c.tombolo.record.v1.PublishedR\aingress\"X\n" +
 	"\x04Slot\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\rR\x06number\x12\x1e\n" +
 	"\n" +
@@ -1411,11 +1420,12 @@ var file_record_proto_depIdxs = []int32{
 	9,  // 17: tombolo.record.v1.Service.export:type_name -> tombolo.record.v1.Export
 	10, // 18: tombolo.record.v1.Service.ports:type_name -> tombolo.record.v1.Port
 	14, // 19: tombolo.record.v1.Service.slots:type_name -> tombolo.record.v1.Slot
-	20, // [20:20] is the sub-list for method output_type
-	20, // [20:20] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	11, // 20: tombolo.record.v1.Service.ingress:type_name -> tombolo.record.v1.Published
+	21, // [21:21] is the sub-list for method output_type
+	21, // [21:21] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_record_proto_init() }
