@@ -72,7 +72,7 @@ func TestContainersOfDeadHostsAreKnown(t *testing.T) {
 		"next":     {ID: "next", Host: "h3", App: "shop", Service: "db", Slot: 2, Generation: 2, Addr4: addr("100.64.3.2")},
 	}}
 	e := &effectiveCatalog{Snapshot: s, Relation: reach.Of(s), self: hostWith("h1", "100.64.1.0/24", day)}
-	cfg, err := compile(overlay.Config{}, e, nil)
+	cfg, err := compile(overlay.Config{}, e, nil, nil)
 	if err != nil || !slices.Equal(cfg.Suspended, []netip.Addr{addr("100.64.2.2")}) || !slices.Equal(cfg.Superseded, []netip.Addr{addr("100.64.2.3"), addr("fd00::3")}) {
 		t.Errorf("suspended %v and superseded %v (%v), want lost and replaced", cfg.Suspended, cfg.Superseded, err)
 	}
