@@ -22,14 +22,18 @@ type Revocation struct {
 func Revoked(before, after *Relation, known *record.Snapshot, host string) []Revocation {
 	var out []Revocation
 	seen := map[[2]*endpoint]bool{}
-	for id, a := range before.endpoints {
-		now := after.endpoints[id]
+	apps := before.changedApps(after)
+	for id, rec := range before.s.Endpoints {
+		if after.s.Endpoints[id] == rec && !apps[rec.App] {
+			continue // by far the most
+		}
+		a, now := before.endpoints[id], after.endpoints[id]
 		switch {
 		case known.Endpoints[id] == nil: // a tombstone replaced its record
 			if a.rec.Host != host && before.concerns(a, host) {
 				out = append(out, Revocation{From: a.rec})
 			}
-		case now == nil, before.sameTerms(after, a, now):
+		case now == nil, a.svc.serviceID == now.svc.serviceID && reflect.DeepEqual(a.terms, now.terms):
 		default:
 			for _, b := range before.neighbours(a) {
 				if other := after.endpoints[b.rec.ID]; other != nil && (a.rec.Host == host || b.rec.Host == host) {
@@ -74,12 +78,20 @@ func (r *Relation) Left(from, to string) (still []record.Port, back, all, known 
 	return still, back, ok && still == nil, true
 }
 
-// sameTerms reports whether an endpoint of r and its successor in after have equal terms.
-func (r *Relation) sameTerms(after *Relation, a, now *endpoint) bool {
-	if a.rec == now.rec && r.s.Apps[a.rec.App] == after.s.Apps[a.rec.App] {
-		return true // by far the most
+// changedApps returns the names of the apps whose records differ.
+func (r *Relation) changedApps(after *Relation) map[string]bool {
+	changed := map[string]bool{}
+	for name, a := range r.s.Apps {
+		if after.s.Apps[name] != a {
+			changed[name] = true
+		}
 	}
-	return a.svc.serviceID == now.svc.serviceID && reflect.DeepEqual(a.terms, now.terms)
+	for name := range after.s.Apps {
+		if r.s.Apps[name] == nil {
+			changed[name] = true
+		}
+	}
+	return changed
 }
 
 // concerns reports whether a may reach an endpoint of host or the other way round.
