@@ -74,7 +74,6 @@ func (m *mapping) breakCycles(a *app.App) {
 	}
 }
 
-// serviceMapping maps one service.
 type serviceMapping struct {
 	*mapping
 	in   types.ServiceConfig

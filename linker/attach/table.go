@@ -276,7 +276,6 @@ func (t *Table) endpoint(id string) (_ Endpoint, ok bool) {
 	return Endpoint{}, false
 }
 
-// update changes one endpoint.
 func (t *Table) update(id string, change func(*Endpoint)) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()

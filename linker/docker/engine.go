@@ -37,7 +37,7 @@ type Config struct {
 	Host    string // the Engine's address: unix:///var/run/docker.sock, tcp://...
 	Network Network
 	// NetworkGone is called when no network of the Engine uses the driver, before the
-	// network is created. Its callee forgets the ID of an earlier network. Nil: not called.
+	// network is created: it forgets the ID of an earlier network. Nil: not called.
 	NetworkGone func()
 	Log         *slog.Logger
 }

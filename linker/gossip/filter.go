@@ -43,7 +43,6 @@ var maxValues = map[string]uint64{"Nodes": maxNodes, "UserStateLen": maxUserStat
 
 var errRefused = errors.New("not a message that a member sends")
 
-// packet checks a UDP packet.
 func (f filter) packet(b []byte) error {
 	n := 2 + len(f.label)
 	if len(b) <= n || !f.hasLabel(b) {

@@ -36,7 +36,6 @@ func (a *Agent) launch(ctx context.Context, m local.Launch) {
 	a.start(ctx, t)
 }
 
-// start starts the task's runner.
 func (a *Agent) start(ctx context.Context, t *task) {
 	ref := t.Ref()
 	r := newRunner(runnerConfig{

@@ -155,7 +155,6 @@ func (s *subscriptions) update(f *framework, c *scheduler.Call_UpdateFramework) 
 	return answer{status: http.StatusOK}
 }
 
-// endStreams ends all streams.
 func (s *subscriptions) endStreams() {
 	for _, f := range s.registry.frameworks {
 		if f.stream != nil {
