@@ -5,11 +5,12 @@ import (
 	"errors"
 	"net/netip"
 	"reflect"
+	"slices"
 	"time"
 
 	"tombolo/linker/attach"
 	"tombolo/linker/hostport"
-	"tombolo/linker/reach"
+	"tombolo/linker/record"
 	"tombolo/overlay"
 )
 
@@ -139,8 +140,8 @@ func compile(base overlay.Config, e *effectiveCatalog, endpoints []attach.Endpoi
 			ID: ep.ID, Addr4: ep.Addr4, Addr6: ep.Addr6, Sandbox: ep.Sandbox, Internal: !open,
 		})
 	}
-	for _, g := range e.Grants(e.self.Name) {
-		cfg.Allow = append(cfg.Allow, allows(g)...)
+	for _, g := range e.Groups(e.self.Name) {
+		cfg.Groups = append(cfg.Groups, overlay.Group{Name: g.Reason, From: addresses(g.From), To: addresses(g.To), Ports: hostPorts(g.Ports)})
 	}
 	var conflict error
 	cfg.Publish, conflict = publications(endpoints, e.Snapshot, e.Relation)
@@ -153,15 +154,17 @@ func compile(base overlay.Config, e *effectiveCatalog, endpoints []attach.Endpoi
 	return cfg, conflict
 }
 
-// allows expresses a grant in addresses, once for each family that both ends have.
-func allows(g reach.Grant) []overlay.Allow {
-	ports := hostPorts(g.Ports)
-	var out []overlay.Allow
-	for _, pair := range [][2]netip.Addr{{g.From.Addr4, g.To.Addr4}, {g.From.Addr6, g.To.Addr6}} {
-		if pair[0].IsValid() && pair[1].IsValid() {
-			out = append(out, overlay.Allow{From: pair[0], To: pair[1], Ports: ports})
+// addresses returns the addresses of endpoints, of both families, sorted.
+func addresses(endpoints []*record.Endpoint) []netip.Addr {
+	out := make([]netip.Addr, 0, 2*len(endpoints))
+	for _, ep := range endpoints {
+		for _, addr := range []netip.Addr{ep.Addr4, ep.Addr6} {
+			if addr.IsValid() {
+				out = append(out, addr)
+			}
 		}
 	}
+	slices.SortFunc(out, netip.Addr.Compare)
 	return out
 }
 

@@ -2,7 +2,6 @@ package linker
 
 import (
 	"net/netip"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -88,19 +87,13 @@ func (c *effectiveCache) derive(source *record.Snapshot, claim *block.Claim) *ef
 // addressesElsewhere returns the addresses of those endpoints of other hosts for which which
 // returns true, sorted.
 func (e *effectiveCatalog) addressesElsewhere(which func(id string) bool) []netip.Addr {
-	var out []netip.Addr
+	var some []*record.Endpoint
 	for id, ep := range e.Endpoints {
-		if ep.Host == e.self.Name || !which(id) {
-			continue
-		}
-		for _, addr := range []netip.Addr{ep.Addr4, ep.Addr6} {
-			if addr.IsValid() {
-				out = append(out, addr)
-			}
+		if ep.Host != e.self.Name && which(id) {
+			some = append(some, ep)
 		}
 	}
-	slices.SortFunc(out, netip.Addr.Compare)
-	return out
+	return addresses(some)
 }
 
 // hostAsker stands for the host itself among the askers; no endpoint has that ID.

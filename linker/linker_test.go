@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -227,12 +228,7 @@ func TestTwoHosts(t *testing.T) {
 	eventually(t, "the policy lets db reach web", func() bool {
 		c := <-a.plane.set
 		a.plane.set <- c
-		for _, allow := range c.Allow {
-			if allow.From == s.Endpoints[db].Addr4 && allow.To == s.Endpoints[web].Addr4 {
-				return len(c.Peers) == 1 && len(c.Endpoints) == 1
-			}
-		}
-		return false
+		return len(c.Peers) == 1 && len(c.Endpoints) == 1 && permits(c, s.Endpoints[db].Addr4, s.Endpoints[web].Addr4)
 	})
 	b.stop()
 	eventually(t, "the host that stopped is known to restart", func() bool {
@@ -355,4 +351,11 @@ func merge(t *testing.T, c *catalog.Catalog, r record.Record) {
 	if _, err := c.Merge(packet); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// permits reports whether a Config lets from reach to.
+func permits(c overlay.Config, from, to netip.Addr) bool {
+	return slices.ContainsFunc(c.Groups, func(g overlay.Group) bool {
+		return slices.Contains(g.From, from) && slices.Contains(g.To, to)
+	})
 }

@@ -2,6 +2,7 @@ package linker
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -132,12 +133,7 @@ func TestForgedAddressGetsNoPermission(t *testing.T) {
 	announce("honest", "100.64.200.9")
 	var last overlay.Config
 	permitted := func(addr string) bool {
-		for _, allow := range last.Allow {
-			if allow.From == netip.MustParseAddr(addr) {
-				return true
-			}
-		}
-		return false
+		return slices.ContainsFunc(last.Groups, func(g overlay.Group) bool { return slices.Contains(g.From, netip.MustParseAddr(addr)) })
 	}
 	eventually(t, "the policy has the container at its own address", func() bool {
 		last = <-h.plane.set
@@ -145,7 +141,7 @@ func TestForgedAddressGetsNoPermission(t *testing.T) {
 		return permitted("100.64.200.9")
 	})
 	if permitted("100.64.201.9") {
-		t.Errorf("the policy permits the forged address: %+v", last.Allow)
+		t.Errorf("the policy permits the forged address: %+v", last.Groups)
 	}
 	c := h.client(t)
 	status, err := c.Status(t.Context())

@@ -81,7 +81,7 @@ func TestRevokedPermissionsReachTheKernel(t *testing.T) {
 		h.plane.set <- c
 		return c
 	}
-	eventually(t, "both may reach each other", func() bool { return len(last().Allow) == 2 })
+	eventually(t, "both may reach each other", func() bool { return len(last().Groups) == 1 && len(last().Groups[0].To) == 2 })
 	packet, err := record.Encode(record.Record{
 		Key: record.Key{Kind: record.KindApp, Name: "shop"}, Owner: "f", Version: record.Version{Epoch: 1, Seq: 1},
 		App: &record.App{Name: "shop", Strict: true},
@@ -92,7 +92,7 @@ func TestRevokedPermissionsReachTheKernel(t *testing.T) {
 	if err := h.catalog.PutApp(packet); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the kernel is told of both revocations", func() bool { c := last(); return len(c.Allow) == 0 && len(c.Revoked) == 2 })
+	eventually(t, "the kernel is told of both revocations", func() bool { c := last(); return len(c.Groups) == 0 && len(c.Revoked) == 2 })
 	h.stop()
 	h.start(t)
 	eventually(t, "the restarted linker has both endpoints", func() bool { return len(last().Endpoints) == 2 })

@@ -26,9 +26,7 @@ func compile(c Config, outside ...string) ruleset {
 		r.sets.addAddr("hosts", p.Overlay4)
 		r.sets.addAddr("hosts", p.Overlay6)
 	}
-	for _, a := range c.Allow {
-		r.sets.allow(a)
-	}
+	r.sets.permit(c.Groups, c.Allow)
 	for _, revoked := range c.Revoked {
 		r.sets.revoke(revoked)
 	}
@@ -78,20 +76,6 @@ func (c contents) bind(e Endpoint) {
 		c.add(family("bound", addr), name+addrField(addr), "")
 		if e.Internal {
 			c.addAddr("internal", addr)
-		}
-	}
-}
-
-func (c contents) allow(a Allow) {
-	if !a.From.IsValid() || a.From.Is4() != a.To.Is4() {
-		return // no packet leads from one address family to the other
-	}
-	if len(a.Ports) == 0 {
-		c.add(family("pairs", a.To), addrField(a.From)+addrField(a.To), "")
-	}
-	for _, p := range a.Ports {
-		if protoNumbers[p.Proto] != 0 {
-			c.add(family("ports", a.To), addrField(a.From)+addrField(a.To)+protoField(p.Proto)+portField(p.Port), "")
 		}
 	}
 }

@@ -127,7 +127,7 @@ func TestDifferenceTurnsOneIntoTheOther(t *testing.T) {
 				To: netip.AddrFrom4([4]byte{100, 64, 1, rapid.Byte().Draw(t, "to")}), Port: 80,
 			}
 			published = append(published, p)
-			c.allow(Allow{From: p.To, To: netip.AddrFrom4([4]byte{100, 64, 1, 9})})
+			c.permit(nil, []Allow{{From: p.To, To: netip.AddrFrom4([4]byte{100, 64, 1, 9})}})
 		}
 		c.publish(published)
 		return c

@@ -28,7 +28,8 @@ type Config struct {
 	Suspended []netip.Addr // containers of hosts that are thought dead: new connections to them are refused, established ones go on
 	// Superseded are containers of such hosts in whose place others run: connections to them are reset.
 	Superseded []netip.Addr
-	Allow      []Allow      // the traffic that those containers may receive from other containers
+	Groups     []Group      // the traffic that this host's containers may receive from other containers
+	Allow      []Allow      // the same for single pairs of addresses
 	Publish    []Publish    // ports of this host that lead to containers here or elsewhere
 	Blocked    []HostPort   // ports that containers may not reach outside of the pool, on any machine
 	Revoked    []Revocation // permissions that were taken back lately
@@ -138,6 +139,15 @@ func (c Config) unmapped() Config {
 	}
 	unmap(&c.Self.Underlay, &c.Self.Overlay4)
 	c.Peers, c.Endpoints = slices.Clone(c.Peers), slices.Clone(c.Endpoints)
+	c.Groups = slices.Clone(c.Groups)
+	for i := range c.Groups {
+		c.Groups[i].From, c.Groups[i].To = slices.Clone(c.Groups[i].From), slices.Clone(c.Groups[i].To)
+		for _, list := range [][]netip.Addr{c.Groups[i].From, c.Groups[i].To} {
+			for n := range list {
+				unmap(&list[n])
+			}
+		}
+	}
 	c.Allow, c.Publish, c.Revoked = slices.Clone(c.Allow), slices.Clone(c.Publish), slices.Clone(c.Revoked)
 	for _, list := range []*[]netip.Addr{&c.Internal, &c.Suspended, &c.Superseded} {
 		*list = slices.Clone(*list)

@@ -41,7 +41,10 @@ const amongChain = "among_"
 // amongVerdict is the value of an element that leads on to such a chain.
 func amongVerdict(targets int) string { return amongChain + strconv.Itoa(targets) }
 
-var fieldSizes = map[string]int{"ifname": 16, "ipv4_addr": 4, "ipv6_addr": 16, "inet_proto": 4, "inet_service": 4, "bucket": 4}
+// markField is in the machine's byte order, as the mark of a packet is.
+func markField(n uint32) string { return string(binary.NativeEndian.AppendUint32(nil, n)) }
+
+var fieldSizes = map[string]int{"ifname": 16, "ipv4_addr": 4, "mark": 4, "ipv6_addr": 16, "inet_proto": 4, "inet_service": 4, "bucket": 4}
 
 // fieldsText returns the nft text of a concatenation of the given type.
 func fieldsText(typ, raw string) string {
@@ -73,6 +76,8 @@ func fieldText(field, raw string) string {
 		return strconv.Itoa(int(raw[0]))
 	case "bucket":
 		return strconv.Itoa(int(binary.NativeEndian.Uint32([]byte(raw))))
+	case "mark":
+		return fmt.Sprintf("%#08x", binary.NativeEndian.Uint32([]byte(raw)))
 	case "inet_service":
 		return strconv.Itoa(int(binary.BigEndian.Uint16([]byte(raw))))
 	}

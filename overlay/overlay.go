@@ -103,7 +103,7 @@ func (o *Overlay) setPolicy(ctx context.Context, c Config) error {
 		return fmt.Errorf("set packet policy: %w", err)
 	}
 	if changed {
-		o.log.Debug("packet policy changed", "endpoints", len(c.Endpoints), "peers", len(c.Peers), "allow", len(c.Allow))
+		o.log.Debug("packet policy changed", "endpoints", len(c.Endpoints), "peers", len(c.Peers), "groups", len(c.Groups))
 	}
 	return o.cutRevoked(c)
 }

@@ -175,7 +175,7 @@ func breakages(a, b *labHost) []breakage {
 		{b, "nft flush table inet tombolo"},
 		{b, "nft flush chain inet tombolo to_container"},
 		{b, "nft insert rule inet tombolo to_container drop"},
-		{b, "nft flush set inet tombolo pairs4"},
+		{b, "nft flush set inet tombolo senders4"},
 		{b, "nft flush set inet tombolo members4"},
 		{a, "nft delete element inet tombolo publish_any4 { tcp . 8001 }"},
 		{a, "nft add element inet tombolo internal4 { 100.64.1.5 }"},

@@ -34,10 +34,12 @@ var setSpecs = []setSpec{
 	{"members6", "set", "ipv6_addr"},
 	{"hosts4", "set", "ipv4_addr"}, // overlay addresses of the peers themselves
 	{"hosts6", "set", "ipv6_addr"},
-	{"pairs4", "set", "ipv4_addr . ipv4_addr"}, // Allow without ports
-	{"pairs6", "set", "ipv6_addr . ipv6_addr"},
-	{"ports4", "set", "ipv4_addr . ipv4_addr . inet_proto . inet_service"}, // Allow with ports
-	{"ports6", "set", "ipv6_addr . ipv6_addr . inet_proto . inet_service"},
+	{"class4", "map", "ipv4_addr : mark"}, // endpoint -> the number of its class, see Group
+	{"class6", "map", "ipv6_addr : mark"},
+	{"senders4", "set", "ipv4_addr . mark"}, // who may reach a class
+	{"senders6", "set", "ipv6_addr . mark"},
+	{"ports4", "set", "ipv4_addr . mark . inet_proto . inet_service"}, // who may reach ports of a class
+	{"ports6", "set", "ipv6_addr . mark . inet_proto . inet_service"},
 	{"revoked4", "set", "ipv4_addr . ipv4_addr"}, // pairs whose connections must end, see Revocation
 	{"revoked6", "set", "ipv6_addr . ipv6_addr"},
 	{"outside", "set", "ifname"},                                   // bridges that lead to the outside

@@ -8,9 +8,11 @@ import (
 	"tombolo/linker/record"
 )
 
-// Grant permits From to reach To on some ports. Nil Ports means every port and protocol.
-type Grant struct {
-	From, To *record.Endpoint
+// Group is a set of endpoints, From, that may reach all of the endpoints To for one reason: a
+// network that they share, or a link. Nil Ports means every port and protocol.
+type Group struct {
+	Reason   string // unique, and the same while endpoints come and go
+	From, To []*record.Endpoint
 	Ports    []record.Port
 }
 
@@ -61,19 +63,65 @@ func (r *Relation) Answers(id string) bool {
 	return e != nil && r.answers(e)
 }
 
-// Grants returns who may reach the endpoints of host, sorted by To.ID and From.ID. It
-// makes no difference whether an endpoint is healthy, drained, replaced by a later
-// generation, or on a suspended host.
-func (r *Relation) Grants(host string) []Grant {
-	var grants []Grant
+// Groups returns who may reach the endpoints of host, by reason. It makes no difference
+// whether an endpoint is healthy, drained, replaced by a later generation, or on a suspended
+// host. An endpoint may be in both sets of a group: everybody may reach itself.
+func (r *Relation) Groups(host string) []Group {
+	groups := map[string]*Group{}
 	for _, b := range r.endpointsOf(host) {
-		for _, a := range r.candidates(b) {
-			if ports, ok := grant(a, b); ok {
-				grants = append(grants, Grant{From: a.rec, To: b.rec, Ports: ports})
+		if b.svc.app == "" {
+			continue
+		}
+		for n := range b.networks {
+			if !b.strict {
+				receive(groups, "network "+n, b, func() Group { return Group{From: r.members(n)} })
 			}
 		}
+		link := "link to " + b.svc.zoneName()
+		if b.terms != b.svc.terms {
+			link += " " + b.rec.ID // its own labels decide
+		}
+		receive(groups, link, b, func() Group { return Group{From: r.linkedTo(b), Ports: b.ports} })
 	}
-	return grants
+	var out []Group
+	for _, reason := range slices.Sorted(maps.Keys(groups)) {
+		if g := groups[reason]; len(g.From) > 0 {
+			out = append(out, *g)
+		}
+	}
+	return out
+}
+
+// receive adds b to the receivers of the group with a reason, which it makes if there is none.
+func receive(groups map[string]*Group, reason string, b *endpoint, create func() Group) {
+	g := groups[reason]
+	if g == nil {
+		created := create()
+		g = &created
+		g.Reason = reason
+		groups[reason] = g
+	}
+	g.To = append(g.To, b.rec)
+}
+
+// members returns the endpoints on a network that reach each other there.
+func (r *Relation) members(network string) (out []*record.Endpoint) {
+	for _, e := range r.endpointsOn[network] {
+		if !e.strict {
+			out = append(out, e.rec)
+		}
+	}
+	return out
+}
+
+// linkedTo returns the endpoints that reach b by a link and by nothing else.
+func (r *Relation) linkedTo(b *endpoint) (out []*record.Endpoint) {
+	for _, a := range r.linkedFrom[b.svc.serviceID] {
+		if _, ok := grant(a, b); ok && len(sharedNetworks(a.terms, b.terms)) == 0 {
+			out = append(out, a.rec)
+		}
+	}
+	return out
 }
 
 // endpointsOf returns the endpoints of host, sorted by ID.

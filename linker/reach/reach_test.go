@@ -2,6 +2,9 @@ package reach_test
 
 import (
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -152,18 +155,29 @@ func TestAllowedFollowsTheOneRule(t *testing.T) {
 	}
 }
 
-// grants formats the grants of host as "from > to ports".
+// grants formats the pairs of the groups of host as "from > to ports", by to and from.
 func grants(t *testing.T, w cluster, host string) []string {
 	t.Helper()
-	lines := []string{}
-	for _, g := range reach.Of(w.s).Grants(host) {
-		line := g.From.ID + " > " + g.To.ID
-		for _, p := range g.Ports {
-			line += fmt.Sprintf(" %d/%s", p.Number, p.Proto)
+	lines := map[string]string{}
+	for _, g := range reach.Of(w.s).Groups(host) {
+		for _, from := range g.From {
+			for _, to := range g.To {
+				if from == to {
+					continue
+				}
+				line := from.ID + " > " + to.ID
+				for _, p := range g.Ports {
+					line += fmt.Sprintf(" %d/%s", p.Number, p.Proto)
+				}
+				lines[to.ID+" "+from.ID+line] = line
+			}
 		}
-		lines = append(lines, line)
 	}
-	return lines
+	out := []string{}
+	for _, key := range slices.Sorted(maps.Keys(lines)) {
+		out = append(out, lines[key])
+	}
+	return out
 }
 
 func TestOutsideIsClosedToInternalAndUnknownEndpoints(t *testing.T) {
@@ -234,18 +248,48 @@ func TestGrantsAgreeWithAllowed(t *testing.T) {
 		add("a", "shop/web/1", links("db", "blog.api")).add("b", "shop/db/1", on("x"), ports(1)).add("c", "shop/web/2", strict).
 		add("d", "blog/api/1", export("shop")).add("e", "blog/web/1", on("x")).add("f", "").add("g", "shop")
 	granted := map[string]bool{}
-	for _, g := range reach.Of(w.s).Grants("h1") {
-		granted[g.From.ID+g.To.ID] = true
+	for _, line := range grants(t, w, "h1") {
+		granted[strings.Join(strings.Fields(line)[:3], " ")] = true
 	}
 	for from := range w.s.Endpoints {
 		for to := range w.s.Endpoints {
 			if from == to {
 				continue
 			}
-			if want := reach.Of(w.s).Allowed(from, to, record.Port{}); granted[from+to] != want {
-				t.Errorf("from %s to %s there is a grant: %v, but Allowed says %v", from, to, granted[from+to], want)
+			if want := reach.Of(w.s).Allowed(from, to, record.Port{}); granted[from+" > "+to] != want {
+				t.Errorf("from %s to %s there is a grant: %v, but Allowed says %v", from, to, granted[from+" > "+to], want)
 			}
 		}
+	}
+}
+
+// A group has a reason that stays the same while endpoints come and go, and its members are in
+// it once, however many endpoints receive.
+func TestGroupsAreNetworksAndLinks(t *testing.T) {
+	w := newCluster().add("web1", "shop/web/1", host("h2"), links("db")).add("web2", "shop/web/2", links("db")).
+		add("db1", "shop/db/1", on("back"), ports(5432)).add("db2", "shop/db/2", on("back"), ports(5432)).
+		app("shop", false, map[string]record.Service{
+			"web": {Networks: nets("front"), Links: []record.Link{{Service: "db"}}}, "db": {Networks: nets("back"), Ports: []record.Port{{Number: 5432, Proto: "tcp"}}},
+		})
+	ids := func(endpoints []*record.Endpoint) string {
+		var all []string
+		for _, e := range endpoints {
+			all = append(all, e.ID)
+		}
+		slices.Sort(all)
+		return strings.Join(all, " ")
+	}
+	got := map[string]string{}
+	for _, g := range reach.Of(w.s).Groups("h1") {
+		got[g.Reason] = fmt.Sprintf("%s > %s %v", ids(g.From), ids(g.To), len(g.Ports))
+	}
+	want := map[string]string{
+		"network front":   "web1 web2 > web2 0",
+		"network back":    "db1 db2 > db1 db2 0",
+		"link to db.shop": "web1 web2 > db1 db2 1",
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("groups of h1 (-want +got):\n%s", d)
 	}
 }
 
