@@ -114,6 +114,11 @@ func TestPortOfAnotherProcessIsNotTaken(t *testing.T) {
 	if holder := h.Take(p); !strings.Contains(holder, me) {
 		t.Errorf("Take says that the port is taken by %q, want %s", holder, me)
 	}
+	ingress := map[Port]string{portOf(p): "service web of app shop"}
+	if taken := h.Ingress(ingress); !strings.Contains(taken[portOf(p)], me) {
+		t.Errorf("Ingress says that these ports are taken: %v, want %s", taken, me)
+	}
+	h.Ingress(nil)
 	one := p
 	one.HostIP = netip.MustParseAddr("127.0.0.9")
 	if holder := h.Take(one); holder != "" {
@@ -130,6 +135,9 @@ func TestPortOfAnotherProcessIsNotTaken(t *testing.T) {
 	}
 	if err := bindError(p, ""); !errors.Is(err, unix.EADDRINUSE) {
 		t.Errorf("the port is not held after the process has ended: %v", err)
+	}
+	if taken := h.Ingress(ingress); len(taken) != 0 {
+		t.Errorf("after the process has ended Ingress says that these ports are taken: %v", taken)
 	}
 }
 
