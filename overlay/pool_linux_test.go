@@ -42,7 +42,7 @@ func FuzzAttributes(f *testing.F) {
 	f.Add([]byte{8, 0, 1, 0, 1, 2, 3, 4})
 	f.Add([]byte{5, 0, 1, 0x80, 1, 0, 0, 0, 4, 0, 2, 0})
 	f.Fuzz(func(_ *testing.T, b []byte) {
-		addElements(contents{}, "pairs4", b)
+		addElements(contents{}, "senders4", b)
 		_, _, _ = parseCounter(b)
 	})
 }

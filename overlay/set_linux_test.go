@@ -26,7 +26,7 @@ func TestAChangeOfPolicyDoesNotCheckRoutes(t *testing.T) {
 		t.Error("Set restored a route although only the policy had changed")
 	}
 	if got := string(runIn(t, h.ns, "nft list set inet tombolo senders4")); !strings.Contains(got, "100.64.9.9") {
-		t.Errorf("the new permission is not in the set pairs4: %s", got)
+		t.Errorf("the new permission is not in the set senders4: %s", got)
 	}
 	h.set()
 	if !routed() {
