@@ -28,6 +28,11 @@ const resolver = "/var/lib/tombolo/resolv.conf"
 // child process and eleven runs of iptables.
 const noResolver = "ndots:names-are-the-linker's"
 
+// resolverAddr is where linkers answer DNS queries. An Engine from version 26 on starts its own
+// resolver in spite of noResolver. This one would ask the host's name servers; with this option it
+// asks the linker, in the container's name. Besides, the linker leads the container's queries past it.
+const resolverAddr = "169.254.1.1"
+
 // The smallest resources that Mesos' Docker containerizer accepts.
 const (
 	leastCPUs   = 0.01
@@ -121,6 +126,7 @@ func parameters(t *task, wanted app.App, linked bool) []mesos.Parameter {
 	if s.NetworkMode == "" && linked {
 		p.add("volume", resolver+":/etc/resolv.conf:ro")
 		p.add("dns-opt", noResolver)
+		p.add("dns", resolverAddr)
 	}
 	for _, port := range app.OfInstances(t.Ports) {
 		p.add("publish", publishFlag(port))

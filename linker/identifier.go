@@ -135,11 +135,25 @@ func dockerEndpoints(engine *docker.Snapshot) []attach.DockerEndpoint {
 	for _, ep := range engine.Endpoints {
 		l := attach.DockerEndpoint{ID: ep.ID, Addr4: ep.Addr4, MAC: ep.MAC}
 		if c := engine.Containers[ep.Container]; c != nil {
-			l.Published = c.Published
+			l.Published, l.Sandbox = c.Published, c.Sandbox
 		}
 		out = append(out, l)
 	}
 	return out
+}
+
+// incomplete names the containers whose network is incomplete, with the reasons; failed has these
+// by the endpoints' IDs.
+func incomplete(failed map[string]error, endpoints map[string]*record.Endpoint) error {
+	var errs []error
+	for id, err := range failed {
+		name := "endpoint " + attach.Short(id) // not identified yet
+		if ep := endpoints[id]; ep != nil {
+			name = describe(ep)
+		}
+		errs = append(errs, fmt.Errorf("%s: %w", name, err))
+	}
+	return listed(errs)
 }
 
 // describe names an endpoint's container in messages for people.

@@ -2,6 +2,7 @@ package linker
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -47,4 +48,18 @@ func TestNamesAndLabelsThatDoNotFit(t *testing.T) {
 		t.Errorf("the linker has the problems %q, want one that names the container huge", problems)
 	}
 	h.stop()
+}
+
+// A container that the data plane could not complete is named as people know it.
+func TestIncompleteContainersAreNamed(t *testing.T) {
+	known := map[string]*record.Endpoint{"known": {App: "shop", Service: "web", ContainerName: "shop-web-1"}}
+	why := errors.New("sandbox is missing")
+	err := incomplete(map[string]error{"known": why, "0123456789abcdef": why}, known)
+	want := "endpoint 0123456789ab: sandbox is missing; service web of app shop (container shop-web-1): sandbox is missing"
+	if err == nil || err.Error() != want {
+		t.Errorf("incomplete = %v, want %s", err, want)
+	}
+	if err := incomplete(nil, known); err != nil {
+		t.Errorf("incomplete of nothing = %v, want nil", err)
+	}
 }

@@ -91,11 +91,18 @@ func New(cfg Config) (*Linker, error) {
 	}
 	cfg = cfg.withDefaults()
 	problems := newProblems(cfg.Log)
-	return &Linker{
+	l := &Linker{
 		cfg: cfg, started: time.Now(), problems: problems,
-		plane: overlay.New(overlay.Options{Log: cfg.Log, Repaired: func(err error) { problems.report(overlayProblem, err) }}),
 		pools: poolCheck{find: overlay.CheckPool, pools: []netip.Prefix{cfg.Pool4, cfg.Pool6}, problems: problems},
-	}, nil
+	}
+	l.plane = overlay.New(overlay.Options{
+		Log:      cfg.Log,
+		Repaired: func(err error) { problems.report(overlayProblem, err) },
+		Incomplete: func(failed map[string]error) {
+			problems.report(containersProblem, incomplete(failed, l.catalog.Snapshot().Endpoints))
+		},
+	})
+	return l, nil
 }
 
 // Run links this host until ctx ends. It then tells the peers that this linker may come

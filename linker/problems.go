@@ -31,6 +31,7 @@ var (
 	addressesProblem   = problemKind{"addresses", partial, "containers with addresses of other hosts are left out", "find out who writes these records: the linker of that host, or a stranger whom a gossip key would keep away"}
 	blockProblem       = problemKind{"block", notReady, "this host takes no new containers", ""}
 	catalogFileProblem = problemKind{"catalog file", notReady, "cannot save the catalog", "make the state folder writable, with room on its disk"}
+	containersProblem  = problemKind{"containers", partial, "containers lack IPv6, or the resolver at 127.0.0.11", "restart these containers; if that does not help, find out what the reason says about the kernel"}
 	dockerProblem      = problemKind{"docker", notReady, "", "start Docker, or name its socket with --docker"}
 	hostPortsProblem   = problemKind{"host ports", partial, "other processes hold published ports", "end these processes, or publish another port"}
 	hostsProblem       = problemKind{"hosts", notReady, "two machines have one name", "give one of the two another name with --host"}

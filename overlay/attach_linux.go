@@ -122,7 +122,9 @@ func (o *Overlay) Detach(_ context.Context, id string) error {
 func (o *Overlay) detach(id string) error {
 	e, known := o.want.endpoint(id)
 	o.want.detach(id)
-	delete(o.ipv6, id)
+	if known {
+		o.leave(e)
+	}
 	return inside(o.ns, func() error {
 		if known {
 			o.unbind(e)

@@ -56,7 +56,7 @@ type Endpoint struct {
 	ID       string     // libnetwork's endpoint ID; the veth's name derives from it
 	Addr4    netip.Addr // required
 	Addr6    netip.Addr // the zero value means no IPv6
-	Sandbox  string     // path of the container's network namespace, where Run adds Addr6; "" means that Run does not
+	Sandbox  string     // path of the container's network namespace, which Run equips (IPv6, resolver); "" means that Run does not
 	Internal bool       // the container has no egress beyond the pool
 }
 

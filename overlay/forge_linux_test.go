@@ -273,7 +273,7 @@ func count(t *testing.T, h *labHost, counter string) uint64 {
 }
 
 // waitFor polls until done returns true. The kernel does some things a moment after a send.
-func waitFor(t *testing.T, what string, done func() bool) {
+func waitFor(t testing.TB, what string, done func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(5 * time.Second)
 	for !done() {

@@ -143,33 +143,33 @@ func TestAMissingSandboxAffectsOnlyItsContainer(t *testing.T) {
 	waitFor(t, "the failure was recorded", func() bool {
 		h.overlay.mu.Lock()
 		defer h.overlay.mu.Unlock()
-		return h.overlay.ipv6[lost.ID].failed && !h.overlay.ipv6[fine.ID].failed
+		return h.overlay.sandboxes[lost.ID].err != nil && h.overlay.sandboxes[fine.ID].err == nil
 	})
-	for retry, want := range map[bool]int{false: 0, true: 1} {
-		if got := len(h.overlay.withoutIPv6(retry)); got != want {
-			t.Errorf("withoutIPv6(%v) has %d containers, want %d", retry, got, want)
+	for again, want := range map[bool]int{false: 0, true: 2} {
+		if got, _ := h.overlay.unequipped(again); len(got) != want {
+			t.Errorf("unequipped(%v) has %d containers, want %d", again, len(got), want)
 		}
 	}
 	must(t, h.overlay.Detach(t.Context(), lost.ID))
 	h.config.Endpoints = h.config.Endpoints[1:]
 	h.set()
-	if got := h.overlay.withoutIPv6(true); len(got) != 0 {
-		t.Errorf("withoutIPv6 has the detached endpoint: %v", got)
+	if got, _ := h.overlay.unequipped(true); len(got) != 1 || got[0].ID != fine.ID {
+		t.Errorf("unequipped has not only the endpoint that is attached: %v", got)
 	}
 }
 
-// Run leaves endpoints alone that have no path of a sandbox, or no IPv6 address.
-func TestSomeContainersAreNotGivenIPv6(t *testing.T) {
+// Run leaves endpoints alone that have no path of a sandbox, and gives no IPv6 without an address.
+func TestSomeContainersAreNotEquipped(t *testing.T) {
 	t.Parallel()
 	h := newLab(t, 1).hosts[0]
 	adopted, only4 := h.endpoint(5), h.endpoint(6)
 	only4.Addr6, only4.Sandbox = netip.Addr{}, "/run/docker/netns/x"
-	if got := h.overlay.withoutIPv6(true); got != nil {
-		t.Errorf("withoutIPv6 before the first Set = %v, want nothing", got)
+	if got, _ := h.overlay.unequipped(true); got != nil {
+		t.Errorf("unequipped before the first Set = %v, want nothing", got)
 	}
 	h.config.Endpoints = []Endpoint{adopted, only4}
 	h.set()
-	if got := h.overlay.withoutIPv6(true); len(got) != 0 {
-		t.Errorf("withoutIPv6 = %v, want nothing", got)
+	if got, _ := h.overlay.unequipped(true); len(got) != 1 || got[0].ID != only4.ID {
+		t.Errorf("unequipped = %v, want only the endpoint with a sandbox", got)
 	}
 }

@@ -23,25 +23,31 @@ type Options struct {
 	// Repaired is called after each Set that Run repeats, with the error of that Set, or
 	// nil if the kernel matches the Config again. A nil function is not called.
 	Repaired func(error)
+	// Incomplete is called whenever Run has looked for containers to equip. It gets the
+	// reason for each endpoint, by ID, that lacks IPv6 or whose address 127.0.0.11 is not the
+	// linker's. A nil function is not called.
+	Incomplete func(map[string]error)
 }
 
 // Overlay configures the data plane of one host. A network namespace may have only one
 // Overlay at a time. Its methods may be called from any goroutine; they exclude each other.
 type Overlay struct {
-	log      *slog.Logger
-	ns       netns.NsHandle
-	repaired func(error)
+	log        *slog.Logger
+	ns         netns.NsHandle
+	repaired   func(error)
+	incomplete func(map[string]error)
 
-	mu      sync.Mutex
-	want    desired
-	mtu     int      // of the containers' interfaces; zero before the VXLAN device exists
-	outside []string // bridges, see outsideBridges
-	table   table
-	docker  dockerUser
-	ipv6    ipv6Attempts
-	cut     map[string]bool // Revocations whose connections were deleted, by key
+	mu        sync.Mutex
+	want      desired
+	mtu       int      // of the containers' interfaces; zero before the VXLAN device exists
+	outside   []string // bridges, see outsideBridges
+	table     table
+	docker    dockerUser
+	sandboxes sandboxes
+	left      []string        // sandboxes that endpoints have left since Run looked last
+	cut       map[string]bool // Revocations whose connections were deleted, by key
 
-	needIPv6 wake.Signal    // notified when a container may lack IPv6
+	toEquip  wake.Signal    // notified when a container may have to be equipped
 	moved    wake.Signal    // notified when a published port leads elsewhere
 	deleting sync.WaitGroup // counts deletions of interfaces that the kernel has yet to finish
 }
@@ -62,10 +68,13 @@ func New(o Options) *Overlay {
 	if o.Repaired == nil {
 		o.Repaired = func(error) {}
 	}
+	if o.Incomplete == nil {
+		o.Incomplete = func(map[string]error) {}
+	}
 	return &Overlay{
-		log: o.Log, ns: o.Namespace, repaired: o.Repaired,
-		want: newDesired(), ipv6: ipv6Attempts{}, cut: map[string]bool{},
-		needIPv6: wake.NewSignal(), moved: wake.NewSignal(),
+		log: o.Log, ns: o.Namespace, repaired: o.Repaired, incomplete: o.Incomplete,
+		want: newDesired(), sandboxes: sandboxes{}, cut: map[string]bool{},
+		toEquip: wake.NewSignal(), moved: wake.NewSignal(),
 	}
 }
 
@@ -85,7 +94,7 @@ func (o *Overlay) Set(ctx context.Context, c Config) error {
 	defer o.mu.Unlock()
 	repeated := o.want.config != nil && reflect.DeepEqual(c, *o.want.config)
 	o.want.config = &c
-	o.needIPv6.Notify()
+	o.toEquip.Notify()
 	return inside(o.ns, func() error {
 		if !repeated && o.want.onlyPolicyDiffers() {
 			return errors.Join(o.setPolicy(ctx, o.want.merged()), o.docker.ensure(ctx, o.table.foreignChanges))
@@ -148,7 +157,7 @@ func (o *Overlay) Clear(ctx context.Context) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.want = newDesired()
-	clear(o.ipv6)
+	clear(o.sandboxes)
 	return inside(o.ns, func() error {
 		return errors.Join(deleteLinks(), removeRoutes(), o.docker.remove(ctx), o.table.remove(ctx))
 	})

@@ -247,7 +247,7 @@ func TestClearLeavesNothing(t *testing.T) {
 	}
 }
 
-func runIn(t *testing.T, ns netns.NsHandle, command string) (out []byte) {
+func runIn(t testing.TB, ns netns.NsHandle, command string) (out []byte) {
 	t.Helper()
 	enter(t, ns, func() {
 		var err error

@@ -25,7 +25,8 @@ const (
 )
 
 // Run repeats the last Set when another program changes nftables, and every half minute. It
-// gives IPv6 to containers as their interfaces appear. It returns nil when ctx is done.
+// gives containers IPv6, and the linker's resolver in place of Docker's, as their interfaces
+// appear. It returns nil when ctx is done.
 func (o *Overlay) Run(ctx context.Context) error {
 	tables, err := o.subscribe(unix.NETLINK_NETFILTER, unix.NFNLGRP_NFTABLES)
 	if err != nil {
@@ -47,7 +48,7 @@ func (o *Overlay) Run(ctx context.Context) error {
 		return nil
 	})
 	g.Go(func() error { return readEvents(tables, changed) })
-	g.Go(func() error { return readEvents(links, o.needIPv6) })
+	g.Go(func() error { return readEvents(links, o.toEquip) })
 	g.Go(func() error {
 		return onEvent(ctx, changed, func(scheduled bool) {
 			if scheduled || wake.Sleep(ctx, settle) {
@@ -55,7 +56,7 @@ func (o *Overlay) Run(ctx context.Context) error {
 			}
 		})
 	})
-	g.Go(func() error { return onEvent(ctx, o.needIPv6, o.giveIPv6) })
+	g.Go(func() error { return onEvent(ctx, o.toEquip, o.equip) })
 	g.Go(func() error {
 		return onEvent(ctx, o.moved, func(bool) {
 			if wake.Sleep(ctx, straySettle) {

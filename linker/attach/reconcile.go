@@ -19,6 +19,7 @@ type DockerEndpoint struct {
 	Addr4     netip.Addr
 	MAC       string
 	Published []record.PublishedPort
+	Sandbox   string // path of the container's network namespace; "" while it is not known
 }
 
 // absences notes which endpoints Docker does not know.
@@ -58,6 +59,10 @@ func (t *Table) Reconcile(ctx context.Context, network string, endpoints []Docke
 func (t *Table) adopt(d DockerEndpoint) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if known := t.doc.Endpoints[d.ID]; known != nil && known.Joined && known.Sandbox == "" && d.Sandbox != "" {
+		known.Sandbox = d.Sandbox // adopted before its container was known
+		return t.changed()
+	}
 	_, deleted := t.absent.deleted[d.ID]
 	if t.doc.Endpoints[d.ID] != nil || deleted || !d.Addr4.IsValid() {
 		return nil
@@ -67,7 +72,7 @@ func (t *Table) adopt(d DockerEndpoint) error {
 	}
 	t.doc.Endpoints[d.ID] = &Endpoint{
 		ID: d.ID, Addr4: d.Addr4, Addr6: t.cfg.Addresses.Sibling(d.Addr4), MAC: d.MAC,
-		Joined: true, Published: d.Published, Created: time.Now(),
+		Joined: true, Sandbox: d.Sandbox, Published: d.Published, Created: time.Now(),
 	}
 	t.cfg.Log.Info("adopted an endpoint", "endpoint", Short(d.ID), "addr", d.Addr4)
 	return t.changed()

@@ -264,6 +264,19 @@ func TestReconcileAdoptsAndDeletes(t *testing.T) {
 	})
 }
 
+// The sandbox of an adopted endpoint may become known only after the endpoint.
+func TestAdoptedEndpointsGetTheirSandbox(t *testing.T) {
+	b := open(t, t.TempDir())
+	docker := attach.DockerEndpoint{ID: epC, Addr4: netip.MustParseAddr("100.64.7.77")}
+	for _, sandbox := range []string{"", "/run/docker/netns/c", ""} {
+		docker.Sandbox = sandbox
+		b.Reconcile(t.Context(), "net", []attach.DockerEndpoint{docker})
+	}
+	if got := b.Snapshot()[0].Sandbox; got != "/run/docker/netns/c" {
+		t.Errorf("the sandbox of the adopted endpoint is %q, want that of its container", got)
+	}
+}
+
 func TestChangesCountAsOneForTheWatcher(t *testing.T) {
 	b := open(t, t.TempDir())
 	changes, stop := b.Watch()

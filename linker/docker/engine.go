@@ -54,6 +54,7 @@ type Container struct {
 	Health     string // "none", "starting", "healthy" or "unhealthy"
 	Started    time.Time
 	Published  []record.PublishedPort // with a host port that was asked for; empty until the container runs
+	Sandbox    string                 // path of its network namespace; "" until the container runs
 }
 
 // Endpoint is an endpoint of our network as the Engine describes it.

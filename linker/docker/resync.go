@@ -136,6 +136,7 @@ func (e *Engine) inspectContainer(ctx context.Context, id string) (*Container, e
 		c.Published = published(host.PortBindings)
 	}
 	if settings := r.Container.NetworkSettings; settings != nil {
+		c.Sandbox = settings.SandboxKey
 		if n := settings.Networks[e.cfg.Network.Name]; n != nil {
 			c.EndpointID = n.EndpointID
 		}

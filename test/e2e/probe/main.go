@@ -5,6 +5,8 @@
 //	probe send HOST:PORT        the same by UDP
 //	probe lookup NAME           prints the name's addresses, one on each line
 //	probe srv NAME              prints the targets of the name's SRV records, with ports, one on each line
+//	probe resolve SERVER udp|tcp NAME
+//	                            prints what a DNS server at HOST:PORT answers, "none" if it says that NAME does not exist
 //	probe member PORT NAME N    is a member of a cluster: it serves, and is healthy when N members answer under NAME
 //	probe nameserver ADDR       answers DNS queries at ADDR:53 with 192.0.2.7, and prints the names
 //	probe watch NAME            looks the name up forever, prints how long each look-up took, or its error
@@ -54,7 +56,7 @@ func run(args []string) int {
 	}{
 		"serve": {1, serve}, "dial": {1, dial}, "send": {1, send}, "lookup": {1, lookup}, "watch": {1, watch}, "addresses": {0, addresses}, "hold": {1, hold}, "forge": {3, forge}, "catch": {1, catch},
 		"stream": {1, stream}, "answer": {1, answer}, "remember": {1, remember}, "facts": {0, facts}, "trap": {0, trap}, "end": {1, end}, "ask": {3, ask}, "inject": {5, inject}, "frame": {5, frame}, "flood": {2, flood},
-		"member": {3, member}, "srv": {1, srv}, "nameserver": {1, nameserver},
+		"member": {3, member}, "srv": {1, srv}, "resolve": {3, resolve}, "nameserver": {1, nameserver},
 		"check": {0, check}, "healthy": {0, healthy}, "unhealthy": {0, unhealthy},
 	}
 	if len(args) > 0 {

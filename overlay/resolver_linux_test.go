@@ -1,0 +1,256 @@
+package overlay
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+)
+
+const (
+	anyResolver = "127.0.0.11:53"
+	randomPort  = "127.0.0.11:40053" // where Docker's resolver listens in these tests
+)
+
+// dockersRules are the rules that an Engine makes in a sandbox for its own resolver
+// (libnetwork's setupNAT). The second kind is that of Engine 29 with its nftables backend.
+var dockersRules = map[string]string{
+	"iptables": `
+iptables -t nat -N DOCKER_OUTPUT && iptables -t nat -I OUTPUT -d 127.0.0.11 -j DOCKER_OUTPUT
+iptables -t nat -N DOCKER_POSTROUTING && iptables -t nat -I POSTROUTING -d 127.0.0.11 -j DOCKER_POSTROUTING
+for p in udp tcp; do
+	iptables -t nat -I DOCKER_OUTPUT -d 127.0.0.11 -p $p --dport 53 -j DNAT --to-destination 127.0.0.11:40053
+	iptables -t nat -I DOCKER_POSTROUTING -s 127.0.0.11 -p $p --sport 40053 -j SNAT --to-source :53
+done`,
+	"nftables": `nft -f - <<E
+table ip docker-dns {
+	chain dns-dnat {
+		type nat hook output priority -100
+		ip daddr 127.0.0.11 udp dport 53 counter dnat to 127.0.0.11:40053
+		ip daddr 127.0.0.11 tcp dport 53 counter dnat to 127.0.0.11:40053
+	}
+	chain dns-snat {
+		type nat hook postrouting priority 100
+		ip saddr 127.0.0.11 udp sport 40053 counter snat to :53
+		ip saddr 127.0.0.11 tcp sport 40053 counter snat to :53
+	}
+}
+E`,
+}
+
+// startDockersResolver starts a server in a sandbox in place of Docker's own resolver, which
+// answers with the loopback address that it sees.
+func startDockersResolver(t *testing.T, box netns.NsHandle, rules string) {
+	t.Helper()
+	listen(t, box, randomPort)
+	runIn(t, box, dockersRules[rules])
+	for _, network := range []string{"udp", "tcp"} {
+		reaches(t, box, network, anyResolver, "127.0.0.1")
+		reaches(t, box, network, randomPort, "127.0.0.1")
+	}
+}
+
+// guarded reports whether every query to 127.0.0.11 from e's container goes to the linker, with
+// e's address, and nothing to Docker's resolver.
+func guarded(t *testing.T, box netns.NsHandle, e Endpoint) error {
+	t.Helper()
+	var errs []error
+	for _, network := range []string{"udp", "tcp"} {
+		if got, err := ask(t, box, network, anyResolver, ample); err != nil || got != e.Addr4.String() {
+			errs = append(errs, fmt.Errorf("%s query to 127.0.0.11: the server saw %q: %w", network, got, err))
+		}
+		if got, err := ask(t, box, network, randomPort, patience); err == nil {
+			errs = append(errs, fmt.Errorf("Docker's resolver saw a %s query of %s on its random port", network, got))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func mustBeGuarded(t *testing.T, box netns.NsHandle, e Endpoint) {
+	t.Helper()
+	if err := guarded(t, box, e); err != nil {
+		t.Error(err)
+	}
+}
+
+// newResolverLab returns a host where the linker answers queries, and a container that has been
+// started and not equipped. Its Engine makes its resolver in the way that rules names.
+func newResolverLab(t *testing.T, rules string) (*labHost, Endpoint, netns.NsHandle) {
+	t.Helper()
+	h := newLab(t, 1).hosts[0]
+	h.set()
+	listen(t, h.ns, at(Gateway4, 53))
+	e := h.endpoint(5)
+	var box netns.NsHandle
+	box, e.Sandbox = sandbox(t)
+	h.attach(e)
+	if rules != "" {
+		startDockersResolver(t, box, rules)
+	}
+	h.start(e, box)
+	return h, e, box
+}
+
+// start populates e's sandbox and adds the routes, as Docker does, and waits for the carrier.
+func (h *labHost) start(e Endpoint, box netns.NsHandle) {
+	h.t.Helper()
+	h.populate(e, box)
+	runIn(h.t, box, "ip route add 169.254.1.1 dev eth0 scope link && ip route add default via 169.254.1.1")
+	waitFor(h.t, "the interface had a carrier", func() bool { return hasCarrier(h.ns, e) })
+}
+
+// Whatever Docker did for its own resolver, 127.0.0.11 in a container is the linker's.
+func TestDockersResolverIsReplaced(t *testing.T) {
+	t.Parallel()
+	for _, rules := range []string{"", "iptables", "nftables"} {
+		t.Run(rules, func(t *testing.T) {
+			t.Parallel()
+			h, e, box := newResolverLab(t, rules)
+			h.keep()
+			waitFor(t, "the container was equipped", func() bool {
+				h.overlay.mu.Lock()
+				defer h.overlay.mu.Unlock()
+				return h.overlay.sandboxes[e.ID].sandbox == e.Sandbox
+			})
+			mustBeGuarded(t, box, e)
+			h.overlay.equip(true)
+			mustBeGuarded(t, box, e)
+		})
+	}
+}
+
+// Docker programs the sandbox again when it restarts, and when the container joins another of its
+// networks.
+func TestDockersLaterRulesChangeNothing(t *testing.T) {
+	t.Parallel()
+	for _, rules := range []string{"iptables", "nftables"} {
+		t.Run(rules, func(t *testing.T) {
+			t.Parallel()
+			h, e, box := newResolverLab(t, "")
+			h.overlay.equip(false)
+			mustBeGuarded(t, box, e)
+			listen(t, box, randomPort)
+			runIn(t, box, dockersRules[rules])
+			mustBeGuarded(t, box, e)
+			h.overlay.equip(true)
+			mustBeGuarded(t, box, e)
+		})
+	}
+}
+
+// A linker adopts the sandboxes of its predecessor, and repairs what is missing there.
+func TestResolverAfterARestart(t *testing.T) {
+	t.Parallel()
+	h, e, box := newResolverLab(t, "iptables")
+	h.overlay.equip(false)
+	h.restart()
+	h.set()
+	h.overlay.equip(false)
+	mustBeGuarded(t, box, e)
+	before := string(runIn(t, box, "nft -a list table inet tombolo"))
+	h.overlay.equip(true)
+	if after := string(runIn(t, box, "nft -a list table inet tombolo")); after != before {
+		t.Errorf("a visit without a reason changed the table from %s to %s", before, after)
+	}
+	runIn(t, box, "nft delete table inet tombolo")
+	if guarded(t, box, e) == nil {
+		t.Error("the test cannot tell whether the table is there")
+	}
+	h.overlay.equip(true)
+	mustBeGuarded(t, box, e)
+}
+
+// A container that leaves the network and runs on finds the names of Docker's other networks
+// again; one that comes back, with another address, does not.
+func TestResolverOfAContainerThatLeaves(t *testing.T) {
+	t.Parallel()
+	h, e, box := newResolverLab(t, "iptables")
+	h.overlay.equip(false)
+	mustBeGuarded(t, box, e)
+	must(t, h.overlay.Detach(t.Context(), e.ID))
+	h.overlay.equip(false) // the linker compiles its next Config a little later
+	h.config.Endpoints = nil
+	h.set()
+	h.overlay.equip(false)
+	reaches(t, box, "udp", anyResolver, "127.0.0.1")
+	again := h.endpoint(6)
+	again.Sandbox = e.Sandbox
+	h.attach(again)
+	h.start(again, box)
+	h.overlay.equip(false)
+	mustBeGuarded(t, box, again)
+}
+
+// Where the table cannot be written, Docker's resolver is closed all the same.
+func TestDockersResolverIsClosedAfterAFailure(t *testing.T) {
+	t.Parallel()
+	h, e, box := newResolverLab(t, "iptables")
+	enter(t, box, func() {
+		gone := &netlink.Device{LinkAttrs: netlink.LinkAttrs{Name: "gone0"}}
+		if err := guardResolver(gone, e); err == nil || !strings.Contains(err.Error(), "closed instead") {
+			t.Errorf("guardResolver for a missing interface = %v", err)
+		}
+	})
+	for _, network := range []string{"udp", "tcp"} {
+		cannotReach(t, box, network, anyResolver)
+		cannotReach(t, box, network, randomPort)
+	}
+	h.overlay.equip(false)
+	mustBeGuarded(t, box, e)
+}
+
+// A container whose sandbox cannot be entered is reported, until it ends.
+func TestAContainerThatCannotBeEnteredIsReported(t *testing.T) {
+	t.Parallel()
+	h := newLab(t, 1).hosts[0]
+	var reported map[string]error
+	h.overlay = New(Options{Namespace: h.ns, Incomplete: func(failed map[string]error) { reported = failed }})
+	lost := h.endpoint(5)
+	box, _ := sandbox(t)
+	lost.Sandbox = "/nowhere/to/be/found"
+	h.set()
+	h.attach(lost)
+	h.start(lost, box)
+	h.overlay.equip(false)
+	if err := reported[lost.ID]; err == nil || !strings.Contains(err.Error(), lost.Sandbox) {
+		t.Errorf("reported %v, want the endpoint and its sandbox", reported)
+	}
+	must(t, h.overlay.Detach(t.Context(), lost.ID))
+	h.config.Endpoints = nil
+	h.overlay.equip(true)
+	if len(reported) != 0 {
+		t.Errorf("reported %v after the endpoint was detached, want nothing", reported)
+	}
+}
+
+// The redirection needs route_localnet on the container's interface. What arrives there reaches
+// nothing that listens on the container's loopback address.
+func TestTheContainersLoopbackStaysItsOwn(t *testing.T) {
+	t.Parallel()
+	h, e, box := newResolverLab(t, "")
+	h.overlay.equip(false)
+	loopback := netip.MustParseAddr("127.0.0.1")
+	heard, own := hear(t, box, at(loopback, 7)), hear(t, box, at(e.Addr4, 7))
+	mac := attrsOf(t, box, "eth0").HardwareAddr
+	runIn(t, h.ns, "tc qdisc del dev "+HostSide(e.ID)+" clsact") // it would drop the test's unmarked frames
+	enter(t, h.ns, func() {
+		link, err := netlink.LinkByName(HostSide(e.ID))
+		must(t, err)
+		send := frames(t, link)
+		send(ethernet(mac, link.Attrs().HardwareAddr, udpPacket(h.Overlay4, loopback)))
+		send(ethernet(mac, link.Attrs().HardwareAddr, udpPacket(h.Overlay4, e.Addr4)))
+	})
+	if got := <-own; got != h.Overlay4.String() {
+		t.Fatalf("the container's own address heard %s, want %s", got, h.Overlay4)
+	}
+	select {
+	case got := <-heard:
+		t.Errorf("the container's loopback heard %s from outside", got)
+	case <-time.After(patience):
+	}
+}
