@@ -65,11 +65,19 @@ func (h apiHost) Resolve(_ context.Context, name, from string) (api.Resolution, 
 		if err != nil {
 			return api.Resolution{}, err
 		}
-		theirs := e.Names(ep.ID)
+		asked := e.Relation
+		if ep.Host != e.self.Name {
+			asked = asked.WithAddresses(nil) // services have other addresses there
+		}
+		theirs := asked.Names(ep.ID)
 		view = &theirs
 	}
 	full, targets, exists := h.zone.Lookup(view, name)
-	return api.Resolution{Name: full, Exists: exists, Targets: targets}, nil
+	out := api.Resolution{Name: full, Exists: exists, Targets: targets}
+	if a, ok := view.InZone(strings.TrimSuffix(full, "."+h.zone.Name)); ok && len(a.Services) > 0 {
+		out.Service, out.Instances = true, a.Targets
+	}
+	return out, nil
 }
 
 func (h apiHost) Logs(ctx context.Context, container string, o api.LogOptions, line func(api.LogLine) error) error {

@@ -10,12 +10,14 @@ import (
 	"tombolo/internal/unixhttp"
 	"tombolo/linker/api"
 	"tombolo/linker/attach"
+	"tombolo/linker/block"
 	"tombolo/linker/catalog"
 	"tombolo/linker/docker"
 	"tombolo/linker/gossip"
 	"tombolo/linker/hostport"
 	"tombolo/linker/ipam"
 	"tombolo/linker/plugin"
+	"tombolo/linker/vip"
 	"tombolo/overlay"
 )
 
@@ -30,7 +32,14 @@ func (l *Linker) assemble(ctx context.Context) ([]task, error) {
 		}
 	}
 	l.block = l.newBlock()
-	l.effective = &effectiveCache{host: l.host, block: l.block, pool4: l.cfg.Pool4, pool6: l.cfg.Pool6}
+	vips, err := vip.Open(vip.Config{
+		File:   filepath.Join(l.cfg.StateDir, "services.json"),
+		Range4: block.ServiceRange4(l.cfg.Pool4), Range6: block.ServiceRange6(l.cfg.Pool6), Log: l.cfg.Log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	l.effective = &effectiveCache{host: l.host, block: l.block, pool4: l.cfg.Pool4, pool6: l.cfg.Pool6, vips: vips}
 	serving, err := l.assembleServers(ctx)
 	if err != nil {
 		return nil, err

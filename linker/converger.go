@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tombolo/linker/attach"
+	"tombolo/linker/block"
 	"tombolo/linker/hostport"
 	"tombolo/linker/record"
 	"tombolo/overlay"
@@ -110,6 +111,7 @@ func (c *converger) apply(ctx context.Context, applied *overlay.Config) (*overla
 	c.sockets.Lead(leads(want.Publish))
 	c.problems.report(portsProblem, errors.Join(conflict, clash, held))
 	c.problems.report(poolsProblem, e.excluded)
+	c.problems.report(servicesProblem, e.unaddressed)
 	c.problems.report(addressesProblem, e.misplaced)
 	if applied != nil && reflect.DeepEqual(want, *applied) { // as after most changes of the catalog
 		return applied, nil
@@ -142,6 +144,10 @@ func compile(base overlay.Config, e *effectiveCatalog, endpoints []attach.Endpoi
 	}
 	for _, g := range e.Groups(e.self.Name) {
 		cfg.Groups = append(cfg.Groups, overlay.Group{Name: g.Reason, From: addresses(g.From), To: addresses(g.To), Ports: hostPorts(g.Ports)})
+	}
+	cfg.ServicePool4, cfg.ServicePool6 = block.ServiceRange4(cfg.Pool4), block.ServiceRange6(e.pool6)
+	for _, s := range e.services {
+		cfg.Services = append(cfg.Services, s.targets()...)
 	}
 	var conflict error
 	cfg.Publish, conflict = publications(endpoints, e.Snapshot, e.Relation)

@@ -108,7 +108,7 @@ func TestConverger(t *testing.T) {
 		kernel, host, problems := &flakyKernel{}, &fakeHost{}, newProblems(slog.New(slog.DiscardHandler))
 		c := &converger{
 			plane: kernel, table: host, sockets: hostport.New(slog.New(slog.DiscardHandler)), problems: problems, adopted: newLatch(), matched: newLatch(),
-			effective: &effectiveCache{host: thisHost{name: "h1", catalog: catalog.New("h1", 1)}, block: host, pool4: DefaultPool4},
+			effective: &effectiveCache{host: thisHost{name: "h1", catalog: catalog.New("h1", 1)}, block: host, pool4: DefaultPool4, vips: newBook(t)},
 		}
 		kernel.busy.Store(true)
 		matched := func() bool {

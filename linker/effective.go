@@ -10,6 +10,7 @@ import (
 	"tombolo/linker/block"
 	"tombolo/linker/reach"
 	"tombolo/linker/record"
+	"tombolo/linker/vip"
 	"tombolo/overlay"
 )
 
@@ -23,12 +24,15 @@ type effectiveCatalog struct {
 
 	*record.Snapshot // without the endpoints of hosts that are left out
 	*reach.Relation
+	services []service
 	self     *record.Host
 	pool6    netip.Prefix // unset: this host's containers have no IPv6 addresses
 	peers    []overlay.Peer
 	excluded error // names the hosts that are left out because of their pools
 
 	misplaced error // names the endpoints whose addresses are not their hosts'
+
+	unaddressed error // names the services without an address, and says why the addresses are not saved
 
 	mu    sync.Mutex
 	views map[string]*record.View // by endpoint ID
@@ -45,6 +49,7 @@ type effectiveCache struct {
 	host         thisHost
 	block        claims
 	pool4, pool6 netip.Prefix
+	vips         *vip.Book
 
 	last atomic.Pointer[effectiveCatalog]
 	mu   sync.Mutex // held while the next one is derived
@@ -81,6 +86,8 @@ func (c *effectiveCache) derive(source *record.Snapshot, claim *block.Claim) *ef
 	e.peers, e.excluded = peers(source, e.self, c.pool4, e.pool6)
 	e.Snapshot, e.misplaced = reachable(source, e.self, e.peers)
 	e.Relation = reach.Of(e.Snapshot)
+	e.services, e.unaddressed = assign(c.vips, e.Services(e.self.Name), e.pool6)
+	e.Relation = e.WithAddresses(addressesOf(e.services))
 	return e
 }
 

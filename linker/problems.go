@@ -41,6 +41,7 @@ var (
 	poolProblem        = problemKind{"pool", notReady, "part of the pool is routed elsewhere", "remove that route, or choose another pool on every host with --pool or --pool6"}
 	poolsProblem       = problemKind{"pools", partial, "hosts with another pool are left out", "start every host with the same --pool and --pool6"}
 	portsProblem       = problemKind{"ports", partial, "published ports are in conflict", "publish another port"}
+	servicesProblem    = problemKind{"services", partial, "the addresses of services are in trouble", "remove apps, or choose a larger pool on every host with --pool; where the disk is full, make room on it"}
 	stateProblem       = problemKind{"state", notReady, "cannot save the linker's state", "make the state folder writable, with room on its disk"}
 )
 

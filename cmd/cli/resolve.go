@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tombolo/linker/api"
+	"tombolo/linker/record"
 )
 
 func newResolveCommand() *cobra.Command {
@@ -20,10 +21,12 @@ func newResolveCommand() *cobra.Command {
 		Short: "Look up a name as a container or the host sees it",
 		Long: `Look up a name as the host sees it (db.shop, 2.db.shop, h1.host) or, with --from, as a
 container sees it (db, an alias, a link). _5432._tcp.db.shop stands for a port; an
-address finds its instance. Each line of the output is an address and an instance.
+address finds its instance or service. Each line of the output is an address and what it
+belongs to. The instances to which a service's address leads now follow it, indented.
+That address is valid on one host only: another host has another one for the service.
 
 Exit code 1 if the name does not exist in that view (NXDOMAIN) or no healthy instance
-answers to it (NODATA). Names outside of the overlay are not looked up.`,
+answers to it. Names outside of the overlay are not looked up.`,
 		Example:           "  tombolo resolve db.shop\n  tombolo resolve db --from 1.web.shop",
 		Args:              takes(1, true, "one name"),
 		ValidArgsFunction: completer(hostViewNames).complete,
@@ -53,6 +56,9 @@ func resolveFrom(ctx context.Context, sockets []string, name, from string) (api.
 		return r, err
 	}
 	asker, aerr := resolveAt(ctx, sockets, from, "")
+	if asker.Service {
+		asker.Targets = asker.Instances
+	}
 	if aerr != nil || len(asker.Targets) == 0 {
 		return r, fmt.Errorf("no container %q is on the overlay: name one by its ID, its name, its address (tombolo ps shows it), or as 1.SERVICE.APP", from)
 	}
@@ -93,12 +99,23 @@ func printResolution(w io.Writer, r api.Resolution, from string) error {
 		return fmt.Errorf("%s exists, but no healthy instance answers to it now (NODATA)", r.Name)
 	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for _, t := range r.Targets {
+	printTargets(table, "", r.Targets)
+	printTargets(table, "  ", r.Instances)
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	if r.Service && len(r.Instances) == 0 {
+		return fmt.Errorf("no healthy instance answers at the address of %s now: connections are refused", r.Name)
+	}
+	return nil
+}
+
+func printTargets(w io.Writer, indent string, targets []record.Target) {
+	for _, t := range targets {
 		for _, addr := range []netip.Addr{t.Addr4, t.Addr6} {
 			if addr.IsValid() {
-				fmt.Fprintf(table, "%s\t%s\n", addr, t.Name)
+				fmt.Fprintf(w, "%s%s\t%s\n", indent, addr, t.Name)
 			}
 		}
 	}
-	return table.Flush()
 }

@@ -16,14 +16,22 @@ func TestResolvePrintsAddressesOrWhyThereAreNone(t *testing.T) {
 		{Name: "1.db.shop", Addr4: netip.MustParseAddr("100.64.1.2"), Addr6: netip.MustParseAddr("fd00::2")},
 		{Name: "2.db.shop", Addr4: netip.MustParseAddr("100.64.2.2")},
 	}}
+	cache := api.Resolution{Name: "cache.shop.tombolo.internal", Exists: true, Service: true,
+		Targets:   []record.Target{{Name: "cache.shop", Addr4: netip.MustParseAddr("100.127.0.9"), Addr6: netip.MustParseAddr("fd00::9")}},
+		Instances: []record.Target{{Name: "1.cache.shop", Addr4: netip.MustParseAddr("100.64.1.9")}}}
+	ill := cache
+	ill.Instances = nil
 	socket := (&apitest.Linker{
 		Output: map[string][]api.LogLine{"web-1": nil, "100.64.1.9": nil},
-		Names: map[string]api.Resolution{"web-1 db": db, "web-1 idle": {Name: "idle", Exists: true},
+		Names: map[string]api.Resolution{"web-1 db": db, "web-1 cache": cache, "web-1 ill": ill, " cache.shop": cache, "web-1 idle": {Name: "idle", Exists: true},
 			" 1.web.shop": {Name: "1.web.shop", Exists: true, Targets: []record.Target{{Addr4: netip.MustParseAddr("100.64.1.9")}}}, "100.64.1.9 db": db},
 	}).Serve(t)
 	cases := []struct{ name, args, out, err string }{
 		{"found", "db --from web-1", "100.64.1.2  1.db.shop\nfd00::2     1.db.shop\n100.64.2.2  2.db.shop\n", ""},
 		{"found by an instance", "db --from 1.web.shop", "100.64.1.2  1.db.shop\nfd00::2     1.db.shop\n100.64.2.2  2.db.shop\n", ""},
+		{"a service", "cache --from web-1", "100.127.0.9   cache.shop\nfd00::9       cache.shop\n  100.64.1.9  1.cache.shop\n", ""},
+		{"a service without a healthy instance", "ill --from web-1", "100.127.0.9  cache.shop\nfd00::9      cache.shop\n", "connections are refused"},
+		{"asked by an instance of a service", "db --from cache.shop", "100.64.1.2  1.db.shop\nfd00::2     1.db.shop\n100.64.2.2  2.db.shop\n", ""},
 		{"not linked", "nosuch --from 1.web.shop", "", "nothing that it is linked to has this name"},
 		{"no data", "idle --from web-1", "", "NODATA"},
 		{"no name", "db", "", "(NXDOMAIN): the host's names carry the app"},

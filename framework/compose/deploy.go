@@ -21,7 +21,7 @@ func (s *serviceMapping) deploy() {
 		s.unsupported(p.To("mode"), d.Mode)
 	}
 	s.out.DNSRR = d.EndpointMode == "dnsrr"
-	if d.EndpointMode != "" && !s.out.DNSRR {
+	if !slices.Contains([]string{"", "vip", "dnsrr"}, d.EndpointMode) {
 		s.unsupported(p.To("endpoint_mode"), d.EndpointMode)
 	}
 	s.out.Replicas = s.in.GetScale()

@@ -46,6 +46,11 @@ type Resolution struct {
 	Name    string          `json:"name"`   // fully qualified, without a trailing dot
 	Exists  bool            `json:"exists"` // false: NXDOMAIN
 	Targets []record.Target `json:"targets"`
+
+	// Instances answer at a service's address in Targets now. There are none if the name
+	// leads to instances or to a host.
+	Instances []record.Target `json:"instances,omitempty"`
+	Service   bool            `json:"service,omitempty"` // Targets has a service's address
 }
 
 // Error is the body of every answer that reports an error.

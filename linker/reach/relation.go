@@ -21,6 +21,7 @@ type Relation struct {
 	linkedFrom  map[serviceID][]*endpoint // the endpoints with a link to the service
 	hosts       func() map[string]record.Answers
 	known       func() map[string]bool // names of all services, whoever sees them
+	addresses   Addresses              // nil: services have no addresses
 }
 
 // serviceID names a service. Service is "" for the endpoints of an app that belong to no

@@ -219,7 +219,7 @@ func (b *viewBuilder) view() record.View {
 		if n.rank >= rankOther && more.hides(name, n.rank) {
 			continue
 		}
-		names[name] = record.Answers{Short: n.short, Targets: sorted(n.targets), Ports: n.ports}
+		names[name] = record.Answers{Short: n.short, Targets: sorted(n.targets), Ports: n.ports, Services: b.addresses(n.groups)}
 	}
 	maps.Copy(names, hosts)
 	return record.View{Index: b.r.s.Index, Names: names, PTR: b.ptr, Instances: more}

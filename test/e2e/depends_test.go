@@ -72,7 +72,7 @@ func TestUnhealthyLeavesDNS(t *testing.T) {
 	asker := instance(t, "recovering", "asker", 1)
 	resolves := func(want ...string) {
 		t.Helper()
-		within(t, func(ctx context.Context) error { return finds(ctx, asker, "web", want...) })
+		within(t, func(ctx context.Context) error { return finds(ctx, asker, "tasks.web", want...) })
 	}
 	resolves(unhealthy.Address, healthy.Address)
 	mustProbe(t, unhealthy, "unhealthy")

@@ -19,9 +19,9 @@ func TestContainersReachEachOtherOverIPv6(t *testing.T) {
 		t.Errorf("db answered %q over IPv6, want a line that starts with shop-db-0: hello", out)
 	}
 	within(t, func(ctx context.Context) error {
-		out, err := web.exec(ctx, "lookup", "db")
+		out, err := web.exec(ctx, "lookup", "tasks.db")
 		if got := strings.Fields(out); err != nil || len(got) != 2 || !strings.Contains(out, db6) || !strings.Contains(out, db.address(t)) {
-			return fmt.Errorf("the name db has the addresses %q, want one of each family: %w", got, err)
+			return fmt.Errorf("the name tasks.db has the addresses %q, want one of each family: %w", got, err)
 		}
 		return nil
 	})

@@ -36,7 +36,7 @@ func TestUnhealthyIsReplaced(t *testing.T) {
 	unhealthy, healthy := instance(t, "replaced", "web", 1), instance(t, "replaced", "web", 2)
 	asker := instance(t, "replaced", "asker", 1)
 	mustProbe(t, unhealthy, "unhealthy")
-	within(t, func(ctx context.Context) error { return finds(ctx, asker, "web", healthy.Address) })
+	within(t, func(ctx context.Context) error { return finds(ctx, asker, "tasks.web", healthy.Address) })
 	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 	defer cancel()
 	var next api.Instance
@@ -48,7 +48,7 @@ func TestUnhealthyIsReplaced(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	within(t, func(ctx context.Context) error { return finds(ctx, asker, "web", healthy.Address, next.Address) })
+	within(t, func(ctx context.Context) error { return finds(ctx, asker, "tasks.web", healthy.Address, next.Address) })
 	if again := instance(t, "replaced", "web", 2); again.Container != healthy.Container {
 		t.Errorf("the healthy instance was replaced too: %+v", again)
 	}

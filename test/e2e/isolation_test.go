@@ -44,9 +44,9 @@ func TestTheHighestGenerationOfASlotAnswers(t *testing.T) {
 			flags: []string{"--label", record.LabelGeneration + "=" + generation}})
 	}
 	a, b := second(1, "7"), second(2, "7")
-	asker.sees(t, "db", a.address(t), b.address(t))
+	asker.sees(t, "tasks.db", a.address(t), b.address(t))
 	c := second(0, "8")
-	asker.sees(t, "db", c.address(t))
+	asker.sees(t, "tasks.db", c.address(t))
 }
 
 // sees waits until a look-up in the container gives exactly these IPv4 addresses.

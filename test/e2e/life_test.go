@@ -31,7 +31,7 @@ func TestNamesMoveWithTheInstance(t *testing.T) {
 	if again.Generation <= web.Generation || again.Restarts == 0 || again.Address == web.Address {
 		t.Errorf("the new instance needs another generation and address, and a restart.\nbefore: %+v\nafter:  %+v", web, again)
 	}
-	within(t, func(ctx context.Context) error { return finds(ctx, asker, "web", again.Address) })
+	within(t, func(ctx context.Context) error { return finds(ctx, asker, "tasks.web", again.Address) })
 	if out, err := inInstance(t.Context(), asker, "dial", "web:80"); err != nil {
 		t.Errorf("asker cannot reach web: %v: %s", err, out)
 	}
@@ -69,7 +69,7 @@ func TestUpReplacesOnlyWhatHasChanged(t *testing.T) {
 	up(t, file)
 	asker := instance(t, "changer", "asker", 1)
 	within(t, func(ctx context.Context) error {
-		return finds(ctx, asker, "web", instance(t, "changer", "web", 1).Address)
+		return finds(ctx, asker, "tasks.web", instance(t, "changer", "web", 1).Address)
 	})
 	within(t, func(context.Context) error {
 		got := containers(t, "changer")

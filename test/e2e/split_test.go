@@ -27,14 +27,14 @@ func twoOfDB(t *testing.T) (near, far, asker container) {
 	near = start(t, 0, spec{app: "shop", service: "db", args: []string{"serve", "5432"}})
 	far = start(t, 2, spec{app: "shop", service: "db", flags: []string{"--label", record.LabelSlot + "=2"}, args: []string{"serve", "5432"}})
 	asker = start(t, 1, spec{app: "shop", service: "web", args: []string{"serve", "80"}})
-	asker.sees(t, "db", near.address(t), far.address(t))
+	asker.sees(t, "tasks.db", near.address(t), far.address(t))
 	return near, far, asker
 }
 
 func TestDeadHostLeavesDNS(t *testing.T) {
 	near, _, asker := twoOfDB(t)
 	kill(t, testLab.Hosts[2].Name)
-	asker.soonSees(t, deadWithin, "db", near.address(t))
+	asker.soonSees(t, deadWithin, "tasks.db", near.address(t))
 }
 
 // soonSees checks that sees takes no longer than bound.
@@ -60,28 +60,28 @@ func TestSplitAndHeal(t *testing.T) {
 	before := whole(t, "split", 3)
 	near, far, asker := twoOfDB(t)
 	alone := start(t, 2, spec{app: "shop", service: "tool", args: []string{"serve", "80"}})
-	alone.sees(t, "db", near.address(t), far.address(t))
+	alone.sees(t, "tasks.db", near.address(t), far.address(t))
 	holders := []container{
 		start(t, 1, spec{app: "shop", service: "holder", args: []string{"hold", near.address(t) + ":5432"}}),
 		start(t, 2, spec{app: "shop", service: "holder", args: []string{"hold", far.address(t) + ":5432"}}),
 	}
 
 	cut(t, testLab.Hosts[2].Name)
-	asker.soonSees(t, deadWithin, "db", near.address(t))
-	alone.soonSees(t, deadWithin, "db", far.address(t))
+	asker.soonSees(t, deadWithin, "tasks.db", near.address(t))
+	alone.soonSees(t, deadWithin, "tasks.db", far.address(t))
 	asker.reaches(t, "db:5432")
 	alone.reaches(t, "db:5432")
 	newcomers := []container{
 		start(t, 1, spec{app: "shop", service: "late", args: []string{"serve", "80"}}),
 		start(t, 2, spec{app: "shop", service: "late", args: []string{"serve", "80"}}),
 	}
-	asker.sees(t, "late", newcomers[0].address(t))
-	alone.sees(t, "late", newcomers[1].address(t))
+	asker.sees(t, "tasks.late", newcomers[0].address(t))
+	alone.sees(t, "tasks.late", newcomers[1].address(t))
 
 	heal(t, testLab.Hosts[2].Name)
 	for _, c := range []container{asker, alone} {
-		c.soonSees(t, healWithin, "db", near.address(t), far.address(t))
-		c.soonSees(t, healWithin, "late", newcomers[0].address(t), newcomers[1].address(t))
+		c.soonSees(t, healWithin, "tasks.db", near.address(t), far.address(t))
+		c.soonSees(t, healWithin, "tasks.late", newcomers[0].address(t), newcomers[1].address(t))
 		c.reaches(t, near.address(t)+":5432")
 		c.reaches(t, far.address(t)+":5432")
 	}

@@ -3,6 +3,8 @@
 //	probe serve PORT            answers each line, and each UDP datagram, with "HOSTNAME: line", or to "from" with the client's address
 //	probe dial HOST:PORT        sends a line and prints the answer; exit code 1 if that fails
 //	probe send HOST:PORT        the same by UDP
+//	probe spread NET HOST PORT N  connects N times (NET: tcp4, tcp6, udp4, udp6) and prints how often each server answered
+//	probe talk HOST:PORT        sends datagrams forever and prints who answers each
 //	probe lookup NAME           prints the name's addresses, one on each line
 //	probe srv NAME              prints the targets of the name's SRV records, with ports, one on each line
 //	probe resolve SERVER udp|tcp NAME
@@ -56,6 +58,7 @@ func run(args []string) int {
 	}{
 		"serve": {1, serve}, "dial": {1, dial}, "send": {1, send}, "lookup": {1, lookup}, "watch": {1, watch}, "addresses": {0, addresses}, "hold": {1, hold}, "forge": {3, forge}, "catch": {1, catch},
 		"stream": {1, stream}, "answer": {1, answer}, "remember": {1, remember}, "facts": {0, facts}, "trap": {0, trap}, "end": {1, end}, "ask": {3, ask}, "inject": {5, inject}, "frame": {5, frame}, "flood": {2, flood},
+		"spread": {4, spread}, "talk": {1, talk},
 		"member": {3, member}, "srv": {1, srv}, "resolve": {3, resolve}, "nameserver": {1, nameserver},
 		"check": {0, check}, "healthy": {0, healthy}, "unhealthy": {0, unhealthy},
 	}
