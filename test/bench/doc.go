@@ -4,6 +4,7 @@
 //	rest        memory and CPU of every linker while nothing happens
 //	dns         server CPU and latency per answer: the linker, CoreDNS, a batched UDP echo server
 //	throughput  TCP between two hosts: tombolo, hand-made VXLAN, Swarm's overlay, the underlay itself
+//	vip         TCP to a service's address and to its one container: tombolo, Swarm
 //	attach      docker run minus the same with --network none: tombolo, bridge, Swarm's overlay
 //	resolve     time from a container's start until its name resolves on all other hosts: tombolo, Swarm
 //

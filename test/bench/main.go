@@ -40,6 +40,7 @@ var parts = []struct {
 	{"rest", benchRest},
 	{"dns", benchDNS},
 	{"throughput", benchThroughput},
+	{"vip", benchVIP},
 	{"attach", benchAttach},
 	{"resolve", benchResolve},
 }
@@ -47,7 +48,7 @@ var parts = []struct {
 // benches runs the parts that the flag only names.
 func benches(ctx context.Context, args []string, out io.Writer) (err error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	only := flags.String("only", "rest,dns,throughput,attach,resolve", "the parts to run, comma separated")
+	only := flags.String("only", "rest,dns,throughput,vip,attach,resolve", "the parts to run, comma separated")
 	binary := flags.String("binary", "bin/tombolo", "the tombolo binary")
 	check := flags.Bool("check", false, "fail when a goal is missed")
 	if err := flags.Parse(args); err != nil {

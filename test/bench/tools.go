@@ -23,8 +23,10 @@ var tools = map[string]func(ctx context.Context, args []string) error{
 	"serve-tcp":  serveTCP,
 	"stream":     measurement(load.Stream),
 	"trips":      measurement(load.RoundTrips),
+	"connect":    measurement(load.Connections),
 	"ask":        ask,
 	"observe":    observe,
+	"lookup":     lookup,
 	"stamp":      stamp,
 	"true":       func(context.Context, []string) error { return nil },
 }
@@ -92,6 +94,21 @@ func ask(ctx context.Context, args []string) error {
 		Addresses: len(first.Answer), Answers: r.Answers, Lost: r.Lost, Rate: float64(r.Answers) / time.Since(began).Seconds(),
 		P50: micro(load.Quantile(r.Latency, 0.5)), P99: micro(load.Quantile(r.Latency, 0.99)),
 	})
+}
+
+// lookup prints the one IPv4 address of a name.
+func lookup(ctx context.Context, args []string) error {
+	if len(args) != 1 {
+		return errors.New("lookup takes one argument, a name")
+	}
+	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip4", args[0])
+	if err == nil && len(addrs) != 1 {
+		err = fmt.Errorf("%s has the addresses %v, want one", args[0], addrs)
+	}
+	if err == nil {
+		fmt.Println(addrs[0].Unmap())
+	}
+	return err
 }
 
 // observeWait is how long observe waits for a name.

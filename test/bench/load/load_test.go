@@ -75,6 +75,9 @@ func TestStreamAndRoundTrips(t *testing.T) {
 	if trips, err := RoundTrips(t.Context(), l.Addr().String(), 20*time.Millisecond); err != nil || trips.Rate <= 0 || trips.P99 < trips.P50 {
 		t.Errorf("RoundTrips = %+v, %v, want a rate above 0 and P99 at least P50", trips, err)
 	}
+	if rate, err := Connections(t.Context(), l.Addr().String(), 20*time.Millisecond); err != nil || rate <= 0 {
+		t.Errorf("Connections = %g/s, %v, want a rate above 0", rate, err)
+	}
 }
 
 // The name begins to resolve after Watch has started.

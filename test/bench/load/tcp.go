@@ -134,3 +134,26 @@ func RoundTrips(ctx context.Context, addr string, d time.Duration) (Trips, error
 	slices.Sort(took)
 	return Trips{Rate: rate, P50: Quantile(took, 0.5), P99: Quantile(took, 0.99)}, nil
 }
+
+// Connections repeats for the time d: it connects, sends a byte, waits for its echo and ends the
+// connection. It returns the number of connections per second.
+func Connections(ctx context.Context, addr string, d time.Duration) (float64, error) {
+	n := 0
+	began := time.Now()
+	for b := make([]byte, 1); time.Since(began) < d; n++ {
+		conn, err := dialFor(ctx, addr, wantEcho, d)
+		if err != nil {
+			return 0, err
+		}
+		_, err = conn.Write(b)
+		if err == nil {
+			_, err = io.ReadFull(conn, b)
+		}
+		_ = conn.SetLinger(0) // a reset leaves no port behind in TIME_WAIT
+		_ = conn.Close()
+		if err != nil {
+			return 0, fmt.Errorf("connect to %s: %w", addr, err)
+		}
+	}
+	return float64(n) / time.Since(began).Seconds(), nil
+}
