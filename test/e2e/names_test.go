@@ -216,8 +216,8 @@ func TestOtherAppsDoNotTakeNamesOfInstances(t *testing.T) {
 	}
 }
 
-// The name of a service with endpoint_mode dnsrr leads to its instances, as tasks.db, 1.db and SRV
-// records do.
+// A service with endpoint_mode dnsrr has no address of its own. The mode changes while its containers
+// run; tasks.db, 1.db and SRV records lead to instances in both modes.
 func TestEndpointModes(t *testing.T) {
 	file := compose(t, "rounds", `
   db:
@@ -228,17 +228,42 @@ func TestEndpointModes(t *testing.T) {
   asker: {image: %IMAGE%, command: [serve, "80"]}
 `)
 	up(t, file)
-	allUp(t, "rounds", 3)
+	before := allUp(t, "rounds", 3)
 	asker, one, two := instance(t, "rounds", "asker", 1), instance(t, "rounds", "db", 1), instance(t, "rounds", "db", 2)
 	both := []string{one.Address, two.Address}
+	toInstances := func() {
+		t.Helper()
+		within(t, func(ctx context.Context) error { return finds(ctx, asker, "tasks.db", both...) })
+		within(t, func(ctx context.Context) error { return finds(ctx, asker, "1.db", one.Address) })
+		for _, name := range []string{"_5432._tcp.db", "_5432._tcp.tasks.db"} {
+			targets := strings.Fields(mustProbe(t, asker, "srv", name))
+			slices.Sort(targets)
+			if want := []string{"1.db.rounds.tombolo.internal.5432", "2.db.rounds.tombolo.internal.5432"}; !slices.Equal(targets, want) {
+				t.Errorf("the SRV records of %s lead to %v, want %v", name, targets, want)
+			}
+		}
+	}
 	within(t, func(ctx context.Context) error { return finds(ctx, asker, "db", both...) })
-	within(t, func(ctx context.Context) error { return finds(ctx, asker, "tasks.db", both...) })
-	within(t, func(ctx context.Context) error { return finds(ctx, asker, "1.db", one.Address) })
-	for _, name := range []string{"_5432._tcp.db", "_5432._tcp.tasks.db"} {
-		targets := strings.Fields(mustProbe(t, asker, "srv", name))
-		slices.Sort(targets)
-		if want := []string{"1.db.rounds.tombolo.internal.5432", "2.db.rounds.tombolo.internal.5432"}; !slices.Equal(targets, want) {
-			t.Errorf("the SRV records of %s lead to %v, want %v", name, targets, want)
+	toInstances()
+
+	rewrite(t, file, "endpoint_mode: dnsrr", "endpoint_mode: vip")
+	up(t, file)
+	within(t, func(ctx context.Context) error {
+		out, err := inInstance(ctx, asker, "lookup", "db")
+		if addrs := strings.Fields(out); err != nil || len(addrs) != 2 || slices.Contains(both, addrs[0]) {
+			return fmt.Errorf("db has the addresses %v, want one of each family that is no instance's: %w", addrs, err)
+		}
+		return nil
+	})
+	mustProbe(t, asker, "dial", "db:5432")
+	toInstances()
+
+	rewrite(t, file, "endpoint_mode: vip", "endpoint_mode: dnsrr")
+	up(t, file)
+	within(t, func(ctx context.Context) error { return finds(ctx, asker, "db", both...) })
+	for _, i := range before {
+		if now := instance(t, "rounds", i.Service, i.Slot); now.Container != i.Container {
+			t.Errorf("another endpoint_mode replaced the container of %s.%d", i.Service, i.Slot)
 		}
 	}
 }
