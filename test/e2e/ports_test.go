@@ -190,6 +190,7 @@ func portIsTaken(t *testing.T, h lab.Host, port string) {
 	cmd := h.Command(probe, "serve", port)
 	var out strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &out
+	cmd.WaitDelay = time.Second // nsenter's child may keep the pipe open
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
