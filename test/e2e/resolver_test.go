@@ -34,9 +34,10 @@ func TestContainersDoNotUseDockersResolver(t *testing.T) {
 networks: {shut: {internal: true}}
 `))
 	const inside = "inside"
-	neighbours := map[string]container{}
+	neighbours, internet := map[string]container{}, map[string]*nameServer{}
 	for i, h := range testLab.Hosts {
 		neighbours[h.Name] = start(t, i, spec{app: "neighbour", service: "tool", args: []string{"serve", "80"}})
+		internet[h.Name] = startNameServer(t, h)
 	}
 	all := allUp(t, "unheard", 3)
 	db := all[slices.IndexFunc(all, func(i api.Instance) bool { return i.Service == "db" })]
@@ -49,19 +50,19 @@ networks: {shut: {internal: true}}
 		if out, err := inInstance(t.Context(), instance, "lookup", instance.Service); err != nil {
 			t.Errorf("%s cannot look up its own name: %v: %s", instance.Service, err, out)
 		}
-		internet := startNameServer(t, *host)
 		for _, network := range []string{"udp", "tcp"} {
-			own.gets(t, dockerResolver, network, instance.Service, own.address(t))
+			own.gets(t, dockerResolver, network, "tasks."+instance.Service, own.address(t))
 			own.gets(t, dockerResolver, network, neighbour.name, "none")
 			own.gets(t, dockerResolver, network, neighbour.address(t), "none")
 			if instance.Service == "web" {
 				own.gets(t, dockerResolver, network, db.Address, "1.db.unheard.tombolo.internal.")
 			}
 		}
-		if out, err := own.exec(t.Context(), "resolve", dockerResolver, "udp", "tunnel.example"); (err == nil) == (instance.Service == inside) {
+		outside := instance.Service + ".example"
+		if out, err := own.exec(t.Context(), "resolve", dockerResolver, "udp", outside); (err == nil) == (instance.Service == inside) {
 			t.Errorf("%s asks 127.0.0.11 for a name of the outside: %v: %s; inside alone wants no answer", instance.Service, err, out)
 		}
-		if asked := slices.Contains(internet.names(), "tunnel.example"); asked == (instance.Service == inside) {
+		if asked := slices.Contains(internet[instance.Host].names(), outside); asked == (instance.Service == inside) {
 			t.Errorf("a query of %s arrived at the name server of the outside: %v; inside's must not", instance.Service, asked)
 		}
 		own.ignoresDockersResolver(t, neighbour)
@@ -92,14 +93,14 @@ func TestForeignContainersDoNotUseDockersResolver(t *testing.T) {
 	check := func() {
 		t.Helper()
 		for _, network := range []string{"udp", "tcp"} {
-			web.gets(t, dockerResolver, network, "db", db.address(t))
+			web.gets(t, dockerResolver, network, "tasks.db", db.address(t))
 			web.gets(t, dockerResolver, network, db.address(t), "1.db.shop.tombolo.internal.")
 			web.gets(t, dockerResolver, network, neighbour.name, "none")
 			web.gets(t, dockerResolver, network, neighbour.address(t), "none")
 		}
 		web.ignoresDockersResolver(t, neighbour)
 	}
-	web.sees(t, "db", db.address(t))
+	web.sees(t, "tasks.db", db.address(t))
 	check()
 	if resolvers := web.dockersResolvers(t); len(resolvers) != 2 {
 		t.Fatalf("Docker's resolver listens on %v; the test expects that it does, over UDP and TCP", resolvers)
@@ -118,7 +119,7 @@ func TestForeignContainersDoNotUseDockersResolver(t *testing.T) {
 		return nil
 	})
 	mustDocker(t, h, "network", "connect", "tombolo", web.name)
-	web.sees(t, "db", db.address(t))
+	web.sees(t, "tasks.db", db.address(t))
 	check()
 }
 
@@ -130,7 +131,7 @@ func TestInternalContainersHaveNoTunnelThroughDockersResolver(t *testing.T) {
 	open := start(t, 1, spec{app: "tunnel", service: "open", args: []string{"serve", "80"}})
 	shut := start(t, 1, spec{app: "tunnel", service: "shut", flags: []string{"--label", record.LabelInternal + "=true"}, args: []string{"serve", "80"}})
 	open.gets(t, dockerResolver, "udp", "open.example", "192.0.2.7")
-	shut.gets(t, dockerResolver, "udp", "open", open.address(t))
+	shut.gets(t, dockerResolver, "udp", "tasks.open", open.address(t))
 	for _, server := range append(shut.dockersResolvers(t), "udp "+dockerResolver, "tcp "+dockerResolver) {
 		network, addr, _ := strings.Cut(server, " ")
 		if out, err := shut.exec(t.Context(), "resolve", addr, network, "secret.example"); err == nil {
