@@ -282,6 +282,7 @@ func (f *Framework) catalogChanged(c *linkerConn, cameUp bool) {
 	for name := range c.snapshot.Hosts {
 		f.model.host(name)
 	}
+	f.model.forgetHosts(func(name string) bool { return f.linkers[name] != nil || f.linkers.hostRecord(name) != nil })
 	f.model.raiseFloors(c.snapshot.Endpoints)
 	if cameUp {
 		f.out.then(func() {

@@ -318,6 +318,11 @@ func (m *model) host(name string) *host {
 	return h
 }
 
+// forgetHosts forgets the hosts that have no agent and that linkers do not know any more.
+func (m *model) forgetHosts(known func(name string) bool) {
+	maps.DeleteFunc(m.hosts, func(name string, h *host) bool { return h.agent == "" && !known(name) })
+}
+
 // hostOffered notes an offer. held are all offers of the same agent.
 func (m *model) hostOffered(o *offers.Offer, held []*offers.Offer) {
 	h := m.host(o.Host)
