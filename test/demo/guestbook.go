@@ -45,8 +45,8 @@ func (d *demo) instances(ctx context.Context) (map[string][]api.Instance, error)
 	return by, nil
 }
 
-// useNames looks up db and the alias counter in a web container whose host runs neither. Then it
-// signs the guestbook there and finds the entry.
+// useNames looks up db and the alias counter, and the instances behind them, in a web container whose
+// host runs neither. Then it signs the guestbook there and finds the entry.
 func (d *demo) useNames(ctx context.Context) error {
 	by, err := d.instances(ctx)
 	if err != nil {
@@ -58,13 +58,18 @@ func (d *demo) useNames(ctx context.Context) error {
 			continue
 		}
 		for name, want := range map[string]api.Instance{"db": db, "counter": cache} {
-			out, err := d.inContainer(ctx, web, "/web", "-lookup", name)
+			service, err := d.inContainer(ctx, web, "/web", "-lookup", name)
 			if err != nil {
 				return err
 			}
-			fmt.Printf("web.%d on %s looks up %s: %s, which is %s.%d on %s\n", web.Slot, web.Host, name, out, want.Service, want.Slot, want.Host)
+			out, err := d.inContainer(ctx, web, "/web", "-lookup", "tasks."+name)
+			if err != nil {
+				return err
+			}
+			fmt.Printf("web.%d on %s looks up %s: %s, which is the service's address on %s\n", web.Slot, web.Host, name, service, web.Host)
+			fmt.Printf("web.%d on %s looks up tasks.%s: %s, which is %s.%d on %s\n", web.Slot, web.Host, name, out, want.Service, want.Slot, want.Host)
 			if !strings.Contains(out, want.Address) {
-				return fmt.Errorf("the look-up of %s gave %s, want %s", name, out, want.Address)
+				return fmt.Errorf("the look-up of tasks.%s gave %s, want %s", name, out, want.Address)
 			}
 		}
 		return d.sign(ctx, web)
