@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,8 +23,34 @@ import (
 // fakeLinker is a linker that shows the catalogs of the test and takes records.
 type fakeLinker struct {
 	catalogs chan *record.Snapshot // closed: the linker is lost
-	got      []string
-	err      error // of the next records
+
+	mu    sync.Mutex
+	taken []string
+	err   error // of the next records
+}
+
+// fail makes the linker refuse records with err; nil makes it take them again.
+func (l *fakeLinker) fail(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.err = err
+}
+
+// got returns the records that the linker has taken.
+func (l *fakeLinker) got() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.taken)
+}
+
+func (l *fakeLinker) take(what string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err != nil {
+		return l.err
+	}
+	l.taken = append(l.taken, what)
+	return nil
 }
 
 func (l *fakeLinker) Watch(ctx context.Context, fn func(*record.Snapshot)) error {
@@ -40,16 +68,11 @@ func (l *fakeLinker) Watch(ctx context.Context, fn func(*record.Snapshot)) error
 }
 
 func (l *fakeLinker) PutApp(_ context.Context, rec record.Record) error {
-	if l.err != nil {
-		return l.err
-	}
-	l.got = append(l.got, fmt.Sprint(rec.Name, " ", rec.Version.Seq))
-	return nil
+	return l.take(fmt.Sprint(rec.Name, " ", rec.Version.Seq))
 }
 
 func (l *fakeLinker) DeleteApp(_ context.Context, rec record.Record) error {
-	l.got = append(l.got, "-"+rec.Name)
-	return nil
+	return l.take("-" + rec.Name)
 }
 
 // connect runs fn with a connection and a function that runs the framework's queue and
@@ -133,10 +156,10 @@ func TestATaskWhoseLabelsCannotBeReadHasAReason(t *testing.T) {
 
 func TestRecordsAreDeliveredUntilTheLinkerTakesThem(t *testing.T) {
 	connect(t, func(l *fakeLinker, c *linkerConn, step func() []string) {
-		l.err = errors.New("connection refused")
+		l.fail(errors.New("connection refused"))
 		c.outgoing.Put(appVersion("shop", 1))
 		time.Sleep(10*time.Second + 1)
-		l.err = nil
+		l.fail(nil)
 		c.outgoing.Put(appVersion("blog", 2))
 		c.outgoing.Put(appVersion("shop", 3)) // replaces the first
 		time.Sleep(10 * time.Second)
@@ -144,7 +167,7 @@ func TestRecordsAreDeliveredUntilTheLinkerTakesThem(t *testing.T) {
 		tombstone.Deleted = true
 		c.outgoing.Put(tombstone)
 		step()
-		if diff := cmp.Diff([]string{"blog 2", "shop 3", "-blog"}, l.got); diff != "" {
+		if diff := cmp.Diff([]string{"blog 2", "shop 3", "-blog"}, l.got()); diff != "" {
 			t.Errorf("records that the linker took (-want +got):\n%s", diff)
 		}
 	})
@@ -152,15 +175,15 @@ func TestRecordsAreDeliveredUntilTheLinkerTakesThem(t *testing.T) {
 
 func TestAStaleRecordIsReportedAndNotRepeated(t *testing.T) {
 	connect(t, func(l *fakeLinker, c *linkerConn, step func() []string) {
-		l.err = fmt.Errorf("shop: %w", linker.ErrStale)
+		l.fail(fmt.Errorf("shop: %w", linker.ErrStale))
 		c.outgoing.Put(appVersion("shop", 1))
 		if diff := cmp.Diff([]string{"stale shop"}, step()); diff != "" {
 			t.Errorf("events (-want +got):\n%s", diff)
 		}
-		l.err = nil
+		l.fail(nil)
 		time.Sleep(time.Minute)
-		if len(l.got) > 0 {
-			t.Errorf("the linker got %v again, want no more attempts", l.got)
+		if len(l.got()) > 0 {
+			t.Errorf("the linker got %v again, want no more attempts", l.got())
 		}
 	})
 }

@@ -22,6 +22,7 @@ import (
 	"tombolo/framework/mesos"
 	"tombolo/framework/mesos/mesostest"
 	"tombolo/framework/mesos/wire"
+	"tombolo/internal/wake"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -199,16 +200,16 @@ func TestTriesEveryMaster(t *testing.T) {
 }
 
 func TestPausesBetweenSubscriptionsGrow(t *testing.T) {
-	var attempts []time.Time
+	times := wake.NewQueue[time.Time]()
 	run(t, mesos.Config{}, func(w http.ResponseWriter, _ *http.Request, _ *scheduler.Call) {
-		attempts = append(attempts, time.Now())
-		if len(attempts) == 10 {
+		if times.Put(time.Now()) == 10 {
 			subscribed(w, "f1") // and ends at once
 			return
 		}
 		http.Error(w, "No leader elected", http.StatusServiceUnavailable)
 	}, func(*bed) {
 		time.Sleep(2 * time.Minute)
+		attempts := times.Take()
 		for i, want := range []time.Duration{200, 400, 800, 1600, 3200, 6400, 12800, 15000, 15000, 200, 400} { // the first again after a subscription
 			want *= time.Millisecond
 			if pause := attempts[i+1].Sub(attempts[i]); pause < want/2 || pause > want*3/2 {

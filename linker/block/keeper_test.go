@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"strings"
 	"sync"
@@ -19,44 +20,52 @@ import (
 // cluster fakes everything around the Keeper of host h1.
 type cluster struct {
 	wake.Broadcast
-	mu    sync.Mutex
-	hosts map[string]*record.Host
-
 	searched  chan struct{}
 	known     int
 	answering atomic.Int32
 	nameTaken atomic.Bool
 	inUse     atomic.Bool
 
-	// The Keeper changes these. A test reads them while the Keeper waits.
+	mu    sync.Mutex
+	state outcome
+}
+
+// outcome is what the Keeper has changed so far.
+type outcome struct {
+	hosts   map[string]*record.Host // replaced as a whole by each change
 	used    []Claim
 	refused error
 	saved   Claim
 	problem error
 }
 
-func newCluster() *cluster {
-	return &cluster{hosts: map[string]*record.Host{}, searched: make(chan struct{})}
-}
-
-func (c *cluster) Snapshot() *record.Snapshot {
+func (c *cluster) outcome() outcome {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s := &record.Snapshot{Hosts: map[string]*record.Host{}}
-	for name, h := range c.hosts {
-		s.Hosts[name] = h
-	}
-	return s
+	return c.state
 }
+
+func (c *cluster) change(fn func(o *outcome)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	fn(&c.state)
+}
+
+func newCluster() *cluster {
+	return &cluster{searched: make(chan struct{}), state: outcome{hosts: map[string]*record.Host{}}}
+}
+
+func (c *cluster) Snapshot() *record.Snapshot { return &record.Snapshot{Hosts: c.outcome().hosts} }
 
 // put makes every host see h in the catalog; nil removes the host.
 func (c *cluster) put(name string, h *record.Host) {
-	c.mu.Lock()
-	c.hosts[name] = h
-	if h == nil {
-		delete(c.hosts, name)
-	}
-	c.mu.Unlock()
+	c.change(func(o *outcome) {
+		o.hosts = maps.Clone(o.hosts)
+		o.hosts[name] = h
+		if h == nil {
+			delete(o.hosts, name)
+		}
+	})
 	c.Notify()
 }
 
@@ -69,10 +78,12 @@ func (c *cluster) Searched() <-chan struct{}     { return c.searched }
 func (c *cluster) Count() (answering, known int) { return int(c.answering.Load()), c.known }
 func (c *cluster) NameTaken() bool               { return c.nameTaken.Load() }
 func (c *cluster) InUse() bool                   { return c.inUse.Load() }
-func (c *cluster) Refuse(reason error)           { c.refused = reason }
+func (c *cluster) Refuse(reason error) {
+	c.change(func(o *outcome) { o.refused = reason })
+}
 
 func (c *cluster) UseBlock(block4, block6 netip.Prefix) error {
-	c.used = append(c.used, Claim{Block4: block4, Block6: block6})
+	c.change(func(o *outcome) { o.used = append(o.used, Claim{Block4: block4, Block6: block6}) })
 	return nil
 }
 
@@ -82,8 +93,8 @@ func (c *cluster) config() Config {
 		JoinTimeout: 10 * time.Second, Settle: time.Second,
 		Catalog: c, Peers: c, Addresses: c,
 		Announce: c.announce,
-		Save:     func(claim Claim) { c.saved = claim },
-		Report:   func(err error) { c.problem = err },
+		Save:     func(claim Claim) { c.change(func(o *outcome) { o.saved = claim }) },
+		Report:   func(err error) { c.change(func(o *outcome) { o.problem = err }) },
 		Log:      slog.New(slog.DiscardHandler),
 	}
 }
@@ -124,10 +135,10 @@ func (c *cluster) mustHave(t *testing.T, k *Keeper) Claim {
 	t.Helper()
 	claim := k.Current()
 	if claim == nil {
-		t.Fatalf("the host has no block; its problem is: %v", c.problem)
+		t.Fatalf("the host has no block; its problem is: %v", c.outcome().problem)
 	}
-	if last := c.used[len(c.used)-1]; last.Block4 != claim.Block4 || c.hosts["h1"].Block4 != claim.Block4 {
-		t.Errorf("the current block is %s, but addresses come from %s and %s is announced", claim.Block4, last.Block4, c.hosts["h1"].Block4)
+	if last := c.outcome().used[len(c.outcome().used)-1]; last.Block4 != claim.Block4 || c.outcome().hosts["h1"].Block4 != claim.Block4 {
+		t.Errorf("the current block is %s, but addresses come from %s and %s is announced", claim.Block4, last.Block4, c.outcome().hosts["h1"].Block4)
 	}
 	return *claim
 }
@@ -147,14 +158,14 @@ func TestAHostAloneClaimsABlock(t *testing.T) {
 		}
 		close(c.searched)
 		synctest.Wait()
-		if c.hosts["h1"] == nil || k.Current() != nil {
-			t.Errorf("announced %+v and uses %v, want a claim that is announced and not used yet", c.hosts["h1"], k.Current())
+		if c.outcome().hosts["h1"] == nil || k.Current() != nil {
+			t.Errorf("announced %+v and uses %v, want a claim that is announced and not used yet", c.outcome().hosts["h1"], k.Current())
 		}
 		pass(time.Second)
 		claim := c.mustHave(t, k)
 		<-changes
-		if c.saved != claim || !claim.Block6.IsValid() || c.problem != nil {
-			t.Errorf("claimed %v, saved %v, with the problem %v; want the claim saved and no problem", claim, c.saved, c.problem)
+		if c.outcome().saved != claim || !claim.Block6.IsValid() || c.outcome().problem != nil {
+			t.Errorf("claimed %v, saved %v, with the problem %v; want the claim saved and no problem", claim, c.outcome().saved, c.outcome().problem)
 		}
 	})
 }
@@ -162,7 +173,7 @@ func TestAHostAloneClaimsABlock(t *testing.T) {
 func TestAHostThatCannotJoinWaitsForJoinTimeout(t *testing.T) {
 	inBubble(t, func(c *cluster, cfg *Config) { cfg.Joins = true; close(c.searched) }, func(t *testing.T, c *cluster, k *Keeper) {
 		pass(10*time.Second - time.Millisecond)
-		if c.hosts["h1"] != nil {
+		if c.outcome().hosts["h1"] != nil {
 			t.Error("a claim was announced before JoinTimeout")
 		}
 		pass(time.Second + time.Millisecond)
@@ -173,14 +184,14 @@ func TestAHostThatCannotJoinWaitsForJoinTimeout(t *testing.T) {
 func TestNoClaimWithoutAMajority(t *testing.T) {
 	inBubble(t, func(c *cluster, _ *Config) { c.known = 2; close(c.searched) }, func(t *testing.T, c *cluster, k *Keeper) {
 		pass(time.Hour)
-		if c.hosts["h1"] != nil || c.problem == nil || !strings.Contains(c.problem.Error(), "only 1 of the 3 known hosts answer") {
-			t.Errorf("announced %+v with the problem %v, want no claim and a problem with both numbers", c.hosts["h1"], c.problem)
+		if c.outcome().hosts["h1"] != nil || c.outcome().problem == nil || !strings.Contains(c.outcome().problem.Error(), "only 1 of the 3 known hosts answer") {
+			t.Errorf("announced %+v with the problem %v, want no claim and a problem with both numbers", c.outcome().hosts["h1"], c.outcome().problem)
 		}
 		c.answering.Store(1)
 		pass(pollPeers + time.Second)
 		c.mustHave(t, k)
-		if c.problem != nil {
-			t.Errorf("a problem that is over is still reported: %v", c.problem)
+		if c.outcome().problem != nil {
+			t.Errorf("a problem that is over is still reported: %v", c.outcome().problem)
 		}
 	})
 }
@@ -188,7 +199,7 @@ func TestNoClaimWithoutAMajority(t *testing.T) {
 func TestNoClaimWhileTheNameIsTaken(t *testing.T) {
 	inBubble(t, func(c *cluster, _ *Config) { c.nameTaken.Store(true); close(c.searched) }, func(t *testing.T, c *cluster, k *Keeper) {
 		pass(time.Hour)
-		if c.hosts["h1"] != nil {
+		if c.outcome().hosts["h1"] != nil {
 			t.Error("a claim was announced under the name of another machine")
 		}
 		c.nameTaken.Store(false)
@@ -200,29 +211,29 @@ func TestNoClaimWhileTheNameIsTaken(t *testing.T) {
 func TestAContestedClaimIsGivenUpBeforeItSettles(t *testing.T) {
 	inBubble(t, func(c *cluster, _ *Config) { close(c.searched) }, func(t *testing.T, c *cluster, k *Keeper) {
 		pass(time.Second / 2)
-		first := c.hosts["h1"].Block4
+		first := c.outcome().hosts["h1"].Block4
 		c.put("rival", rivalOf(Claim{Block4: first}, time.Now().Add(-time.Hour)))
 		pass(time.Second)
-		if claim := c.mustHave(t, k); claim.Block4.Overlaps(first) || len(c.used) != 1 {
-			t.Errorf("the host used the blocks %v after its claim of %s was contested, want one other block", c.used, first)
+		if claim := c.mustHave(t, k); claim.Block4.Overlaps(first) || len(c.outcome().used) != 1 {
+			t.Errorf("the host used the blocks %v after its claim of %s was contested, want one other block", c.outcome().used, first)
 		}
 	})
 }
 
 func TestAFullPoolIsReportedUntilABlockIsFree(t *testing.T) {
 	inBubble(t, func(c *cluster, _ *Config) {
-		c.hosts["big"] = hostWith("big", "10.0.0.0/22", day)
+		c.outcome().hosts["big"] = hostWith("big", "10.0.0.0/22", day)
 		close(c.searched)
 	}, func(t *testing.T, c *cluster, k *Keeper) {
 		pass(time.Hour)
-		if !errors.Is(c.problem, errNoBlock) {
-			t.Errorf("the problem is %v, want errNoBlock", c.problem)
+		if !errors.Is(c.outcome().problem, errNoBlock) {
+			t.Errorf("the problem is %v, want errNoBlock", c.outcome().problem)
 		}
 		c.put("big", nil)
 		pass(time.Second)
 		c.mustHave(t, k)
-		if c.problem != nil {
-			t.Errorf("a problem that is over is still reported: %v", c.problem)
+		if c.outcome().problem != nil {
+			t.Errorf("a problem that is over is still reported: %v", c.outcome().problem)
 		}
 	})
 }
@@ -238,12 +249,12 @@ func TestAnOlderClaim(t *testing.T) {
 			lost := settled(t, c, k)
 			c.put("rival", rivalOf(lost, time.Now().Add(-time.Hour)))
 			synctest.Wait()
-			if c.refused == nil || !strings.Contains(c.refused.Error(), "belongs to host rival") {
-				t.Errorf("requests are refused with %v while the block is given up, want the reason", c.refused)
+			if c.outcome().refused == nil || !strings.Contains(c.outcome().refused.Error(), "belongs to host rival") {
+				t.Errorf("requests are refused with %v while the block is given up, want the reason", c.outcome().refused)
 			}
 			pass(time.Second)
-			if now := c.mustHave(t, k); now.Block4.Overlaps(lost.Block4) || c.saved != now || c.refused != nil {
-				t.Errorf("after %s was lost, the host uses %v, saved %v and refuses with %v", lost.Block4, now, c.saved, c.refused)
+			if now := c.mustHave(t, k); now.Block4.Overlaps(lost.Block4) || c.outcome().saved != now || c.outcome().refused != nil {
+				t.Errorf("after %s was lost, the host uses %v, saved %v and refuses with %v", lost.Block4, now, c.outcome().saved, c.outcome().refused)
 			}
 		})
 	})
@@ -253,13 +264,13 @@ func TestAnOlderClaim(t *testing.T) {
 			c.inUse.Store(true)
 			c.put("rival", rivalOf(mine, time.Now().Add(-time.Hour)))
 			pass(time.Hour)
-			if c.mustHave(t, k) != mine || c.refused == nil || c.problem == nil {
-				t.Errorf("requests are refused with %v and the problem is %v, want the block kept, with a reason in both", c.refused, c.problem)
+			if c.mustHave(t, k) != mine || c.outcome().refused == nil || c.outcome().problem == nil {
+				t.Errorf("requests are refused with %v and the problem is %v, want the block kept, with a reason in both", c.outcome().refused, c.outcome().problem)
 			}
 			c.put("rival", nil)
 			synctest.Wait()
-			if c.mustHave(t, k) != mine || c.refused != nil || c.problem != nil {
-				t.Errorf("the other claim is gone, but the host refuses with %v and reports %v", c.refused, c.problem)
+			if c.mustHave(t, k) != mine || c.outcome().refused != nil || c.outcome().problem != nil {
+				t.Errorf("the other claim is gone, but the host refuses with %v and reports %v", c.outcome().refused, c.outcome().problem)
 			}
 		})
 	})
@@ -282,8 +293,8 @@ func TestAnOlderClaim(t *testing.T) {
 			pass(time.Second) // it waits for no peers
 			c.put("rival", rivalOf(c.mustHave(t, k), time.Now().Add(-time.Hour)))
 			pass(time.Hour)
-			if claim := c.mustHave(t, k); claim.Block4 != fixed || c.problem == nil {
-				t.Errorf("the host uses block %s with the problem %v, want block %s and a problem", claim.Block4, c.problem, fixed)
+			if claim := c.mustHave(t, k); claim.Block4 != fixed || c.outcome().problem == nil {
+				t.Errorf("the host uses block %s with the problem %v, want block %s and a problem", claim.Block4, c.outcome().problem, fixed)
 			}
 		})
 	})
@@ -295,8 +306,8 @@ func TestAYoungerClaimChangesNothing(t *testing.T) {
 		mine := c.mustHave(t, k)
 		c.put("rival", rivalOf(mine, time.Now().Add(time.Hour)))
 		pass(time.Hour)
-		if c.mustHave(t, k) != mine || c.refused != nil || c.problem != nil {
-			t.Errorf("the host uses %v, refuses requests with %v and has the problem %v; want the same block and neither", k.Current(), c.refused, c.problem)
+		if c.mustHave(t, k) != mine || c.outcome().refused != nil || c.outcome().problem != nil {
+			t.Errorf("the host uses %v, refuses requests with %v and has the problem %v; want the same block and neither", k.Current(), c.outcome().refused, c.outcome().problem)
 		}
 	})
 }
