@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -50,10 +51,10 @@ func TestOverdue(t *testing.T) {
 // fakeGossip has one other member.
 type fakeGossip struct {
 	wake.Broadcast
-	member gossip.Member
+	member atomic.Pointer[gossip.Member]
 }
 
-func (g *fakeGossip) Members() []gossip.Member                  { return []gossip.Member{g.member} }
+func (g *fakeGossip) Members() []gossip.Member                  { return []gossip.Member{*g.member.Load()} }
 func (g *fakeGossip) Conflicts(time.Duration) []gossip.Conflict { return nil }
 
 func TestHostsAreSuspendedWhileTheyDoNotAnswer(t *testing.T) {
@@ -65,6 +66,7 @@ func TestHostsAreSuspendedWhileTheyDoNotAnswer(t *testing.T) {
 			t.Fatal(err)
 		}
 		g := &fakeGossip{}
+		g.member.Store(&gossip.Member{})
 		s := &suspender{
 			self: "h1", gossip: g, catalog: catalog.New("h1", 1), state: state,
 			names: nameConflicts{"h1", g, problems}, log: slog.New(slog.DiscardHandler),
@@ -75,7 +77,7 @@ func TestHostsAreSuspendedWhileTheyDoNotAnswer(t *testing.T) {
 		done := make(chan error, 1)
 		go func() { done <- s.run(ctx) }()
 		turn := func(alive bool) {
-			g.member = gossip.Member{Name: "h2", Addr: netip.MustParseAddrPort("198.18.0.2:7980"), Alive: alive}
+			g.member.Store(&gossip.Member{Name: "h2", Addr: netip.MustParseAddrPort("198.18.0.2:7980"), Alive: alive})
 			g.Notify()
 			synctest.Wait()
 		}
@@ -89,8 +91,8 @@ func TestHostsAreSuspendedWhileTheyDoNotAnswer(t *testing.T) {
 				t.Error("a host that died is not suspended at once")
 			}
 		}
-		if got := state.get().Members["h2"]; got != g.member.Addr {
-			t.Errorf("the state file has the address %s of the host, want %s", got, g.member.Addr)
+		if got := state.get().Members["h2"]; got != g.member.Load().Addr {
+			t.Errorf("the state file has the address %s of the host, want %s", got, g.member.Load().Addr)
 		}
 		cancel()
 		if err := <-done; err != nil {
