@@ -204,8 +204,8 @@ func TestInternalContainersOfOtherHosts(t *testing.T) {
 	shut.Internal = true
 	a.set()
 	b.set()
-	nshut, nopen, nto := a.run(shut), a.run(open), b.run(to)
-	listen(t, nto, ":80")
+	nshut, nopen, target := a.run(shut), a.run(open), b.run(to)
+	listen(t, target, ":80")
 	b.config.Publish = []Publish{{HostPort: 8080, Proto: "tcp", To: to.Addr4, Port: 80}, {HostPort: 8080, Proto: "tcp", To: to.Addr6, Port: 80}}
 	a.set()
 	b.set()

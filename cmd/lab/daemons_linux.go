@@ -182,7 +182,7 @@ func (l *Lab) start(cmd *exec.Cmd, p *Process, log string, prepare func() error)
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	go cmd.Wait() // reaps it if it ends while this process lives
+	go func() { _ = cmd.Wait() }() // reaps it if it ends while this process lives
 	*p = newProcess(cmd.Process.Pid)
 	if err := l.save(); err != nil {
 		return errors.Join(err, p.kill())

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -35,7 +36,7 @@ func benchVIP(ctx context.Context, b *bed, out io.Writer) ([]goal, error) {
 		return nil, fmt.Errorf("swarm: %w", err)
 	}
 	defer b.removeServices(ctx)
-	all := append(ours, theirs...)
+	all := slices.Concat(ours, theirs)
 	for round := range vipRounds {
 		for i := range all {
 			if err := b.sampleTarget(ctx, all[(round+i)%len(all)]); err != nil {
