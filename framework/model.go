@@ -54,7 +54,7 @@ type host struct {
 	attributes map[string]string // of the agent
 	reserves   bool              // its last offer had resources that are reserved for a role
 
-	// What is left of the last offers, for decisions while no offer is held.
+	// The rest of the last offers, for decisions while no offer is held.
 	cpus   float64
 	memory int64
 }

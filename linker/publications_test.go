@@ -186,7 +186,7 @@ func TestIngress(t *testing.T) {
 	}
 }
 
-// Of two apps that want one ingress port, every host serves the same one.
+// If two apps want one ingress port, every host serves it for the same app.
 func TestTwoAppsWithOneIngressPort(t *testing.T) {
 	service := map[string]record.Service{"web": {Ingress: []record.PublishedPort{{HostPort: 8080, Port: 80, Proto: "tcp"}}}}
 	s := &record.Snapshot{Apps: map[string]*record.App{"shop": {Services: service}, "blog": {Services: service}}}

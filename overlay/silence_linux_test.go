@@ -26,8 +26,8 @@ func failsAtOnce(t *testing.T, from netns.NsHandle, network, addr string, want .
 	t.Errorf("%s %s = %q, %v after %v, want one of %v at once", network, addr, got, err, time.Since(began), want)
 }
 
-// Whatever policy refuses to a container, and every address of the pool that nobody has, answers
-// at once.
+// The host answers a container at once if policy refuses its packet, or if no container has the
+// address in the pool.
 func TestRefusalsAreAnsweredAtOnce(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, 2)

@@ -16,7 +16,7 @@ import (
 
 var update = flag.Bool("update", false, "write the generated part of docs/commands.md")
 
-// Of docs/commands.md, the part above the mark is written by hand.
+// The part of docs/commands.md above the mark is written by hand.
 const (
 	referencePage = "../../docs/commands.md"
 	referenceMark = "<!-- Generated from the commands: go test ./cmd/cli -run TestCommandReferenceMatchesTheCommands -update -->\n\n"

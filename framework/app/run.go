@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// What an instance takes from an offer if its service reserves nothing.
+// The resources that an instance takes from an offer if its service reserves none.
 const (
 	DefaultCPUs     = 0.1
 	DefaultMemBytes = 64 << 20

@@ -11,8 +11,8 @@ import (
 	"tombolo/linker/record"
 )
 
-// Whatever happens to a catalog, its usage is that of the entries that it has. Otherwise it
-// would refuse records for ever, or take too many.
+// After any sequence of changes, a catalog counts exactly the entries that it has. Otherwise it
+// would refuse records for ever, or accept too many.
 func TestUsageIsThatOfTheEntries(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := New("h1", 5)

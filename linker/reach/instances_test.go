@@ -238,8 +238,8 @@ func TestPortsOfNamesOfInstances(t *testing.T) {
 	}
 }
 
-// Whatever a container asks for, a name of instances leads to instances with its number that the
-// container may reach, and such a name is never forwarded.
+// For any name that a container asks for: a name of instances leads only to instances with its
+// number that the container may reach, and DNS never forwards it.
 func FuzzNamesOfInstances(f *testing.F) {
 	w := newCluster().add("a", "shop/web/1", on("n"), links("pay.api:money")).add("b", "shop/web-1/2", on("n:x-y")).
 		add("c", "x/y-1/1", on("n")).add("d", "x-y/1/1", on("n")).add("e", "pay/api/3", export()).add("s", "secret/vault/1")

@@ -154,7 +154,7 @@ func TestAFullDisk(t *testing.T) {
 	}
 }
 
-// Whatever comes and goes, no two services that live or have just ended share an address.
+// In any order of starts and ends, no two services that live or have just ended share an address.
 func TestNoTwoServicesShareAnAddress(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		b := open(t, filepath.Join(t.TempDir(), "vip.json"), "100.127.0.0/28")
