@@ -43,6 +43,7 @@ unit: toolchain ## Run go test on all packages (without root, kernel and lab tes
 	$(GO) test ./...
 
 e2e: build setup ## Run the end-to-end tests in a lab (as root)
+	@test/tools.sh
 	TOMBOLO_BINARY=$(abspath $(BIN)) $(GO) test -p 1 -count=1 -timeout 15m ./test/e2e/...
 
 soak: build setup ## Run for an hour: fuzzing, many seeds, repeated end-to-end tests

@@ -17,11 +17,7 @@ no_skips() {
 	fi
 }
 
-install() {
-	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
-}
-
-command -v gcc >/dev/null || { apt-get update -qq && install gcc libc6-dev; } # the race detector needs a C compiler
+test/tools.sh
 slow='^tombolo/test/e2e'
 if kernel=$(test/vm/kernel.sh); then # test/vm boots this kernel
 	export TOMBOLO_KERNEL=$kernel
@@ -48,7 +44,7 @@ if command -v vagrant >/dev/null; then
 		AGENTS=$agents VAGRANT_DOTFILE_PATH=$scratch vagrant validate --ignore-provider
 	done
 fi
-for script in packaging/*.sh examples/*.sh; do sh -n "$script"; done
+for script in packaging/*.sh examples/*.sh test/tools.sh test/vm/*.sh; do sh -n "$script"; done
 
 # One package after the other (-p 1), because each makes labs and a machine has one lab.
 TOMBOLO_BINARY=$PWD/bin/tombolo "$GO" test -v -p 1 -count=1 -timeout 15m ./test/e2e/... 2>&1 | tee "$log"

@@ -6,6 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 GO=${GO:-go}
+test/tools.sh
 end=$((${MINUTES:-60} * 60)) # bash counts SECONDS from the start of the script
 
 # left prints the remaining seconds, for -timeout. It fails if no time remains.
