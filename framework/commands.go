@@ -23,7 +23,7 @@ func (f *Framework) PutApp(ctx context.Context, wanted app.App) (uint64, error) 
 		case d != nil && d.Removing:
 			return 0, fmt.Errorf("%w: %s is being removed; try again when it is gone", api.ErrConflict, wanted.Name)
 		case d != nil && same(d.Wanted, wanted):
-			f.model.retryFailed(d)
+			f.model.retryFailed(d, time.Now())
 		default:
 			if err := f.model.checkIngress(wanted); err != nil {
 				return 0, err

@@ -45,6 +45,8 @@ type deployment struct {
 	refusals    map[deploy.SlotID]string    // why a launch found no host in the last decision
 	unplaceable map[deploy.SlotID]time.Time // since when all hosts refuse a launch for good; see place.Permanent
 	shown       map[deploy.SlotID]shown
+	put         time.Time             // by a user, last; zero: before the framework started
+	excused     map[deploy.SlotID]int // tasks of a slot whose end is no failure of the app; see failureFinder
 }
 
 // host is a host that has offered resources or that a linker has shown.
@@ -77,7 +79,7 @@ func newDeployment(a store.App) *deployment {
 	return &deployment{
 		App: a, specs: deploy.Specs(a.Wanted),
 		slots: map[deploy.SlotID]store.Slot{}, refusals: map[deploy.SlotID]string{},
-		unplaceable: map[deploy.SlotID]time.Time{}, shown: map[deploy.SlotID]shown{},
+		unplaceable: map[deploy.SlotID]time.Time{}, shown: map[deploy.SlotID]shown{}, excused: map[deploy.SlotID]int{},
 	}
 }
 
@@ -133,13 +135,14 @@ func (m *model) putApp(wanted app.App, now time.Time) *deployment {
 		return d
 	}
 	d.App, d.specs = stored, deploy.Specs(wanted)
-	m.retryFailed(d)
+	m.retryFailed(d, now)
 	return d
 }
 
 // retryFailed makes failed slots start again at once: a user who puts an app again may
 // have mended a cause outside of it.
-func (m *model) retryFailed(d *deployment) {
+func (m *model) retryFailed(d *deployment, now time.Time) {
+	d.put = now
 	clear(d.unplaceable)
 	for id, slot := range d.slots {
 		if slot.Outcome == "" || d.plan.Wait[id].Kind == deploy.Complete {
@@ -186,6 +189,7 @@ func (m *model) forgetSlot(d *deployment, id deploy.SlotID) {
 	delete(d.slots, id)
 	delete(d.shown, id)
 	delete(d.unplaceable, id)
+	delete(d.excused, id)
 }
 
 func (m *model) raiseFloor(app string, generation uint64) {

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"reflect"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -79,8 +78,7 @@ func (r *reporter) status(d *deployment, tasks []*task, now time.Time) api.Statu
 			s.Up = false // a newer task has its slot, and it has not ended yet
 		}
 	}
-	slots := displayed(d, current)
-	for _, id := range slots {
+	for _, id := range displayed(d, current) {
 		t := current[id]
 		i := d.instance(id, t)
 		if last := d.shown[id]; last.state != i.State {
@@ -92,7 +90,9 @@ func (r *reporter) status(d *deployment, tasks []*task, now time.Time) api.Statu
 		s.Up = s.Up && !outdated && (i.State == api.StateUp || i.State == api.StateDone)
 	}
 	if !d.Removing && !s.Up {
-		s.Failed = cmp.Or(d.failure(s.Instances, now), r.longUnhealthy(d, slots, current, now))
+		f := failureFinder{d: d, instances: s.Instances, current: current, now: now, wakeAt: r.out.wakeAt}
+		f.excuse()
+		s.Failed = f.failure()
 	}
 	return s
 }
@@ -196,63 +196,6 @@ func showWait(i *api.Instance, wait deploy.Wait, slot store.Slot) {
 	if i.State != api.StateWaiting {
 		i.Host = slot.Host
 	}
-}
-
-// failure says why the app cannot come up unless something changes, or returns "". The
-// framework goes on trying nevertheless.
-func (d *deployment) failure(instances []api.Instance, now time.Time) string {
-	for _, i := range instances {
-		id := deploy.SlotID{Service: i.Service, Slot: i.Slot}
-		slot := d.slots[id]
-		name := fmt.Sprintf("%s.%d", i.Service, i.Slot)
-		if since, ok := d.unplaceable[id]; ok && now.Sub(since) >= patience {
-			return fmt.Sprintf("%s fits on no host: %s", name, d.refusals[id])
-		}
-		if slot.Spec != d.specs[id.Service] || i.State == api.StateUp || i.State == api.StateDone {
-			continue
-		}
-		switch wait := d.plan.Wait[id]; {
-		case wait.Kind == deploy.GaveUp && wait.Reason != "":
-			return fmt.Sprintf("%s: %s", name, wait.Reason)
-		case slot.Fatal:
-			return fmt.Sprintf("%s: %s", name, slot.Reason)
-		case slot.Failures >= deploy.FailedAfter:
-			return fmt.Sprintf("%s: %s, %d times in a row", name, slot.Reason, slot.Failures)
-		}
-	}
-	return ""
-}
-
-// longUnhealthy names an instance that has been unhealthy for longer than patience, and
-// the services that wait for it; "" if there is none.
-func (r *reporter) longUnhealthy(d *deployment, slots []deploy.SlotID, current map[deploy.SlotID]*task, now time.Time) string {
-	for _, id := range slots {
-		t := current[id]
-		if t == nil || t.unhealthySince.IsZero() {
-			continue
-		}
-		if until := t.unhealthySince.Add(patience); now.Before(until) {
-			r.out.wakeAt(until)
-			continue
-		}
-		text := fmt.Sprintf("%s.%d is unhealthy", id.Service, id.Slot)
-		if waiting := d.waitingFor(id.Service); len(waiting) > 0 {
-			text += fmt.Sprintf(", and %s waits for it", strings.Join(waiting, ", "))
-		}
-		return text
-	}
-	return ""
-}
-
-// waitingFor returns the services that wait for another to be healthy.
-func (d *deployment) waitingFor(service string) (names []string) {
-	for id, wait := range d.plan.Wait {
-		if wait.Kind == deploy.ForDependency && d.Wanted.Services[id.Service].DependsOn[service].Condition == app.Healthy {
-			names = append(names, id.Service)
-		}
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
 }
 
 // board shows the newest snapshot to other goroutines.

@@ -46,3 +46,28 @@ func (c *check) cycles() {
 		}
 	}
 }
+
+// MayWaitFor reports whether the processes of a service may need those of another one before
+// they can run: the file opens a way there, or names a dependency. A service that uses the
+// network of its host, or the Engine's bridge, may need any published port.
+func (a *App) MayWaitFor(service, other string) bool {
+	from, to := a.Services[service], a.Services[other]
+	if _, depends := from.DependsOn[other]; depends || service == other {
+		return true
+	}
+	if from.NetworkMode == NetworkNone || to.NetworkMode == NetworkNone {
+		return false
+	}
+	if from.NetworkMode != "" || to.NetworkMode != "" {
+		return to.NetworkMode == NetworkHost || len(to.Ports) > 0
+	}
+	if slices.ContainsFunc(from.Links, func(l Link) bool { return (l.App == "" || l.App == a.Name) && l.Service == other }) {
+		return true
+	}
+	for network := range from.Networks {
+		if _, shared := to.Networks[network]; shared && !a.Strict {
+			return true
+		}
+	}
+	return false
+}
