@@ -20,6 +20,9 @@ const (
 	MaxItems    = 1024  // networks, aliases, links or ports of one service
 	MaxServices = 4096  // services of one app
 	MaxSlots    = 65536 // generations or drained slots of one service
+	MaxTroubles = 3     // troubles of one host
+	MaxTrouble  = 240   // bytes of a trouble: a host's record must fit into one packet of gossip
+	MaxMTU      = 65535 // bytes of an IP packet
 
 	// MaxEpoch leaves room for epochs larger than any that a mistake or a wrong clock
 	// brings into the cluster. Milliseconds since 1970 are below it.
@@ -90,7 +93,27 @@ func (r *Record) checkHost() error {
 		checkBlock(h.Block4, h.Overlay4, true),
 		checkBlock(h.Block6, h.Overlay6, false),
 		checkText("mac", h.MAC, 32),
+		checkMTU(h.MTU),
+		checkTroubles(h.Troubles),
 	)
+}
+
+func checkMTU(mtu int) error {
+	if mtu < 0 || mtu > MaxMTU {
+		return fmt.Errorf("MTU %d is out of range", mtu)
+	}
+	return nil
+}
+
+func checkTroubles(troubles []string) error {
+	var errs []error
+	if len(troubles) > MaxTroubles {
+		errs = append(errs, fmt.Errorf("%d troubles: at most %d", len(troubles), MaxTroubles))
+	}
+	for _, t := range troubles {
+		errs = append(errs, checkText("trouble", t, MaxTrouble))
+	}
+	return errors.Join(errs...)
 }
 
 func (r *Record) checkEndpoint() error {

@@ -115,6 +115,25 @@ func TestEncodeRefusesRecordsThatFailCheck(t *testing.T) {
 	}
 }
 
+// A host's troubles are shown to people, and travel with every change of its record.
+func TestTroublesOfAHostAreBounded(t *testing.T) {
+	for name, tt := range map[string]struct {
+		host record.Host
+		want string
+	}{
+		"too many troubles":   {record.Host{Troubles: make([]string, record.MaxTroubles+1)}, "4 troubles: at most 3"},
+		"a long trouble":      {record.Host{Troubles: []string{strings.Repeat("a", record.MaxTrouble+1)}}, "at most 240"},
+		"a control character": {record.Host{Troubles: []string{"a\x1b[31m"}}, "control character"},
+		"a huge MTU":          {record.Host{MTU: 65536}, "MTU 65536"},
+	} {
+		tt.host.Name = "h1"
+		_, err := record.Encode(record.Record{Key: record.Key{Kind: record.KindHost, Name: "h1"}, Owner: "h1", Host: &tt.host})
+		if err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: Encode returned %v, want an error that says %q", name, err, tt.want)
+		}
+	}
+}
+
 func TestDecodeRefusesMalformedBytes(t *testing.T) {
 	name := []byte{0x12, 1, 'x'} // field 2, of one byte
 	tests := map[string][]byte{

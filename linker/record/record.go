@@ -64,6 +64,11 @@ type Host struct {
 	MAC      string       `json:"mac"`              // of the host's VXLAN device
 	Claimed  time.Time    `json:"claimed"`          // when the host claimed its block; the younger of two claims loses
 	Restart  time.Time    `json:"restart,omitzero"` // until then peers take a silent linker for one that restarts
+	MTU      int          `json:"mtu,omitempty"`    // bytes of the largest IP packet that the host's VXLAN device carries; 0: unknown
+
+	// Troubles say, for people, why the host is not ready: its containers cannot resolve
+	// names, reach others or be reached. There are at most MaxTroubles.
+	Troubles []string `json:"troubles,omitempty"`
 }
 
 // Health is the health state that Docker gives a container.

@@ -71,6 +71,7 @@ func hostToWire(h *Host) *recordpb.Host {
 		Underlay: h.Underlay.AsSlice(), Block4: prefixToWire(h.Block4), Block6: prefixToWire(h.Block6),
 		Overlay4: h.Overlay4.AsSlice(), Overlay6: h.Overlay6.AsSlice(), Mac: h.MAC,
 		Claimed: timeToWire(h.Claimed), Restart: timeToWire(h.Restart),
+		Mtu: uint32(h.MTU), Troubles: h.Troubles,
 	}
 }
 
@@ -80,6 +81,7 @@ func hostFromWire(name string, m *recordpb.Host) (*Host, error) {
 		Name: name, Underlay: c.addr(m.Underlay), Block4: c.prefix(m.Block4), Block6: c.prefix(m.Block6),
 		Overlay4: c.addr(m.Overlay4), Overlay6: c.addr(m.Overlay6), MAC: m.Mac,
 		Claimed: timeFromWire(m.Claimed), Restart: timeFromWire(m.Restart),
+		MTU: c.int(m.Mtu), Troubles: m.Troubles,
 	}
 	return h, c.err
 }

@@ -36,6 +36,14 @@ func samples() map[string]record.Record {
 				MAC: "02:42:64:40:11:01", Claimed: claimed, Restart: claimed.Add(time.Minute),
 			},
 		},
+		"host-in-trouble": {
+			Key: record.Key{Kind: record.KindHost, Name: "agent-17"}, Owner: "agent-17",
+			Version: record.Version{Epoch: 1764000000, Seq: 4},
+			Host: &record.Host{
+				Name: "agent-17", Underlay: netip.MustParseAddr("198.18.0.17"), MTU: 1450,
+				Troubles: []string{"reach: nothing passes to agent-18"},
+			},
+		},
 		"app": {
 			Key: record.Key{Kind: record.KindApp, Name: "shop"}, Owner: "0f9c-0001", Version: record.Version{Epoch: 7, Seq: 9},
 			App: &record.App{Name: "shop", Revision: 4, Strict: true, Services: map[string]record.Service{

@@ -408,11 +408,13 @@ type Host struct {
 	Underlay      []byte                 `protobuf:"bytes,1,opt,name=underlay,proto3" json:"underlay,omitempty"` // address, 4 bytes
 	Block4        *Prefix                `protobuf:"bytes,2,opt,name=block4,proto3" json:"block4,omitempty"`
 	Block6        *Prefix                `protobuf:"bytes,3,opt,name=block6,proto3" json:"block6,omitempty"`
-	Overlay4      []byte                 `protobuf:"bytes,4,opt,name=overlay4,proto3" json:"overlay4,omitempty"` // address, 4 bytes
-	Overlay6      []byte                 `protobuf:"bytes,5,opt,name=overlay6,proto3" json:"overlay6,omitempty"` // address, 16 bytes
-	Mac           string                 `protobuf:"bytes,6,opt,name=mac,proto3" json:"mac,omitempty"`           // as in 02:42:ac:11:00:02
-	Claimed       int64                  `protobuf:"fixed64,7,opt,name=claimed,proto3" json:"claimed,omitempty"` // Unix time in nanoseconds; 0: never
-	Restart       int64                  `protobuf:"fixed64,8,opt,name=restart,proto3" json:"restart,omitempty"` // Unix time in nanoseconds; 0: no restart announced
+	Overlay4      []byte                 `protobuf:"bytes,4,opt,name=overlay4,proto3" json:"overlay4,omitempty"`  // address, 4 bytes
+	Overlay6      []byte                 `protobuf:"bytes,5,opt,name=overlay6,proto3" json:"overlay6,omitempty"`  // address, 16 bytes
+	Mac           string                 `protobuf:"bytes,6,opt,name=mac,proto3" json:"mac,omitempty"`            // as in 02:42:ac:11:00:02
+	Claimed       int64                  `protobuf:"fixed64,7,opt,name=claimed,proto3" json:"claimed,omitempty"`  // Unix time in nanoseconds; 0: never
+	Restart       int64                  `protobuf:"fixed64,8,opt,name=restart,proto3" json:"restart,omitempty"`  // Unix time in nanoseconds; 0: no restart announced
+	Mtu           uint32                 `protobuf:"varint,20,opt,name=mtu,proto3" json:"mtu,omitempty"`          // bytes of the largest IP packet that the host's VXLAN device carries; 0: unknown
+	Troubles      []string               `protobuf:"bytes,21,rep,name=troubles,proto3" json:"troubles,omitempty"` // why the host's containers cannot resolve, reach others or be reached
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -501,6 +503,20 @@ func (x *Host) GetRestart() int64 {
 		return x.Restart
 	}
 	return 0
+}
+
+func (x *Host) GetMtu() uint32 {
+	if x != nil {
+		return x.Mtu
+	}
+	return 0
+}
+
+func (x *Host) GetTroubles() []string {
+	if x != nil {
+		return x.Troubles
+	}
+	return nil
 }
 
 // Endpoint describes a container's presence on the overlay. Its ID is the record's name,
@@ -1273,7 +1289,7 @@ const file_record_proto_rawDesc = "" +
 	"\acontent\"0\n" +
 	"\x06Prefix\x12\x12\n" +
 	"\x04addr\x18\x01 \x01(\fR\x04addr\x12\x12\n" +
-	"\x04bits\x18\x02 \x01(\rR\x04bits\"\x86\x02\n" +
+	"\x04bits\x18\x02 \x01(\rR\x04bits\"\xb4\x02\n" +
 	"\x04Host\x12\x1a\n" +
 	"\bunderlay\x18\x01 \x01(\fR\bunderlay\x121\n" +
 	"\x06block4\x18\x02 \x01(\v2\x19.tombolo.record.v1.PrefixR\x06block4\x121\n" +
@@ -1282,7 +1298,9 @@ const file_record_proto_rawDesc = "" +
 	"\boverlay6\x18\x05 \x01(\fR\boverlay6\x12\x10\n" +
 	"\x03mac\x18\x06 \x01(\tR\x03mac\x12\x18\n" +
 	"\aclaimed\x18\a \x01(\x10R\aclaimed\x12\x18\n" +
-	"\arestart\x18\b \x01(\x10R\arestart\"\xec\x05\n" +
+	"\arestart\x18\b \x01(\x10R\arestart\x12\x10\n" +
+	"\x03mtu\x18\x14 \x01(\rR\x03mtu\x12\x1a\n" +
+	"\btroubles\x18\x15 \x03(\tR\btroubles\"\xec\x05\n" +
 	"\bEndpoint\x12\x1c\n" +
 	"\tcontainer\x18\x01 \x01(\tR\tcontainer\x12)\n" +
 	"\x10packed_container\x18\x02 \x01(\fR\x0fpackedContainer\x12%\n" +
