@@ -15,6 +15,10 @@ var (
 	Gateway6 = netip.MustParseAddr("fe80::1")
 )
 
+// MinMTU is the smallest MTU of a path to a peer, in bytes. Every IPv4 host takes packets of
+// 576 bytes (RFC 791), and VXLAN needs 50 of them.
+const MinMTU = 576 - 50
+
 // Config is the data plane that one host should have.
 type Config struct {
 	Self      Peer         // this host
@@ -49,6 +53,7 @@ type Peer struct {
 	Overlay4 netip.Addr       // the host's own address in its block
 	Overlay6 netip.Addr       // the same for IPv6
 	MAC      net.HardwareAddr // of the host's VXLAN device
+	MTU      int              // bytes of the largest IP packet that reaches the host; 0: what this host's VXLAN device carries
 }
 
 // Endpoint is the interface of a container of this host.
@@ -112,6 +117,7 @@ func (c Config) Validate() error {
 	}
 	for _, p := range c.Peers { // a block outside of the pool would capture this host's other traffic
 		wrong(p.Block4.IsValid() && !within(p.Block4, c.Pool4), "block %s of %s is not in pool %s", p.Block4, p.Name, c.Pool4)
+		wrong(p.MTU != 0 && p.MTU < MinMTU, "MTU %d of %s is less than %d", p.MTU, p.Name, MinMTU)
 		wrong(c.Pool6.IsValid() && p.Block6.IsValid() && !within(p.Block6, c.Pool6), "block %s of %s is not in pool %s", p.Block6, p.Name, c.Pool6)
 	}
 	for _, svc := range c.Services { // outside of the ranges, another program's packets would be translated

@@ -29,7 +29,7 @@ type lab struct {
 type labHost struct {
 	Peer
 	t       testing.TB
-	ns      netns.NsHandle
+	ns, sw  netns.NsHandle // of the host and of the switch
 	overlay *Overlay
 	config  Config
 	boxes   map[string]netns.NsHandle // the containers' network namespaces, by endpoint ID
@@ -62,7 +62,7 @@ func newLab(t testing.TB, hosts int) *lab {
 
 func (l *lab) newHost(i int) *labHost {
 	overlay4 := netip.AddrFrom4([4]byte{100, 64, byte(i), 1})
-	h := &labHost{t: l.t, boxes: map[string]netns.NsHandle{}, Peer: Peer{
+	h := &labHost{t: l.t, sw: l.sw, boxes: map[string]netns.NsHandle{}, Peer: Peer{
 		Name: fmt.Sprintf("h%d", i), Underlay: netip.AddrFrom4([4]byte{198, 18, 0, byte(10 + i)}),
 		Block4: netip.PrefixFrom(overlay4, 24).Masked(), Overlay4: overlay4,
 		Block6:   netip.MustParsePrefix(fmt.Sprintf("fd42:1:2:0:%x::/80", i)),

@@ -103,6 +103,14 @@ func (o *Overlay) Set(ctx context.Context, c Config) error {
 	})
 }
 
+// MTU returns the size, in bytes, of the largest IP packet that the VXLAN device carries. It
+// is zero before the first Set.
+func (o *Overlay) MTU() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.mtu
+}
+
 func (o *Overlay) setPolicy(ctx context.Context, c Config) error {
 	changed, err := o.table.apply(ctx, compile(c, o.outside...))
 	if o.table.stray.pending() {
@@ -138,7 +146,7 @@ func (o *Overlay) setAll(ctx context.Context) error {
 		return err
 	}
 	o.mtu = device.Attrs().MTU
-	found, err := setVeths(c, o.mtu, o.log)
+	found, err := setVeths(c, o.log)
 	err = errors.Join(err,
 		setAddresses(c, device, found),
 		setNeighbours(c, device),

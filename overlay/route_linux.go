@@ -17,11 +17,16 @@ type route struct {
 	dst         netip.Prefix
 	via, src    netip.Addr
 	device      int
+	mtu         int // of the path; 0: the device's
 	unreachable bool
 }
 
 func (r route) netlink() *netlink.Route {
-	out := &netlink.Route{Dst: ipNet(r.dst), LinkIndex: r.device, Protocol: routeProtocol}
+	out := &netlink.Route{Dst: ipNet(r.dst), LinkIndex: r.device, Protocol: routeProtocol, MTU: r.mtu}
+	// The kernel applies an MTU to packets that it forwards only if it is locked: IPv6 in
+	// general, IPv4 before Linux 5.11. For others it sends ICMP "fragmentation needed" or
+	// "packet too big" to the container.
+	out.MTULock = r.mtu != 0
 	switch {
 	case r.unreachable:
 		out.Type = unix.RTN_UNREACHABLE
@@ -56,11 +61,15 @@ func wantedRoutes(c Config, device netlink.Link, found veths) map[netip.Prefix]r
 		add(route{dst: c.ServicePool6.Masked(), src: c.Self.Overlay6, device: index})
 	}
 	for _, p := range c.Peers {
+		mtu := p.MTU
+		if mtu >= device.Attrs().MTU {
+			mtu = 0
+		}
 		if p.Block4.IsValid() && p.Overlay4.IsValid() {
-			add(route{dst: p.Block4.Masked(), via: p.Overlay4, src: c.Self.Overlay4, device: index})
+			add(route{dst: p.Block4.Masked(), via: p.Overlay4, src: c.Self.Overlay4, device: index, mtu: mtu})
 		}
 		if c.Pool6.IsValid() && p.Block6.IsValid() && p.Overlay6.IsValid() {
-			add(route{dst: p.Block6.Masked(), via: p.Overlay6, src: c.Self.Overlay6, device: index})
+			add(route{dst: p.Block6.Masked(), via: p.Overlay6, src: c.Self.Overlay6, device: index, mtu: mtu})
 		}
 	}
 	for _, e := range c.Endpoints {
@@ -89,7 +98,7 @@ func listRoutes() (map[netip.Prefix]route, error) {
 		return nil, fmt.Errorf("list routes: %w", err)
 	}
 	for _, l := range list {
-		r := route{dst: prefixOf(l.Dst), device: l.LinkIndex, unreachable: l.Type == unix.RTN_UNREACHABLE}
+		r := route{dst: prefixOf(l.Dst), device: l.LinkIndex, mtu: l.MTU, unreachable: l.Type == unix.RTN_UNREACHABLE}
 		r.via, _ = netip.AddrFromSlice(l.Gw)
 		r.src, _ = netip.AddrFromSlice(l.Src)
 		r.via, r.src = r.via.Unmap(), r.src.Unmap()

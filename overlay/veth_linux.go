@@ -30,7 +30,7 @@ func listVeths() (veths, error) {
 // setVeths deletes the pairs that belong to no endpoint of c, repairs the others and returns
 // them. It creates no pair: an endpoint without one is just being attached, or its sandbox
 // ended and Docker will detach it.
-func setVeths(c Config, mtu int, log *slog.Logger) (veths, error) {
+func setVeths(c Config, log *slog.Logger) (veths, error) {
 	found, err := listVeths()
 	if err != nil {
 		return nil, err
@@ -47,18 +47,16 @@ func setVeths(c Config, mtu int, log *slog.Logger) (veths, error) {
 			delete(found, name)
 			continue
 		}
-		errs = append(errs, repairVeth(link, mtu))
+		errs = append(errs, repairVeth(link))
 	}
 	return found, errors.Join(errs...)
 }
 
-func repairVeth(link netlink.Link, mtu int) error {
+// repairVeth leaves the pair's MTU alone when that of the VXLAN device changes. The container's
+// side keeps its MTU, and a side drops larger packets than its own without a word. A packet
+// that fits the pair but not the VXLAN device is answered by ICMP.
+func repairVeth(link netlink.Link) error {
 	attrs := link.Attrs()
-	if attrs.MTU != mtu {
-		if err := netlink.LinkSetMTU(link, mtu); err != nil {
-			return fmt.Errorf("set MTU of %s: %w", attrs.Name, err)
-		}
-	}
 	if err := guard(link); err != nil {
 		return err
 	}
