@@ -69,7 +69,7 @@ func (h apiHost) Resolve(_ context.Context, name, from string) (api.Resolution, 
 		if ep.Host != e.self.Name {
 			asked = asked.WithAddresses(nil) // services have other addresses there
 		}
-		theirs := asked.Names(ep.ID)
+		theirs := asked.Names(ep.Key())
 		view = &theirs
 	}
 	full, targets, exists := h.zone.Lookup(view, name)

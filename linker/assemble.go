@@ -17,6 +17,7 @@ import (
 	"tombolo/linker/hostport"
 	"tombolo/linker/ipam"
 	"tombolo/linker/plugin"
+	"tombolo/linker/record"
 	"tombolo/linker/vip"
 	"tombolo/overlay"
 )
@@ -114,15 +115,20 @@ func (l *Linker) assembleContainers() error {
 
 // describeEndpoint names the container of an endpoint's ID for people; "" if it is not identified.
 func (l *Linker) describeEndpoint(endpoint string) string {
-	if ep := l.catalog.Snapshot().Endpoints[endpoint]; ep != nil {
+	if ep := l.localEndpoint(endpoint); ep != nil {
 		return describe(ep)
 	}
 	return ""
 }
 
+// localEndpoint returns the record of this host's endpoint with an ID, or nil.
+func (l *Linker) localEndpoint(id string) *record.Endpoint {
+	return l.catalog.Snapshot().Endpoints[record.EndpointKey(l.cfg.Host, id)]
+}
+
 // withoutService reports whether an endpoint's container is known to belong to no service.
 func (l *Linker) withoutService(endpoint string) bool {
-	ep := l.catalog.Snapshot().Endpoints[endpoint]
+	ep := l.localEndpoint(endpoint)
 	return ep != nil && ep.App == ""
 }
 

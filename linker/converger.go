@@ -103,7 +103,7 @@ func (c *converger) apply(ctx context.Context, applied *overlay.Config) (*overla
 		return applied, nil
 	}
 	endpoints := c.table.Snapshot()
-	ingress, clash := ingressPorts(e.Snapshot, endpoints)
+	ingress, clash := ingressPorts(e, endpoints)
 	ingress, held := c.held(ingress)
 	c.portTaken = held != nil
 	want, conflict := compile(c.base, e, endpoints, ingress)
@@ -137,7 +137,7 @@ func compile(base overlay.Config, e *effectiveCatalog, endpoints []attach.Endpoi
 		if !ep.Joined {
 			continue
 		}
-		open, _ := e.Outside(ep.ID)
+		open, _ := e.Outside(e.localKey(ep.ID))
 		cfg.Endpoints = append(cfg.Endpoints, overlay.Endpoint{
 			ID: ep.ID, Addr4: ep.Addr4, Addr6: ep.Addr6, Sandbox: ep.Sandbox, Internal: !open,
 		})
@@ -150,13 +150,13 @@ func compile(base overlay.Config, e *effectiveCatalog, endpoints []attach.Endpoi
 		cfg.Services = append(cfg.Services, s.targets()...)
 	}
 	var conflict error
-	cfg.Publish, conflict = publications(endpoints, e.Snapshot, e.Relation)
+	cfg.Publish, conflict = publications(endpoints, e)
 	cfg.Publish = publishIngress(cfg.Publish, ingress, e)
 	if len(cfg.Publish) > 0 {
-		cfg.Internal = e.addressesElsewhere(func(id string) bool { open, _ := e.Outside(id); return !open })
+		cfg.Internal = e.addressesElsewhere(func(key string) bool { open, _ := e.Outside(key); return !open })
 	}
-	cfg.Suspended = e.addressesElsewhere(func(id string) bool { lost, replaced := e.Lost(id); return lost && !replaced })
-	cfg.Superseded = e.addressesElsewhere(func(id string) bool { _, replaced := e.Lost(id); return replaced })
+	cfg.Suspended = e.addressesElsewhere(func(key string) bool { lost, replaced := e.Lost(key); return lost && !replaced })
+	cfg.Superseded = e.addressesElsewhere(func(key string) bool { _, replaced := e.Lost(key); return replaced })
 	return cfg, conflict
 }
 

@@ -22,11 +22,20 @@ import (
 	"tombolo/overlay"
 )
 
+// endpointsByKey returns the endpoints of a snapshot.
+func endpointsByKey(all ...*record.Endpoint) map[string]*record.Endpoint {
+	out := map[string]*record.Endpoint{}
+	for _, ep := range all {
+		out[ep.Key()] = ep
+	}
+	return out
+}
+
 func TestContainersHaveNoEgressUntilIdentified(t *testing.T) {
-	s := &record.Snapshot{Endpoints: map[string]*record.Endpoint{
-		"open":     {ID: "open", Host: "h1"},
-		"internal": {ID: "internal", Host: "h1", Internal: true},
-	}}
+	s := &record.Snapshot{Endpoints: endpointsByKey(
+		&record.Endpoint{ID: "open", Host: "h1"},
+		&record.Endpoint{ID: "internal", Host: "h1", Internal: true},
+	)}
 	e := &effectiveCatalog{Snapshot: s, Relation: reach.Of(s), self: hostWith("h1", "100.64.1.0/24", day)}
 	cfg, err := compile(overlay.Config{VNI: 7}, e, []attach.Endpoint{
 		{ID: "open", Joined: true}, {ID: "internal", Joined: true}, {ID: "new", Joined: true}, {ID: "without interface"},
@@ -44,12 +53,12 @@ func TestContainersHaveNoEgressUntilIdentified(t *testing.T) {
 // A host that publishes ports knows which containers of other hosts are internal.
 func TestInternalContainersElsewhereAreKnown(t *testing.T) {
 	addr := netip.MustParseAddr
-	s := &record.Snapshot{Endpoints: map[string]*record.Endpoint{
-		"here":  {ID: "here", Host: "h1"},
-		"open":  {ID: "open", Host: "h2", Addr4: addr("100.64.2.2")},
-		"shut":  {ID: "shut", Host: "h2", Addr4: addr("100.64.2.4"), Addr6: addr("fd00::4"), Internal: true},
-		"shut2": {ID: "shut2", Host: "h2", Addr4: addr("100.64.2.3"), Internal: true},
-	}}
+	s := &record.Snapshot{Endpoints: endpointsByKey(
+		&record.Endpoint{ID: "here", Host: "h1"},
+		&record.Endpoint{ID: "open", Host: "h2", Addr4: addr("100.64.2.2")},
+		&record.Endpoint{ID: "shut", Host: "h2", Addr4: addr("100.64.2.4"), Addr6: addr("fd00::4"), Internal: true},
+		&record.Endpoint{ID: "shut2", Host: "h2", Addr4: addr("100.64.2.3"), Internal: true},
+	)}
 	e := &effectiveCatalog{Snapshot: s, Relation: reach.Of(s), self: hostWith("h1", "100.64.1.0/24", day)}
 	here := attach.Endpoint{ID: "here", Joined: true, Addr4: addr("100.64.1.2")}
 	cfg, err := compile(overlay.Config{}, e, []attach.Endpoint{here}, nil)
@@ -66,11 +75,11 @@ func TestInternalContainersElsewhereAreKnown(t *testing.T) {
 
 func TestContainersOfDeadHostsAreKnown(t *testing.T) {
 	addr := netip.MustParseAddr
-	s := &record.Snapshot{Suspended: map[string]bool{"h2": true}, Endpoints: map[string]*record.Endpoint{
-		"lost":     {ID: "lost", Host: "h2", App: "shop", Service: "db", Slot: 1, Generation: 1, Addr4: addr("100.64.2.2")},
-		"replaced": {ID: "replaced", Host: "h2", App: "shop", Service: "db", Slot: 2, Generation: 1, Addr4: addr("100.64.2.3"), Addr6: addr("fd00::3")},
-		"next":     {ID: "next", Host: "h3", App: "shop", Service: "db", Slot: 2, Generation: 2, Addr4: addr("100.64.3.2")},
-	}}
+	s := &record.Snapshot{Suspended: map[string]bool{"h2": true}, Endpoints: endpointsByKey(
+		&record.Endpoint{ID: "lost", Host: "h2", App: "shop", Service: "db", Slot: 1, Generation: 1, Addr4: addr("100.64.2.2")},
+		&record.Endpoint{ID: "replaced", Host: "h2", App: "shop", Service: "db", Slot: 2, Generation: 1, Addr4: addr("100.64.2.3"), Addr6: addr("fd00::3")},
+		&record.Endpoint{ID: "next", Host: "h3", App: "shop", Service: "db", Slot: 2, Generation: 2, Addr4: addr("100.64.3.2")},
+	)}
 	e := &effectiveCatalog{Snapshot: s, Relation: reach.Of(s), self: hostWith("h1", "100.64.1.0/24", day)}
 	cfg, err := compile(overlay.Config{}, e, nil, nil)
 	if err != nil || !slices.Equal(cfg.Suspended, []netip.Addr{addr("100.64.2.2")}) || !slices.Equal(cfg.Superseded, []netip.Addr{addr("100.64.2.3"), addr("fd00::3")}) {

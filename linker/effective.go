@@ -35,7 +35,7 @@ type effectiveCatalog struct {
 	unaddressed error // names the services without an address, and says why the addresses are not saved
 
 	mu    sync.Mutex
-	views map[string]*record.View // by endpoint ID
+	views map[string]*record.View // by Endpoint.Key
 }
 
 // claims is this host's claim of a block: block.Keeper.
@@ -93,17 +93,23 @@ func (c *effectiveCache) derive(source *record.Snapshot, claim *block.Claim) *ef
 
 // addressesElsewhere returns the addresses of those endpoints of other hosts for which which
 // returns true, sorted.
-func (e *effectiveCatalog) addressesElsewhere(which func(id string) bool) []netip.Addr {
+func (e *effectiveCatalog) addressesElsewhere(which func(key string) bool) []netip.Addr {
 	var some []*record.Endpoint
-	for id, ep := range e.Endpoints {
-		if ep.Host != e.self.Name && which(id) {
+	for key, ep := range e.Endpoints {
+		if ep.Host != e.self.Name && which(key) {
 			some = append(some, ep)
 		}
 	}
 	return addresses(some)
 }
 
-// hostAsker stands for the host itself among the askers; no endpoint has that ID.
+// localKey returns the key of this host's endpoint with an ID.
+func (e *effectiveCatalog) localKey(id string) string { return record.EndpointKey(e.self.Name, id) }
+
+// local returns the record of this host's endpoint with an ID; nil: it is not identified yet.
+func (e *effectiveCatalog) local(id string) *record.Endpoint { return e.Endpoints[e.localKey(id)] }
+
+// hostAsker stands for the host itself among the askers; no endpoint has that key.
 const hostAsker = ""
 
 // view returns what an endpoint of this host, or the host itself, may see. It computes a
@@ -142,7 +148,7 @@ func (v viewer) View(from netip.Addr) (view *record.View, known bool) {
 	e := v.effective.get()
 	switch {
 	case ok:
-		return e.view(id), true
+		return e.view(e.localKey(id)), true
 	case from.IsLoopback(), from == overlay.Gateway4, from == e.self.Overlay4, from == e.self.Overlay6:
 		return e.view(hostAsker), true
 	case e.self.Block4.Contains(from), e.self.Block6.Contains(from):

@@ -81,9 +81,9 @@ func (i *identifier) putEndpoints(engine *docker.Snapshot) {
 		identified[ep.ID] = true
 	}
 	i.problems.report(labelsProblem, listed(unreadable))
-	for id, ep := range i.catalog.Snapshot().Endpoints {
-		if ep.Host == i.host && !identified[id] {
-			i.catalog.Delete(record.Key{Kind: record.KindEndpoint, Name: id})
+	for _, ep := range i.catalog.Snapshot().Endpoints {
+		if ep.Host == i.host && !identified[ep.ID] {
+			i.catalog.Delete(record.Key{Kind: record.KindEndpoint, Name: ep.ID})
 		}
 	}
 	i.catalog.DeleteLeftovers()
@@ -144,11 +144,11 @@ func dockerEndpoints(engine *docker.Snapshot) []attach.DockerEndpoint {
 
 // incomplete names the containers whose network is incomplete, with the reasons; failed has these
 // by the endpoints' IDs.
-func incomplete(failed map[string]error, endpoints map[string]*record.Endpoint) error {
+func incomplete(failed map[string]error, local func(id string) *record.Endpoint) error {
 	var errs []error
 	for id, err := range failed {
 		name := "endpoint " + attach.Short(id) // not identified yet
-		if ep := endpoints[id]; ep != nil {
+		if ep := local(id); ep != nil {
 			name = describe(ep)
 		}
 		errs = append(errs, fmt.Errorf("%s: %w", name, err))

@@ -32,14 +32,14 @@ func TestNamesAndLabelsThatDoNotFit(t *testing.T) {
 	big := h.run(t, "huge", huge)
 	var got *record.Endpoint
 	eventually(t, "both endpoints are announced", func() bool {
-		eps := h.catalog.Snapshot().Endpoints
-		got = eps[long]
-		return got != nil && got.Running && eps[big] != nil && eps[big].Running
+		got = h.localEndpoint(long)
+		other := h.localEndpoint(big)
+		return got != nil && got.Running && other != nil && other.Running
 	})
 	if got.App != "shop" || got.Service != "long" || got.ContainerName != "" {
 		t.Errorf("the container with the long name has the record %+v, want its labels without its name", got)
 	}
-	if e := h.catalog.Snapshot().Endpoints[big]; e.App != "" || len(e.Networks) > 0 || !e.Addr4.IsValid() {
+	if e := h.localEndpoint(big); e.App != "" || len(e.Networks) > 0 || !e.Addr4.IsValid() {
 		t.Errorf("the container with the large labels has the record %+v, want that of a foreign container", e)
 	} else if !e.Internal {
 		t.Error("the container with the large labels has egress, want none: nobody knows what its labels forbid")
@@ -52,7 +52,9 @@ func TestNamesAndLabelsThatDoNotFit(t *testing.T) {
 
 // A container that the data plane could not complete is named as people know it.
 func TestIncompleteContainersAreNamed(t *testing.T) {
-	known := map[string]*record.Endpoint{"known": {App: "shop", Service: "web", ContainerName: "shop-web-1"}}
+	known := func(id string) *record.Endpoint {
+		return map[string]*record.Endpoint{"known": {App: "shop", Service: "web", ContainerName: "shop-web-1"}}[id]
+	}
 	why := errors.New("sandbox is missing")
 	err := incomplete(map[string]error{"known": why, "0123456789abcdef": why}, known)
 	want := "endpoint 0123456789ab: sandbox is missing; service web of app shop (container shop-web-1): sandbox is missing"

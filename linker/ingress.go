@@ -38,11 +38,11 @@ func (p ingressPort) of(ep *record.Endpoint) bool {
 // ingressPorts returns the ingress ports of all apps that this host can serve, in the order of
 // the apps' names. The error names those that another service, or a container of this host,
 // has.
-func ingressPorts(s *record.Snapshot, endpoints []attach.Endpoint) ([]ingressPort, error) {
+func ingressPorts(e *effectiveCatalog, endpoints []attach.Endpoint) ([]ingressPort, error) {
 	var out []ingressPort
 	var errs []error
-	for _, p := range allIngressPorts(s) {
-		if holder := portHolder(p, out, endpoints, s); holder != "" {
+	for _, p := range allIngressPorts(e.Snapshot) {
+		if holder := portHolder(p, out, endpoints, e); holder != "" {
 			errs = append(errs, fmt.Errorf("%s of this host is taken by %s: it does not lead to %s", p, holder, p.owner()))
 			continue
 		}
@@ -64,14 +64,14 @@ func allIngressPorts(s *record.Snapshot) (all []ingressPort) {
 
 // portHolder describes who has the port already: an ingress port before it, or a container of
 // this host that is no instance of the same service.
-func portHolder(p ingressPort, before []ingressPort, endpoints []attach.Endpoint, s *record.Snapshot) string {
+func portHolder(p ingressPort, before []ingressPort, endpoints []attach.Endpoint, e *effectiveCatalog) string {
 	for _, other := range before {
 		if samePort(p.PublishedPort, other.PublishedPort) {
 			return other.owner()
 		}
 	}
 	for _, ep := range endpoints {
-		known := s.Endpoints[ep.ID]
+		known := e.local(ep.ID)
 		if p.of(known) || !slices.ContainsFunc(ep.Published, func(o record.PublishedPort) bool { return samePort(p.PublishedPort, o) }) {
 			continue
 		}
@@ -128,9 +128,9 @@ func publishIngress(published []overlay.Publish, ports []ingressPort, e *effecti
 // they see the client's address, or else those of other hosts.
 func ingressTargets(p ingressPort, e *effectiveCatalog) []*record.Endpoint {
 	var here, elsewhere []*record.Endpoint
-	for id, ep := range e.Endpoints {
+	for key, ep := range e.Endpoints {
 		switch {
-		case !p.of(ep) || !e.Answers(id):
+		case !p.of(ep) || !e.Answers(key):
 		case ep.Host == e.self.Name:
 			here = append(here, ep)
 		default:
@@ -141,6 +141,6 @@ func ingressTargets(p ingressPort, e *effectiveCatalog) []*record.Endpoint {
 	if len(here) == 0 {
 		targets = elsewhere
 	}
-	slices.SortFunc(targets, func(a, b *record.Endpoint) int { return strings.Compare(a.ID, b.ID) })
+	slices.SortFunc(targets, func(a, b *record.Endpoint) int { return strings.Compare(a.Key(), b.Key()) })
 	return targets
 }

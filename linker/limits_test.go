@@ -33,7 +33,7 @@ func TestAHostThatFloodsTheCatalogIsNamed(t *testing.T) {
 	})
 	web := h.run(t, "web", labels("web"))
 	eventually(t, "a container of this host is announced", func() bool {
-		ep := h.catalog.Snapshot().Endpoints[web]
+		ep := h.localEndpoint(web)
 		return ep != nil && ep.Running
 	})
 	if n := len(h.catalog.Snapshot().Endpoints); n > catalog.MaxRecordsHost+1 {

@@ -99,7 +99,7 @@ func New(cfg Config) (*Linker, error) {
 		Log:      cfg.Log,
 		Repaired: func(err error) { problems.report(overlayProblem, err) },
 		Incomplete: func(failed map[string]error) {
-			problems.report(containersProblem, incomplete(failed, l.catalog.Snapshot().Endpoints))
+			problems.report(containersProblem, incomplete(failed, l.localEndpoint))
 		},
 	})
 	return l, nil

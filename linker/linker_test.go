@@ -198,7 +198,8 @@ func TestTwoHosts(t *testing.T) {
 			return err == nil && st.Ready && len(st.Peers) == 1 && st.Peers[0].State == "alive"
 		})
 	}
-	web, db := a.run(t, "web", labels("web")), b.run(t, "database", labels("db"))
+	web := record.EndpointKey("h1", a.run(t, "web", labels("web")))
+	db := record.EndpointKey("h2", b.run(t, "database", labels("db")))
 	for _, h := range []*testHost{a, b} {
 		eventually(t, h.cfg.Host+" knows both endpoints", func() bool {
 			s := h.catalog.Snapshot()
@@ -248,7 +249,7 @@ func TestRestartKeepsBlockAndEndpoints(t *testing.T) {
 	block4 := h.awaitBlock(t)
 	id := h.run(t, "web", labels("web"))
 	eventually(t, "the endpoint is announced", func() bool {
-		e := h.catalog.Snapshot().Endpoints[id]
+		e := h.localEndpoint(id)
 		return e != nil && e.Running
 	})
 	h.stop()
@@ -260,7 +261,7 @@ func TestRestartKeepsBlockAndEndpoints(t *testing.T) {
 		t.Errorf("after the restart the kernel was first given block %s and the endpoints %v, want %s and one endpoint", first.Self.Block4, first.Endpoints, block4)
 	}
 	eventually(t, "the endpoint is still announced as running", func() bool {
-		e := h.catalog.Snapshot().Endpoints[id]
+		e := h.localEndpoint(id)
 		return e != nil && e.Running
 	})
 	if now := h.state.get().Epoch; now <= epoch {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -74,7 +75,7 @@ func TestAddressesOutsideOfTheHostsBlockAreLeftOut(t *testing.T) {
 // attacker is a member of h's gossip that writes the records which a test gives it.
 func attacker(t *testing.T, h *testHost) *catalog.Catalog {
 	t.Helper()
-	c := catalog.New("evil", 1)
+	c := catalog.New("evil", uint64(time.Now().Add(time.Hour).Unix())) // its versions are newer than those of others
 	g, err := gossip.New(gossip.Config{
 		Name: "evil", Bind: netip.MustParseAddrPort("127.77.6.6:7980"), Seeds: []string{h.cfg.Underlay.String()},
 	}, c)
@@ -152,4 +153,39 @@ func TestForgedAddressGetsNoPermission(t *testing.T) {
 		t.Errorf("the name of the forged container leads to %v (%v), want nowhere", r.Targets, err)
 	}
 	h.stop()
+}
+
+// A host announces an endpoint with the ID of a container of this host, in a newer version.
+// The container keeps its name, its address and its permissions here and elsewhere.
+func TestAnotherHostCannotReplaceAContainer(t *testing.T) {
+	h, third := newTestHost(t, 27), newTestHost(t, 28)
+	third.cfg.Join = []string{h.cfg.Underlay.String()}
+	h.start(t)
+	third.start(t)
+	h.awaitBlock(t)
+	third.awaitBlock(t)
+	id := h.run(t, "web", labels("web"))
+	third.run(t, "database", labels("db"))
+	eventually(t, "web is announced", func() bool { return h.localEndpoint(id) != nil && h.localEndpoint(id).Running })
+	addr := h.localEndpoint(id).Addr4
+	evil := attacker(t, h)
+	key := record.Key{Kind: record.KindEndpoint, Name: id}
+	if _, err := evil.Put(record.Record{Key: key, Endpoint: &record.Endpoint{
+		ID: id, Host: "evil", App: "evil", Running: true, Health: record.HealthNone,
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, host := range []*testHost{h, third} {
+		eventually(t, host.cfg.Host+" has the forged record", func() bool {
+			return host.catalog.Snapshot().Endpoints[record.EndpointKey("evil", id)] != nil
+		})
+		if e := host.catalog.Snapshot().Endpoints[record.EndpointKey("h27", id)]; e == nil || e.App != "shop" || e.Addr4 != addr {
+			t.Errorf("%s has the container's record as %+v, want it unchanged at %s", host.cfg.Host, e, addr)
+		}
+	}
+	if r, err := third.client(t).Resolve(t.Context(), "web", "database"); err != nil || len(r.Instances) != 1 || r.Instances[0].Addr4 != addr {
+		t.Errorf("web leads to %+v (%v), want to its container at %s", r, err, addr)
+	}
+	h.stop()
+	third.stop()
 }

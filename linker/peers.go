@@ -78,12 +78,12 @@ func reachable(s *record.Snapshot, self *record.Host, peers []overlay.Peer) (*re
 	for _, p := range peers {
 		blocks[p.Name] = s.Hosts[p.Name]
 	}
-	changed := map[string]*record.Endpoint{} // by ID; nil: left out
+	changed := map[string]*record.Endpoint{} // by key; nil: left out
 	var misplaced []error
-	for id, ep := range s.Endpoints {
+	for key, ep := range s.Endpoints {
 		fits, err := placed(ep, blocks[ep.Host])
 		if fits != ep {
-			changed[id] = fits
+			changed[key] = fits
 		}
 		if err != nil {
 			misplaced = append(misplaced, err)
@@ -94,9 +94,9 @@ func reachable(s *record.Snapshot, self *record.Host, peers []overlay.Peer) (*re
 	}
 	kept := *s
 	kept.Endpoints = maps.Clone(s.Endpoints)
-	for id, ep := range changed {
-		if kept.Endpoints[id] = ep; ep == nil {
-			delete(kept.Endpoints, id)
+	for key, ep := range changed {
+		if kept.Endpoints[key] = ep; ep == nil {
+			delete(kept.Endpoints, key)
 		}
 	}
 	return &kept, listed(misplaced)

@@ -35,7 +35,7 @@ func TestPool6Changes(t *testing.T) {
 	block4 := h.awaitBlock(t)
 	id := h.run(t, "web", labels("web"))
 	eventually(t, "the endpoint is announced with IPv6", func() bool {
-		e := h.catalog.Snapshot().Endpoints[id]
+		e := h.localEndpoint(id)
 		return e != nil && e.Running && e.Addr6.IsValid()
 	})
 	h.stop()
@@ -48,7 +48,7 @@ func TestPool6Changes(t *testing.T) {
 	}
 	eventually(t, "the host and the endpoint are announced without IPv6", func() bool {
 		s := h.catalog.Snapshot()
-		host, ep := s.Hosts[h.cfg.Host], s.Endpoints[id]
+		host, ep := s.Hosts[h.cfg.Host], h.localEndpoint(id)
 		return host != nil && ep != nil && !host.Block6.IsValid() && !ep.Addr6.IsValid()
 	})
 	if err := errors.Join(h.table.Delete(t.Context(), id), h.table.Release(set.Endpoints[0].Addr4)); err != nil {

@@ -10,7 +10,6 @@ import (
 
 	"tombolo/linker/attach"
 	"tombolo/linker/hostport"
-	"tombolo/linker/reach"
 	"tombolo/linker/record"
 	"tombolo/overlay"
 )
@@ -26,15 +25,15 @@ type publication struct {
 // port, and it leads to the replicas that should take new connections. The error names
 // endpoints of other services that publish the same port. While no endpoint of a port
 // is identified, it leads to the oldest.
-func publications(endpoints []attach.Endpoint, s *record.Snapshot, relation *reach.Relation) ([]overlay.Publish, error) {
+func publications(endpoints []attach.Endpoint, e *effectiveCatalog) ([]overlay.Publish, error) {
 	var out []overlay.Publish
 	var errs []error
-	for _, p := range byPort(endpoints, s) {
+	for _, p := range byPort(endpoints, e) {
 		replicas := p.endpoints[:1]
 		if p.holder != nil {
 			replicas = nil
 			for _, ep := range p.endpoints {
-				switch known := s.Endpoints[ep.ID]; {
+				switch known := e.local(ep.ID); {
 				case known == nil:
 				case known.ID == p.holder.ID || sameService(known, p.holder):
 					replicas = append(replicas, ep)
@@ -44,7 +43,7 @@ func publications(endpoints []attach.Endpoint, s *record.Snapshot, relation *rea
 				}
 			}
 		}
-		for _, ep := range targets(replicas, s, relation) {
+		for _, ep := range targets(replicas, e) {
 			out = appendPublish(out, ep, p.port)
 		}
 	}
@@ -52,7 +51,7 @@ func publications(endpoints []attach.Endpoint, s *record.Snapshot, relation *rea
 }
 
 // byPort groups the endpoints by the ports that they publish.
-func byPort(endpoints []attach.Endpoint, s *record.Snapshot) []*publication {
+func byPort(endpoints []attach.Endpoint, e *effectiveCatalog) []*publication {
 	oldestFirst := slices.SortedFunc(slices.Values(endpoints), func(a, b attach.Endpoint) int {
 		return cmp.Or(a.Created.Compare(b.Created), strings.Compare(a.ID, b.ID))
 	})
@@ -71,7 +70,7 @@ func byPort(endpoints []attach.Endpoint, s *record.Snapshot) []*publication {
 			}
 			p.endpoints = append(p.endpoints, ep)
 			if p.holder == nil {
-				p.holder = s.Endpoints[ep.ID]
+				p.holder = e.local(ep.ID)
 			}
 		}
 	}
@@ -84,11 +83,11 @@ func sameService(a, b *record.Endpoint) bool {
 
 // targets returns the replicas that take new connections: those that names lead to; if
 // there are none the healthy ones, else the running ones, else all.
-func targets(replicas []attach.Endpoint, s *record.Snapshot, relation *reach.Relation) []attach.Endpoint {
+func targets(replicas []attach.Endpoint, e *effectiveCatalog) []attach.Endpoint {
 	for _, fit := range []func(id string) bool{
-		relation.Answers,
-		func(id string) bool { return s.Endpoints[id] != nil && s.Endpoints[id].Answering() },
-		func(id string) bool { return s.Endpoints[id] != nil && s.Endpoints[id].Running },
+		func(id string) bool { return e.Answers(e.localKey(id)) },
+		func(id string) bool { return e.local(id) != nil && e.local(id).Answering() },
+		func(id string) bool { return e.local(id) != nil && e.local(id).Running },
 	} {
 		some := slices.DeleteFunc(slices.Clone(replicas), func(ep attach.Endpoint) bool { return !fit(ep.ID) })
 		if len(some) > 0 {

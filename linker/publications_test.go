@@ -33,8 +33,12 @@ func (p *publishers) add(known *record.Endpoint) {
 	p.eps = append(p.eps, ep)
 	if known != nil {
 		known.ID, known.Host = ep.ID, "h1"
-		p.s.Endpoints[ep.ID] = known
+		p.s.Endpoints[known.Key()] = known
 	}
+}
+
+func (p *publishers) effective() *effectiveCatalog {
+	return &effectiveCatalog{Snapshot: &p.s, Relation: reach.Of(&p.s), self: hostWith("h1", "100.64.1.0/24", day)}
 }
 
 // replicaOf returns a healthy endpoint of the app shop; states change that.
@@ -91,7 +95,7 @@ func TestPublications(t *testing.T) {
 				want = append(want, p.eps[i].Addr4)
 			}
 			var got []netip.Addr
-			out, err := publications(p.eps, &p.s, reach.Of(&p.s))
+			out, err := publications(p.eps, p.effective())
 			for _, o := range out {
 				got = append(got, o.To)
 			}
@@ -110,7 +114,7 @@ func TestPublishesBothFamilies(t *testing.T) {
 	p.add(nil)
 	p.eps[0].Addr6 = netip.MustParseAddr("fd00::2")
 	p.eps[0].Published = append(p.eps[0].Published, record.PublishedPort{HostIP: netip.MustParseAddr("::1"), HostPort: 1, Port: 80, Proto: "tcp"})
-	out, err := publications(p.eps, &p.s, reach.Of(&p.s))
+	out, err := publications(p.eps, p.effective())
 	var got []string
 	for _, o := range out {
 		got = append(got, o.To.String())
@@ -162,16 +166,16 @@ func TestIngress(t *testing.T) {
 			}
 			for n, e := range tt.instances {
 				e.ID = fmt.Sprintf("e%d", n)
-				s.Endpoints[e.ID] = e
+				s.Endpoints[e.Key()] = e
 			}
 			var local []attach.Endpoint
 			if tt.holder != nil {
-				tt.holder.ID = "holder"
-				s.Endpoints["holder"] = tt.holder
+				tt.holder.ID, tt.holder.Host = "holder", "h1"
+				s.Endpoints[tt.holder.Key()] = tt.holder
 				local = append(local, attach.Endpoint{ID: "holder", Addr4: tt.holder.Addr4, Joined: true, Published: []record.PublishedPort{port}})
 			}
 			e := &effectiveCatalog{Snapshot: s, Relation: reach.Of(s), self: hostWith("h1", "100.64.1.0/24", day)}
-			ports, conflict := ingressPorts(s, local)
+			ports, conflict := ingressPorts(e, local)
 			cfg, err := compile(overlay.Config{}, e, local, ports)
 			if err != nil {
 				t.Fatal(err)
@@ -190,7 +194,7 @@ func TestIngress(t *testing.T) {
 func TestTwoAppsWithOneIngressPort(t *testing.T) {
 	service := map[string]record.Service{"web": {Ingress: []record.PublishedPort{{HostPort: 8080, Port: 80, Proto: "tcp"}}}}
 	s := &record.Snapshot{Apps: map[string]*record.App{"shop": {Services: service}, "blog": {Services: service}}}
-	ports, err := ingressPorts(s, nil)
+	ports, err := ingressPorts(&effectiveCatalog{Snapshot: s, self: hostWith("h1", "100.64.1.0/24", day)}, nil)
 	want := "port 8080/tcp of this host is taken by service web of app blog (mode: ingress): it does not lead to service web of app shop (mode: ingress)"
 	if len(ports) != 1 || ports[0].app != "blog" || err == nil || err.Error() != want {
 		t.Errorf("ingressPorts returned %v and %v, want the port of blog and %q", ports, err, want)

@@ -24,7 +24,7 @@ type revocations struct {
 	lately map[revoked]time.Time
 }
 
-// revoked is a permission by the IDs of its endpoints.
+// revoked is a permission by the keys of its endpoints.
 type revoked struct {
 	from, to     string // to is "" if the container of from has ended
 	addr4, addr6 netip.Addr
@@ -69,9 +69,9 @@ func (r *revocations) next(now time.Time) (wait time.Duration, ok bool) {
 
 func revokedOf(v reach.Revocation) revoked {
 	if v.To == nil {
-		return revoked{from: v.From.ID, addr4: v.From.Addr4, addr6: v.From.Addr6}
+		return revoked{from: v.From.Key(), addr4: v.From.Addr4, addr6: v.From.Addr6}
 	}
-	return revoked{from: v.From.ID, to: v.To.ID}
+	return revoked{from: v.From.Key(), to: v.To.Key()}
 }
 
 // express returns what the kernel has to do, once for each family of addresses. It returns

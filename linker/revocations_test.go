@@ -19,7 +19,7 @@ func TestRevocationsLastAMinute(t *testing.T) {
 		s := &record.Snapshot{Endpoints: map[string]*record.Endpoint{}, Apps: map[string]*record.App{}}
 		s.Apps["shop"] = &record.App{Name: "shop", Strict: strict}
 		for _, ep := range endpoints {
-			s.Endpoints[ep.ID] = ep
+			s.Endpoints[ep.Key()] = ep
 		}
 		return &effectiveCatalog{source: s, Snapshot: s, Relation: reach.Of(s), self: hostWith("h1", "100.64.1.0/24", day)}
 	}
@@ -33,8 +33,8 @@ func TestRevocationsLastAMinute(t *testing.T) {
 	both := func(id string, a, b *record.Endpoint) []overlay.Revocation {
 		return []overlay.Revocation{{ID: id, From: a.Addr4, To: b.Addr4}, {ID: id, From: a.Addr6, To: b.Addr6}}
 	}
-	lost := append(both("db web", db, web), both("web db", web, db)...)
-	ended := []overlay.Revocation{{ID: "db", From: db.Addr4}, {ID: "db", From: db.Addr6}}
+	lost := append(both("h1/web h2/db", web, db), both("h2/db h1/web", db, web)...)
+	ended := []overlay.Revocation{{ID: "h2/db", From: db.Addr4}, {ID: "h2/db", From: db.Addr6}}
 
 	var r revocations
 	open, closed, alone := catalog(false, web, db), catalog(true, web, db), catalog(true, web)

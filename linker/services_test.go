@@ -52,7 +52,7 @@ func TestServicesInTheKernelAndInDNS(t *testing.T) {
 	db2.Health = record.HealthStarting
 	on := map[string][]string{"shop_default": nil}
 	s := &record.Snapshot{
-		Endpoints: map[string]*record.Endpoint{"w": web, "1": db1, "2": db2},
+		Endpoints: endpointsByKey(web, db1, db2),
 		Apps:      map[string]*record.App{"shop": {Name: "shop", Services: map[string]record.Service{"web": {Networks: on}, "db": {Networks: on}, "later": {Networks: on}, "each": {Networks: on, DNSRR: true}}}},
 	}
 	for _, withIPv6 := range []bool{true, false} {
@@ -73,7 +73,7 @@ func TestServicesInTheKernelAndInDNS(t *testing.T) {
 			leads[svc.Addr] = svc.Targets
 		}
 		for name, want := range map[string]*record.Endpoint{"db": db1, "web": web, "later": nil} {
-			services := e.view("w").Names[name].Services
+			services := e.view(web.Key()).Names[name].Services
 			if len(services) != 1 || services[0].Name != name+".shop" || services[0].Addr6.IsValid() != withIPv6 {
 				t.Fatalf("with IPv6: %t, %s leads to %v, want one address of the service", withIPv6, name, services)
 			}
@@ -89,7 +89,7 @@ func TestServicesInTheKernelAndInDNS(t *testing.T) {
 				t.Errorf("IPv6 targets of %s (-want +got):\n%s", name, diff)
 			}
 		}
-		if services := e.view("w").Names["each"].Services; services != nil {
+		if services := e.view(web.Key()).Names["each"].Services; services != nil {
 			t.Errorf("a service with endpoint_mode dnsrr has the addresses %v", services)
 		}
 		if got, want := len(leads), map[bool]int{true: 6, false: 3}[withIPv6]; got != want {

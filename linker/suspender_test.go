@@ -116,7 +116,7 @@ func TestOldTombstonesAreRemoved(t *testing.T) {
 			want  bool
 		}{{tombstoneAge, true}, {2 * collectEvery, false}} {
 			time.Sleep(step.after)
-			if _, ok := c.Get(key); ok != step.want {
+			if _, ok := c.Get(key, "h1"); ok != step.want {
 				t.Errorf("after another %v the tombstone exists: %v, want %v", step.after, ok, step.want)
 			}
 		}

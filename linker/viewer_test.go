@@ -14,8 +14,8 @@ func TestViewOfAnAddressWithANewHolder(t *testing.T) {
 	h.start(t)
 	h.awaitBlock(t)
 	old := h.run(t, "web", labels("web"))
-	eventually(t, "the endpoint is announced", func() bool { return h.catalog.Snapshot().Endpoints[old] != nil })
-	addr := h.catalog.Snapshot().Endpoints[old].Addr4
+	eventually(t, "the endpoint is announced", func() bool { return h.localEndpoint(old) != nil })
+	addr := h.localEndpoint(old).Addr4
 	if view, known := h.view(addr); !known || view == nil || len(view.Names) == 0 {
 		t.Errorf("web has the view %+v (known: %v), want one with names", view, known)
 	}

@@ -71,7 +71,7 @@ func TestLargeCatalogTakesLittleMemory(t *testing.T) {
 
 func BenchmarkMerge(b *testing.B) {
 	c := large(b, 1)
-	r, _ := c.Get(record.Key{Kind: record.KindEndpoint, Name: fmt.Sprintf("%032x%032x", 0, 1)})
+	r, _ := c.Get(record.Key{Kind: record.KindEndpoint, Name: fmt.Sprintf("%032x%032x", 0, 1)}, "agent-0")
 	for b.Loop() {
 		r.Version.Seq++
 		if !merge(c, r) {
@@ -82,7 +82,7 @@ func BenchmarkMerge(b *testing.B) {
 
 func BenchmarkSnapshotAfterChange(b *testing.B) {
 	c := large(b, 1000)
-	r, _ := c.Get(record.Key{Kind: record.KindEndpoint, Name: fmt.Sprintf("%032x%032x", 0, 1)})
+	r, _ := c.Get(record.Key{Kind: record.KindEndpoint, Name: fmt.Sprintf("%032x%032x", 0, 1)}, "agent-0")
 	for b.Loop() {
 		r.Version.Seq++
 		merge(c, r)

@@ -22,7 +22,7 @@ type Catalog struct {
 	epoch    uint64
 	seq      uint64
 	complete bool // DeleteLeftovers was called
-	entries  map[record.Key]*entry
+	entries  map[ref]*entry
 	sums     map[string]uint64 // digest group -> sum of the hashes of its records that are not deleted
 	usage    usage
 	outbox   outbox
@@ -36,10 +36,10 @@ func New(owner string, epoch uint64) *Catalog {
 	return &Catalog{
 		owner:   owner,
 		epoch:   epoch,
-		entries: map[record.Key]*entry{},
+		entries: map[ref]*entry{},
 		sums:    map[string]uint64{},
 		usage:   newUsage(),
-		outbox:  outbox{queued: map[record.Key]bool{}},
+		outbox:  outbox{queued: map[ref]bool{}},
 	}
 }
 
@@ -61,10 +61,7 @@ func (c *Catalog) Put(r record.Record) (changed bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	r.Owner = c.owner
-	old := c.entries[r.Key]
-	if old != nil && old.rec.Owner != c.owner {
-		return false, fmt.Errorf("put %s/%s: it is owned by %s", r.Kind, r.Name, old.rec.Owner)
-	}
+	old := c.entries[refOf(r)]
 	if old != nil && !old.rec.Deleted {
 		r.Version = old.rec.Version
 		if same, err := newEntry(r); err != nil {
@@ -95,7 +92,7 @@ func (c *Catalog) PutApp(packet []byte) error {
 	e := receivedEntry(r, bytes.Clone(packet))
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	old := c.entries[r.Key]
+	old := c.entries[refOf(r)]
 	if old != nil && old.hash == e.hash {
 		return nil
 	}
@@ -106,7 +103,7 @@ func (c *Catalog) PutApp(packet []byte) error {
 	if err := c.usage.check(e, old); err != nil {
 		return fmt.Errorf("put app %s: %w", r.Name, err)
 	}
-	c.outbox.add(r.Key)
+	c.outbox.add(refOf(r))
 	c.store(e)
 	return nil
 }
@@ -116,11 +113,11 @@ func (c *Catalog) PutApp(packet []byte) error {
 func (c *Catalog) Delete(key record.Key) (changed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	e := c.entries[key]
-	if e == nil || e.rec.Deleted || !c.owns(e.rec) {
+	own := ref{key, c.owner}
+	if e := c.entries[own]; e == nil || e.rec.Deleted {
 		return false
 	}
-	c.issueTombstone(key)
+	c.issueTombstone(own)
 	return true
 }
 
@@ -132,9 +129,9 @@ func (c *Catalog) DeleteLeftovers() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.complete = true
-	for key, e := range c.entries {
+	for ref, e := range c.entries {
 		if c.owns(e.rec) && !e.issued && !e.rec.Deleted {
-			c.issueTombstone(key)
+			c.issueTombstone(ref)
 		}
 	}
 }
@@ -150,21 +147,36 @@ type Packet struct {
 func (c *Catalog) DrainOutbox() []Packet {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	keys := c.outbox.drain()
-	all := make([]Packet, len(keys))
-	for i, k := range keys {
-		all[i] = Packet{Key: packetKey(k), Wire: c.entries[k].wire}
+	refs := c.outbox.drain()
+	all := make([]Packet, len(refs))
+	for i, k := range refs {
+		all[i] = Packet{Key: k.packetKey(), Wire: c.entries[k].wire}
 	}
 	return all
 }
 
-func packetKey(k record.Key) string { return string(k.Kind) + "/" + k.Name }
+// ref names an entry. It includes the owner, so that no host can replace the record of
+// another one by using its name, whatever version it gives to its own record.
+type ref struct {
+	record.Key
+	owner string // "" for an app: the next framework continues the records of the last one
+}
 
-// Get returns the known record of key, which may be a tombstone.
-func (c *Catalog) Get(key record.Key) (record.Record, bool) {
+func refOf(r record.Record) ref {
+	if r.Kind == record.KindApp {
+		return ref{Key: r.Key}
+	}
+	return ref{r.Key, r.Owner}
+}
+
+func (r ref) packetKey() string { return string(r.Kind) + "/" + r.owner + "/" + r.Name }
+
+// Get returns the record of key that owner wrote, which may be a tombstone. The owner of an
+// app's record does not matter.
+func (c *Catalog) Get(key record.Key, owner string) (record.Record, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if e := c.entries[key]; e != nil {
+	if e := c.entries[refOf(record.Record{Key: key, Owner: owner})]; e != nil {
 		return e.rec, true
 	}
 	return record.Record{}, false
@@ -184,25 +196,25 @@ func (c *Catalog) issue(r record.Record) error {
 	}
 	c.seq++
 	e.issued = true
-	c.outbox.add(r.Key)
+	c.outbox.add(refOf(r))
 	c.store(e)
 	return nil
 }
 
-func (c *Catalog) issueTombstone(key record.Key) {
-	if err := c.issue(record.Record{Key: key, Owner: c.owner, Deleted: true}); err != nil {
+func (c *Catalog) issueTombstone(own ref) {
+	if err := c.issue(record.Record{Key: own.Key, Owner: c.owner, Deleted: true}); err != nil {
 		panic(err) // the key passed Check when its record was stored
 	}
 }
 
 // store makes e the entry of its key and updates everything that derives from entries.
 func (c *Catalog) store(e *entry) {
-	key := e.rec.Key
-	if old := c.entries[key]; old != nil {
+	ref := refOf(e.rec)
+	if old := c.entries[ref]; old != nil {
 		c.addToSum(old, -1)
 		c.usage.add(old, -1)
 	}
-	c.entries[key] = e
+	c.entries[ref] = e
 	c.addToSum(e, +1)
 	c.usage.add(e, +1)
 	c.trimTombstones()
@@ -222,22 +234,22 @@ func (c *Catalog) addToSum(e *entry, sign int) {
 	}
 }
 
-// outbox is a queue of the keys of records that changed here. It holds each key once.
+// outbox is a queue of the names of records that changed here. It holds each one once.
 type outbox struct {
-	queued map[record.Key]bool
-	order  []record.Key
+	queued map[ref]bool
+	order  []ref
 }
 
-func (o *outbox) add(k record.Key) {
+func (o *outbox) add(k ref) {
 	if !o.queued[k] {
 		o.queued[k] = true
 		o.order = append(o.order, k)
 	}
 }
 
-func (o *outbox) drain() []record.Key {
-	keys := o.order
+func (o *outbox) drain() []ref {
+	refs := o.order
 	o.order = nil
 	clear(o.queued)
-	return keys
+	return refs
 }

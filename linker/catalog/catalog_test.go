@@ -130,21 +130,19 @@ func TestOwnRecordsAreVersionedAndQueued(t *testing.T) {
 	wantLines(t, drain(t, c), "e2 5.4 deleted")
 	put(t, c, endpoint("e2", "back"))
 	wantLines(t, drain(t, c), "e2 5.5 back")
-	if got := c.Snapshot().Endpoints["e2"].Host; got != "h1" {
+	if got := c.Snapshot().Endpoints["h1/e2"].Host; got != "h1" {
 		t.Errorf("the snapshot has the endpoint on host %q, want h1", got)
 	}
 }
 
 func TestPutRefusesRecordsThatAreNotTheHostsOwn(t *testing.T) {
 	c := catalog.New("h1", 5)
-	merge(c, from("h2", record.Version{Epoch: 1, Seq: 1}, endpoint("e9", "x")))
 	tests := map[string]struct {
 		rec  record.Record
 		want string
 	}{
 		"app":             {app("shop", record.Version{}), "not a host's own record"},
 		"tombstone":       {tombstone(endpoint("e1", "")), "not a host's own record"},
-		"another's":       {endpoint("e9", "mine"), "owned by h2"},
 		"without content": {record.Record{Key: record.Key{Kind: record.KindEndpoint, Name: "e1"}}, "content does not fit"},
 	}
 	for name, tt := range tests {
@@ -205,7 +203,7 @@ func TestSuspendKeepsRecords(t *testing.T) {
 	if d := cmp.Diff(map[string]bool{"h2": true}, after.Suspended); d != "" {
 		t.Errorf("suspended hosts (-want +got):\n%s", d)
 	}
-	if len(before.Suspended) != 0 || after.Endpoints["e2"] == nil || after.Index <= before.Index {
+	if len(before.Suspended) != 0 || after.Endpoints["h2/e2"] == nil || after.Index <= before.Index {
 		t.Errorf("snapshot before Suspend %+v, after it %+v; want the first unchanged, and the endpoint kept in the second", before, after)
 	}
 	c.Resume("h2")
@@ -255,7 +253,7 @@ func TestTombstonesOfHostsExpireAndThoseOfAppsStay(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.DrainOutbox()
-	known := func(k record.Key) bool { _, ok := c.Get(k); return ok }
+	known := func(k record.Key) bool { _, ok := c.Get(k, "h2"); return ok }
 	for _, step := range []struct {
 		after time.Duration
 		want  bool
@@ -316,7 +314,7 @@ func TestMergeReturnsTheKeyOfNews(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"endpoint/e2", ""} {
+	for _, want := range []string{"endpoint/h2/e2", ""} {
 		if news, err := w.Merge(packet); news != want || err != nil {
 			t.Errorf("Merge returned news %q, error %v; want news %q", news, err, want)
 		}
@@ -324,4 +322,53 @@ func TestMergeReturnsTheKeyOfNews(t *testing.T) {
 	if _, err := w.Merge([]byte("garbage")); err == nil {
 		t.Error("Merge accepted garbage")
 	}
+}
+
+// A host uses the ID of another host's endpoint, with a version that no restart of that host
+// reaches. Every catalog keeps both records, in either order, and the victim's stays as it is,
+// whether the attacker puts or deletes.
+func TestNoHostReplacesAnEndpointOfAnotherHost(t *testing.T) {
+	victim := from("h2", record.Version{Epoch: 5, Seq: 1}, endpoint("e1", "victim"))
+	forged := from("evil", record.Version{Epoch: record.MaxEpoch, Seq: 9}, endpoint("e1", "forged"))
+	tests := map[string][]record.Record{
+		"after the victim":                   {victim, forged},
+		"before the victim":                  {forged, victim},
+		"with a tombstone":                   {victim, tombstone(forged)},
+		"with a tombstone, before":           {tombstone(forged), victim},
+		"with a tombstone after the forgery": {forged, victim, tombstone(from("evil", record.Version{Epoch: record.MaxEpoch, Seq: 10}, endpoint("e1", "")))},
+	}
+	for name, records := range tests {
+		t.Run(name, func(t *testing.T) {
+			third, own := catalog.New("h3", 5), catalog.New("h2", 5)
+			put(t, own, from("h2", record.Version{}, endpoint("e1", "victim")))
+			for _, r := range records {
+				merge(third, r)
+				merge(own, r)
+			}
+			for host, c := range map[string]*catalog.Catalog{"a third host": third, "the victim": own} {
+				if e := c.Snapshot().Endpoints[record.EndpointKey("h2", "e1")]; e == nil || e.Container != "victim" {
+					t.Errorf("%s has the victim's endpoint as %+v, want it unchanged", host, e)
+				}
+			}
+			if n := differences(t, third, own); n > 0 {
+				t.Errorf("two catalogs with the same records exchange %d packets, want none", n)
+			}
+			if !own.Delete(record.Key{Kind: record.KindEndpoint, Name: "e1"}) {
+				t.Error("the victim cannot delete its own endpoint")
+			}
+		})
+	}
+}
+
+// differences returns how many packets each of two catalogs has that the other lacks.
+func differences(t *testing.T, a, b *catalog.Catalog) (n int) {
+	t.Helper()
+	for _, pair := range [][2]*catalog.Catalog{{a, b}, {b, a}} {
+		packets, err := pair[0].Missing(pair[1].Digest())
+		if err != nil {
+			t.Fatal(err)
+		}
+		n += len(packets)
+	}
+	return n
 }

@@ -57,7 +57,7 @@ func (c *Catalog) Missing(digest []byte) ([][]byte, error) {
 		}
 	}
 	slices.SortFunc(all, func(a, b *entry) int {
-		return cmp.Or(cmp.Compare(order[a.rec.Kind], order[b.rec.Kind]), cmp.Compare(a.rec.Name, b.rec.Name))
+		return cmp.Or(cmp.Compare(order[a.rec.Kind], order[b.rec.Kind]), cmp.Compare(a.rec.Name, b.rec.Name), cmp.Compare(a.rec.Owner, b.rec.Owner))
 	})
 	packets := make([][]byte, len(all))
 	for i, e := range all {

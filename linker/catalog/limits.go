@@ -96,11 +96,11 @@ func (u *usage) check(e, old *entry) error {
 	after.add(e, +1)
 	all.add(e, +1)
 	if old != nil && !old.rec.Deleted {
-		if group(old.rec) == g && len(e.wire) <= len(old.wire) {
+		if len(e.wire) <= len(old.wire) {
 			return nil
 		}
 		all.add(old, -1)
-		if group(old.rec) == g && e.rec.Kind != record.KindApp {
+		if e.rec.Kind != record.KindApp {
 			after.add(old, -1)
 		}
 	}

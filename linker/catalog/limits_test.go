@@ -115,7 +115,7 @@ func TestRoomOfDeletedRecordsIsFreeAgain(t *testing.T) {
 	}
 	known := 0
 	for i := range rounds * each {
-		if _, ok := c.Get(record.Key{Kind: record.KindEndpoint, Name: fmt.Sprintf("h2-%d", i)}); ok {
+		if _, ok := c.Get(record.Key{Kind: record.KindEndpoint, Name: fmt.Sprintf("h2-%d", i)}, "h2"); ok {
 			known++
 		}
 	}

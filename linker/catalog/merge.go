@@ -43,7 +43,7 @@ func mix(x uint64) uint64 {
 	return x ^ x>>31
 }
 
-// newer reports whether a replaces b. It is a total order on the records of one key,
+// newer reports whether a replaces b. It is a total order on the records of one ref,
 // which makes the merge commutative, associative and idempotent: the larger version
 // wins. If two writers gave the same version, which should not happen, a tombstone wins,
 // and otherwise the larger encoding.
@@ -72,11 +72,11 @@ func (c *Catalog) Merge(packet []byte) (news string, err error) {
 	if !c.merge(r, packet) {
 		return "", nil
 	}
-	return packetKey(r.Key), nil
+	return refOf(r).packetKey(), nil
 }
 
 func (c *Catalog) merge(r record.Record, packet []byte) (changed bool) {
-	old := c.entries[r.Key]
+	old := c.entries[refOf(r)]
 	if old != nil && r.Version.Less(old.rec.Version) {
 		return false
 	}
@@ -86,9 +86,6 @@ func (c *Catalog) merge(r record.Record, packet []byte) (changed bool) {
 	e := receivedEntry(r, bytes.Clone(packet))
 	if old != nil && !newer(e, old) {
 		return false
-	}
-	if old != nil && c.owns(old.rec) && !c.owns(r) {
-		return false // nobody else writes this host's records
 	}
 	if err := c.usage.check(e, old); err != nil {
 		c.usage.refuse(e, err)
@@ -124,7 +121,7 @@ func (c *Catalog) mergeOwn(e, old *entry) (changed bool) {
 			c.usage.refuse(e, fmt.Errorf("%w: %d tombstones", ErrLimit, MaxTombstones))
 			return false
 		}
-		c.issueTombstone(e.rec.Key)
+		c.issueTombstone(refOf(e.rec))
 		return false
 	}
 	c.store(e)
@@ -138,8 +135,8 @@ func (c *Catalog) mergeOwn(e, old *entry) (changed bool) {
 func (c *Catalog) DropOldTombstones(now time.Time, retention time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var own, apps []record.Key // hosts and endpoints; apps
-	for key, e := range c.entries {
+	var own, apps []ref // hosts and endpoints; apps
+	for ref, e := range c.entries {
 		switch {
 		case !e.rec.Deleted:
 			continue
@@ -147,12 +144,12 @@ func (c *Catalog) DropOldTombstones(now time.Time, retention time.Duration) {
 			e.seen = now
 		}
 		switch {
-		case key.Kind == record.KindApp:
-			apps = append(apps, key)
+		case ref.Kind == record.KindApp:
+			apps = append(apps, ref)
 		case now.Sub(e.seen) >= retention:
-			c.drop(key)
+			c.drop(ref)
 		default:
-			own = append(own, key)
+			own = append(own, ref)
 		}
 	}
 	c.dropOldest(own)
@@ -165,37 +162,37 @@ func (c *Catalog) trimTombstones() {
 	if max(c.usage.tombstones, c.usage.tombstonesOfApps) <= MaxTombstones+MaxTombstones/10 {
 		return
 	}
-	var own, apps []record.Key
-	for key, e := range c.entries {
+	var own, apps []ref
+	for ref, e := range c.entries {
 		switch {
 		case !e.rec.Deleted:
-		case key.Kind == record.KindApp:
-			apps = append(apps, key)
+		case ref.Kind == record.KindApp:
+			apps = append(apps, ref)
 		default:
-			own = append(own, key)
+			own = append(own, ref)
 		}
 	}
 	c.dropOldest(own)
 	c.dropOldest(apps)
 }
 
-// dropOldest keeps MaxTombstones of keys.
-func (c *Catalog) dropOldest(keys []record.Key) {
-	if len(keys) <= MaxTombstones {
+// dropOldest keeps MaxTombstones of refs.
+func (c *Catalog) dropOldest(refs []ref) {
+	if len(refs) <= MaxTombstones {
 		return
 	}
-	slices.SortFunc(keys, func(a, b record.Key) int {
+	slices.SortFunc(refs, func(a, b ref) int {
 		return c.entries[a].seen.Compare(c.entries[b].seen)
 	})
-	for _, k := range keys[:len(keys)-MaxTombstones] {
+	for _, k := range refs[:len(refs)-MaxTombstones] {
 		c.drop(k)
 	}
 }
 
 // drop removes a tombstone, unless it has not been sent to the peers yet.
-func (c *Catalog) drop(key record.Key) {
-	if !c.outbox.queued[key] {
-		c.usage.add(c.entries[key], -1)
-		delete(c.entries, key)
+func (c *Catalog) drop(ref ref) {
+	if !c.outbox.queued[ref] {
+		c.usage.add(c.entries[ref], -1)
+		delete(c.entries, ref)
 	}
 }

@@ -107,7 +107,7 @@ func TestRecordsOfPeersAreKeptUntilDeleteLeftovers(t *testing.T) {
 func TestOldRecordIsDeletedAgain(t *testing.T) {
 	c := catalog.New("h1", 5)
 	put(t, c, endpoint("e1", "a"))
-	stale, _ := c.Get(record.Key{Kind: record.KindEndpoint, Name: "e1"})
+	stale, _ := c.Get(record.Key{Kind: record.KindEndpoint, Name: "e1"}, "h1")
 	c.DeleteLeftovers()
 	c.Delete(stale.Key)
 	c.DrainOutbox()

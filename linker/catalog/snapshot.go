@@ -53,7 +53,7 @@ func (b *snapshotBuilder) set(r record.Record) {
 	case record.KindHost:
 		b.hosts.set(r.Name, r.Host, r.Deleted)
 	case record.KindEndpoint:
-		b.endpoints.set(r.Name, r.Endpoint, r.Deleted)
+		b.endpoints.set(record.EndpointKey(r.Owner, r.Name), r.Endpoint, r.Deleted)
 	case record.KindApp:
 		b.apps.set(r.Name, r.App, r.Deleted)
 		b.owners.set(r.Name, r.Owner, r.Deleted)

@@ -6,7 +6,7 @@ import (
 	"tombolo/linker/record"
 )
 
-// Names returns the view of the endpoint from (by ID). It is empty if the endpoint is not
+// Names returns the view of the endpoint from (by key). It is empty if the endpoint is not
 // known or belongs to no app. Every name in it leads to endpoints of which from can reach
 // at least one port.
 func (r *Relation) Names(from string) record.View {

@@ -17,7 +17,7 @@ type Group struct {
 }
 
 // Allowed reports whether the endpoint from may reach port of the endpoint to (both by
-// ID). Port number 0 asks whether it may reach any port. An unset protocol means "tcp".
+// key). Port number 0 asks whether it may reach any port. An unset protocol means "tcp".
 func (r *Relation) Allowed(from, to string, port record.Port) bool {
 	a, b := r.endpoints[from], r.endpoints[to]
 	if a == nil || b == nil {
@@ -35,7 +35,7 @@ func (r *Relation) Allowed(from, to string, port record.Port) bool {
 	})
 }
 
-// Outside reports whether an endpoint (by ID) may reach more than the endpoints that Allowed
+// Outside reports whether an endpoint (by key) may reach more than the endpoints that Allowed
 // permits: the outside, the hosts and their published ports. If not, why says the reason.
 func (r *Relation) Outside(id string) (ok bool, why string) {
 	switch e := r.endpoints[id]; {
@@ -48,7 +48,7 @@ func (r *Relation) Outside(id string) (ok bool, why string) {
 	return true, ""
 }
 
-// Lost reports whether the host of an endpoint (by ID) is thought dead, and whether the slot of
+// Lost reports whether the host of an endpoint (by key) is thought dead, and whether the slot of
 // the endpoint has a later generation elsewhere. The latter is false as long as the host is
 // thought alive: it ends its superseded containers itself, when they have finished their work.
 func (r *Relation) Lost(id string) (lost, superseded bool) {
@@ -57,7 +57,7 @@ func (r *Relation) Lost(id string) (lost, superseded bool) {
 	return lost, lost && e.rec.App != "" && e.rec.Generation < e.svc.generations[e.rec.Slot]
 }
 
-// Answers reports whether names lead to an endpoint (by ID) now.
+// Answers reports whether names lead to an endpoint (by key) now.
 func (r *Relation) Answers(id string) bool {
 	e := r.endpoints[id]
 	return e != nil && r.answers(e)
@@ -124,7 +124,7 @@ func (r *Relation) linkedTo(b *endpoint) (out []*record.Endpoint) {
 	return out
 }
 
-// endpointsOf returns the endpoints of host, sorted by ID.
+// endpointsOf returns the endpoints of host, sorted by key.
 func (r *Relation) endpointsOf(host string) []*endpoint {
 	var all []*endpoint
 	for _, e := range r.endpoints {
@@ -132,11 +132,11 @@ func (r *Relation) endpointsOf(host string) []*endpoint {
 			all = append(all, e)
 		}
 	}
-	slices.SortFunc(all, byID)
+	slices.SortFunc(all, byKey)
 	return all
 }
 
-// candidates returns the other endpoints that may have a right to reach b, sorted by ID:
+// candidates returns the other endpoints that may have a right to reach b, sorted by key:
 // those on its networks and those with a link to its service.
 func (r *Relation) candidates(b *endpoint) []*endpoint {
 	set := map[*endpoint]bool{}
@@ -149,7 +149,7 @@ func (r *Relation) candidates(b *endpoint) []*endpoint {
 		set[a] = true
 	}
 	delete(set, b)
-	return slices.SortedFunc(maps.Keys(set), byID)
+	return slices.SortedFunc(maps.Keys(set), byKey)
 }
 
 // grant reports whether a may reach b, and on which ports; nil means all. This is the
@@ -214,4 +214,4 @@ func linkTarget(app string, l record.Link) serviceID {
 	return serviceID{app: app, service: record.Normal(l.Service)}
 }
 
-func byID(a, b *endpoint) int { return strings.Compare(a.rec.ID, b.rec.ID) }
+func byKey(a, b *endpoint) int { return strings.Compare(a.key, b.key) }

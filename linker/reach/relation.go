@@ -14,7 +14,7 @@ import (
 // immutable and safe for concurrent use.
 type Relation struct {
 	s           *record.Snapshot
-	endpoints   map[string]*endpoint      // by ID
+	endpoints   map[string]*endpoint      // by their keys in s
 	services    map[serviceID]*service    // those of app records and those that endpoints name
 	endpointsOn map[string][]*endpoint    // by full network name
 	servicesOn  map[string][]serviceID    // by full network name
@@ -49,6 +49,7 @@ type terms struct {
 
 type endpoint struct {
 	*terms
+	key string // in the snapshot
 	rec *record.Endpoint
 	svc *service
 }
@@ -70,11 +71,11 @@ func Of(s *record.Snapshot) *Relation {
 			r.addService(serviceID{app: name, service: n}, a, &spec)
 		}
 	}
-	for _, e := range s.Endpoints {
-		r.addEndpoint(e)
+	for key, e := range s.Endpoints {
+		r.addEndpoint(key, e)
 	}
 	for _, svc := range r.services {
-		slices.SortFunc(svc.endpoints, byID)
+		slices.SortFunc(svc.endpoints, byKey)
 		r.indexNetworks(svc)
 	}
 	return r
@@ -99,18 +100,18 @@ func (r *Relation) addService(id serviceID, a *record.App, spec *record.Service)
 	}
 }
 
-func (r *Relation) addEndpoint(rec *record.Endpoint) {
+func (r *Relation) addEndpoint(key string, rec *record.Endpoint) {
 	id := serviceID{app: rec.App, service: rec.Service}
 	svc := r.services[id]
 	if svc == nil {
 		svc = &service{serviceID: id}
 		r.services[id] = svc
 	}
-	e := &endpoint{rec: rec, svc: svc, terms: svc.terms}
+	e := &endpoint{key: key, rec: rec, svc: svc, terms: svc.terms}
 	if e.terms == nil {
 		e.terms = r.labelTerms(rec)
 	}
-	r.endpoints[rec.ID] = e
+	r.endpoints[key] = e
 	svc.endpoints = append(svc.endpoints, e)
 	if rec.App == "" {
 		return // nothing is known about the networks of a foreign endpoint

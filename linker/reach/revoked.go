@@ -23,20 +23,20 @@ func Revoked(before, after *Relation, known *record.Snapshot, host string) []Rev
 	var out []Revocation
 	seen := map[[2]*endpoint]bool{}
 	apps := before.changedApps(after)
-	for id, rec := range before.s.Endpoints {
-		if after.s.Endpoints[id] == rec && !apps[rec.App] {
+	for key, rec := range before.s.Endpoints {
+		if after.s.Endpoints[key] == rec && !apps[rec.App] {
 			continue // by far the most
 		}
-		a, now := before.endpoints[id], after.endpoints[id]
+		a, now := before.endpoints[key], after.endpoints[key]
 		switch {
-		case known.Endpoints[id] == nil: // a tombstone replaced its record
+		case known.Endpoints[key] == nil: // a tombstone replaced its record
 			if a.rec.Host != host && before.concerns(a, host) {
 				out = append(out, Revocation{From: a.rec})
 			}
 		case now == nil, a.svc.serviceID == now.svc.serviceID && reflect.DeepEqual(a.terms, now.terms):
 		default:
 			for _, b := range before.neighbours(a) {
-				if other := after.endpoints[b.rec.ID]; other != nil && (a.rec.Host == host || b.rec.Host == host) {
+				if other := after.endpoints[b.key]; other != nil && (a.rec.Host == host || b.rec.Host == host) {
 					out = appendLost(out, seen, [2]*endpoint{a, b}, [2]*endpoint{now, other})
 					out = appendLost(out, seen, [2]*endpoint{b, a}, [2]*endpoint{other, now})
 				}
@@ -65,7 +65,7 @@ func appendLost(out []Revocation, seen map[[2]*endpoint]bool, before, after [2]*
 	return append(out, Revocation{From: after[0].rec, To: after[1].rec})
 }
 
-// Left returns what is left of the permissions between two endpoints (by ID): the ports of
+// Left returns what is left of the permissions between two endpoints (by key): the ports of
 // to that from may reach, and whether to may reach from. All means that from may reach
 // every port. Known is false if there is not both of them.
 func (r *Relation) Left(from, to string) (still []record.Port, back, all, known bool) {

@@ -35,7 +35,7 @@ func (v Version) Less(o Version) bool {
 // ErrStale is returned for an app record that is not newer than the known one.
 var ErrStale = errors.New("a newer or different version is known")
 
-// Key names a record in the catalog.
+// Key names a record among those of its owner.
 type Key struct {
 	Kind Kind   `json:"kind"`
 	Name string `json:"name"` // host name, endpoint ID, or app name
@@ -148,6 +148,14 @@ type Endpoint struct {
 	Started       time.Time           `json:"started,omitzero"`
 }
 
+// EndpointKey returns the key, in a Snapshot, of the endpoint of a host with an ID. Docker
+// makes unique IDs, but a host that uses the ID of another host's endpoint must not
+// replace that one.
+func EndpointKey(host, id string) string { return host + "/" + id }
+
+// Key returns the endpoint's key in a Snapshot.
+func (e *Endpoint) Key() string { return EndpointKey(e.Host, e.ID) }
+
 // Answering reports whether names may lead to the endpoint: it runs, and is healthy or
 // has no health check.
 func (e *Endpoint) Answering() bool {
@@ -193,7 +201,7 @@ type Service struct {
 type Snapshot struct {
 	Index     uint64               `json:"index"` // grows with every change; comparable only within one run of one linker
 	Hosts     map[string]*Host     `json:"hosts"`
-	Endpoints map[string]*Endpoint `json:"endpoints"` // by endpoint ID
+	Endpoints map[string]*Endpoint `json:"endpoints"` // by Endpoint.Key
 	Apps      map[string]*App      `json:"apps"`
 	Owners    map[string]string    `json:"owners,omitempty"`    // of apps: the ID of the framework that wrote the record
 	Suspended map[string]bool      `json:"suspended,omitempty"` // names of hosts that are thought dead

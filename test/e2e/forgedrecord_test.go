@@ -3,7 +3,9 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -54,6 +56,62 @@ func TestForgedRecordsGiveNoPermission(t *testing.T) {
 	web.refuses(t, "forged:80")
 	web.refuses(t, stranger.address(t)+":80")
 	web.reaches(t, "db:5432")
+}
+
+// A stranger who writes gossip as the host evil uses the ID of a container of another host, in a
+// version that no restart of that host reaches, and then deletes the record. The container keeps
+// its name, its address and its permissions on every host.
+func TestNobodyReplacesTheRecordOfAContainer(t *testing.T) {
+	db := start(t, 0, spec{app: "shop", service: "db", args: []string{"serve", "5432"}})
+	web := start(t, 1, spec{app: "shop", service: "web", args: []string{"serve", "80"}})
+	web.reaches(t, "db:5432")
+
+	client := api.NewClient(web.host.LinkerSocket())
+	defer client.Close()
+	snap, err := client.Catalog(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var id string
+	for _, ep := range snap.Endpoints {
+		if ep.Addr4.String() == db.address(t) {
+			id = ep.ID
+		}
+	}
+	if id == "" {
+		t.Fatalf("no record has the address %s", db.address(t))
+	}
+	forged := record.Record{Key: record.Key{Kind: record.KindEndpoint, Name: id}, Owner: "evil", Version: record.Version{Epoch: record.MaxEpoch, Seq: 1},
+		Endpoint: &record.Endpoint{ID: id, Host: "evil", App: "evil", Service: "db", Health: record.HealthNone}}
+	t.Cleanup(func() {
+		forged.Version.Seq, forged.Deleted, forged.Endpoint = 9, true, nil
+		inject(t, forged)
+	})
+	for _, what := range []string{"put", "deleted"} {
+		inject(t, forged)
+		within(t, func(ctx context.Context) error {
+			s, err := client.Catalog(ctx)
+			if known := s != nil && s.Endpoints[record.EndpointKey("evil", id)] != nil; err == nil && known != (what == "put") {
+				err = fmt.Errorf("%s has not seen yet that the forged record was %s", web.host.Name, what)
+			}
+			return err
+		})
+		for _, h := range testLab.Hosts {
+			c := api.NewClient(h.LinkerSocket())
+			s, err := c.Catalog(t.Context())
+			c.Close()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !slices.ContainsFunc(slices.Collect(maps.Values(s.Endpoints)), func(ep *record.Endpoint) bool {
+				return ep.ID == id && ep.App == "shop" && ep.Addr4.String() == db.address(t)
+			}) {
+				t.Errorf("%s lacks the container's record after the forged one was %s", h.Name, what)
+			}
+		}
+		web.reaches(t, "db:5432")
+		forged.Version.Seq, forged.Deleted, forged.Endpoint = forged.Version.Seq+1, true, nil
+	}
 }
 
 // freeBlock returns a block that no host has, outside of the range of service addresses.
