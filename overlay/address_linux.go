@@ -13,7 +13,7 @@ import (
 
 // setAddresses gives the host's overlay addresses and Gateway4 to the VXLAN device, and
 // Gateway6 to every veth.
-func setAddresses(c Config, device netlink.Link, found veths) error {
+func (m *match) setAddresses() error {
 	list, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
 	if err != nil {
 		return fmt.Errorf("list addresses: %w", err)
@@ -22,34 +22,55 @@ func setAddresses(c Config, device netlink.Link, found veths) error {
 	for _, a := range list {
 		have[a.LinkIndex] = append(have[a.LinkIndex], prefixOf(a.IPNet))
 	}
-	errs := []error{setDeviceAddresses(c, device, have[device.Attrs().Index])}
+	onDevice := have[m.device.Attrs().Index]
+	errs := []error{m.removeAddresses(m.device, onDevice, m.deviceAddresses()), m.addDeviceAddresses(onDevice)}
 	gateway := netip.PrefixFrom(Gateway6, 64)
-	for _, link := range found {
-		if c.Pool6.IsValid() && !slices.Contains(have[link.Attrs().Index], gateway) {
+	for _, e := range m.c.Endpoints {
+		link := m.found[HostSide(e.ID)]
+		if link == nil {
+			continue
+		}
+		onVeth := have[link.Attrs().Index]
+		errs = append(errs, m.removeAddresses(link, onVeth, []netip.Prefix{gateway}))
+		if e.Addr6.IsValid() && m.c.Pool6.IsValid() && !slices.Contains(onVeth, gateway) {
+			m.done.add(KindAddress, gateway.String()+" on "+link.Attrs().Name)
 			errs = append(errs, addGateway6(link))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func setDeviceAddresses(c Config, device netlink.Link, have []netip.Prefix) error {
-	want := []netip.Prefix{hostPrefix(c.Self.Overlay4), hostPrefix(Gateway4)}
-	if c.Pool6.IsValid() {
-		want = append(want, hostPrefix(c.Self.Overlay6))
-		if err := setSysctl("ipv6/conf/"+Device+"/disable_ipv6", "0"); err != nil {
-			return err
-		}
-	}
+// removeAddresses removes addresses that another program has given to an interface of ours: the
+// kernel would answer there.
+func (m *match) removeAddresses(link netlink.Link, have, want []netip.Prefix) error {
 	var errs []error
 	for _, p := range have {
-		if !slices.Contains(want, p) && !p.Addr().IsLinkLocalUnicast() {
-			errs = append(errs, netlink.AddrDel(device, &netlink.Addr{IPNet: ipNet(p)}))
+		if slices.Contains(want, p) {
+			continue
+		}
+		m.done.add(KindAddress, p.String()+" on "+link.Attrs().Name)
+		if err := netlink.AddrDel(link, &netlink.Addr{IPNet: ipNet(p)}); err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
+			errs = append(errs, fmt.Errorf("remove %s from %s: %w", p, link.Attrs().Name, err))
 		}
 	}
-	for _, p := range want {
+	return errors.Join(errs...)
+}
+
+func (m *match) deviceAddresses() []netip.Prefix {
+	want := []netip.Prefix{hostPrefix(m.c.Self.Overlay4), hostPrefix(Gateway4)}
+	if m.c.Pool6.IsValid() {
+		want = append(want, hostPrefix(m.c.Self.Overlay6))
+	}
+	return want
+}
+
+func (m *match) addDeviceAddresses(have []netip.Prefix) error {
+	var errs []error
+	for _, p := range m.deviceAddresses() {
 		if slices.Contains(have, p) {
 			continue
 		}
+		m.done.add(KindAddress, p.String()+" on "+Device)
 		addr := &netlink.Addr{IPNet: ipNet(p)}
 		if p.Addr().Is6() {
 			addr.Flags = unix.IFA_F_NODAD // no other device on the tunnel can have it
@@ -57,7 +78,7 @@ func setDeviceAddresses(c Config, device netlink.Link, have []netip.Prefix) erro
 		if p.Addr() == Gateway4 {
 			addr.Scope = unix.RT_SCOPE_LINK // so that the host's own traffic never has it as its source
 		}
-		if err := netlink.AddrReplace(device, addr); err != nil {
+		if err := netlink.AddrReplace(m.device, addr); err != nil {
 			errs = append(errs, fmt.Errorf("give %s to %s: %w", p, Device, err))
 		}
 	}

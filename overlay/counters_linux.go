@@ -12,9 +12,10 @@ import (
 // Counters returns how many packets the policy has rejected since the table was last replaced:
 // "forged" (the source address is not the sender's), "refused" (no permission), "blocked" (a
 // port or address that is closed to containers) and "stranger" (VXLAN from a host that is no
-// member). The map is empty before the first Set.
+// member). "repaired_route" and so on are the numbers of repairs by RepairKind since New.
 func (o *Overlay) Counters() (map[string]uint64, error) {
 	counts := map[string]uint64{}
+	o.repairs.addTo(counts)
 	err := inside(o.ns, func() error {
 		messages, err := askNftables(unix.NFT_MSG_GETOBJ, unix.NLM_F_DUMP, tableAttr(unix.NFTA_OBJ_TABLE))
 		if err != nil && !errors.Is(err, unix.ENOENT) {

@@ -12,8 +12,9 @@ type desired struct {
 	config   *Config             // nil before the first Set
 	attached map[string]Endpoint // by ID; wanted even where the Config lacks them
 	// applied is the Config that devices and routes matched when they were last checked,
-	// with later attached and detached endpoints. Nil means that they have to be checked.
+	// with later attached and detached endpoints. Nil means that they never were.
 	applied *Config
+	stale   bool // the last check failed: they have to be checked
 }
 
 func newDesired() desired { return desired{attached: map[string]Endpoint{}} }
@@ -30,8 +31,12 @@ func (d *desired) merged() Config {
 }
 
 // onlyPolicyDiffers reports whether the devices and routes of the desired state are the
-// same as those last applied. The order of endpoints does not matter.
-func (d *desired) onlyPolicyDiffers() bool {
+// same as those last applied, and the kernel had them. The order of endpoints does not matter.
+func (d *desired) onlyPolicyDiffers() bool { return !d.stale && d.wasApplied() }
+
+// wasApplied reports whether the kernel has once had the devices and routes of the desired state.
+// If it differs now, another program has changed it.
+func (d *desired) wasApplied() bool {
 	if d.applied == nil {
 		return false
 	}

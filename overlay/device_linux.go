@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/netip"
 
@@ -25,27 +24,29 @@ func CheckVXLAN() error {
 	return nil // Set reports all other problems
 }
 
-// ensureDevice returns the VXLAN device that c asks for. It replaces an existing one only if
+// ensureDevice returns the VXLAN device that the Config asks for. It replaces an existing one only if
 // the difference cannot be changed on the device.
-func ensureDevice(c Config, log *slog.Logger) (netlink.Link, error) {
-	want := vxlanOf(c)
+func (m *match) ensureDevice() (netlink.Link, error) {
+	want := vxlanOf(m.c)
 	have, err := netlink.LinkByName(Device)
 	if err == nil && !sameTunnel(have, want) {
-		log.Info("vxlan device differs, replacing it", "device", Device)
+		m.log.Info("vxlan device differs, replacing it", "device", Device)
 		if err := netlink.LinkDel(have); err != nil {
 			return nil, fmt.Errorf("replace %s: %w", Device, err)
 		}
 		err = unix.ENODEV
 	}
-	if err != nil {
-		if err := deviceError(netlink.LinkAdd(want), want); err != nil {
-			return nil, err
-		}
-		if have, err = netlink.LinkByName(Device); err != nil {
-			return nil, fmt.Errorf("find %s: %w", Device, err)
-		}
+	if err == nil {
+		return have, m.adjustDevice(have, want)
 	}
-	return have, adjustDevice(have, want)
+	m.done.add(KindDevice, Device)
+	if err := deviceError(netlink.LinkAdd(want), want); err != nil {
+		return nil, err
+	}
+	if have, err = netlink.LinkByName(Device); err != nil {
+		return nil, fmt.Errorf("find %s: %w", Device, err)
+	}
+	return have, (&match{}).adjustDevice(have, want) // what a new device lacks is no change of its own
 }
 
 func vxlanOf(c Config) *netlink.Vxlan {
@@ -79,23 +80,28 @@ func deviceError(err error, want *netlink.Vxlan) error {
 	return fmt.Errorf("create %s: %w", Device, err)
 }
 
-func adjustDevice(have netlink.Link, want *netlink.Vxlan) error {
+func (m *match) adjustDevice(have netlink.Link, want *netlink.Vxlan) error {
 	attrs := have.Attrs()
 	if !bytes.Equal(attrs.HardwareAddr, want.HardwareAddr) {
+		m.done.add(KindDevice, Device+" address")
 		if err := netlink.LinkSetHardwareAddr(have, want.HardwareAddr); err != nil {
 			return fmt.Errorf("set address of %s: %w", Device, err)
 		}
 	}
 	if attrs.MTU != want.MTU {
+		if attrs.MTU != m.mtu { // otherwise the underlay's has changed
+			m.done.add(KindDevice, Device+" mtu")
+		}
 		if err := netlink.LinkSetMTU(have, want.MTU); err != nil {
 			return fmt.Errorf("set MTU of %s: %w", Device, err)
 		}
 		attrs.MTU = want.MTU
 	}
-	if err := guard(have); err != nil || attrs.Flags&net.FlagUp != 0 {
+	if err := m.guard(have); err != nil || attrs.Flags&net.FlagUp != 0 {
 		return err
 	}
-	// The device needs no link-local address: nobody would answer there.
+	m.done.add(KindDevice, Device+" down")
+	// The same as addrGenNone, before the device is up.
 	if err := netlink.LinkSetIP6AddrGenMode(have, nl6AddrGenNone); err != nil && !errors.Is(err, unix.EAFNOSUPPORT) {
 		return fmt.Errorf("set address mode of %s: %w", Device, err)
 	}

@@ -41,7 +41,8 @@
 // Set makes the kernel match a Config. It changes only what differs, so repeating it, also
 // from a new process, interrupts no connection. Attach and Detach create and remove the
 // interface of one container without waiting for the next Set. Run repeats Set when other
-// tools change nftables, and enters containers once Docker has moved their interface: it
+// tools change nftables, puts right what they change in interfaces, addresses, neighbours, routes
+// and sysctls (match_linux.go, watch_linux.go), and enters containers once Docker has moved their interface: it
 // gives them IPv6, and leads queries to Docker's own resolver (127.0.0.11) to the DNS server on
 // Gateway4. Clear removes everything.
 //

@@ -82,10 +82,11 @@ var loadGuard = sync.OnceValues(func() (int, error) {
 })
 
 // guard makes a device of ours transmit only what our table has accepted, unless it does already.
-func guard(link netlink.Link) error {
+func (m *match) guard(link netlink.Link) error {
 	if have, err := netlink.FilterList(link, netlink.HANDLE_MIN_EGRESS); err == nil && slices.ContainsFunc(have, isGuard) {
 		return nil
 	}
+	m.done.add(KindFilter, link.Attrs().Name)
 	return addGuard(link)
 }
 

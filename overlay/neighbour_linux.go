@@ -17,13 +17,23 @@ type neighbour struct {
 	mac  string
 }
 
+func (n neighbour) String() string {
+	return n.addr.String() + " lladdr " + net.HardwareAddr(n.mac).String()
+}
+
+func (neighbour) kind(family int) RepairKind {
+	if family == unix.AF_BRIDGE {
+		return KindForwarding
+	}
+	return KindNeighbour
+}
+
 // setNeighbours makes the device's neighbour and forwarding entries match the peers.
-func setNeighbours(c Config, device netlink.Link) error {
-	neighbours, forwarding := wantedNeighbours(c)
-	index := device.Attrs().Index
+func (m *match) setNeighbours() error {
+	neighbours, forwarding := wantedNeighbours(m.c)
 	return errors.Join(
-		syncEntries(index, netlink.FAMILY_ALL, neighbours, func(n neighbour) netip.Addr { return n.addr }),
-		syncEntries(index, unix.AF_BRIDGE, forwarding, func(n neighbour) string { return n.mac }))
+		syncEntries(m, netlink.FAMILY_ALL, neighbours, func(n neighbour) netip.Addr { return n.addr }),
+		syncEntries(m, unix.AF_BRIDGE, forwarding, func(n neighbour) string { return n.mac }))
 }
 
 func wantedNeighbours(c Config) (neighbours map[netip.Addr]neighbour, forwarding map[string]neighbour) {
@@ -45,7 +55,8 @@ func wantedNeighbours(c Config) (neighbours map[netip.Addr]neighbour, forwarding
 
 // syncEntries makes the device's entries match want. The family is AF_BRIDGE for forwarding
 // entries and FAMILY_ALL for neighbour entries. The kernel has at most one entry for each key.
-func syncEntries[K comparable](index, family int, want map[K]neighbour, key func(neighbour) K) error {
+func syncEntries[K comparable](m *match, family int, want map[K]neighbour, key func(neighbour) K) error {
+	index := m.device.Attrs().Index
 	list, err := netlink.NeighList(index, family)
 	if err != nil {
 		return fmt.Errorf("list neighbours: %w", err)
@@ -59,6 +70,7 @@ func syncEntries[K comparable](index, family int, want map[K]neighbour, key func
 		entry := entryOf(n)
 		have[key(entry)] = entry
 		if _, ok := want[key(entry)]; !ok {
+			m.done.add(entry.kind(family), entry.String())
 			n.LinkIndex = index
 			if err := netlink.NeighDel(&n); err != nil && !errors.Is(err, unix.ENOENT) {
 				errs = append(errs, fmt.Errorf("remove neighbour %s: %w", n.HardwareAddr, err))
@@ -69,6 +81,7 @@ func syncEntries[K comparable](index, family int, want map[K]neighbour, key func
 		if have[k] == entry {
 			continue
 		}
+		m.done.add(entry.kind(family), entry.String())
 		n := netlink.Neigh{LinkIndex: index, State: netlink.NUD_PERMANENT, IP: entry.addr.AsSlice(), HardwareAddr: net.HardwareAddr(entry.mac)}
 		if family == unix.AF_BRIDGE {
 			n.Family, n.Flags = unix.AF_BRIDGE, netlink.NTF_SELF

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"reflect"
 	"sync"
+	"sync/atomic"
 
 	"github.com/vishvananda/netns"
 
@@ -23,6 +25,9 @@ type Options struct {
 	// Repaired is called after each Set that Run repeats, with the error of that Set, or
 	// nil if the kernel matches the Config again. A nil function is not called.
 	Repaired func(error)
+	// Undone is called with the things that another program had changed and that this Overlay
+	// has put right. A nil function is not called.
+	Undone func([]Repair)
 	// Incomplete is called whenever Run has looked for containers to equip. It gets the
 	// reason for each endpoint, by ID, that lacks IPv6 or whose address 127.0.0.11 is not the
 	// linker's. A nil function is not called.
@@ -35,21 +40,27 @@ type Overlay struct {
 	log        *slog.Logger
 	ns         netns.NsHandle
 	repaired   func(error)
+	undone     func([]Repair)
 	incomplete func(map[string]error)
 
-	mu        sync.Mutex
-	want      desired
-	mtu       int      // of the containers' interfaces; zero before the VXLAN device exists
-	outside   []string // bridges, see outsideBridges
-	table     table
-	docker    dockerUser
-	sandboxes sandboxes
-	left      []string        // sandboxes that endpoints have left since Run looked last
-	cut       map[string]bool // Revocations whose connections were deleted, by key
+	mu         sync.Mutex
+	want       desired
+	mtu        int      // of the containers' interfaces; zero before the VXLAN device exists
+	outside    []string // bridges, see outsideBridges
+	table      table
+	docker     dockerUser
+	sandboxes  sandboxes
+	lastRepair string
+	watched    atomic.Pointer[Config] // want.config, for readers without the lock
+	repairs    repairCounts
+	advertised []string        // interfaces with routes from router advertisements
+	left       []string        // sandboxes that endpoints have left since Run looked last
+	cut        map[string]bool // Revocations whose connections were deleted, by key
 
-	toEquip  wake.Signal    // notified when a container may have to be equipped
-	moved    wake.Signal    // notified when a published port leads elsewhere
-	deleting sync.WaitGroup // counts deletions of interfaces that the kernel has yet to finish
+	toEquip   wake.Signal    // notified when a container may have to be equipped
+	disturbed wake.Signal    // notified when another program may have changed devices, routes and so on
+	moved     wake.Signal    // notified when a published port leads elsewhere
+	deleting  sync.WaitGroup // counts deletions of interfaces that the kernel has yet to finish
 }
 
 // Interface is a container's pair of virtual Ethernet devices.
@@ -68,13 +79,16 @@ func New(o Options) *Overlay {
 	if o.Repaired == nil {
 		o.Repaired = func(error) {}
 	}
+	if o.Undone == nil {
+		o.Undone = func([]Repair) {}
+	}
 	if o.Incomplete == nil {
 		o.Incomplete = func(map[string]error) {}
 	}
 	return &Overlay{
-		log: o.Log, ns: o.Namespace, repaired: o.Repaired, incomplete: o.Incomplete,
+		log: o.Log, ns: o.Namespace, repaired: o.Repaired, undone: o.Undone, incomplete: o.Incomplete,
 		want: newDesired(), sandboxes: sandboxes{}, cut: map[string]bool{},
-		toEquip: wake.NewSignal(), moved: wake.NewSignal(),
+		toEquip: wake.NewSignal(), disturbed: wake.NewSignal(), moved: wake.NewSignal(),
 	}
 }
 
@@ -94,6 +108,7 @@ func (o *Overlay) Set(ctx context.Context, c Config) error {
 	defer o.mu.Unlock()
 	repeated := o.want.config != nil && reflect.DeepEqual(c, *o.want.config)
 	o.want.config = &c
+	o.watched.Store(&c)
 	o.toEquip.Notify()
 	return inside(o.ns, func() error {
 		if !repeated && o.want.onlyPolicyDiffers() {
@@ -109,6 +124,15 @@ func (o *Overlay) MTU() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.mtu
+}
+
+// pools returns the pools of the last Config.
+func (o *Overlay) pools() []netip.Prefix {
+	c := o.watched.Load()
+	if c == nil {
+		return nil
+	}
+	return []netip.Prefix{c.Pool4, c.Pool6}
 }
 
 func (o *Overlay) setPolicy(ctx context.Context, c Config) error {
@@ -128,35 +152,47 @@ func (o *Overlay) setPolicy(ctx context.Context, c Config) error {
 // setAll makes the whole kernel match the desired state. It sets the policy first, so that nothing
 // is reachable without it.
 func (o *Overlay) setAll(ctx context.Context) error {
-	c := o.want.merged()
-	o.want.applied = nil
-	if err := enableForwarding(c.Pool6.IsValid()); err != nil {
-		return err
+	return o.match(func(m *match) error {
+		if err := m.setHostSysctls(); err != nil {
+			return err
+		}
+		outside, err := outsideBridges(m.c)
+		if err != nil {
+			return err
+		}
+		o.outside = outside
+		if err := o.setPolicy(ctx, m.c); err != nil {
+			return err
+		}
+		return errors.Join(m.run(), o.docker.ensure(ctx, o.table.foreignChanges))
+	})
+}
+
+// match calls f with a comparison, notes its result, and counts what it changed if the kernel has
+// matched the desired state before.
+func (o *Overlay) match(f func(*match) error) error {
+	m := &match{c: o.want.merged(), log: o.log, mtu: o.mtu}
+	undone := o.want.wasApplied()
+	err := f(m)
+	if m.device != nil {
+		o.mtu, o.advertised = m.device.Attrs().MTU, m.advertised
 	}
-	outside, err := outsideBridges(c)
-	if err != nil {
-		return err
+	if undone {
+		o.noteRepairs(m.done)
 	}
-	o.outside = outside
-	if err := o.setPolicy(ctx, c); err != nil {
-		return err
-	}
-	device, err := ensureDevice(c, o.log)
-	if err != nil {
-		return err
-	}
-	o.mtu = device.Attrs().MTU
-	found, err := setVeths(c, o.log)
-	err = errors.Join(err,
-		setAddresses(c, device, found),
-		setNeighbours(c, device),
-		setRoutes(c, device, found),
-		setLoopbackRoutes(c, device, found),
-		o.docker.ensure(ctx, o.table.foreignChanges))
-	if err == nil {
-		o.want.applied = &c
+	if o.want.stale = err != nil; err == nil {
+		o.want.applied = &m.c
 	}
 	return err
+}
+
+func (o *Overlay) noteRepairs(done changes) {
+	if len(done) == 0 {
+		return
+	}
+	o.repairs.add(done)
+	o.log.Info("another program changed the data plane; put right", "what", done.String())
+	o.undone(done)
 }
 
 // Clear removes everything that is ours: interfaces, routes and policy. Containers lose
@@ -165,6 +201,7 @@ func (o *Overlay) Clear(ctx context.Context) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.want = newDesired()
+	o.watched.Store(nil)
 	clear(o.sandboxes)
 	return inside(o.ns, func() error {
 		return errors.Join(deleteLinks(), removeRoutes(), o.docker.remove(ctx), o.table.remove(ctx))

@@ -110,20 +110,22 @@ func listRoutes() (map[netip.Prefix]route, error) {
 	return have, nil
 }
 
-func setRoutes(c Config, device netlink.Link, found veths) error {
+func (m *match) setRoutes() error {
 	have, err := listRoutes()
 	if err != nil {
 		return err
 	}
-	want := wantedRoutes(c, device, found)
+	want := wantedRoutes(m.c, m.device, m.found)
 	var errs []error
 	for dst, r := range have {
 		if _, ok := want[dst]; !ok {
+			m.done.add(KindRoute, dst.String())
 			errs = append(errs, removeRoute(r))
 		}
 	}
 	for dst, r := range want {
 		if have[dst] != r {
+			m.done.add(KindRoute, dst.String())
 			errs = append(errs, putRoute(r))
 		}
 	}

@@ -19,36 +19,36 @@ const (
 	// settle is the time between another program's change and the repair: a tool that
 	// reloads its rules makes many changes at once, and Docker makes some with every container.
 	settle = 100 * time.Millisecond
-	// recheck is the time between repairs that no event has asked for. They are needed
-	// because Run does not watch routes and devices.
+	// recheck is the time between repairs that no event has asked for.
 	recheck = 30 * time.Second
+	// recheckSysctls is the time between two looks at the sysctls, because nothing tells about
+	// most of them.
+	recheckSysctls = time.Second
 )
 
-// Run repeats the last Set when another program changes nftables, and every half minute. It
+// Run repeats the last Set when another program changes nftables, and every half minute. It puts
+// devices, addresses, neighbours, routes and sysctls right within two seconds after a change. It
 // gives containers IPv6, and the linker's resolver in place of Docker's, as their interfaces
 // appear. It returns nil when ctx is done.
 func (o *Overlay) Run(ctx context.Context) error {
-	tables, err := o.subscribe(unix.NETLINK_NETFILTER, unix.NFNLGRP_NFTABLES)
+	sockets, err := o.openSockets()
 	if err != nil {
-		return fmt.Errorf("watch nftables: %w", err)
-	}
-	links, err := o.subscribe(unix.NETLINK_ROUTE, unix.RTNLGRP_LINK)
-	if err != nil {
-		tables.Close()
-		return fmt.Errorf("watch interfaces: %w", err)
+		return err
 	}
 	defer o.deleting.Wait()
 	changed := wake.NewSignal()
 	changed.Notify() // of changes before this call, which no event tells about
+	o.disturbed.Notify()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		<-ctx.Done()
-		tables.Close() // this ends readEvents
-		links.Close()
+		sockets.close() // this ends those that read them
 		return nil
 	})
-	g.Go(func() error { return readEvents(tables, changed) })
-	g.Go(func() error { return readEvents(links, o.toEquip) })
+	g.Go(func() error { return readEvents(sockets.tables, changed) })
+	g.Go(func() error { return readEvents(sockets.links, o.toEquip) })
+	g.Go(func() error { return o.watchKernel(sockets.kernel) })
+	g.Go(func() error { return o.keepKernel(ctx) })
 	g.Go(func() error {
 		return onEvent(ctx, changed, func(scheduled bool) {
 			if scheduled || wake.Sleep(ctx, settle) {
@@ -70,12 +70,46 @@ func (o *Overlay) Run(ctx context.Context) error {
 	return nil
 }
 
-func (o *Overlay) subscribe(protocol int, group uint) (*nl.NetlinkSocket, error) {
+// sockets are the subscriptions of Run.
+type sockets struct {
+	tables *nl.NetlinkSocket // changes of nftables
+	links  *nl.NetlinkSocket // interfaces that appear and change
+	kernel *nl.NetlinkSocket // kernelGroups
+}
+
+func (o *Overlay) openSockets() (s sockets, err error) {
+	for _, open := range []struct {
+		socket   **nl.NetlinkSocket
+		what     string
+		protocol int
+		groups   []uint
+	}{
+		{&s.tables, "nftables", unix.NETLINK_NETFILTER, []uint{unix.NFNLGRP_NFTABLES}},
+		{&s.links, "interfaces", unix.NETLINK_ROUTE, []uint{unix.RTNLGRP_LINK}},
+		{&s.kernel, "routes", unix.NETLINK_ROUTE, kernelGroups},
+	} {
+		if *open.socket, err = o.subscribe(open.protocol, open.groups...); err != nil {
+			s.close()
+			return s, fmt.Errorf("watch %s: %w", open.what, err)
+		}
+	}
+	return s, nil
+}
+
+func (s sockets) close() {
+	for _, socket := range []*nl.NetlinkSocket{s.tables, s.links, s.kernel} {
+		if socket != nil {
+			socket.Close()
+		}
+	}
+}
+
+func (o *Overlay) subscribe(protocol int, groups ...uint) (*nl.NetlinkSocket, error) {
 	ns := o.ns
 	if ns == 0 {
 		ns = netns.None() // what netns calls the namespace of the process
 	}
-	return nl.SubscribeAt(ns, netns.None(), protocol, group)
+	return nl.SubscribeAt(ns, netns.None(), protocol, groups...)
 }
 
 // readEvents notifies of every event until the socket is closed.
@@ -112,10 +146,19 @@ func onEvent(ctx context.Context, events wake.Signal, do func(scheduled bool)) e
 // scheduled now, it does so only if another program has changed nftables.
 func (o *Overlay) repair(ctx context.Context, scheduled bool) {
 	done, err := o.setAgain(ctx, scheduled)
-	if !done || ctx.Err() != nil {
-		return
+	if done && ctx.Err() == nil {
+		o.reportRepair(err)
 	}
-	if err != nil {
+}
+
+// reportRepair logs an error that it has not logged last.
+func (o *Overlay) reportRepair(err error) {
+	o.mu.Lock()
+	text := fmt.Sprint(err)
+	news := text != o.lastRepair
+	o.lastRepair = text
+	o.mu.Unlock()
+	if err != nil && news {
 		o.log.Warn("the data plane differs from its configuration and cannot be repaired", "err", err)
 	}
 	o.repaired(err)

@@ -3,7 +3,6 @@ package overlay
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 
 	"github.com/vishvananda/netlink"
@@ -27,27 +26,27 @@ func listVeths() (veths, error) {
 	return found, nil
 }
 
-// setVeths deletes the pairs that belong to no endpoint of c, repairs the others and returns
-// them. It creates no pair: an endpoint without one is just being attached, or its sandbox
-// ended and Docker will detach it.
-func setVeths(c Config, log *slog.Logger) (veths, error) {
+// setVeths deletes the pairs that belong to no endpoint of the Config, repairs the others and
+// returns them. It creates no pair: an endpoint without one is just being attached, or its
+// sandbox ended and Docker will detach it.
+func (m *match) setVeths() (veths, error) {
 	found, err := listVeths()
 	if err != nil {
 		return nil, err
 	}
 	wanted := map[string]bool{}
-	for _, e := range c.Endpoints {
+	for _, e := range m.c.Endpoints {
 		wanted[HostSide(e.ID)] = true
 	}
 	var errs []error
 	for name, link := range found {
 		if !wanted[name] {
-			log.Info("removing leftover interface", "interface", name)
+			m.log.Info("removing leftover interface", "interface", name)
 			errs = append(errs, deleteLink(link))
 			delete(found, name)
 			continue
 		}
-		errs = append(errs, repairVeth(link))
+		errs = append(errs, m.repairVeth(link))
 	}
 	return found, errors.Join(errs...)
 }
@@ -55,14 +54,12 @@ func setVeths(c Config, log *slog.Logger) (veths, error) {
 // repairVeth leaves the pair's MTU alone when that of the VXLAN device changes. The container's
 // side keeps its MTU, and a side drops larger packets than its own without a word. A packet
 // that fits the pair but not the VXLAN device is answered by ICMP.
-func repairVeth(link netlink.Link) error {
+func (m *match) repairVeth(link netlink.Link) error {
 	attrs := link.Attrs()
-	if err := guard(link); err != nil {
+	if err := m.guard(link); err != nil || attrs.Flags&net.FlagUp != 0 {
 		return err
 	}
-	if attrs.Flags&net.FlagUp != 0 {
-		return setARPFilter(attrs.Name)
-	}
+	m.done.add(KindInterface, attrs.Name+" down")
 	return setUp(link)
 }
 
@@ -101,7 +98,8 @@ func createVeth(e Endpoint, c Config, mtu int) error {
 // setUp sets the host's side of a pair up.
 func setUp(link netlink.Link) error {
 	name := link.Attrs().Name
-	if err := setARPFilter(name); err != nil {
+	filter := arpFilter(name)
+	if _, err := filter.set(); err != nil {
 		return err
 	}
 	if err := netlink.LinkSetUp(link); err != nil {
@@ -109,11 +107,6 @@ func setUp(link netlink.Link) error {
 	}
 	return nil
 }
-
-// setARPFilter lets the kernel answer ARP requests from the container's own address only. Each
-// sender that is answered takes an entry in the neighbour table, which the whole machine
-// shares and which is full at about a thousand entries.
-func setARPFilter(name string) error { return setSysctl("ipv4/conf/"+name+"/arp_filter", "1") }
 
 // deviceIndex finds a device without the lock of rtnetlink. While Docker moves interfaces,
 // that lock can be busy for tens of milliseconds. The error is ENODEV if there is no device.
