@@ -17,6 +17,7 @@ import (
 	"tombolo/linker/gossip"
 	"tombolo/linker/ipam"
 	"tombolo/linker/plugin"
+	"tombolo/linker/problem"
 	"tombolo/linker/record"
 )
 
@@ -29,14 +30,14 @@ type apiHost struct {
 	gossip    *gossip.Gossip
 	docker    *docker.Engine
 	matched   latch // see converger
-	problems  *problems
+	problems  *problem.Set
 	counters  counters
 }
 
 func (h apiHost) Status(context.Context) (api.Status, error) {
 	e := h.effective.get()
 	out := api.Status{
-		Version: h.version, Started: h.started, Host: *e.self, Problems: h.problems.list(), Counters: h.counters.all(),
+		Version: h.version, Started: h.started, Host: *e.self, Problems: h.problems.List(), Counters: h.counters.all(),
 	}
 	for _, m := range h.gossip.Members() {
 		p := api.Peer{Name: m.Name, Underlay: m.Addr.Addr().String(), State: "suspended"}
@@ -50,7 +51,7 @@ func (h apiHost) Status(context.Context) (api.Status, error) {
 	}
 	select {
 	case <-h.matched.opened:
-		out.Ready = h.problems.ready() && h.docker.Snapshot().NetworkID != ""
+		out.Ready = h.problems.Ready() && h.docker.Snapshot().NetworkID != ""
 	default:
 	}
 	return out, nil

@@ -17,6 +17,7 @@ import (
 	"tombolo/linker/hostport"
 	"tombolo/linker/ipam"
 	"tombolo/linker/plugin"
+	"tombolo/linker/problem"
 	"tombolo/linker/record"
 	"tombolo/linker/vip"
 	"tombolo/overlay"
@@ -58,7 +59,7 @@ func (l *Linker) assemble(ctx context.Context) ([]task, error) {
 		{"identifier", l.newIdentifier().run},
 		{"data plane", l.plane.Run},
 		{"host ports", func(ctx context.Context) error {
-			return l.hostPorts.Run(ctx, func(err error) { l.problems.report(hostPortsProblem, err) })
+			return l.hostPorts.Run(ctx, func(err error) { l.problems.Report(problem.PortNotHeld, err) })
 		}},
 		{"pool check", l.pools.run},
 	}, serving...), nil

@@ -9,6 +9,7 @@ import (
 	"tombolo/linker/block"
 	"tombolo/linker/gossip"
 	"tombolo/linker/ipam"
+	"tombolo/linker/problem"
 )
 
 // newBlock connects the block keeper with the other parts.
@@ -25,7 +26,7 @@ func (l *Linker) newBlock() *block.Keeper {
 		Addresses:   blockAddresses{l.table, l.addresses, cfg.Log},
 		Announce:    func(c block.Claim) error { return l.host.announce(&c, time.Time{}) },
 		Save:        l.state.saveClaim,
-		Report:      func(err error) { l.problems.report(blockProblem, err) },
+		Report:      func(err error) { l.problems.Report(problem.BlockMissing, err) },
 		Log:         cfg.Log,
 	})
 }

@@ -2,6 +2,7 @@ package linker
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -52,7 +53,7 @@ func TestNoAddressesOfALostBlock(t *testing.T) {
 		}
 		return err == nil
 	})
-	if problems := h.problems.list(); len(problems) > 0 {
+	if problems := h.problems.List(); len(problems) > 0 {
 		t.Errorf("problems that are over are still listed: %v", problems)
 	}
 	h.stop()
@@ -67,7 +68,7 @@ func TestOlderClaimQuarantinesAUsedBlock(t *testing.T) {
 	eventually(t, "requests are refused and the status says why", func() bool {
 		_, err := h.table.Reserve(t.Context(), netip.Addr{})
 		return err != nil && strings.Contains(err.Error(), "belongs to host rival") &&
-			strings.Contains(strings.Join(h.problems.list(), "\n"), "belongs to host rival")
+			strings.Contains(fmt.Sprint(h.problems.List()), "belongs to host rival")
 	})
 	if got := h.block.Current().Block4; got != mine {
 		t.Errorf("the host moved to %s although a container has an address of %s", got, mine)
@@ -103,7 +104,7 @@ func TestNoBlockWithoutAMajority(t *testing.T) {
 	b.cfg.Pool4 = a.cfg.Pool4
 	a.start(t)
 	eventually(t, "the status says that a majority is missing", func() bool {
-		return strings.Contains(strings.Join(a.problems.list(), "\n"), "only 1 of the 2 known hosts answer")
+		return strings.Contains(fmt.Sprint(a.problems.List()), "only 1 of the 2 known hosts answer")
 	})
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
@@ -113,7 +114,7 @@ func TestNoBlockWithoutAMajority(t *testing.T) {
 	b.start(t)
 	a.awaitBlock(t)
 	b.awaitBlock(t)
-	if all := strings.Join(a.problems.list(), "\n"); strings.Contains(all, "known hosts") {
+	if all := fmt.Sprint(a.problems.List()); strings.Contains(all, "known hosts") {
 		t.Errorf("a problem that is over is still listed: %s", all)
 	}
 	a.stop()

@@ -11,6 +11,7 @@ import (
 	"tombolo/linker/attach"
 	"tombolo/linker/block"
 	"tombolo/linker/hostport"
+	"tombolo/linker/problem"
 	"tombolo/linker/record"
 	"tombolo/overlay"
 )
@@ -24,7 +25,7 @@ type converger struct {
 	effective *effectiveCache
 	table     endpoints
 	sockets   portSockets
-	problems  *problems
+	problems  *problem.Set
 	portTaken bool // another process holds an ingress port
 	revoked   revocations
 	adopted   latch // opened once the table holds the endpoints of the last run
@@ -109,10 +110,10 @@ func (c *converger) apply(ctx context.Context, applied *overlay.Config) (*overla
 	want, conflict := compile(c.base, e, endpoints, ingress)
 	want.Revoked = c.revoked.update(e, time.Now())
 	c.sockets.Lead(leads(want.Publish))
-	c.problems.report(portsProblem, errors.Join(conflict, clash, held))
-	c.problems.report(poolsProblem, e.excluded)
-	c.problems.report(servicesProblem, e.unaddressed)
-	c.problems.report(addressesProblem, e.misplaced)
+	c.problems.Report(problem.PortConflict, errors.Join(conflict, clash, held))
+	c.problems.Report(problem.PoolDiffers, e.excluded)
+	c.problems.Report(problem.ServiceWithoutAddress, e.unaddressed)
+	c.problems.Report(problem.AddressMisplaced, e.misplaced)
 	if applied != nil && reflect.DeepEqual(want, *applied) { // as after most changes of the catalog
 		return applied, nil
 	}
@@ -120,7 +121,7 @@ func (c *converger) apply(ctx context.Context, applied *overlay.Config) (*overla
 	if ctx.Err() != nil {
 		return nil, err
 	}
-	c.problems.report(overlayProblem, err)
+	c.problems.Report(problem.OverlayIncomplete, err)
 	if err != nil {
 		return nil, err
 	}
@@ -192,7 +193,7 @@ func blockedPorts(cfg Config) []overlay.HostPort {
 type gate struct {
 	attach.Interfaces
 	matched  latch
-	problems *problems
+	problems *problem.Set
 }
 
 func (g gate) Attach(ctx context.Context, ep overlay.Endpoint) (overlay.Interface, error) {
@@ -202,8 +203,8 @@ func (g gate) Attach(ctx context.Context, ep overlay.Endpoint) (overlay.Interfac
 	case <-ctx.Done():
 	}
 	why := "it is being set up"
-	if problems := g.problems.list(); len(problems) > 0 {
-		why = problems[0]
+	if problems := g.problems.List(); problem.AnyOutage(problems) {
+		why = problems[0].String()
 	}
 	return overlay.Interface{}, errors.New("the overlay of this host is not ready: " + why + " (see: tombolo linker status)")
 }

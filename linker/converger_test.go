@@ -17,6 +17,7 @@ import (
 	"tombolo/linker/block"
 	"tombolo/linker/catalog"
 	"tombolo/linker/hostport"
+	"tombolo/linker/problem"
 	"tombolo/linker/reach"
 	"tombolo/linker/record"
 	"tombolo/overlay"
@@ -114,7 +115,7 @@ func (f *fakeHost) Snapshot() []attach.Endpoint { return f.endpoints }
 func TestConverger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		kernel, host, problems := &flakyKernel{}, &fakeHost{}, newProblems(slog.New(slog.DiscardHandler))
+		kernel, host, problems := &flakyKernel{}, &fakeHost{}, problem.NewSet(slog.New(slog.DiscardHandler))
 		c := &converger{
 			plane: kernel, table: host, sockets: hostport.New(slog.New(slog.DiscardHandler)), problems: problems, adopted: newLatch(), matched: newLatch(),
 			effective: &effectiveCache{host: thisHost{name: "h1", catalog: catalog.New("h1", 1)}, block: host, pool4: DefaultPool4, vips: newBook(t)},
@@ -138,14 +139,14 @@ func TestConverger(t *testing.T) {
 		}
 		c.adopted.open()
 		pass(time.Minute)
-		if len(kernel.sets) < 2 || matched() || problems.ready() {
-			t.Errorf("Set failed %d times, matched is %v and ready %v; want retries and neither", len(kernel.sets), matched(), problems.ready())
+		if len(kernel.sets) < 2 || matched() || problems.Ready() {
+			t.Errorf("Set failed %d times, matched is %v and ready %v; want retries and neither", len(kernel.sets), matched(), problems.Ready())
 		}
 		kernel.busy.Store(false)
 		pass(retryAfter)
 		tries := len(kernel.sets)
-		if !matched() || !problems.ready() {
-			t.Errorf("after Set succeeded, matched is %v and ready %v; want both", matched(), problems.ready())
+		if !matched() || !problems.Ready() {
+			t.Errorf("after Set succeeded, matched is %v and ready %v; want both", matched(), problems.Ready())
 		}
 		host.Notify() // nothing has changed
 		pass(time.Hour)
@@ -164,12 +165,12 @@ func TestConverger(t *testing.T) {
 
 func TestGateWaitsForTheKernel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		problems := newProblems(slog.New(slog.DiscardHandler))
+		problems := problem.NewSet(slog.New(slog.DiscardHandler))
 		g := gate{newPlane(), newLatch(), problems}
-		problems.report(blockProblem, errors.New("no peers"))
+		problems.Report(problem.BlockMissing, errors.New("no peers"))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		if _, err := g.Attach(ctx, overlay.Endpoint{ID: "ep"}); err == nil || !strings.Contains(err.Error(), "not ready: block: no peers") {
+		if _, err := g.Attach(ctx, overlay.Endpoint{ID: "ep"}); err == nil || !strings.Contains(err.Error(), "not ready: block-missing: no peers") {
 			t.Errorf("Attach returned %v before the kernel matched, want an error with the problem", err)
 		}
 		attached := make(chan error, 1)

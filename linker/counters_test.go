@@ -9,6 +9,7 @@ import (
 
 	"tombolo/internal/unixhttp"
 	"tombolo/linker/ipam"
+	"tombolo/linker/problem"
 )
 
 func TestCounters(t *testing.T) {
@@ -58,12 +59,12 @@ func TestBrokenDataPlaneIsReported(t *testing.T) {
 		return err == nil && st.Ready
 	}
 	eventually(t, "the linker is ready", ready)
-	h.problems.report(overlayProblem, errors.New("out of luck"))
+	h.problems.Report(problem.OverlayIncomplete, errors.New("out of luck"))
 	st, err := c.Status(t.Context())
-	if err != nil || st.Ready || len(st.Problems) != 1 || !strings.HasPrefix(st.Problems[0], "overlay: out of luck") {
+	if err != nil || st.Ready || len(st.Problems) != 1 || !strings.HasPrefix(st.Problems[0].String(), "overlay-incomplete: out of luck") {
 		t.Errorf("the status is %+v (%v), want not ready with one problem of the overlay", st, err)
 	}
-	h.problems.report(overlayProblem, nil)
+	h.problems.Report(problem.OverlayIncomplete, nil)
 	if !ready() {
 		t.Error("the linker is not ready although the data plane was repaired")
 	}

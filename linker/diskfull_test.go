@@ -2,6 +2,7 @@ package linker
 
 import (
 	"bytes"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -30,15 +31,15 @@ func TestFullDiskIsReported(t *testing.T) {
 	}
 	peerRemembers(10)
 	eventually(t, "the problems name both files", func() bool {
-		all := strings.Join(h.problems.list(), "\n")
-		return strings.Contains(all, "state: ") && strings.Contains(all, "catalog file: ") && strings.Contains(all, "no space left")
+		all := fmt.Sprint(h.problems.List())
+		return strings.Contains(all, "state-not-saved: ") && strings.Contains(all, "catalog-not-saved: ") && strings.Contains(all, "no space left")
 	})
 	if err := os.Remove(filler); err != nil {
 		t.Fatal(err)
 	}
 	peerRemembers(20)
 	addRival(t, h, netip.MustParsePrefix("100.64.9.0/24"), time.Now())
-	eventually(t, "no problem is left", func() bool { return len(h.problems.list()) == 0 })
+	eventually(t, "no problem is left", func() bool { return len(h.problems.List()) == 0 })
 	h.stop()
 	if got := h.state.get().Epoch; got < epoch+20 {
 		t.Errorf("the state file has epoch %d, want at least %d", got, epoch+20)

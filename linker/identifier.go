@@ -3,12 +3,12 @@ package linker
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"tombolo/linker/attach"
 	"tombolo/linker/catalog"
 	"tombolo/linker/docker"
+	"tombolo/linker/problem"
 	"tombolo/linker/record"
 )
 
@@ -21,7 +21,7 @@ type identifier struct {
 	catalog    *catalog.Catalog
 	blockKnown <-chan struct{} // closed once addresses can be adopted into the block
 	adopted    latch           // the identifier opens it when the table holds the last run's endpoints
-	problems   *problems
+	problems   *problem.Set
 }
 
 // run follows Docker and the table until ctx ends.
@@ -41,7 +41,7 @@ func (i *identifier) run(ctx context.Context) error {
 	syncs := 0
 	for {
 		engine := i.docker.Snapshot()
-		i.problems.report(dockerProblem, engine.Err)
+		i.problems.Report(problem.DockerUnreachable, engine.Err)
 		if engine.Syncs != syncs {
 			syncs = engine.Syncs
 			i.table.Reconcile(ctx, engine.NetworkID, dockerEndpoints(engine))
@@ -76,11 +76,11 @@ func (i *identifier) putEndpoints(engine *docker.Snapshot) {
 			continue
 		}
 		if err := i.putEndpoint(ep, c); err != nil {
-			unreadable = append(unreadable, fmt.Errorf("container %s: %w", c.Name, err))
+			unreadable = append(unreadable, problem.About(c.Name, err))
 		}
 		identified[ep.ID] = true
 	}
-	i.problems.report(labelsProblem, listed(unreadable))
+	i.problems.Report(problem.LabelsUnreadable, errors.Join(unreadable...))
 	for _, ep := range i.catalog.Snapshot().Endpoints {
 		if ep.Host == i.host && !identified[ep.ID] {
 			i.catalog.Delete(record.Key{Kind: record.KindEndpoint, Name: ep.ID})
@@ -151,9 +151,9 @@ func incomplete(failed map[string]error, local func(id string) *record.Endpoint)
 		if ep := local(id); ep != nil {
 			name = describe(ep)
 		}
-		errs = append(errs, fmt.Errorf("%s: %w", name, err))
+		errs = append(errs, problem.About(name, err))
 	}
-	return listed(errs)
+	return errors.Join(errs...)
 }
 
 // describe names an endpoint's container in messages for people.

@@ -4,9 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
+	"tombolo/linker/problem"
 	"tombolo/linker/record"
 )
 
@@ -44,7 +48,7 @@ func TestNamesAndLabelsThatDoNotFit(t *testing.T) {
 	} else if !e.Internal {
 		t.Error("the container with the large labels has egress, want none: nobody knows what its labels forbid")
 	}
-	if problems := strings.Join(h.problems.list(), "\n"); !strings.Contains(problems, "labels: container huge: ") {
+	if problems := fmt.Sprint(h.problems.List()); !strings.Contains(problems, "labels-unreadable huge: ") {
 		t.Errorf("the linker has the problems %q, want one that names the container huge", problems)
 	}
 	h.stop()
@@ -56,10 +60,15 @@ func TestIncompleteContainersAreNamed(t *testing.T) {
 		return map[string]*record.Endpoint{"known": {App: "shop", Service: "web", ContainerName: "shop-web-1"}}[id]
 	}
 	why := errors.New("sandbox is missing")
-	err := incomplete(map[string]error{"known": why, "0123456789abcdef": why}, known)
-	want := "endpoint 0123456789ab: sandbox is missing; service web of app shop (container shop-web-1): sandbox is missing"
-	if err == nil || err.Error() != want {
-		t.Errorf("incomplete = %v, want %s", err, want)
+	problems := problem.NewSet(slog.New(slog.DiscardHandler))
+	problems.Report(problem.ContainerIncomplete, incomplete(map[string]error{"known": why, "0123456789abcdef": why}, known))
+	var subjects []string
+	for _, p := range problems.List() {
+		subjects = append(subjects, p.Subject+": "+p.Reason)
+	}
+	want := []string{"endpoint 0123456789ab: sandbox is missing", "service web of app shop (container shop-web-1): sandbox is missing"}
+	if diff := cmp.Diff(want, subjects); diff != "" {
+		t.Errorf("the problems name other containers (-want +got):\n%s", diff)
 	}
 	if err := incomplete(nil, known); err != nil {
 		t.Errorf("incomplete of nothing = %v, want nil", err)

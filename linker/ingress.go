@@ -9,6 +9,7 @@ import (
 
 	"tombolo/linker/attach"
 	"tombolo/linker/hostport"
+	"tombolo/linker/problem"
 	"tombolo/linker/record"
 	"tombolo/overlay"
 )
@@ -43,7 +44,7 @@ func ingressPorts(e *effectiveCatalog, endpoints []attach.Endpoint) ([]ingressPo
 	var errs []error
 	for _, p := range allIngressPorts(e.Snapshot) {
 		if holder := portHolder(p, out, endpoints, e); holder != "" {
-			errs = append(errs, fmt.Errorf("%s of this host is taken by %s: it does not lead to %s", p, holder, p.owner()))
+			errs = append(errs, problem.About(p.key().String(), fmt.Errorf("%s of this host is taken by %s: it does not lead to %s", p, holder, p.owner())))
 			continue
 		}
 		out = append(out, p)
@@ -98,7 +99,7 @@ func (c *converger) held(ports []ingressPort) ([]ingressPort, error) {
 	var errs []error
 	for _, p := range ports {
 		if holder := taken[p.key()]; holder != "" {
-			errs = append(errs, fmt.Errorf("%s of this host is taken by %s: it does not lead to %s", p, holder, p.owner()))
+			errs = append(errs, problem.About(p.key().String(), fmt.Errorf("%s of this host is taken by %s: it does not lead to %s", p, holder, p.owner())))
 		}
 	}
 	free := slices.DeleteFunc(slices.Clone(ports), func(p ingressPort) bool { return taken[p.key()] != "" })

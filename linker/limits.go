@@ -2,21 +2,26 @@ package linker
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"tombolo/internal/wake"
+	"tombolo/linker/problem"
 )
 
 // limits reports what was refused because of the limits of the catalog and the gossip.
 type limits struct {
 	parts    []refuser
-	problems *problems
+	problems *problem.Set
 
 	reasons map[string]refused // by text
 }
 
 // refuser tells why it has refused something since the last call.
 type refuser interface{ Refused() []error }
+
+// maxReasons bounds the reasons that are kept.
+const maxReasons = 20
 
 type refused struct {
 	why  error
@@ -43,11 +48,11 @@ func (l *limits) report(now time.Time) {
 	}
 	var errs []error
 	for text, r := range l.reasons {
-		if now.Sub(r.seen) > conflictAge || len(errs) > maxListed {
+		if now.Sub(r.seen) > conflictAge || len(errs) > maxReasons {
 			delete(l.reasons, text)
 			continue
 		}
 		errs = append(errs, r.why)
 	}
-	l.problems.report(limitsProblem, listed(errs))
+	l.problems.Report(problem.LimitReached, errors.Join(errs...))
 }

@@ -29,7 +29,7 @@ func TestAHostThatFloodsTheCatalogIsNamed(t *testing.T) {
 	eventually(t, "the status names the host and counts what was refused", func() bool {
 		s, err := c.Status(t.Context())
 		return err == nil && s.Ready && s.Counters["catalog.refused"] > 0 &&
-			strings.Contains(strings.Join(s.Problems, "\n"), "limits: host evil: limit of the catalog: more than 1024 records of one host")
+			strings.Contains(fmt.Sprint(s.Problems), "limit-reached: host evil: limit of the catalog: more than 1024 records of one host")
 	})
 	web := h.run(t, "web", labels("web"))
 	eventually(t, "a container of this host is announced", func() bool {

@@ -19,6 +19,7 @@ import (
 	"tombolo/linker/hostport"
 	"tombolo/linker/ipam"
 	"tombolo/linker/plugin"
+	"tombolo/linker/problem"
 	"tombolo/overlay"
 )
 
@@ -34,7 +35,7 @@ type dataPlane interface {
 type Linker struct {
 	cfg      Config
 	started  time.Time
-	problems *problems
+	problems *problem.Set
 	plane    dataPlane
 	pools    poolCheck
 
@@ -90,16 +91,16 @@ func New(cfg Config) (*Linker, error) {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
-	problems := newProblems(cfg.Log)
+	problems := problem.NewSet(cfg.Log)
 	l := &Linker{
 		cfg: cfg, started: time.Now(), problems: problems,
 		pools: poolCheck{find: overlay.CheckPool, pools: []netip.Prefix{cfg.Pool4, cfg.Pool6}, problems: problems},
 	}
 	l.plane = overlay.New(overlay.Options{
 		Log:      cfg.Log,
-		Repaired: func(err error) { problems.report(overlayProblem, err) },
+		Repaired: func(err error) { problems.Report(problem.OverlayIncomplete, err) },
 		Incomplete: func(failed map[string]error) {
-			problems.report(containersProblem, incomplete(failed, l.localEndpoint))
+			problems.Report(problem.ContainerIncomplete, incomplete(failed, l.localEndpoint))
 		},
 	})
 	return l, nil

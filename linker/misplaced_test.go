@@ -1,6 +1,7 @@
 package linker
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -146,7 +147,7 @@ func TestForgedAddressGetsNoPermission(t *testing.T) {
 	}
 	c := h.client(t)
 	status, err := c.Status(t.Context())
-	if want := "host evil announces service forged of app shop (container forged) at 100.64.201.9, which is outside of its block 100.64.200.0/24"; err != nil || !strings.Contains(strings.Join(status.Problems, "\n"), want) {
+	if want := "host evil announces service forged of app shop (container forged) at 100.64.201.9, which is outside of its block 100.64.200.0/24"; err != nil || !strings.Contains(fmt.Sprint(status.Problems), want) {
 		t.Errorf("the status has the problems %q (%v), want one that says %q", status.Problems, err, want)
 	}
 	if r, err := c.Resolve(t.Context(), "forged", "web"); err != nil || len(r.Targets) > 0 {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tombolo/linker/gossip"
+	"tombolo/linker/problem"
 )
 
 // conflictAge is how long a conflict of names is reported after it was last seen:
@@ -19,7 +20,7 @@ type nameConflicts struct {
 	gossip interface {
 		Conflicts(age time.Duration) []gossip.Conflict
 	}
-	problems *problems
+	problems *problem.Set
 }
 
 // NameTaken reports whether another machine uses this host's name.
@@ -31,10 +32,10 @@ func (n nameConflicts) report() {
 	var errs []error
 	for _, c := range n.gossip.Conflicts(conflictAge) {
 		if c.Name == n.self {
-			errs = append(errs, fmt.Errorf("another machine, %s, calls itself %s too", c.Other.Addr(), c.Name))
+			errs = append(errs, problem.About(c.Name, fmt.Errorf("another machine, %s, calls itself %s too", c.Other.Addr(), c.Name)))
 		} else {
-			errs = append(errs, fmt.Errorf("%s and %s both call themselves %s", c.Holder.Addr(), c.Other.Addr(), c.Name))
+			errs = append(errs, problem.About(c.Name, fmt.Errorf("%s and %s both call themselves %s", c.Holder.Addr(), c.Other.Addr(), c.Name)))
 		}
 	}
-	n.problems.report(hostsProblem, errors.Join(errs...))
+	n.problems.Report(problem.HostNameTaken, errors.Join(errs...))
 }

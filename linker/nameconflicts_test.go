@@ -1,6 +1,7 @@
 package linker
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -22,7 +23,7 @@ func TestTwoMachinesWithOneName(t *testing.T) {
 		c := h.client(t)
 		eventually(t, "the status of "+h.cfg.Underlay.String()+" names the conflict", func() bool {
 			st, err := c.Status(t.Context())
-			return err == nil && !st.Ready && strings.Contains(strings.Join(st.Problems, "\n"), "h8")
+			return err == nil && !st.Ready && strings.Contains(fmt.Sprint(st.Problems), "h8")
 		})
 	}
 	if h := a.catalog.Snapshot().Hosts["h8"]; h.Block4 != block4 || h.Underlay != b.cfg.Underlay || twin.block.Current() != nil {

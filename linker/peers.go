@@ -1,6 +1,7 @@
 package linker
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -8,6 +9,7 @@ import (
 	"slices"
 
 	"tombolo/linker/block"
+	"tombolo/linker/problem"
 	"tombolo/linker/record"
 	"tombolo/overlay"
 )
@@ -26,7 +28,7 @@ func peers(s *record.Snapshot, self *record.Host, pool4, pool6 netip.Prefix) ([]
 			continue
 		}
 		if !block.Within(h.Block4, pool4) {
-			errs = append(errs, fmt.Errorf("host %s uses another pool: its block %s is outside of %s", name, h.Block4, pool4))
+			errs = append(errs, problem.About(name, fmt.Errorf("host %s uses another pool: its block %s is outside of %s", name, h.Block4, pool4)))
 			continue
 		}
 		if h.Block4.Overlaps(self.Block4) || block.OlderClaim(s, pool4, h) != nil {
@@ -36,12 +38,12 @@ func peers(s *record.Snapshot, self *record.Host, pool4, pool6 netip.Prefix) ([]
 		if !h.Block6.IsValid() {
 			p.Overlay6 = netip.Addr{} // an address outside of any block of the host
 		} else if err := checkBlock6(h, pool4, pool6); err != nil {
-			errs = append(errs, err)
+			errs = append(errs, problem.About(name, err))
 			p.Block6, p.Overlay6 = netip.Prefix{}, netip.Addr{}
 		}
 		out = append(out, p)
 	}
-	return out, listed(errs)
+	return out, errors.Join(errs...)
 }
 
 // checkBlock6 returns an error if a host announces an IPv6 block that is not its own. Claims
@@ -86,7 +88,7 @@ func reachable(s *record.Snapshot, self *record.Host, peers []overlay.Peer) (*re
 			changed[key] = fits
 		}
 		if err != nil {
-			misplaced = append(misplaced, err)
+			misplaced = append(misplaced, problem.About(ep.Host, err))
 		}
 	}
 	if len(changed) == 0 {
@@ -99,7 +101,7 @@ func reachable(s *record.Snapshot, self *record.Host, peers []overlay.Peer) (*re
 			delete(kept.Endpoints, key)
 		}
 	}
-	return &kept, listed(misplaced)
+	return &kept, errors.Join(misplaced...)
 }
 
 // placed returns ep with those of its addresses that are in the blocks of its host h, or

@@ -1,6 +1,7 @@
 package linker
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -65,7 +66,7 @@ func TestHostsWithAnotherPoolAreReported(t *testing.T) {
 	addRival(t, h, netip.MustParsePrefix("10.9.8.0/24"), day)
 	eventually(t, "the status names the host", func() bool {
 		st, err := c.Status(t.Context())
-		return err == nil && st.Ready && strings.Contains(strings.Join(st.Problems, "\n"), "host rival uses another pool")
+		return err == nil && st.Ready && strings.Contains(fmt.Sprint(st.Problems), "host rival uses another pool")
 	})
 	var last overlay.Config
 	select {

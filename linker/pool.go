@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tombolo/internal/wake"
+	"tombolo/linker/problem"
 	"tombolo/overlay"
 )
 
@@ -29,7 +30,7 @@ func RandomPool6() netip.Prefix {
 type poolCheck struct {
 	pools    []netip.Prefix // Pool4 and Pool6, which may be unset
 	find     func(pools ...netip.Prefix) error
-	problems *problems
+	problems *problem.Set
 }
 
 // once refuses pools that overlap, before the linker starts.
@@ -48,7 +49,7 @@ const recheckPool = 30 * time.Second
 // linker goes on then, because containers use it.
 func (p poolCheck) run(ctx context.Context) error {
 	for wake.Sleep(ctx, recheckPool) {
-		p.problems.report(poolProblem, p.find(p.pools...))
+		p.problems.Report(problem.PoolRoutedElsewhere, p.find(p.pools...))
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package linker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"tombolo/linker/block"
+	"tombolo/linker/problem"
 	"tombolo/overlay"
 )
 
@@ -83,7 +85,7 @@ func TestOverlappingPoolIsReportedWhileTheLinkerRuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		found := []error{nil, &overlay.PoolOverlapError{Pool: DefaultPool4, Route: netip.MustParsePrefix("100.100.0.0/16"), Device: "vpn0", Table: 52}, nil}
 		looks := 0
-		problems := newProblems(slog.New(slog.DiscardHandler))
+		problems := problem.NewSet(slog.New(slog.DiscardHandler))
 		check := poolCheck{problems: problems, find: func(...netip.Prefix) error {
 			looks++
 			return found[looks-1]
@@ -94,7 +96,7 @@ func TestOverlappingPoolIsReportedWhileTheLinkerRuns(t *testing.T) {
 		time.Sleep(time.Nanosecond) // from here on, the test looks a moment after each check
 		for _, want := range []string{"", "overlaps 100.100.0.0/16 on vpn0", ""} {
 			time.Sleep(recheckPool)
-			if got := strings.Join(problems.list(), "\n"); (got == "") != (want == "") || !strings.Contains(got, want) {
+			if got := fmt.Sprint(problems.List()); (got == "[]") != (want == "") || !strings.Contains(got, want) {
 				t.Errorf("after check %d the problems are %q, want %q", looks, got, want)
 			}
 		}

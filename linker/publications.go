@@ -10,6 +10,7 @@ import (
 
 	"tombolo/linker/attach"
 	"tombolo/linker/hostport"
+	"tombolo/linker/problem"
 	"tombolo/linker/record"
 	"tombolo/overlay"
 )
@@ -38,8 +39,9 @@ func publications(endpoints []attach.Endpoint, e *effectiveCatalog) ([]overlay.P
 				case known.ID == p.holder.ID || sameService(known, p.holder):
 					replicas = append(replicas, ep)
 				default:
-					errs = append(errs, fmt.Errorf("port %d/%s of this host is taken by %s: it does not lead to %s",
-						p.port.HostPort, p.port.Proto, describe(p.holder), describe(known)))
+					port := fmt.Sprintf("%d/%s", p.port.HostPort, p.port.Proto)
+					errs = append(errs, problem.About(port, fmt.Errorf("port %s of this host is taken by %s: it does not lead to %s",
+						port, describe(p.holder), describe(known))))
 				}
 			}
 		}

@@ -17,6 +17,7 @@ import (
 	"tombolo/internal/wake"
 	"tombolo/linker/block"
 	"tombolo/linker/catalog"
+	"tombolo/linker/problem"
 )
 
 // LockFile returns the path of the file that a running linker locks exclusively with
@@ -50,7 +51,7 @@ func lock(stateDir string) (*os.File, error) {
 // from a power cut when update returns, because no other host knows all of it.
 type stateFile struct {
 	path     string
-	problems *problems
+	problems *problem.Set
 
 	mu  sync.Mutex
 	doc stateDocument
@@ -68,7 +69,7 @@ type stateDocument struct {
 
 // openState reads the last run's state and enters a new epoch, which is larger than the
 // stored one and not below the clock's. A broken file is moved aside and logged.
-func openState(cfg Config, problems *problems) (*stateFile, error) {
+func openState(cfg Config, problems *problem.Set) (*stateFile, error) {
 	s := &stateFile{path: filepath.Join(cfg.StateDir, "linker.json"), problems: problems}
 	if err := state.LoadOrReset(s.path, &s.doc, cfg.Log, "the linker starts without the state of its last run"); err != nil {
 		return nil, err
@@ -103,7 +104,7 @@ func (s *stateFile) update(change func(*stateDocument)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	change(&s.doc)
-	s.problems.report(stateProblem, s.save())
+	s.problems.Report(problem.StateNotSaved, s.save())
 }
 
 func (s *stateFile) save() error { return state.Save(s.path, s.doc, true) }
@@ -127,7 +128,7 @@ func (s *stateFile) saveMember(name string, addr netip.AddrPort) {
 type catalogFile struct {
 	path     string
 	catalog  *catalog.Catalog
-	problems *problems
+	problems *problem.Set
 }
 
 // load merges the saved records into the catalog. Newer records of peers replace them.
@@ -164,7 +165,7 @@ func (f catalogFile) run(ctx context.Context) error {
 		case <-changes:
 		}
 		start := time.Now()
-		f.problems.report(catalogFileProblem, f.save())
+		f.problems.Report(problem.CatalogNotSaved, f.save())
 		wake.Sleep(ctx, max(saveEvery, saveShare*time.Since(start)))
 	}
 }

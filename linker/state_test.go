@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 
 	"tombolo/linker/block"
+	"tombolo/linker/problem"
 )
 
 // written is the state file as every version writes it, but for the epoch.
@@ -23,7 +24,7 @@ func TestStateOfTheLastRunIsKept(t *testing.T) {
 		if err := os.WriteFile(path, []byte(strings.Replace(written, "EPOCH", "5", 1)), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		s, err := openState(cfg, newProblems(cfg.Log))
+		s, err := openState(cfg, problem.NewSet(cfg.Log))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -52,7 +53,7 @@ func TestABrokenStateFileIsMovedAside(t *testing.T) {
 	if err := os.WriteFile(path, []byte(`{"epoch":7,"block4":"100.64.7.0/24","members":[]}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s, err := openState(cfg, newProblems(cfg.Log))
+	s, err := openState(cfg, problem.NewSet(cfg.Log))
 	if err != nil || s.get().Claim != (block.Claim{}) || s.get().Members == nil {
 		t.Errorf("openState returned %+v and the error %v, want an empty state", s, err)
 	}

@@ -12,6 +12,7 @@ import (
 	"tombolo/internal/wake"
 	"tombolo/linker/catalog"
 	"tombolo/linker/gossip"
+	"tombolo/linker/problem"
 	"tombolo/linker/record"
 )
 
@@ -60,7 +61,7 @@ func (g *fakeGossip) Conflicts(time.Duration) []gossip.Conflict { return nil }
 func TestHostsAreSuspendedWhileTheyDoNotAnswer(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
-		problems := newProblems(slog.New(slog.DiscardHandler))
+		problems := problem.NewSet(slog.New(slog.DiscardHandler))
 		state, err := openState(Config{StateDir: dir}, problems)
 		if err != nil {
 			t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -16,6 +17,7 @@ import (
 	"tombolo/cmd/privilege"
 	"tombolo/cmd/rundir"
 	"tombolo/linker/api"
+	"tombolo/linker/problem"
 )
 
 var defaultLinkerSocket = rundir.Default.Linker()
@@ -25,9 +27,10 @@ func newLinkerStatusCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show the linker's state and the hosts that it sees (in a lab: of every host)",
-		Long: `Show the state of this host's linker and the hosts that it sees; in a lab, of every host's
-linker. Exit code 1 if a linker does not answer or is not ready; its problems are
-printed. --format json also shows counters: refused packets and queries, failed calls of
+		Long: `Show the state of this host's linker, the hosts that it sees and its problems; in a lab, of
+every host's linker. A host is not ready while it has a problem with the severity "outage":
+then its containers cannot start, resolve names, reach a peer or be reached. Exit code 1 if
+a linker does not answer or is not ready. --format json also shows counters: refused packets and queries, failed calls of
 Docker, and input that could not be parsed.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -79,7 +82,23 @@ func printLinkers(out io.Writer, format string, all []api.Status) error {
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", s.Host.Name, ready, s.Host.Underlay, s.Host.Block4, peerCount(s.Peers), s.Version)
 	}
-	return w.Flush()
+	return errors.Join(w.Flush(), printProblems(out, all))
+}
+
+// printProblems prints what is wrong on each host, what that means and what mends it.
+func printProblems(out io.Writer, all []api.Status) error {
+	var b strings.Builder
+	for _, s := range all {
+		for _, p := range s.Problems {
+			fmt.Fprintf(&b, "\n%s: %s (%s)", s.Host.Name, p.Name, p.Severity)
+			if p.Subject != "" {
+				fmt.Fprintf(&b, ": %s", p.Subject)
+			}
+			fmt.Fprintf(&b, "\n  found:   %s\n  meaning: %s\n  remedy:  %s\n", p.Reason, p.Meaning, p.Remedy)
+		}
+	}
+	_, err := io.WriteString(out, b.String())
+	return err
 }
 
 // peerCount returns texts like "2 alive" and "1 alive, h3 suspended".
@@ -95,14 +114,20 @@ func peerCount(peers []api.Peer) string {
 	return fmt.Sprintf("%d alive%s", alive, others)
 }
 
-// unready returns an error that holds every problem of every linker.
+// unready returns an error that names the linkers that are not ready, with their outages.
 func unready(all []api.Status) error {
 	var errs []error
 	for _, s := range all {
-		for _, p := range s.Problems {
-			errs = append(errs, fmt.Errorf("%s: %s", s.Host.Name, p))
+		if s.Ready {
+			continue
 		}
-		if !s.Ready && len(s.Problems) == 0 {
+		before := len(errs)
+		for _, p := range s.Problems {
+			if p.Severity == problem.Outage {
+				errs = append(errs, fmt.Errorf("%s: not ready: %s", s.Host.Name, p))
+			}
+		}
+		if len(errs) == before {
 			errs = append(errs, fmt.Errorf("%s: not ready yet", s.Host.Name))
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"tombolo/linker/api"
 	"tombolo/linker/api/apitest"
+	"tombolo/linker/problem"
 	"tombolo/linker/record"
 )
 
@@ -18,7 +19,9 @@ func TestLinkerStatusShowsHostsAndProblems(t *testing.T) {
 		Peers: []api.Peer{{Name: "h2", State: "alive"}, {Name: "h3", State: "suspended"}},
 	}
 	broken := self
-	broken.Ready, broken.Problems = false, []string{"kernel without VXLAN"}
+	broken.Ready, broken.Problems = false, []problem.Problem{problem.New(problem.OverlayIncomplete, problem.Found{Subject: "rule", Reason: "kernel without VXLAN"})}
+	degraded := self
+	degraded.Problems = []problem.Problem{problem.New(problem.PortConflict, problem.Found{Subject: "80/tcp", Reason: "taken"})}
 	starting := self
 	starting.Ready = false
 	cases := []struct {
@@ -30,7 +33,10 @@ func TestLinkerStatusShowsHostsAndProblems(t *testing.T) {
 	}{
 		{"ready", self, "", "HOST  READY  UNDERLAY     BLOCK          PEERS                  VERSION\n" +
 			"h1    yes    198.18.0.11  100.64.1.0/24  1 alive, h3 suspended  v1\n", ""},
-		{"with a problem", broken, "--format json", `"problems":["kernel without VXLAN"]`, "h1: kernel without VXLAN"},
+		{"with a problem", broken, "--format json", `"problems":[{"name":"overlay-incomplete","severity":"outage","subject":"rule","reason":"kernel without VXLAN"`, "h1: not ready: overlay-incomplete rule: kernel without VXLAN"},
+		{"an outage is explained", broken, "", "\nh1: overlay-incomplete (outage): rule\n  found:   kernel without VXLAN\n  meaning: " +
+			problem.OverlayIncomplete.Meaning + "\n  remedy:  " + problem.OverlayIncomplete.Remedy + "\n", "h1: not ready"},
+		{"ready in spite of a problem", degraded, "", "h1    yes    198.18.0.11  100.64.1.0/24  1 alive, h3 suspended  v1\n\nh1: port-conflict (degraded): 80/tcp\n", ""},
 		{"starting", starting, "", "h1    no ", "h1: not ready yet"},
 		{"no linker", self, "--socket /nowhere.sock", "", "no linker runs here"},
 		{"unknown format", self, "--format xml", "", "neither table nor json"},

@@ -21,6 +21,7 @@ import (
 	"tombolo/internal/unixhttp"
 	"tombolo/linker/api"
 	"tombolo/linker/api/apitest"
+	"tombolo/linker/problem"
 	"tombolo/linker/record"
 )
 
@@ -45,7 +46,7 @@ func shop(seq uint64) record.Record {
 
 func TestStatusIsTransferred(t *testing.T) {
 	want := api.Status{
-		Version: "1", Ready: true, Problems: []string{"clock"}, Started: time.Unix(100, 0).UTC(),
+		Version: "1", Ready: true, Problems: []problem.Problem{problem.New(problem.PortConflict, problem.Found{Subject: "80/tcp", Reason: "taken"})}, Started: time.Unix(100, 0).UTC(),
 		Host:  record.Host{Name: "h1", Underlay: netip.MustParseAddr("198.18.0.11"), Block4: netip.MustParsePrefix("100.64.1.0/24")},
 		Peers: []api.Peer{{Name: "h2", Underlay: "198.18.0.12", State: "alive"}},
 	}

@@ -3,17 +3,18 @@ package api
 import (
 	"time"
 
+	"tombolo/linker/problem"
 	"tombolo/linker/record"
 )
 
 // Status describes a linker and its host.
 type Status struct {
-	Version  string      `json:"version"`
-	Host     record.Host `json:"host"`
-	Peers    []Peer      `json:"peers"`
-	Ready    bool        `json:"ready"` // the kernel has matched, the Docker network exists, and no problem concerns the whole host
-	Problems []string    `json:"problems,omitempty"`
-	Started  time.Time   `json:"started"`
+	Version  string            `json:"version"`
+	Host     record.Host       `json:"host"`
+	Peers    []Peer            `json:"peers"`
+	Ready    bool              `json:"ready"`              // the kernel has matched, the Docker network exists, and no problem is an outage
+	Problems []problem.Problem `json:"problems,omitempty"` // the worst first
+	Started  time.Time         `json:"started"`
 
 	// Counters counts events that are not logged one by one: "dns.refused",
 	// "overlay.forged" and so on. Most count since the linker started; the packets of

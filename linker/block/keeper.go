@@ -143,7 +143,7 @@ func (k *Keeper) awaitMajority(ctx context.Context) bool {
 			return true
 		}
 		if !searching {
-			k.cfg.Report(fmt.Errorf("only %d of the %d known hosts answer, this one included: waiting for a majority (start the other hosts, or name a block with --block)",
+			k.cfg.Report(fmt.Errorf("only %d of the %d known hosts answer, this one included: waiting for a majority",
 				answering+1, known+1))
 		}
 		select {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"tombolo/internal/wake"
+	"tombolo/linker/problem"
 	"tombolo/linker/record"
 )
 
@@ -132,7 +133,7 @@ func (h *Ports) retake() error {
 	var errs []error
 	for _, port := range slices.SortedFunc(maps.Keys(h.missing), func(a, b Port) int { return strings.Compare(a.String(), b.String()) }) {
 		if h.containers[port] {
-			errs = append(errs, fmt.Errorf("port %s of this host is taken by %s", port, h.missing[port]))
+			errs = append(errs, problem.About(port.String(), fmt.Errorf("port %s of this host is taken by %s", port, h.missing[port])))
 		}
 	}
 	return errors.Join(errs...)

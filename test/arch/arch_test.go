@@ -48,8 +48,8 @@ var allowed = []struct {
 	{"linker/record", []string{"linker/record/recordpb"}},
 	{"linker/catalog", []string{"linker/record"}},
 	{"linker/reach", []string{"linker/record"}},
-	{"linker/api", []string{"linker/record"}},
-	{"linker/hostport", []string{"linker/record"}},
+	{"linker/api", []string{"linker/problem", "linker/record"}},
+	{"linker/hostport", []string{"linker/problem", "linker/record"}},
 	{"linker/docker", []string{"linker/record"}},
 	{"dns", []string{"linker/record"}},
 }

@@ -47,7 +47,7 @@ func TestForgedRecordsGiveNoPermission(t *testing.T) {
 	})
 	within(t, func(ctx context.Context) error {
 		s, err := client.Status(ctx)
-		if want := "host evil announces service forged of app shop (container forged) at " + stranger.address(t); err == nil && !strings.Contains(strings.Join(s.Problems, "\n"), want) {
+		if want := "host evil announces service forged of app shop (container forged) at " + stranger.address(t); err == nil && !strings.Contains(fmt.Sprint(s.Problems), want) {
 			err = fmt.Errorf("the status of %s has the problems %q, want one that says %q", db.host.Name, s.Problems, want)
 		}
 		return err

@@ -69,7 +69,7 @@ func (c container) awaitsIdentity(t *testing.T, shut bool) {
 			if ep.Host != c.host.Name || ep.ContainerName != c.name || !ep.Running {
 				continue
 			}
-			if named := strings.Contains(strings.Join(s.Problems, "\n"), "container "+c.name+": "); named != shut || !s.Ready {
+			if named := strings.Contains(fmt.Sprint(s.Problems), "labels-unreadable "+c.name+": "); named != shut || !s.Ready {
 				return fmt.Errorf("the linker is ready: %v, with the problems %v; want it ready, and %s named: %v", s.Ready, s.Problems, c.name, shut)
 			}
 			return nil
