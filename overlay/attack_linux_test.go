@@ -49,7 +49,7 @@ func TestForgedVXLANIsDropped(t *testing.T) {
 	a, b, plain := attackLab(t)
 	victim := b.endpoint(5)
 	heard := hear(t, b.run(victim), at(victim.Addr4, 7))
-	b.config.Allow = []Allow{{From: a.endpoint(9).Addr4, To: victim.Addr4}}
+	b.config.Groups = []Group{allow(a.endpoint(9).Addr4, victim.Addr4)}
 	b.set()
 	vxlan := encapsulated(a, b, a.endpoint(9).Addr4, victim.Addr4)
 	broadcast := netip.MustParseAddr("172.30.0.255")
@@ -194,7 +194,7 @@ func TestMetadataIsRefused(t *testing.T) {
 	}
 }
 
-// An internal container on another host reaches containers as far as Allow permits, and no
+// An internal container on another host reaches containers as far as Groups permit, and no
 // published port of this host: its own host refuses that, and so does this one.
 func TestInternalContainersOfOtherHosts(t *testing.T) {
 	t.Parallel()
@@ -225,7 +225,7 @@ func TestInternalContainersOfOtherHosts(t *testing.T) {
 	b.set()
 	cannotReach(t, nshut, "tcp", at(b.Overlay4, 8080))
 	cannotReach(t, nshut, "tcp", at(b.Overlay6, 8080))
-	b.config.Allow = []Allow{{From: shut.Addr4, To: to.Addr4}}
+	b.config.Groups = []Group{allow(shut.Addr4, to.Addr4)}
 	b.set()
 	reaches(t, nshut, "tcp", at(to.Addr4, 80), shut.Addr4.String())
 }

@@ -30,13 +30,13 @@ func BenchmarkAttach(b *testing.B) {
 // BenchmarkSet adds one permission to thousands and removes it again.
 func BenchmarkSet(b *testing.B) {
 	h := newLab(b, 1).hosts[0]
-	h.config.Allow = manyAllows(5000)
+	h.config.Groups = manyPairs(5000)
 	h.config.Peers = manyPeers(200)
 	h.set()
-	grant := Allow{From: netip.MustParseAddr("100.64.200.1"), To: netip.MustParseAddr("100.64.1.9")}
+	grant := allow(netip.MustParseAddr("100.64.200.1"), netip.MustParseAddr("100.64.1.9"))
 	for b.Loop() {
 		c := h.config
-		c.Allow = append(c.Allow[:len(c.Allow):len(c.Allow)], grant)
+		c.Groups = append(c.Groups[:len(c.Groups):len(c.Groups)], grant)
 		must(b, h.overlay.Set(b.Context(), c))
 		must(b, h.overlay.Set(b.Context(), h.config))
 	}
@@ -45,7 +45,7 @@ func BenchmarkSet(b *testing.B) {
 // BenchmarkFirstSet measures the first Set of a restarted linker.
 func BenchmarkFirstSet(b *testing.B) {
 	h := newLab(b, 1).hosts[0]
-	h.config.Allow = manyAllows(5000)
+	h.config.Groups = manyPairs(5000)
 	h.config.Peers = manyPeers(200)
 	for b.Loop() {
 		h.restart()
@@ -53,10 +53,10 @@ func BenchmarkFirstSet(b *testing.B) {
 	}
 }
 
-func manyAllows(n int) (out []Allow) {
+func manyPairs(n int) (out []Group) {
 	for i := range n {
 		from := netip.AddrFrom4([4]byte{100, 64, byte(2 + i/200), byte(i % 200)})
-		out = append(out, Allow{From: from, To: netip.AddrFrom4([4]byte{100, 64, 1, byte(i % 50)})})
+		out = append(out, allow(from, netip.AddrFrom4([4]byte{100, 64, 1, byte(i % 50)})))
 	}
 	return out
 }
@@ -81,7 +81,7 @@ func BenchmarkThroughput(b *testing.B) {
 	h2.set()
 	from, to := h1.endpoint(5), h2.endpoint(5)
 	box, peer := h1.run(from), h2.run(to)
-	h2.config.Allow = []Allow{{From: from.Addr4, To: to.Addr4}}
+	h2.config.Groups = []Group{allow(from.Addr4, to.Addr4)}
 	h2.set()
 	plain1, plain2 := handMade(b, h1, h2.Underlay, 1), handMade(b, h2, h1.Underlay, 2)
 	ours := sink(b, box, peer, at(to.Addr4, 9000))

@@ -26,7 +26,7 @@ func compile(c Config, outside ...string) ruleset {
 		r.sets.addAddr("hosts", p.Overlay4)
 		r.sets.addAddr("hosts", p.Overlay6)
 	}
-	r.sets.permit(c.Groups, c.Allow)
+	r.sets.permit(c.Groups)
 	for _, revoked := range c.Revoked {
 		r.sets.revoke(revoked)
 	}

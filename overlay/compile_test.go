@@ -30,12 +30,11 @@ func goldenConfig() Config {
 			{ID: "web", Addr4: addr("100.64.1.2"), Addr6: addr("fd42:1:2:0:1::2")},
 			{ID: "db", Addr4: addr("100.64.1.3"), Addr6: addr("fd42:1:2:0:1::3"), Internal: true},
 		},
-		Allow: []Allow{
-			{From: addr("100.64.2.2"), To: addr("100.64.1.2")},
-			{From: addr("100.64.1.2"), To: addr("100.64.1.3"), Ports: []HostPort{{5432, "tcp"}, {5433, "udp"}, {1, "nonsense"}}},
-			{From: addr("fd42:1:2:0:1::2"), To: addr("fd42:1:2:0:1::3"), Ports: []HostPort{{5432, "tcp"}}},
-			{From: addr("fd42:1:2:0:2::2"), To: addr("fd42:1:2:0:1::2")},
-			{From: addr("fd42:1:2:0:2::2"), To: addr("100.64.1.2")}, // mixed address families: no packet matches
+		Groups: []Group{
+			allow(addr("100.64.2.2"), addr("100.64.1.2")),
+			allow(addr("100.64.1.2"), addr("100.64.1.3"), HostPort{5432, "tcp"}, HostPort{5433, "udp"}, HostPort{1, "nonsense"}),
+			allow(addr("fd42:1:2:0:1::2"), addr("fd42:1:2:0:1::3"), HostPort{5432, "tcp"}),
+			allow(addr("fd42:1:2:0:2::2"), addr("fd42:1:2:0:1::2")),
 		},
 		Publish: []Publish{
 			{HostPort: 8080, Proto: "tcp", To: addr("100.64.1.2"), Port: 80},
@@ -69,7 +68,7 @@ func TestCompileGolden(t *testing.T) {
 	redirect := goldenConfig()
 	redirect.DNSPort = 5300
 	plain := goldenConfig()
-	plain.Pool6, plain.Peers, plain.Endpoints, plain.Allow, plain.Publish, plain.Blocked = netip.Prefix{}, nil, nil, nil, nil, nil
+	plain.Pool6, plain.Peers, plain.Endpoints, plain.Groups, plain.Publish, plain.Blocked = netip.Prefix{}, nil, nil, nil, nil, nil
 	plain.ServicePool4, plain.ServicePool6, plain.Services = netip.Prefix{}, netip.Prefix{}, nil
 	plain.Revoked = nil
 	for name, c := range map[string]Config{"full.nft": full, "redirect.nft": redirect, "plain.nft": plain} {
@@ -103,7 +102,7 @@ func TestCompileIgnoresOrder(t *testing.T) {
 		r := rand.New(rand.NewSource(rapid.Int64().Draw(t, "seed")))
 		r.Shuffle(len(c.Peers), func(i, j int) { c.Peers[i], c.Peers[j] = c.Peers[j], c.Peers[i] })
 		r.Shuffle(len(c.Endpoints), func(i, j int) { c.Endpoints[i], c.Endpoints[j] = c.Endpoints[j], c.Endpoints[i] })
-		r.Shuffle(len(c.Allow), func(i, j int) { c.Allow[i], c.Allow[j] = c.Allow[j], c.Allow[i] })
+		r.Shuffle(len(c.Groups), func(i, j int) { c.Groups[i], c.Groups[j] = c.Groups[j], c.Groups[i] })
 		r.Shuffle(len(c.Publish), func(i, j int) { c.Publish[i], c.Publish[j] = c.Publish[j], c.Publish[i] })
 		r.Shuffle(len(c.Blocked), func(i, j int) { c.Blocked[i], c.Blocked[j] = c.Blocked[j], c.Blocked[i] })
 		r.Shuffle(len(c.Services), func(i, j int) { c.Services[i], c.Services[j] = c.Services[j], c.Services[i] })
@@ -127,7 +126,7 @@ func TestDifferenceTurnsOneIntoTheOther(t *testing.T) {
 				To: netip.AddrFrom4([4]byte{100, 64, 1, rapid.Byte().Draw(t, "to")}), Port: 80,
 			}
 			published = append(published, p)
-			c.permit(nil, []Allow{{From: p.To, To: netip.AddrFrom4([4]byte{100, 64, 1, 9})}})
+			c.permit([]Group{allow(p.To, netip.AddrFrom4([4]byte{100, 64, 1, 9}))})
 		}
 		c.publish(published)
 		return c

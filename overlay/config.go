@@ -33,7 +33,6 @@ type Config struct {
 	// Superseded are containers of such hosts in whose place others run: connections to them are reset.
 	Superseded []netip.Addr
 	Groups     []Group      // the traffic that this host's containers may receive from other containers
-	Allow      []Allow      // the same for single pairs of addresses
 	Publish    []Publish    // ports of this host that lead to containers here or elsewhere
 	Blocked    []HostPort   // ports that containers may not reach outside of the pool, on any machine
 	Revoked    []Revocation // permissions that were taken back lately
@@ -63,14 +62,6 @@ type Endpoint struct {
 	Addr6    netip.Addr // the zero value means no IPv6
 	Sandbox  string     // path of the container's network namespace, which Run equips (IPv6, resolver); "" means that Run does not
 	Internal bool       // the container has no egress beyond the pool
-}
-
-// Allow permits traffic from the address From to the address To of an endpoint of this
-// host. No Ports means every port and protocol.
-type Allow struct {
-	From  netip.Addr
-	To    netip.Addr
-	Ports []HostPort
 }
 
 // HostPort is a port and its protocol: "tcp", "udp" or "sctp".
@@ -154,7 +145,7 @@ func (c Config) unmapped() Config {
 			}
 		}
 	}
-	c.Allow, c.Publish, c.Revoked = slices.Clone(c.Allow), slices.Clone(c.Publish), slices.Clone(c.Revoked)
+	c.Publish, c.Revoked = slices.Clone(c.Publish), slices.Clone(c.Revoked)
 	for _, list := range []*[]netip.Addr{&c.Internal, &c.Suspended, &c.Superseded} {
 		*list = slices.Clone(*list)
 		for i := range *list {
@@ -166,9 +157,6 @@ func (c Config) unmapped() Config {
 	}
 	for i := range c.Endpoints {
 		unmap(&c.Endpoints[i].Addr4)
-	}
-	for i := range c.Allow {
-		unmap(&c.Allow[i].From, &c.Allow[i].To)
 	}
 	for i := range c.Revoked {
 		unmap(&c.Revoked[i].From, &c.Revoked[i].To)

@@ -44,7 +44,7 @@ func (d *desired) wasApplied() bool {
 	sameEndpoints := maps.Equal(want.endpointAddrs(), have.endpointAddrs())
 	for _, c := range []*Config{&want, &have} {
 		c.Endpoints, c.Internal, c.Suspended, c.Superseded = nil, nil, nil, nil
-		c.Groups, c.Allow, c.Blocked, c.Services, c.Revoked = nil, nil, nil, nil, nil
+		c.Groups, c.Blocked, c.Services, c.Revoked = nil, nil, nil, nil
 	}
 	return sameEndpoints && reflect.DeepEqual(want, have)
 }

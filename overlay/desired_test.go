@@ -11,7 +11,7 @@ func TestOnlyPolicyDiffers(t *testing.T) {
 		want   bool
 	}{
 		"nothing changed":                      {func(*desired) {}, true},
-		"another permission":                   {func(d *desired) { d.config.Allow = nil }, true},
+		"another permission":                   {func(d *desired) { d.config.Groups = nil }, true},
 		"another blocked port":                 {func(d *desired) { d.config.Blocked = nil }, true},
 		"a container became internal":          {func(d *desired) { d.config.Endpoints[0].Internal = true }, true},
 		"nothing applied yet":                  {func(d *desired) { d.applied = nil }, false},

@@ -25,7 +25,7 @@ func TestTrafficPassesDockersForwardDrop(t *testing.T) {
 	box := a.run(from)
 	listen(t, b.run(to), ":80")
 	listen(t, l.outside, ":80")
-	b.config.Allow = []Allow{{From: from.Addr4, To: to.Addr4}, {From: from.Addr6, To: to.Addr6}}
+	b.config.Groups = []Group{allow(from.Addr4, to.Addr4), allow(from.Addr6, to.Addr6)}
 	a.config.Publish = []Publish{{HostPort: 8001, Proto: "tcp", To: to.Addr4, Port: 80}}
 	all := func() {
 		t.Helper()

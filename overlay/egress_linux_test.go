@@ -72,7 +72,7 @@ func TestInternalContainersReachOnlyTheirNetworks(t *testing.T) {
 		h.config.Publish = append(h.config.Publish,
 			Publish{HostPort: p.port, Proto: "tcp", To: p.to.Addr4, Port: 80}, Publish{HostPort: p.port, Proto: "tcp", To: p.to.Addr6, Port: 80})
 	}
-	h.config.Allow = []Allow{{From: shut.Addr4, To: friend.Addr4}, {From: shut.Addr6, To: friend.Addr6}}
+	h.config.Groups = []Group{allow(shut.Addr4, friend.Addr4), allow(shut.Addr6, friend.Addr6)}
 	h.set()
 	listen(t, nfriend, ":80")
 	listen(t, nother, ":80")

@@ -23,8 +23,8 @@ func TestForgedSourceReachesNobody(t *testing.T) {
 	friend, forger, server, far := a.endpoint(5), a.endpoint(6), a.endpoint(7), b.endpoint(5)
 	a.run(friend)
 	box, nserver, nfar := a.run(forger), a.run(server), b.run(far)
-	a.config.Allow = []Allow{{From: friend.Addr4, To: server.Addr4}, {From: friend.Addr6, To: server.Addr6}, {From: far.Addr4, To: server.Addr4}, {From: forger.Addr4, To: server.Addr4, Ports: []HostPort{{7, "udp"}}}}
-	b.config.Allow = []Allow{{From: friend.Addr4, To: far.Addr4}, {From: friend.Addr6, To: far.Addr6}, {From: forger.Addr4, To: far.Addr4, Ports: []HostPort{{7, "udp"}}}}
+	a.config.Groups = []Group{allow(friend.Addr4, server.Addr4), allow(friend.Addr6, server.Addr6), allow(far.Addr4, server.Addr4), allow(forger.Addr4, server.Addr4, HostPort{7, "udp"})}
+	b.config.Groups = []Group{allow(friend.Addr4, far.Addr4), allow(friend.Addr6, far.Addr6), allow(forger.Addr4, far.Addr4, HostPort{7, "udp"})}
 	a.set()
 	b.set()
 
@@ -73,7 +73,7 @@ func TestOnlyMembersCanSendVXLAN(t *testing.T) {
 	b.set()
 	victim, box := b.endpoint(5), a.run(a.endpoint(5))
 	nvictim := b.run(victim)
-	b.config.Allow = []Allow{{From: a.endpoint(9).Addr4, To: victim.Addr4}}
+	b.config.Groups = []Group{allow(a.endpoint(9).Addr4, victim.Addr4)}
 	b.set()
 	heard := hear(t, nvictim, at(victim.Addr4, 7))
 	inner := ethernet(b.MAC, a.MAC, udpPacket(a.endpoint(9).Addr4, victim.Addr4))

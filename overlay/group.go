@@ -2,7 +2,6 @@ package overlay
 
 import (
 	"cmp"
-	"fmt"
 	"hash/fnv"
 	"maps"
 	"net/netip"
@@ -24,9 +23,9 @@ type Group struct {
 // class, which has a number. A packet may pass if its sender is in the set of the receiver's
 // class: two look-ups, however many groups there are.
 
-// permit adds the elements for groups and for pairs, which are groups of their own.
-func (c contents) permit(groups []Group, pairs []Allow) {
-	groups = slices.Concat(groups, grouped(pairs))
+// permit adds the elements for groups.
+func (c contents) permit(groups []Group) {
+	groups = slices.Clone(groups)
 	slices.SortFunc(groups, func(a, b Group) int { return cmp.Compare(a.Name, b.Name) })
 	in := map[netip.Addr][]int{} // receiver -> the groups that it belongs to
 	for i, g := range groups {
@@ -70,15 +69,6 @@ func (c contents) admit(g Group, class string) {
 			}
 		}
 	}
-}
-
-func grouped(pairs []Allow) (out []Group) {
-	for _, a := range pairs {
-		if a.From.IsValid() && a.From.Is4() == a.To.Is4() { // no packet leads from one address family to the other
-			out = append(out, Group{Name: fmt.Sprint(a), From: []netip.Addr{a.From}, To: []netip.Addr{a.To}, Ports: a.Ports})
-		}
-	}
-	return out
 }
 
 func namesOf(groups []Group, of []int) string {

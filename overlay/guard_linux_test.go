@@ -29,7 +29,7 @@ func newGuardLab(t *testing.T) guardLab {
 		listen(t, h.ns, ":2375")
 		h.config.Blocked = []HostPort{{2375, "tcp"}}
 	}
-	g.b.config.Allow = []Allow{{From: g.web.Addr4, To: g.db.Addr4}, {From: g.web.Addr6, To: g.db.Addr6}}
+	g.b.config.Groups = []Group{allow(g.web.Addr4, g.db.Addr4), allow(g.web.Addr6, g.db.Addr6)}
 	g.a.set()
 	g.b.set()
 	return g

@@ -93,7 +93,7 @@ func TestContainersGetIPv6(t *testing.T) {
 		waitFor(t, "the container had IPv6", func() bool { return has6(t, box, e) })
 		boxes, eps = append(boxes, box), append(eps, e)
 	}
-	l.hosts[1].config.Allow = []Allow{{From: eps[0].Addr6, To: eps[1].Addr6}}
+	l.hosts[1].config.Groups = []Group{allow(eps[0].Addr6, eps[1].Addr6)}
 	l.hosts[1].set()
 	listen(t, boxes[1], at(eps[1].Addr6, 80))
 	reaches(t, boxes[0], "tcp6", at(eps[1].Addr6, 80), eps[0].Addr6.String())

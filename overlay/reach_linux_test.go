@@ -2,7 +2,7 @@ package overlay
 
 import "testing"
 
-// Containers reach each other across two hosts as far as Allow permits it, and hosts reach all.
+// Containers reach each other across two hosts as far as Groups permit it, and hosts reach all.
 func TestContainersOfTwoHostsReachWhatIsAllowed(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, 2)
@@ -11,9 +11,9 @@ func TestContainersOfTwoHostsReachWhatIsAllowed(t *testing.T) {
 	b.set()
 	ea, eb, ec := a.endpoint(5), b.endpoint(5), b.endpoint(6)
 	na, nb, nc := a.run(ea), b.run(eb), b.run(ec)
-	b.config.Allow = []Allow{
-		{From: ea.Addr4, To: eb.Addr4}, {From: ea.Addr6, To: eb.Addr6},
-		{From: ec.Addr4, To: eb.Addr4, Ports: []HostPort{{80, "tcp"}}}, {From: ec.Addr6, To: eb.Addr6, Ports: []HostPort{{80, "tcp"}}},
+	b.config.Groups = []Group{
+		allow(ea.Addr4, eb.Addr4), allow(ea.Addr6, eb.Addr6),
+		allow(ec.Addr4, eb.Addr4, HostPort{80, "tcp"}), allow(ec.Addr6, eb.Addr6, HostPort{80, "tcp"}),
 	}
 	a.set()
 	b.set()

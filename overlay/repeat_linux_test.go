@@ -24,7 +24,7 @@ func pair(t *testing.T) (a, b *labHost, box netns.NsHandle, target Endpoint, l *
 	from, target := a.endpoint(5), b.endpoint(5)
 	box = a.run(from)
 	listen(t, b.run(target), ":80")
-	b.config.Allow = []Allow{{From: from.Addr4, To: target.Addr4}, {From: from.Addr6, To: target.Addr6}}
+	b.config.Groups = []Group{allow(from.Addr4, target.Addr4), allow(from.Addr6, target.Addr6)}
 	a.config.Publish = []Publish{{HostPort: 8001, Proto: "tcp", To: target.Addr4, Port: 80}}
 	a.set()
 	b.set()
@@ -71,7 +71,7 @@ func TestConnectionsOutliveSet(t *testing.T) {
 	if got := linkIndex(t, a.ns, Device); got != device {
 		t.Error("the VXLAN device was replaced, want the same one")
 	}
-	b.config.Allow, a.config.Publish = nil, nil
+	b.config.Groups, a.config.Publish = nil, nil
 	a.restart() // as when the catalog of a restarted linker is still empty
 	b.restart()
 	a.set()

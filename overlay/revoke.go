@@ -6,7 +6,7 @@ import (
 )
 
 // Revocation says that a permission was taken back, so that connections which began with it
-// must end. A permission that merely is not in Config.Allow any more ends no connection: a
+// must end. A permission that merely is not in Config.Groups any more ends no connection: a
 // restarted linker begins with an incomplete catalog.
 //
 // Set deletes the tracked connections of each Revocation once. While one is in the Config and

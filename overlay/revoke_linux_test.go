@@ -38,15 +38,15 @@ func (p way) addrs(v6 bool) (from, to netip.Addr) {
 }
 
 // set gives both hosts a policy of the pair.
-func (p way) set(allow []Allow, revoked ...Revocation) {
+func (p way) set(groups []Group, revoked ...Revocation) {
 	for _, h := range p.hosts {
-		h.config.Allow, h.config.Revoked = allow, revoked
+		h.config.Groups, h.config.Revoked = groups, revoked
 		h.set()
 	}
 }
 
-func (p way) allows(ports ...HostPort) []Allow {
-	return []Allow{{From: p.from.Addr4, To: p.to.Addr4, Ports: ports}, {From: p.from.Addr6, To: p.to.Addr6, Ports: ports}}
+func (p way) allows(ports ...HostPort) []Group {
+	return []Group{allow(p.from.Addr4, p.to.Addr4, ports...), allow(p.from.Addr6, p.to.Addr6, ports...)}
 }
 
 func (p way) revocations(r Revocation) (out []Revocation) {
@@ -186,7 +186,7 @@ func TestRevocationOfAPartSparesTheRest(t *testing.T) {
 	listen(t, p.far, ":80")
 	listen(t, p.far, ":81")
 	listen(t, p.box, ":82")
-	back := Allow{From: p.to.Addr4, To: p.from.Addr4}
+	back := allow(p.to.Addr4, p.from.Addr4)
 	p.set(append(p.allows(), back))
 	connect := func(ns netns.NsHandle, network, addr string) net.Conn {
 		conn, err := dial(t, ns, network, addr, ample)
@@ -250,7 +250,7 @@ func TestAnAddressInheritsNoConnections(t *testing.T) {
 		t.Errorf("%d connections are tracked after a container of another host ended, want 1", n)
 	}
 	enter(t, h.ns, func() { track(t, 4, peer, e.Addr4, e.Addr4, peer) }) // of the address's next holder
-	h.config.Allow = []Allow{{From: peer, To: e.Addr4}}
+	h.config.Groups = []Group{allow(peer, e.Addr4)}
 	h.set()
 	if n := count(); n != 2 {
 		t.Errorf("%d connections are tracked after another Set, want 2: a revocation ends connections once", n)

@@ -55,7 +55,7 @@ func newServiceLab(t *testing.T, here, elsewhere int) serviceLab {
 			serveName(t, box, at(addr, 80), e.ID)
 			listen(t, box, at(addr, 81))
 		}
-		h.config.Allow = append(h.config.Allow, Allow{From: s.from.Addr4, To: e.Addr4}, Allow{From: s.from.Addr6, To: e.Addr6})
+		h.config.Groups = append(h.config.Groups, allow(s.from.Addr4, e.Addr4), allow(s.from.Addr6, e.Addr6))
 		s.all = append(s.all, e)
 	}
 	l.hosts[1].set()

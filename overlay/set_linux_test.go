@@ -20,7 +20,7 @@ func TestAChangeOfPolicyDoesNotCheckRoutes(t *testing.T) {
 	routed := func() bool { return strings.Contains(string(runIn(t, h.ns, "ip route")), e.Addr4.String()+" dev") }
 
 	breaks()
-	h.config.Allow = []Allow{{From: netip.MustParseAddr("100.64.9.9"), To: e.Addr4}}
+	h.config.Groups = []Group{allow(netip.MustParseAddr("100.64.9.9"), e.Addr4)}
 	h.set()
 	if routed() {
 		t.Error("Set restored a route although only the policy had changed")

@@ -63,8 +63,8 @@ func TestConnectionsToAnEndedContainerAreReset(t *testing.T) {
 	box := a.run(client)
 	listen(t, b.run(far), ":80")
 	listen(t, a.run(near), ":80")
-	a.config.Allow = []Allow{{From: client.Addr4, To: near.Addr4}, {From: client.Addr6, To: near.Addr6}}
-	b.config.Allow = []Allow{{From: client.Addr4, To: far.Addr4}, {From: client.Addr6, To: far.Addr6}}
+	a.config.Groups = []Group{allow(client.Addr4, near.Addr4), allow(client.Addr6, near.Addr6)}
+	b.config.Groups = []Group{allow(client.Addr4, far.Addr4), allow(client.Addr6, far.Addr6)}
 	a.set()
 	b.set()
 	for h, ended := range map[*labHost]Endpoint{a: near, b: far} {
@@ -97,7 +97,7 @@ func TestHostsThatAreThoughtDead(t *testing.T) {
 	client, far := a.endpoint(5), b.endpoint(5)
 	box := a.run(client)
 	listen(t, b.run(far), ":80")
-	b.config.Allow = []Allow{{From: client.Addr4, To: far.Addr4}, {From: client.Addr6, To: far.Addr6}}
+	b.config.Groups = []Group{allow(client.Addr4, far.Addr4), allow(client.Addr6, far.Addr6)}
 	a.set()
 	b.set()
 	both := []netip.Addr{far.Addr4, far.Addr6}

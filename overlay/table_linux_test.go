@@ -15,13 +15,13 @@ import (
 func TestTheKernelHasTheWantedSets(t *testing.T) {
 	t.Parallel()
 	full, empty := goldenConfig().unmapped(), goldenConfig()
-	empty.Peers, empty.Endpoints, empty.Allow, empty.Publish, empty.Blocked, empty.Services = nil, nil, nil, nil, nil, nil
+	empty.Peers, empty.Endpoints, empty.Groups, empty.Publish, empty.Blocked, empty.Services = nil, nil, nil, nil, nil, nil
 	other := goldenConfig().unmapped()
 	other.Services[0].Targets, other.Services[2].Targets = other.Services[0].Targets[:1], other.Services[0].Targets[1:2]
 	other.Publish[0].Port, other.Endpoints[1].Internal = 8888, false
 	many, most := full, full
-	many.Allow = append(manyAllows(900), full.Allow...)
-	most.Allow = append(manyAllows(3000), full.Allow...)
+	many.Groups = append(manyPairs(900), full.Groups...)
+	most.Groups = append(manyPairs(3000), full.Groups...)
 	ns := newNamespace(t)
 	var table table
 	for i, c := range []Config{full, empty, full, other, full, many, most, full, empty} {
