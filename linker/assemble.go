@@ -99,7 +99,7 @@ func (l *Linker) assembleContainers() error {
 	}
 	l.hostPorts = hostport.New(cfg.Log)
 	l.table, err = attach.Open(attach.Config{
-		File: filepath.Join(cfg.StateDir, "endpoints.json"), Addresses: l.addresses,
+		File: endpointsFile(cfg.StateDir), Addresses: l.addresses,
 		Interfaces: gate{l.plane, l.matched, l.problems}, Sockets: l.hostPorts,
 		Describe: l.describeEndpoint, WithoutService: l.withoutService, Log: cfg.Log,
 	})

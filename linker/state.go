@@ -15,10 +15,17 @@ import (
 
 	"tombolo/internal/state"
 	"tombolo/internal/wake"
+	"tombolo/linker/attach"
 	"tombolo/linker/block"
 	"tombolo/linker/catalog"
 	"tombolo/linker/problem"
 )
+
+// Sandboxes returns the paths of the network namespaces of the containers that the last linker
+// with this state folder had on the overlay. A missing folder means none.
+func Sandboxes(stateDir string) ([]string, error) { return attach.Sandboxes(endpointsFile(stateDir)) }
+
+func endpointsFile(stateDir string) string { return filepath.Join(stateDir, "endpoints.json") }
 
 // LockFile returns the path of the file that a running linker locks exclusively with
 // flock(2). The lock ends with the linker's process, however that ends.

@@ -16,16 +16,17 @@ type hookedChain struct {
 	rules      [][]*nl.RtAttr // the expressions of each rule
 }
 
-// table adds the table of our name with these chains. With anew it replaces a table that
-// exists; without, such a table makes the batch fail with EEXIST.
-func (b *batch) table(anew bool, chains []hookedChain) {
+// table adds the table of our name with these chains, and with user data that the kernel keeps.
+// With anew it replaces a table that exists; without, such a table makes the batch fail with
+// EEXIST.
+func (b *batch) table(anew bool, chains []hookedChain, userdata []byte) {
 	const create = unix.NLM_F_CREATE
 	name := nl.NewRtAttr(unix.NFTA_TABLE_NAME, nl.ZeroTerminated(tableName))
 	if anew {
 		b.change(unix.NFT_MSG_NEWTABLE, create, name)
 		b.change(unix.NFT_MSG_DELTABLE, 0, name)
 	}
-	b.change(unix.NFT_MSG_NEWTABLE, create|unix.NLM_F_EXCL, name)
+	b.change(unix.NFT_MSG_NEWTABLE, create|unix.NLM_F_EXCL, name, nl.NewRtAttr(nftaTableUserdata, userdata))
 	for _, c := range chains {
 		hook := nl.NewRtAttr(unix.NFTA_CHAIN_HOOK|unix.NLA_F_NESTED, nil)
 		hook.AddRtAttr(unix.NFTA_HOOK_HOOKNUM, nl32(c.hook))

@@ -195,14 +195,22 @@ func (o *Overlay) noteRepairs(done changes) {
 	o.undone(done)
 }
 
-// Clear removes everything that is ours: interfaces, routes and policy. Containers lose
-// their network. Forwarding stays on, because other programs may rely on it by now.
-func (o *Overlay) Clear(ctx context.Context) error {
+// Clear removes everything that is ours: interfaces, routes and policy, also in the containers of
+// the last Config and in those whose network namespaces have the paths formerly: an Overlay of the
+// past may have equipped them. Containers lose their network. Forwarding stays on, because other programs may rely on it by now.
+func (o *Overlay) Clear(ctx context.Context, formerly ...string) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	sandboxes := o.sandboxPaths()
+	for _, path := range formerly {
+		sandboxes[path] = true
+	}
 	o.want = newDesired()
 	o.watched.Store(nil)
 	clear(o.sandboxes)
+	for path := range sandboxes {
+		o.release(path)
+	}
 	return inside(o.ns, func() error {
 		return errors.Join(deleteLinks(), removeRoutes(), o.docker.remove(ctx), o.table.remove(ctx))
 	})

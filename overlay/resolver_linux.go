@@ -1,6 +1,9 @@
 package overlay
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -72,17 +75,58 @@ func setResolver(link netlink.Link, e Endpoint) error {
 	if err := setSysctl("ipv4/conf/"+link.Attrs().Name+"/route_localnet", "1"); err != nil {
 		return err
 	}
-	err := commitTable(false, resolverChains(e.Addr4))
+	chains := resolverChains(e.Addr4)
+	if written(chains) {
+		return nil
+	}
+	err := commitTable(false, chains)
 	if errors.Is(err, unix.EEXIST) {
-		err = commitTable(true, resolverChains(e.Addr4))
+		err = commitTable(true, chains)
 	}
 	return err
 }
 
+// written reports whether a former linker has written this table into the sandbox and nobody has
+// changed nftables there since. To write it again would take tens of milliseconds, for each
+// container after each restart of the linker.
+func written(chains []hookedChain) bool {
+	gen, err := generation()
+	if err != nil {
+		return false
+	}
+	tables, err := askNftables(unix.NFT_MSG_GETTABLE, 0, tableAttr(unix.NFTA_TABLE_NAME))
+	if err != nil {
+		return false
+	}
+	for _, m := range tables {
+		for _, a := range attributes(m[nfgenLen:]) {
+			if a.kind == nftaTableUserdata && bytes.Equal(a.value, seal(chains, gen)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// seal is what commitTable keeps with the table in the kernel: a digest of its rules, and of the
+// generation of nftables after they were written.
+func seal(chains []hookedChain, gen uint32) []byte {
+	var b batch
+	b.table(false, chains, nil)
+	digest := sha256.Sum256(binary.BigEndian.AppendUint32(b.Bytes(), gen))
+	return digest[:]
+}
+
+const nftaTableUserdata = 6 // NFTA_TABLE_USERDATA of linux/netfilter/nf_tables.h, which x/sys/unix lacks
+
 func commitTable(anew bool, chains []hookedChain) error {
+	gen, err := generation()
+	if err != nil {
+		return err
+	}
 	var b batch
 	b.begin()
-	b.table(anew, chains)
+	b.table(anew, chains, seal(chains, gen+1))
 	b.end()
 	if err := b.send(); err != nil {
 		return fmt.Errorf("write nftables table: %w", err)

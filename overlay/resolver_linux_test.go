@@ -4,6 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -147,16 +150,21 @@ func TestDockersLaterRulesChangeNothing(t *testing.T) {
 func TestResolverAfterARestart(t *testing.T) {
 	t.Parallel()
 	h, e, box := newResolverLab(t, "iptables")
+	table := func() string { return string(runIn(t, box, "nft -a list table inet tombolo")) }
 	h.overlay.equip(false)
+	before := table()
+	for _, visit := range []func(){func() { h.restart(); h.set(); h.overlay.equip(false) }, func() { h.overlay.equip(true) }} {
+		visit()
+		mustBeGuarded(t, box, e)
+		if after := table(); after != before { // each table that is written has a handle of its own
+			t.Errorf("a visit without a reason changed the table from %s to %s", before, after)
+		}
+	}
+	runIn(t, box, "nft flush chain inet tombolo docker_resolver")
 	h.restart()
 	h.set()
 	h.overlay.equip(false)
 	mustBeGuarded(t, box, e)
-	before := string(runIn(t, box, "nft -a list table inet tombolo"))
-	h.overlay.equip(true)
-	if after := string(runIn(t, box, "nft -a list table inet tombolo")); after != before {
-		t.Errorf("a visit without a reason changed the table from %s to %s", before, after)
-	}
 	runIn(t, box, "nft delete table inet tombolo")
 	if guarded(t, box, e) == nil {
 		t.Error("the test cannot tell whether the table is there")
@@ -184,6 +192,77 @@ func TestResolverOfAContainerThatLeaves(t *testing.T) {
 	h.start(again, box)
 	h.overlay.equip(false)
 	mustBeGuarded(t, box, again)
+}
+
+// Nothing of ours stays in the sandboxes of containers that run on after Clear, whether this Overlay
+// or one before it equipped them.
+func TestClearReleasesContainers(t *testing.T) {
+	t.Parallel()
+	for name, clear := range map[string]func(*labHost, Endpoint) error{
+		"the same Overlay": func(h *labHost, _ Endpoint) error { return h.overlay.Clear(t.Context()) },
+		"a new Overlay": func(h *labHost, e Endpoint) error {
+			h.restart()
+			return h.overlay.Clear(t.Context(), e.Sandbox, "/nowhere/to/be/found")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h, e, box := newResolverLab(t, "iptables")
+			h.overlay.equip(false)
+			mustBeGuarded(t, box, e)
+			must(t, clear(h, e))
+			reaches(t, box, "udp", anyResolver, "127.0.0.1")
+			if tables := string(runIn(t, box, "nft list tables")); strings.Contains(tables, "inet tombolo") {
+				t.Errorf("the sandbox has the tables %s, want none of ours", tables)
+			}
+		})
+	}
+}
+
+// A visit that failed is repeated soon: the container needs its IPv6 address and its resolver.
+func TestFailedVisitsAreRepeatedSoon(t *testing.T) {
+	t.Parallel()
+	h := newLab(t, 1).hosts[0]
+	late := h.endpoint(5)
+	box, path := sandbox(t)
+	late.Sandbox = filepath.Join(t.TempDir(), "box")
+	failed := make(chan bool, 100) // more than the visits of this test
+	h.overlay.incomplete = func(errs map[string]error) {
+		select {
+		case failed <- len(errs) > 0:
+		default:
+		}
+	}
+	h.set()
+	h.keep()
+	h.attach(late)
+	h.start(late, box)
+	for !<-failed {
+	}
+	must(t, os.Symlink(path, late.Sandbox))
+	waitFor(t, "the container had IPv6", func() bool { return has6(t, box, late) })
+	waitFor(t, "the last report was empty", func() bool { return !<-failed })
+}
+
+func TestVisitsAreRepeatedWithGrowingPauses(t *testing.T) {
+	now := time.Unix(0, 0)
+	last := visit{}
+	for i, want := range []time.Duration{100, 200, 400, 800, 1600, 3200, 6400, 12800, 25600, 30000, 30000} {
+		last = visit{sandbox: "box", err: errors.New("busy")}.after(last, now)
+		if got := (sandboxes{"e": last}).next(now); got != want*time.Millisecond {
+			t.Errorf("after %d failures the next visit is due in %v, want %v", i+1, got, want*time.Millisecond)
+		}
+	}
+	e := []Endpoint{{ID: "e", Sandbox: "box"}}
+	if got := (sandboxes{"e": last}).due(slices.Clone(e), false, now); len(got) != 0 {
+		t.Error("a visit is due before its pause has ended")
+	}
+	if got := (sandboxes{"e": last}).due(slices.Clone(e), false, now.Add(recheck)); len(got) != 1 {
+		t.Error("no visit is due after its pause has ended")
+	}
+	if got := (visit{sandbox: "box"}).after(last, now); got.failures != 0 {
+		t.Errorf("after a success %d failures are counted, want none", got.failures)
+	}
 }
 
 // Where the table cannot be written, Docker's resolver is closed all the same.

@@ -1,12 +1,15 @@
 package overlay
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
+	"time"
 
 	"github.com/vishvananda/netns"
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 )
 
@@ -17,11 +20,13 @@ import (
 //
 //	attached --Docker sets the container's side up--> carrier --equip--> equipped
 //	                                                     |  ^
-//	                                                     v  | at most half a minute
-//	                                                    failed
+//	                                                     v  | 100 ms later, then twice as long
+//	                                                    failed   each time up to half a minute
 //
 // The host's side has a carrier when Docker has finished with the interface, and has made its
-// rules for its resolver. The container's process starts tens of milliseconds later.
+// rules for its resolver. The container's process starts tens of milliseconds later. So
+// sandboxes are visited at the same time, and IPv6 comes first: the resolver takes longer, because
+// the kernel waits for all its processors before it commits rules.
 
 // sandboxes has what was done in the sandboxes of endpoints, by the endpoints' IDs.
 type sandboxes map[string]visit
@@ -29,42 +34,109 @@ type sandboxes map[string]visit
 // visit is the last visit to an endpoint's sandbox.
 type visit struct {
 	sandbox  string
-	err      error  // the next visit is at most half a minute later
-	nftables uint32 // generation of nftables in the sandbox after the visit
+	err      error
+	failures int       // consecutive visits with an error
+	retry    time.Time // after an error, when the next visit is due
+	nftables uint32    // generation of nftables in the sandbox after the visit
 }
 
-// due returns the endpoints whose sandboxes have not been visited. With again it returns those
-// that have been visited as well.
-func (s sandboxes) due(endpoints []Endpoint, again bool) []Endpoint {
+// The first pause after a failed visit. It doubles up to recheck.
+const firstRetry = 100 * time.Millisecond
+
+// after returns the visit with what follows from that before it in the same sandbox.
+func (v visit) after(last visit, now time.Time) visit {
+	if v.err == nil {
+		return v
+	}
+	v.failures = 1
+	if last.sandbox == v.sandbox {
+		v.failures = last.failures + 1
+	}
+	v.retry = now.Add(min(firstRetry<<min(v.failures-1, 16), recheck))
+	return v
+}
+
+// due returns the endpoints whose sandboxes have not been visited, or with an error some time
+// ago. With again it returns those that have been visited as well.
+func (s sandboxes) due(endpoints []Endpoint, again bool, now time.Time) []Endpoint {
 	return slices.DeleteFunc(endpoints, func(e Endpoint) bool {
-		return e.Sandbox == "" || !again && s[e.ID].sandbox == e.Sandbox
+		last := s[e.ID]
+		visited := last.sandbox == e.Sandbox && (last.err == nil || now.Before(last.retry))
+		return e.Sandbox == "" || !again && visited
 	})
 }
+
+// next returns the time until the next visit after an error, at most recheck.
+func (s sandboxes) next(now time.Time) time.Duration {
+	wait := recheck
+	for _, v := range s {
+		if v.err != nil {
+			wait = min(wait, max(v.retry.Sub(now), 0))
+		}
+	}
+	return wait
+}
+
+// keepEquipped equips containers as their interfaces appear, and looks at all of them every half
+// minute, until ctx is done.
+func (o *Overlay) keepEquipped(ctx context.Context) error {
+	tick := time.NewTicker(recheck)
+	defer tick.Stop()
+	retry := time.NewTimer(recheck)
+	defer retry.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-o.toEquip:
+			o.equip(false)
+		case <-retry.C:
+			o.equip(false)
+		case <-tick.C:
+			o.equip(true)
+		}
+		o.mu.Lock()
+		retry.Reset(o.sandboxes.next(time.Now()))
+		o.mu.Unlock()
+	}
+}
+
+// maxVisits is the number of sandboxes that are visited at the same time. Each visit takes a
+// thread, and most of its time it waits for the kernel.
+const maxVisits = 16
 
 // equip equips every container that has not been equipped yet and whose interface has a
 // carrier. With again it also repeats what failed, and repairs what another program changed.
 func (o *Overlay) equip(again bool) {
 	o.releaseSandboxes()
 	endpoints, visited := o.unequipped(again)
+	var visits errgroup.Group
+	visits.SetLimit(maxVisits)
 	for _, e := range endpoints {
-		if !hasCarrier(o.ns, e) {
-			continue
+		if hasCarrier(o.ns, e) {
+			visits.Go(func() error { o.visit(e, visited[e.ID]); return nil })
 		}
-		v, err := visitSandbox(e, visited[e.ID])
-		if err != nil && !hasCarrier(o.ns, e) {
-			continue // the container has ended
-		}
-		if err != nil {
-			o.log.Warn("a container's network is incomplete", "endpoint", e.ID, "addr", e.Addr4, "err", err)
-		}
-		o.mu.Lock()
-		if known, ok := o.want.endpoint(e.ID); ok && known.Sandbox == e.Sandbox {
-			o.sandboxes[e.ID] = v
-			o.left = slices.DeleteFunc(o.left, func(path string) bool { return path == e.Sandbox }) // it has come back
-		}
-		o.mu.Unlock()
 	}
+	_ = visits.Wait()
 	o.incomplete(o.failedVisits())
+}
+
+// visit equips e's container, and notes what happened.
+func (o *Overlay) visit(e Endpoint, last visit) {
+	v := visitSandbox(e, last)
+	if v.err != nil && !hasCarrier(o.ns, e) {
+		return // the container has ended
+	}
+	v = v.after(last, time.Now())
+	if v.failures == 1 {
+		o.log.Warn("a container's network is incomplete", "endpoint", e.ID, "addr", e.Addr4, "err", v.err)
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if known, ok := o.want.endpoint(e.ID); ok && known.Sandbox == e.Sandbox {
+		o.sandboxes[e.ID] = v
+		o.left = slices.DeleteFunc(o.left, func(path string) bool { return path == e.Sandbox }) // it has come back
+	}
 }
 
 func (o *Overlay) unequipped(again bool) ([]Endpoint, sandboxes) {
@@ -73,7 +145,7 @@ func (o *Overlay) unequipped(again bool) ([]Endpoint, sandboxes) {
 	if o.want.config == nil {
 		return nil, nil
 	}
-	endpoints := o.sandboxes.due(o.want.merged().Endpoints, again)
+	endpoints := o.sandboxes.due(o.want.merged().Endpoints, again, time.Now())
 	visited := sandboxes{}
 	for _, e := range endpoints {
 		visited[e.ID] = o.sandboxes[e.ID]
@@ -105,7 +177,7 @@ func hasCarrier(ns netns.NsHandle, e Endpoint) bool {
 
 // visitSandbox enters e's container and equips it, unless last shows that this was done and
 // that no program has changed nftables there since.
-func visitSandbox(e Endpoint, last visit) (visit, error) {
+func visitSandbox(e Endpoint, last visit) visit {
 	v := visit{sandbox: e.Sandbox}
 	v.err = inSandbox(e.Sandbox, func() error {
 		if last.sandbox == e.Sandbox && last.err == nil {
@@ -118,15 +190,16 @@ func visitSandbox(e Endpoint, last visit) (visit, error) {
 		if link == nil {
 			return fmt.Errorf("no interface of the container has %s", e.Addr4)
 		}
-		errs := []error{guardResolver(link, e)}
+		var errs []error
 		if e.Addr6.IsValid() {
 			errs = append(errs, setIPv6(link, e))
 		}
+		errs = append(errs, guardResolver(link, e))
 		gen, err := generation()
 		v.nftables = gen
 		return errors.Join(append(errs, err)...)
 	})
-	return v, v.err
+	return v
 }
 
 func inSandbox(path string, f func() error) error {
@@ -151,10 +224,29 @@ func (o *Overlay) leave(e Endpoint) {
 // run on.
 func (o *Overlay) releaseSandboxes() {
 	for _, path := range o.unused() {
-		if err := inSandbox(path, releaseResolver); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			o.log.Debug("a container that has left does not get Docker's resolver back", "sandbox", path, "err", err)
+		o.release(path)
+	}
+}
+
+func (o *Overlay) release(path string) {
+	if err := inSandbox(path, releaseResolver); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		o.log.Debug("a container that has left does not get Docker's resolver back", "sandbox", path, "err", err)
+	}
+}
+
+// sandboxPaths returns the sandboxes of all endpoints, and those that have just been left.
+func (o *Overlay) sandboxPaths() map[string]bool {
+	paths := map[string]bool{}
+	for _, path := range o.left {
+		paths[path] = true
+	}
+	if o.want.config != nil {
+		for _, e := range o.want.merged().Endpoints {
+			paths[e.Sandbox] = true
 		}
 	}
+	delete(paths, "") // endpoints that Run leaves alone
+	return paths
 }
 
 // unused takes the sandboxes out of o.left that no endpoint is in. The others stay: either the

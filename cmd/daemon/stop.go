@@ -174,7 +174,11 @@ func removeLeftovers(ctx context.Context, run rundir.Dir, stateDir string) error
 	if err := removeNetwork(ctx); err != nil {
 		return fmt.Errorf("remove the Docker network: %w", err)
 	}
-	if err := overlay.New(overlay.Options{}).Clear(ctx); err != nil {
+	sandboxes, err := linker.Sandboxes(linkerDir(stateDir))
+	if err != nil {
+		return err
+	}
+	if err := overlay.New(overlay.Options{}).Clear(ctx, sandboxes...); err != nil {
 		return fmt.Errorf("remove the interface: %w", err)
 	}
 	return run.Remove()

@@ -113,6 +113,23 @@ func Open(cfg Config) (*Table, error) {
 	return t, nil
 }
 
+// Sandboxes returns the paths of the network namespaces in the table that an earlier run left in
+// a file. A missing file means none.
+func Sandboxes(file string) ([]string, error) {
+	var doc document
+	if err := state.Load(file, &doc); err != nil {
+		return nil, err
+	}
+	var paths []string
+	for _, ep := range doc.Endpoints {
+		if ep.Sandbox != "" {
+			paths = append(paths, ep.Sandbox)
+		}
+	}
+	slices.Sort(paths)
+	return paths, nil
+}
+
 // Fresh reports whether there was no table of an earlier run. Until the first Reconcile,
 // Docker may then have endpoints that the table lacks.
 func (t *Table) Fresh() bool { return t.fresh }
