@@ -62,6 +62,7 @@ func (l *Linker) assemble(ctx context.Context) ([]task, error) {
 			return l.hostPorts.Run(ctx, func(err error) { l.problems.Report(problem.PortNotHeld, err) })
 		}},
 		{"pool check", l.pools.run},
+		{"contests", l.contests.run},
 	}, serving...), nil
 }
 

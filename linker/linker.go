@@ -36,6 +36,7 @@ type Linker struct {
 	cfg      Config
 	started  time.Time
 	problems *problem.Set
+	contests *contests
 	plane    dataPlane
 	pools    poolCheck
 
@@ -92,13 +93,15 @@ func New(cfg Config) (*Linker, error) {
 	}
 	cfg = cfg.withDefaults()
 	problems := problem.NewSet(cfg.Log)
+	contests := newContests(problems)
 	l := &Linker{
-		cfg: cfg, started: time.Now(), problems: problems,
+		cfg: cfg, started: time.Now(), problems: problems, contests: contests,
 		pools: poolCheck{find: overlay.CheckPool, pools: []netip.Prefix{cfg.Pool4, cfg.Pool6}, problems: problems},
 	}
 	l.plane = overlay.New(overlay.Options{
 		Log:      cfg.Log,
 		Repaired: func(err error) { problems.Report(problem.OverlayIncomplete, err) },
+		Undone:   contests.note,
 		Incomplete: func(failed map[string]error) {
 			problems.Report(problem.ContainerIncomplete, incomplete(failed, l.localEndpoint))
 		},

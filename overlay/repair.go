@@ -25,7 +25,7 @@ const (
 // Repair is one thing that Run has put right.
 type Repair struct {
 	Kind  RepairKind
-	Thing string // "100.64.2.0/24", "net.ipv4.ip_forward" and so on, as `ip` and `sysctl` name it
+	Thing string // "100.64.2.0/24", "net.ipv4.ip_forward = 1" and so on, as `ip` and `sysctl` name it
 }
 
 // changes collects what one comparison of the kernel with the Config has changed.
@@ -33,7 +33,7 @@ type changes []Repair
 
 func (c *changes) add(kind RepairKind, thing string) { *c = append(*c, Repair{kind, thing}) }
 
-// String names each thing once: "route 100.64.2.0/24, sysctl net.ipv4.ip_forward".
+// String names each thing once: "route 100.64.2.0/24, sysctl net.ipv4.ip_forward = 1".
 func (c changes) String() string {
 	texts := map[string]bool{}
 	for _, r := range c {

@@ -18,8 +18,10 @@ const sysctlDir = "/proc/sys/net/"
 // sysctl is a setting below /proc/sys/net and its value.
 type sysctl struct{ name, value string }
 
-// String returns the setting's name as sysctl(8) writes it.
-func (s sysctl) String() string { return "net." + strings.ReplaceAll(s.name, "/", ".") }
+// String returns the setting as sysctl(8) writes it: "net.ipv4.ip_forward = 1".
+func (s sysctl) String() string {
+	return "net." + strings.ReplaceAll(s.name, "/", ".") + " = " + s.value
+}
 
 // addrGenNone keeps the kernel from giving a link-local address to an interface: nobody would
 // answer there.

@@ -87,6 +87,14 @@ unit() {
 	start "$name"
 }
 
+# unmanaged: keeps systemd-networkd away from the interfaces of the overlay.
+unmanaged() {
+	install -D -m 0644 "$here/10-tombolo.network" /etc/systemd/network/10-tombolo.network
+	if systemctl is-active --quiet systemd-networkd; then
+		networkctl reload || die "systemd-networkd cannot read /etc/systemd/network/10-tombolo.network; see: journalctl -u systemd-networkd"
+	fi
+}
+
 # steady UNIT: succeeds if the unit runs now and still runs after three seconds, so that a
 # unit that crashes and restarts does not count.
 steady() {
@@ -97,6 +105,7 @@ case $role in
 linker)
 	"$here/setup.sh"
 	install_binary
+	unmanaged
 	unit tombolo-linker "$@"
 	await tombolo-linker /usr/local/bin/tombolo linker status
 	;;
@@ -108,6 +117,7 @@ framework)
 daemon)
 	"$here/setup.sh"
 	install_binary
+	unmanaged
 	unit tombolo-daemon "$@"
 	await tombolo-daemon /usr/local/bin/tombolo daemon status
 	;;

@@ -30,8 +30,9 @@ func newLinkerStatusCommand() *cobra.Command {
 		Long: `Show the state of this host's linker, the hosts that it sees and its problems; in a lab, of
 every host's linker. A host is not ready while it has a problem with the severity "outage":
 then its containers cannot start, resolve names, reach a peer or be reached. Exit code 1 if
-a linker does not answer or is not ready. --format json also shows counters: refused packets and queries, failed calls of
-Docker, and input that could not be parsed.`,
+a linker does not answer or is not ready. REPAIRS counts what other programs changed in the
+kernel and the linker put right. --format json also shows counters: repairs by kind, refused
+packets and queries, failed calls of Docker, and input that could not be parsed.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := oneOf("format", format, "table", "json"); err != nil {
@@ -74,13 +75,13 @@ func printLinkers(out io.Writer, format string, all []api.Status) error {
 		return nil
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "HOST\tREADY\tUNDERLAY\tBLOCK\tPEERS\tVERSION")
+	fmt.Fprintln(w, "HOST\tREADY\tUNDERLAY\tBLOCK\tPEERS\tREPAIRS\tVERSION")
 	for _, s := range all {
 		ready := "no"
 		if s.Ready {
 			ready = "yes"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", s.Host.Name, ready, s.Host.Underlay, s.Host.Block4, peerCount(s.Peers), s.Version)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d\t%s\n", s.Host.Name, ready, s.Host.Underlay, s.Host.Block4, peerCount(s.Peers), repairs(s.Counters), s.Version)
 	}
 	return errors.Join(w.Flush(), printProblems(out, all))
 }
@@ -99,6 +100,16 @@ func printProblems(out io.Writer, all []api.Status) error {
 	}
 	_, err := io.WriteString(out, b.String())
 	return err
+}
+
+// repairs returns how often the linker has put right what another program had changed.
+func repairs(counters map[string]uint64) (n uint64) {
+	for name, count := range counters {
+		if strings.HasPrefix(name, "overlay.repaired_") {
+			n += count
+		}
+	}
+	return n
 }
 
 // peerCount returns texts like "2 alive" and "1 alive, h3 suspended".

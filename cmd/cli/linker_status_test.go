@@ -15,8 +15,9 @@ import (
 func TestLinkerStatusShowsHostsAndProblems(t *testing.T) {
 	self := api.Status{
 		Version: "v1", Ready: true,
-		Host:  record.Host{Name: "h1", Underlay: netip.MustParseAddr("198.18.0.11"), Block4: netip.MustParsePrefix("100.64.1.0/24")},
-		Peers: []api.Peer{{Name: "h2", State: "alive"}, {Name: "h3", State: "suspended"}},
+		Host:     record.Host{Name: "h1", Underlay: netip.MustParseAddr("198.18.0.11"), Block4: netip.MustParsePrefix("100.64.1.0/24")},
+		Peers:    []api.Peer{{Name: "h2", State: "alive"}, {Name: "h3", State: "suspended"}},
+		Counters: map[string]uint64{"overlay.repaired_route": 2, "overlay.repaired_sysctl": 1, "overlay.refused": 9},
 	}
 	broken := self
 	broken.Ready, broken.Problems = false, []problem.Problem{problem.New(problem.OverlayIncomplete, problem.Found{Subject: "rule", Reason: "kernel without VXLAN"})}
@@ -31,12 +32,12 @@ func TestLinkerStatusShowsHostsAndProblems(t *testing.T) {
 		out  string
 		err  string
 	}{
-		{"ready", self, "", "HOST  READY  UNDERLAY     BLOCK          PEERS                  VERSION\n" +
-			"h1    yes    198.18.0.11  100.64.1.0/24  1 alive, h3 suspended  v1\n", ""},
+		{"ready", self, "", "HOST  READY  UNDERLAY     BLOCK          PEERS                  REPAIRS  VERSION\n" +
+			"h1    yes    198.18.0.11  100.64.1.0/24  1 alive, h3 suspended  3        v1\n", ""},
 		{"with a problem", broken, "--format json", `"problems":[{"name":"overlay-incomplete","severity":"outage","subject":"rule","reason":"kernel without VXLAN"`, "h1: not ready: overlay-incomplete rule: kernel without VXLAN"},
 		{"an outage is explained", broken, "", "\nh1: overlay-incomplete (outage): rule\n  found:   kernel without VXLAN\n  meaning: " +
 			problem.OverlayIncomplete.Meaning + "\n  remedy:  " + problem.OverlayIncomplete.Remedy + "\n", "h1: not ready"},
-		{"ready in spite of a problem", degraded, "", "h1    yes    198.18.0.11  100.64.1.0/24  1 alive, h3 suspended  v1\n\nh1: port-conflict (degraded): 80/tcp\n", ""},
+		{"ready in spite of a problem", degraded, "", "h1    yes    198.18.0.11  100.64.1.0/24  1 alive, h3 suspended  3        v1\n\nh1: port-conflict (degraded): 80/tcp\n", ""},
 		{"starting", starting, "", "h1    no ", "h1: not ready yet"},
 		{"no linker", self, "--socket /nowhere.sock", "", "no linker runs here"},
 		{"unknown format", self, "--format xml", "", "neither table nor json"},

@@ -37,6 +37,11 @@ var (
 		Meaning: "two machines have one name, and one of them is left out",
 		Remedy:  "give one of the two another name with --host",
 	})
+	KernelContested = kind(Kind{
+		Name: "kernel-contested", Severity: Degraded, Subject: "thing",
+		Meaning: "another program undoes again and again what the linker sets in the kernel; each time nothing passes for up to 2 seconds",
+		Remedy:  "find out which program does (ip -ts monitor all; cron; configuration management), and keep it away from this thing",
+	})
 	LabelsUnreadable = kind(Kind{
 		Name: "labels-unreadable", Severity: Degraded, Subject: "container",
 		Meaning: "the container is shut off, because its labels cannot be read",

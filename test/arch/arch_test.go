@@ -44,6 +44,7 @@ var allowed = []struct {
 	{"linker", []string{"linker/...", "overlay", "dns"}},
 	{"linker/plugin", []string{"linker/attach"}},
 	{"linker/attach", []string{"linker/ipam", "linker/record", "overlay"}},
+	{"linker/contest", []string{"overlay"}},
 	{"linker/block", []string{"linker/ipam", "linker/record"}},
 	{"linker/record", []string{"linker/record/recordpb"}},
 	{"linker/catalog", []string{"linker/record"}},

@@ -18,11 +18,12 @@ const packaging = "../../packaging"
 // fakes are the scripts of programs that install.sh calls. Each records its arguments in $OUT/calls.
 // tombolo fails if $OUT/broken exists.
 var fakes = map[string]string{
-	"systemctl": `[ "$*" != "restart $FAIL" ] || exit 1`,
-	"apt-get":   "",
-	"sleep":     "",
-	"tombolo":   `echo "it says why" >&2; [ ! -e "$OUT/broken" ]`,
-	"setup.sh":  "",
+	"systemctl":  `[ "$*" != "restart $FAIL" ] || exit 1`,
+	"apt-get":    "",
+	"networkctl": `[ -s /etc/systemd/network/10-tombolo.network ]`,
+	"sleep":      "",
+	"tombolo":    `echo "it says why" >&2; [ ! -e "$OUT/broken" ]`,
+	"setup.sh":   "",
 }
 
 // bed is an empty machine to install on.
@@ -97,6 +98,7 @@ func TestEachRoleIsInstalledAndStarted(t *testing.T) {
 	steady := func(unit string) []string {
 		return []string{"systemctl is-active --quiet " + unit, "sleep 3", "systemctl is-active --quiet " + unit}
 	}
+	unmanaged := []string{"systemctl is-active --quiet systemd-networkd", "networkctl reload"}
 	join := func(lists ...[]string) (all []string) {
 		for _, l := range lists {
 			all = append(all, l...)
@@ -108,11 +110,11 @@ func TestEachRoleIsInstalledAndStarted(t *testing.T) {
 		calls           []string
 	}{
 		{"linker --join 192.0.2.1 --join 192.0.2.2", "tombolo-linker", "tombolo-linker.env: TOMBOLO_FLAGS=--join 192.0.2.1 --join 192.0.2.2",
-			join([]string{"setup.sh "}, started("tombolo-linker"), []string{"tombolo linker status"})},
+			join([]string{"setup.sh "}, unmanaged, started("tombolo-linker"), []string{"tombolo linker status"})},
 		{"framework --master http://m:5050", "tombolo-framework", "tombolo-framework.env: TOMBOLO_FLAGS=--master http://m:5050",
 			join(started("tombolo-framework"), []string{"tombolo ps --all"})},
 		{"daemon", "tombolo-daemon", "tombolo-daemon.env: ",
-			join([]string{"setup.sh "}, started("tombolo-daemon"), []string{"tombolo daemon status"})},
+			join([]string{"setup.sh "}, unmanaged, started("tombolo-daemon"), []string{"tombolo daemon status"})},
 		{"mesos-master /m.deb --ip=192.0.2.1", "tombolo-mesos-master", "mesos-master.env: MESOS_FLAGS=--ip=192.0.2.1",
 			join([]string{"setup.sh ", "apt-get install -y -qq /m.deb"}, started("tombolo-mesos-master"), steady("tombolo-mesos-master"))},
 		{"mesos-agent /m.deb --master=m:5050", "tombolo-mesos-agent", "mesos-agent.env: MESOS_FLAGS=--master=m:5050",
