@@ -122,6 +122,9 @@ func parameters(t *task, wanted app.App, linked bool) []mesos.Parameter {
 	p.addLabels(s.Labels)
 	p.addLabels(record.Labels(identity(t, wanted)))
 	p.limits(s.Resources)
+	if s.NeverPulled() {
+		p.add("pull", "never")
+	}
 	p.addAll(wanted.MountFlags(t.Service))
 	if s.NetworkMode == "" && linked {
 		p.add("volume", resolver+":/etc/resolv.conf:ro")

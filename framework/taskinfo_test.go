@@ -151,6 +151,14 @@ func TestReasonsOfEndedTasks(t *testing.T) {
 	}{
 		{"pull", `Failed to launch container: Failed to run '/usr/bin/docker -H unix:///var/run/docker.sock pull nosuch.invalid/x:1': exited with status 1; stderr='Error response from daemon: Get "https://nosuch.invalid/v2/": no such host` + "\n'", mesos.TASK_FAILED,
 			`image nosuch.invalid/x:1 cannot be pulled: Get "https://nosuch.invalid/v2/": no such host`, 0, true},
+		{
+			"an image that was built here", "Failed to launch container: image tombolo.internal/shop/web:0123456789ab is not on this host", mesos.TASK_FAILED,
+			"image tombolo.internal/shop/web:0123456789ab is not on this host any more (to build it again: tombolo up)", 0, true,
+		},
+		{
+			"an image that the file forbids to pull", "Failed to launch container: image nginx:1 is not on this host", mesos.TASK_FAILED,
+			"image nginx:1 is not on this host, and its service never pulls it", 0, true,
+		},
 		{"exit", "Container exited with status 137", mesos.TASK_FAILED, "exited with status 137", 137, false},
 		{"exit 0", "Container exited with status 0", mesos.TASK_FINISHED, "exited with status 0", 0, false},
 		{"docker", "Container exited with status 125: port is already allocated", mesos.TASK_FAILED,
@@ -165,6 +173,21 @@ func TestReasonsOfEndedTasks(t *testing.T) {
 				t.Errorf("explain returned %q, exit %d, fatal %v; want %q, exit %d, fatal %v", reason, exit, fatal, tt.reason, tt.exit, tt.fatal)
 			}
 		})
+	}
+}
+
+// Nobody can pull an image by its ID, or one that only this machine has: an attempt would ask
+// registries for a name that they do not have.
+func TestImagesThatAreNeverPulled(t *testing.T) {
+	for image, want := range map[string]bool{
+		"tombolo.internal/shop/web:0123456789ab": true, "sha256:" + strings.Repeat("0", 64): true, "nginx:1": false,
+	} {
+		wanted := app.App{Name: "shop", Services: map[string]app.Service{"web": {Name: "web", Image: image}}}
+		info := taskInfo(&task{Task: store.Task{App: "shop", Service: "web"}}, wanted, true, nil)
+		never := slices.Contains(info.Container.Docker.Parameters, mesos.Parameter{Key: "pull", Value: "never"})
+		if never != want {
+			t.Errorf("a task with the image %s is never pulled: %v, want %v", image, never, want)
+		}
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler/calls"
 
+	"tombolo/framework/app"
 	"tombolo/framework/deploy"
 	"tombolo/internal/wake"
 	linker "tombolo/linker/api"
@@ -135,6 +136,7 @@ func (u *updater) dropAll(now time.Time) {
 
 var (
 	exitStatus = regexp.MustCompile(`exited with status (\d+)`)
+	notOnHost  = regexp.MustCompile(`^Failed to launch container: (image (\S+) is not on this host)$`)
 	pullFailed = regexp.MustCompile(`(?s) pull (\S+)': exited with status \d+; stderr='(.*?)\s*'?\s*$`)
 )
 
@@ -145,6 +147,12 @@ func explain(status mesos.TaskStatus) (reason string, exit int, fatal bool) {
 	if m := pullFailed.FindStringSubmatch(message); m != nil {
 		said := strings.TrimPrefix(m[2], "Error response from daemon: ")
 		return "image " + m[1] + " cannot be pulled: " + said, 0, true
+	}
+	if m := notOnHost.FindStringSubmatch(message); m != nil {
+		if strings.HasPrefix(m[2], app.BuiltHere) {
+			return m[1] + " any more (to build it again: tombolo up)", 0, true
+		}
+		return m[1] + ", and its service never pulls it", 0, true
 	}
 	if status.GetState() == mesos.TASK_FINISHED {
 		return "exited with status 0", 0, false

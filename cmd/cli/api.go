@@ -72,3 +72,9 @@ func notUp(name string) error { return fmt.Errorf("%s is not up (every app: tomb
 func noSuchService(app, service string) error {
 	return fmt.Errorf("%s has no service %q", app, service)
 }
+
+// onThisMachine reports whether the cluster is this machine, with its Docker Engine.
+func (f *apiFlags) onThisMachine() bool {
+	holder, err := rundir.At(f.target).Holder()
+	return err == nil && holder.Kind == rundir.Machine
+}

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tombolo/cmd/daemon"
+	"tombolo/cmd/images"
 	"tombolo/cmd/output"
 	"tombolo/cmd/volumes"
 	"tombolo/framework/api"
@@ -66,6 +67,9 @@ func (f *downFlags) run(cmd *cobra.Command, project *projectFlags) error {
 	}
 	if err := f.wait(ctx, out, client, name); err != nil {
 		return err
+	}
+	if f.onThisMachine() {
+		images.RemoveOld(ctx, app.App{Name: name}, cmd.ErrOrStderr())
 	}
 	return removal.Run(ctx, out)
 }

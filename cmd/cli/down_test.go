@@ -97,3 +97,27 @@ func TestDownRemovesVolumesFromEveryEngine(t *testing.T) {
 	_, err := tombolo(t, socket, "services: [", "-pshop", "down", "-v")
 	errortest.Contains(t, err, "only its file names its volumes")
 }
+
+// On a cluster that is this machine, `up` tags the images that it has built. Nothing needs them
+// when the app is down, and only those of the app's file while it is up.
+func TestTagsOfBuiltImagesGoWithTheirApp(t *testing.T) {
+	calls := dockertest.Fake(t)
+	const old, other = "tombolo.internal/shop/web:111111111111", "tombolo.internal/other/web:111111111111"
+	dockertest.Images(t, old, "tombolo.internal/shop/web:feedfacefeed", other)
+	f := &fakeFramework{}
+	socket := f.serve(t)
+	holdLock(t, filepath.Dir(socket), rundir.Holder{Kind: rundir.Machine})
+	file := "name: shop\nservices:\n  web: {image: web, build: .}\n"
+	if _, err := tombolo(t, socket, file, "up", "-d"); err != nil {
+		t.Fatal(err)
+	}
+	if got := calls(); !strings.Contains(got, "image rm "+old+"\n") || strings.Count(got, "image rm") != 1 {
+		t.Errorf("up ran docker with\n%swant it to remove %s, and nothing else", got, old)
+	}
+	if _, err := tombolo(t, socket, file, "down"); err != nil {
+		t.Fatal(err)
+	}
+	if got := calls(); strings.Count(got, "image rm tombolo.internal/shop/") != 2 || strings.Contains(got, other) {
+		t.Errorf("down ran docker with\n%swant it to remove both tags of the app, and nothing else", got)
+	}
+}

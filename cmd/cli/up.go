@@ -15,7 +15,6 @@ import (
 	"tombolo/cmd/daemon"
 	"tombolo/cmd/images"
 	"tombolo/cmd/output"
-	"tombolo/cmd/rundir"
 	"tombolo/framework/api"
 	"tombolo/framework/app"
 	"tombolo/internal/wake"
@@ -114,15 +113,18 @@ func (f *upFlags) run(cmd *cobra.Command, project *projectFlags) error {
 	if err := f.prepareImages(cmd, info.Registry, wanted); err != nil {
 		return err
 	}
-	return f.put(cmd, client, wanted)
+	err = f.put(cmd, client, wanted)
+	if f.onThisMachine() && ctx.Err() == nil {
+		images.RemoveOld(ctx, *wanted, cmd.ErrOrStderr())
+	}
+	return err
 }
 
 func (f *upFlags) prepareImages(cmd *cobra.Command, registry *api.Registry, wanted *app.App) error {
-	holder, err := rundir.At(f.target).Holder()
 	out := cmd.ErrOrStderr()
 	builder := images.Builder{
 		Out: out, Terminal: output.TerminalSize(out) != nil, Registry: registry,
-		Machine: err == nil && holder.Kind == rundir.Machine, NoBuild: f.noBuild,
+		Machine: f.onThisMachine(), NoBuild: f.noBuild,
 	}
 	return builder.Prepare(cmd.Context(), wanted)
 }

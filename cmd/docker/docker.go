@@ -16,6 +16,12 @@ import (
 // output to end after it.
 const grace = 2 * time.Second
 
+// noAttestations keeps buildx from adding a provenance attestation to each image. With the
+// containerd image store that attestation is part of the image's digest, and holds the time
+// of the build: the same build would be another image each time. A file that asks for an
+// attestation (build.provenance, build.sbom) gets it nevertheless.
+const noAttestations = "BUILDX_NO_DEFAULT_ATTESTATIONS"
+
 // Machine returns the address of this machine's Engine: $DOCKER_HOST or the default
 // socket. It ignores docker contexts, because the daemon's containers run here.
 func Machine() string {
@@ -27,6 +33,9 @@ func Machine() string {
 func Command(ctx context.Context, host string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "docker", append([]string{"-H", host}, args...)...)
 	cmd.Env = append(os.Environ(), "DOCKER_CLI_HINTS=false")
+	if _, set := os.LookupEnv(noAttestations); !set {
+		cmd.Env = append(cmd.Env, noAttestations+"=1")
+	}
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = grace
 	return cmd

@@ -1,7 +1,8 @@
 // Package images prepares the images of an app before it is submitted: it builds those
 // of services with build: on this machine's Engine, pushes images that only this machine
-// has to the cluster's registry, and replaces each name by a digest or ID, so that a
-// changed image is a changed service. It starts no containers. Start reading at Builder.Prepare.
+// has to the cluster's registry, and replaces each name by a digest or by a tag that holds
+// the image's ID, so that a changed image is a changed service. Later it removes the tags of
+// earlier images. It starts no containers. Start reading at Builder.Prepare.
 package images
 
 import (
@@ -50,6 +51,13 @@ func (b *Builder) Prepare(ctx context.Context, a *app.App) error {
 			done[built] = exact
 		}
 		s.Image, s.Build = done[built], nil
+		if b.Registry == nil && b.Machine {
+			tag, err := keep(ctx, a.Name, name, done[built])
+			if err != nil {
+				return fmt.Errorf("service %s: %w", name, err)
+			}
+			s.Image = tag
+		}
 		a.Services[name] = s
 	}
 	return nil
@@ -122,6 +130,7 @@ func (b *Builder) push(ctx context.Context, appName string, s app.Service) (stri
 	if _, err := docker.Run(ctx, docker.Machine(), "tag", s.Image, target); err != nil {
 		return "", fmt.Errorf("image %s is not on this machine: %w", s.Image, err)
 	}
+	defer b.untag(ctx, target)
 	fmt.Fprintf(b.Out, "pushing %s\n", s.Image)
 	printed, err := docker.Run(ctx, docker.Machine(), "push", target)
 	if err != nil {

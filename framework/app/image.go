@@ -24,6 +24,16 @@ var imageReference = func() *regexp.Regexp {
 	return regexp.MustCompile(`^((?:` + registry + `/)?` + folder + `(?:/` + folder + `)*)(?::` + tag + `)?(?:@(?:` + digest + `))?$`)
 }()
 
+// BuiltHere begins the names that `tombolo up` gives to the images that it has built for a
+// cluster that is this machine. No registry has them.
+const BuiltHere = "tombolo.internal/"
+
+// NeverPulled reports whether a host may use an image of a service only if it is there: the
+// file says so, or `tombolo up` has built the image.
+func (s *Service) NeverPulled() bool {
+	return s.PullPolicy == "never" || strings.HasPrefix(s.Image, BuiltHere) || strings.HasPrefix(s.Image, "sha256:")
+}
+
 // imageFault says why image is not a reference to an image, or "".
 func imageFault(image string) string {
 	match := imageReference.FindStringSubmatch(image)

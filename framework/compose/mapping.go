@@ -121,7 +121,7 @@ func (s *serviceMapping) image() {
 	switch s.in.PullPolicy {
 	case "", types.PullPolicyAlways, types.PullPolicyMissing, types.PullPolicyBuild:
 	case types.PullPolicyNever:
-		s.Warn(p, "never has no effect: an agent pulls an image that its host does not have")
+		s.Warn(p, "an agent of Mesos pulls an image that its host does not have, whatever the policy; Tombolo's own agents obey it")
 	case types.PullPolicyIfNotPresent:
 		s.out.PullPolicy = types.PullPolicyMissing
 	default:

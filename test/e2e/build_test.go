@@ -54,6 +54,10 @@ func TestUpBuildsImages(t *testing.T) {
 	if instance(t, "built", "web", 1).Container != web {
 		t.Error("web was replaced although its build has not changed")
 	}
+	pushed, err := exec.CommandContext(t.Context(), "docker", "images", "--format", "{{.Repository}}", "--filter", "reference=127.0.0.1:*/built/*").CombinedOutput()
+	if err != nil || len(pushed) > 0 {
+		t.Errorf("up left names on this machine under which it has pushed images: %v: %s", err, pushed)
+	}
 }
 
 // Ctrl-C during a build ends the build, and nothing is started.

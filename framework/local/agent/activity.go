@@ -5,9 +5,12 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	mesos "github.com/mesos/mesos-go/api/v1/lib"
 )
 
 const (
@@ -63,7 +66,14 @@ func (as *activities) begin(ctx context.Context, k kind, do func(context.Context
 	})
 }
 
-// pullImage pulls the image, unless it is there and the task does not force the pull.
+// neverPulled reports whether the task's image must be on the host already. Mesos itself does not
+// know this parameter before docker run, and pulls.
+func neverPulled(d *mesos.ContainerInfo_DockerInfo) bool {
+	return slices.ContainsFunc(d.GetParameters(), func(p mesos.Parameter) bool { return p.Key == "pull" && p.Value == "never" })
+}
+
+// pullImage pulls the image, unless it is there and the task does not force the pull, or the
+// task forbids the pull.
 func (r *runner) pullImage(ctx context.Context) activity {
 	d := r.Task.Info.GetContainer().GetDocker()
 	if !d.GetForcePullImage() {
@@ -71,7 +81,10 @@ func (r *runner) pullImage(ctx context.Context) activity {
 			return a
 		}
 	}
-	a := r.dockerCommand(ctx, "pull", d.GetImage())
+	a := activity{exit: 1}
+	if !neverPulled(d) {
+		a = r.dockerCommand(ctx, "pull", d.GetImage())
+	}
 	if a.err == nil && a.exit != 0 {
 		// If the Engine is gone, that is why the pull failed: it is tried again.
 		_, a.err = r.Docker.Machine(ctx)
@@ -84,7 +97,11 @@ func (r *runner) pullError() error {
 	if r.last.err != nil {
 		return r.last.err
 	}
-	args := append(hostArgs(r.Host), "pull", r.Task.Info.GetContainer().GetDocker().GetImage())
+	d := r.Task.Info.GetContainer().GetDocker()
+	if neverPulled(d) && r.last.exit != noCommand {
+		return fmt.Errorf("image %s is not on this host", d.GetImage())
+	}
+	args := append(hostArgs(r.Host), "pull", d.GetImage())
 	return fmt.Errorf("Failed to run 'docker %s': exited with status %d; stderr='%s'",
 		strings.Join(args, " "), r.last.exit, r.last.stderr)
 }

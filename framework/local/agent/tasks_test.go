@@ -88,6 +88,18 @@ func TestContainerThatCannotStart(t *testing.T) {
 			})
 		})
 	}
+	t.Run("its image is missing and must not be pulled", func(t *testing.T) {
+		inBubble(t, func(b *bed) {
+			b.docker.Pull = func(string) (int, string) { return 0, "" }
+			b.launch("t", func(l *local.Launch) {
+				l.Task.Container.Docker.Parameters = []mesos.Parameter{{Key: "pull", Value: "never"}}
+			})
+			b.wantStates("FAILED: Failed to launch container: image img is not on this host")
+			if pulls := b.docker.Commands("pull"); len(pulls) > 0 {
+				t.Errorf("the agent ran %v, although the task forbids it", pulls)
+			}
+		})
+	})
 	t.Run("it has URIs", func(t *testing.T) {
 		inBubble(t, func(b *bed) {
 			b.launch("t", func(l *local.Launch) { l.Task.Command.URIs = []mesos.CommandInfo_URI{{Value: "file:///etc/hostname"}} })
