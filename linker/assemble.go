@@ -42,6 +42,9 @@ func (l *Linker) assemble(ctx context.Context) ([]task, error) {
 		return nil, err
 	}
 	l.effective = &effectiveCache{host: l.host, block: l.block, pool4: l.cfg.Pool4, pool6: l.cfg.Pool6, vips: vips}
+	if l.prober, err = l.newProber(); err != nil {
+		return nil, err
+	}
 	serving, err := l.assembleServers(ctx)
 	if err != nil {
 		return nil, err
@@ -63,6 +66,8 @@ func (l *Linker) assemble(ctx context.Context) ([]task, error) {
 		}},
 		{"pool check", l.pools.run},
 		{"contests", l.contests.run},
+		{"prober", l.prober.Run},
+		{"host facts", (&selfReporter{host: l.host, block: l.block, plane: l.plane, problems: l.problems, matched: l.matched}).run},
 	}, serving...), nil
 }
 
@@ -81,10 +86,11 @@ func (l *Linker) assembleCluster() error {
 	for _, host := range last.Suspended {
 		l.catalog.Suspend(host)
 	}
-	l.host = thisHost{name: cfg.Host, underlay: cfg.Underlay, catalog: l.catalog}
+	l.host = thisHost{name: cfg.Host, underlay: cfg.Underlay, catalog: l.catalog, facts: &hostFacts{}}
 	l.gossip, err = gossip.New(gossip.Config{
 		Name: cfg.Host, Bind: netip.AddrPortFrom(cfg.Underlay, cfg.GossipPort), Keys: cfg.Keys,
 		Seeds: cfg.Join, Known: last.Members, Log: cfg.Log,
+		Note: func(from string, body []byte) error { return l.prober.Note(from, body) },
 	}, l.catalog)
 	l.names = nameConflicts{self: cfg.Host, gossip: l.gossip, problems: l.problems}
 	l.broadcast = broadcaster{catalog: l.catalog, gossip: l.gossip, state: l.state}
@@ -174,7 +180,7 @@ func (l *Linker) assembleServers(ctx context.Context) ([]task, error) {
 		Upstream: dns.NewForwarder(dns.ForwarderConfig{Own: []netip.Addr{overlay.Gateway4}}),
 	})
 	kernel := &converger{
-		plane: l.plane, effective: l.effective, table: l.table, sockets: l.hostPorts, problems: l.problems, adopted: l.adopted, matched: l.matched,
+		plane: l.plane, effective: l.effective, table: l.table, sockets: l.hostPorts, problems: l.problems, adopted: l.adopted, matched: l.matched, paths: l.prober,
 		base: overlay.Config{
 			Pool4: cfg.Pool4, VNI: cfg.VNI, Port: cfg.VXLANPort, DNSPort: sockets.Addr().Port(), Blocked: blockedPorts(cfg),
 		},

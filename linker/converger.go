@@ -26,6 +26,7 @@ type converger struct {
 	table     endpoints
 	sockets   portSockets
 	problems  *problem.Set
+	paths     knownMTUs
 	portTaken bool // another process holds an ingress port
 	revoked   revocations
 	adopted   latch // opened once the table holds the endpoints of the last run
@@ -66,6 +67,8 @@ func (c *converger) run(ctx context.Context) error {
 	defer stop()
 	fromBlock, stop := c.effective.block.Watch()
 	defer stop()
+	fromPaths, stop := c.paths.Watch()
+	defer stop()
 	var applied *overlay.Config // nil: the kernel may match no Config
 	for {
 		var err error
@@ -90,6 +93,7 @@ func (c *converger) run(ctx context.Context) error {
 		case <-fromCatalog:
 		case <-fromTable:
 		case <-fromBlock:
+		case <-fromPaths:
 		case <-retry:
 		case <-ports:
 		}
@@ -108,6 +112,7 @@ func (c *converger) apply(ctx context.Context, applied *overlay.Config) (*overla
 	ingress, held := c.held(ingress)
 	c.portTaken = held != nil
 	want, conflict := compile(c.base, e, endpoints, ingress)
+	want.Peers = withMTUs(want.Peers, c.paths.MTUs())
 	want.Revoked = c.revoked.update(e, time.Now())
 	c.sockets.Lead(leads(want.Publish))
 	c.problems.Report(problem.PortConflict, errors.Join(conflict, clash, held))
@@ -134,6 +139,7 @@ func (c *converger) apply(ctx context.Context, applied *overlay.Config) (*overla
 func compile(base overlay.Config, e *effectiveCatalog, endpoints []attach.Endpoint, ingress []ingressPort) (overlay.Config, error) {
 	cfg := base
 	cfg.Self, cfg.Pool6, cfg.Peers = peer(e.self), e.pool6, e.peers
+	cfg.Self.MTU = 0 // it follows from the device
 	for _, ep := range endpoints {
 		if !ep.Joined {
 			continue

@@ -17,6 +17,7 @@ import (
 	"tombolo/linker/block"
 	"tombolo/linker/catalog"
 	"tombolo/linker/hostport"
+	"tombolo/linker/probe"
 	"tombolo/linker/problem"
 	"tombolo/linker/reach"
 	"tombolo/linker/record"
@@ -120,6 +121,7 @@ func TestConverger(t *testing.T) {
 			plane: kernel, table: host, sockets: hostport.New(slog.New(slog.DiscardHandler)), problems: problems, adopted: newLatch(), matched: newLatch(),
 			effective: &effectiveCache{host: thisHost{name: "h1", catalog: catalog.New("h1", 1)}, block: host, pool4: DefaultPool4, vips: newBook(t)},
 		}
+		c.paths = probe.New(probe.Config{})
 		kernel.busy.Store(true)
 		matched := func() bool {
 			select {

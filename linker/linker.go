@@ -19,6 +19,7 @@ import (
 	"tombolo/linker/hostport"
 	"tombolo/linker/ipam"
 	"tombolo/linker/plugin"
+	"tombolo/linker/probe"
 	"tombolo/linker/problem"
 	"tombolo/overlay"
 )
@@ -28,6 +29,7 @@ type dataPlane interface {
 	Set(ctx context.Context, c overlay.Config) error
 	Run(ctx context.Context) error // keeps what Set made
 	Counters() (map[string]uint64, error)
+	MTU() int // of the VXLAN device, in bytes; 0: there is none yet
 	attach.Interfaces
 }
 
@@ -45,6 +47,7 @@ type Linker struct {
 	containers
 	block     *block.Keeper
 	effective *effectiveCache
+	prober    *probe.Prober
 }
 
 // cluster has the parts that know all hosts.
@@ -170,6 +173,7 @@ func (l *Linker) announceRestart() {
 	if claim == nil {
 		return
 	}
+	l.host.facts.leave()
 	if err := l.host.announce(claim, time.Now().Add(l.cfg.RestartWindow).UTC().Truncate(time.Second)); err != nil {
 		l.cfg.Log.Warn("cannot announce the restart", "err", err)
 	}

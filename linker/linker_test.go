@@ -57,6 +57,8 @@ func (p *plane) Attach(_ context.Context, ep overlay.Endpoint) (overlay.Interfac
 
 func (p *plane) Counters() (map[string]uint64, error) { return map[string]uint64{"forged": 3}, nil }
 
+func (p *plane) MTU() int { return 1450 }
+
 func (p *plane) Detach(context.Context, string) error { return nil }
 
 // testHost is a linker with real gossip on a loopback address of its own, a fake Engine

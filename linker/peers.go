@@ -64,8 +64,12 @@ func peer(h *record.Host) overlay.Peer {
 	if err != nil && h.Overlay4.IsValid() {
 		mac = overlay.HardwareAddr(h.Overlay4) // which every linker of this version uses
 	}
+	mtu := h.MTU
+	if mtu > 0 {
+		mtu = max(mtu, overlay.MinMTU)
+	}
 	return overlay.Peer{
-		Name: h.Name, Underlay: h.Underlay, Block4: h.Block4, Block6: h.Block6,
+		MTU: mtu, Name: h.Name, Underlay: h.Underlay, Block4: h.Block4, Block6: h.Block6,
 		Overlay4: h.Overlay4, Overlay6: h.Overlay6, MAC: mac,
 	}
 }

@@ -17,6 +17,7 @@ type thisHost struct {
 	name     string
 	underlay netip.Addr
 	catalog  *catalog.Catalog
+	facts    *hostFacts // nil: none are known
 }
 
 // record describes this host with a claim; nil: it has none. Restart is until when peers
@@ -28,6 +29,7 @@ func (t thisHost) record(c *block.Claim, restart time.Time) *record.Host {
 		h.Overlay4, h.Overlay6 = ipam.HostAddr(c.Block4), ipam.HostAddr(c.Block6)
 		h.MAC = overlay.HardwareAddr(h.Overlay4).String()
 	}
+	h.MTU, h.Troubles = t.facts.get()
 	return h
 }
 

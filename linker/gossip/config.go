@@ -29,6 +29,10 @@ type Config struct {
 	// because memberlist forgets dead members and so does not heal long splits.
 	Known map[string]netip.AddrPort
 
+	// Note gets the notes that other members tell this one. It must not block and must not keep
+	// body. It returns an error for a malformed note. nil: notes are ignored.
+	Note func(from string, body []byte) error
+
 	Fanout    int                           // number of peers to which Broadcast sends at once; 0: 16
 	Gossip    time.Duration                 // between two rounds of gossip; 0: 100 ms
 	PushPull  time.Duration                 // between two digest exchanges; grows with log n above 32 members; 0: 15 s

@@ -10,12 +10,16 @@ const (
 	framePacket = 1 // one packet
 	frameBatch  = 2 // packets, each preceded by its length
 	frameDigest = 3 // see digest
+	frameNote   = 4 // the sender's name, preceded by its length, and the note
 )
 
 // maxGossip is the size of the largest packet that fits into a gossip message of
 // 1,400 bytes beside memberlist's headers, label and encryption. A larger one would
 // never leave memberlist's queue.
 const maxGossip = 1200
+
+// maxNote is the size of the largest note. A sender's name adds at most 255 bytes.
+const maxNote = 1000
 
 const (
 	maxBatch  = 256 << 10 // a batch ends before the packet that would make it longer than this
@@ -87,6 +91,11 @@ func parseDigest(b []byte) (digest, error) {
 		return digest{}, err
 	}
 	return digest{from: string(name), sum: append([]byte(nil), sum...), answer: b[0] == 1}, nil
+}
+
+func noteFrame(from string, body []byte) []byte {
+	b := binary.AppendUvarint([]byte{frameNote}, uint64(len(from)))
+	return append(append(b, from...), body...)
 }
 
 // cutField returns the field at the beginning of b, which its length precedes, and

@@ -111,6 +111,17 @@ func (g *Gossip) Broadcast(key string, packet []byte) {
 	g.send(packet, g.cfg.Fanout)
 }
 
+// Tell sends a note of at most 1,000 bytes to one living member, whose Config.Note gets it. The
+// note may be lost. Tell does not wait, and ignores members that are not alive. Of members
+// without a key, anybody on the network can send notes in any name.
+func (g *Gossip) Tell(member string, note []byte) {
+	list, node := g.list.Load(), g.membership.node(member)
+	if list == nil || node == nil || len(note) > maxNote {
+		return
+	}
+	_ = list.SendBestEffort(node, noteFrame(g.cfg.Name, note)) // the note is lost
+}
+
 // Members returns every other member ever known, sorted by name.
 func (g *Gossip) Members() []Member { return g.membership.members() }
 
@@ -181,6 +192,12 @@ func (g *Gossip) process(frame []byte) error {
 		g.counts.repairs.Add(1)
 		g.addJob(d.from, job{digest: d.sum, answer: d.answer})
 		return nil
+	case frameNote:
+		from, note, err := cutField(body)
+		if err != nil || g.cfg.Note == nil {
+			return err
+		}
+		return g.cfg.Note(string(from), note)
 	}
 	return fmt.Errorf("%w: type %d", errFrame, frame[0])
 }

@@ -81,3 +81,33 @@ func TestEveryProblemOfTheConfigIsReported(t *testing.T) {
 		t.Errorf("lines of the error (-want +got):\n%s", d)
 	}
 }
+
+func TestANoteReachesOneMember(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, 0)
+		got := make(chan string, 10)
+		for i := 1; i <= 3; i++ {
+			c.start(i, func(cfg *gossip.Config) {
+				name := cfg.Name
+				cfg.Note = func(from string, body []byte) error {
+					got <- from + " to " + name + ": " + string(body)
+					return nil
+				}
+			})
+		}
+		c.within(secs(5), "all alive", sees(alive(3)))
+		n := c.nodes["h1"]
+		n.Tell("h2", []byte("hello"))
+		n.Tell("h4", []byte("nobody has this name"))
+		n.Tell("h2", make([]byte, 1001))
+		time.Sleep(secs(1))
+		close(got)
+		var all []string
+		for text := range got {
+			all = append(all, text)
+		}
+		if diff := cmp.Diff([]string{"h1 to h2: hello"}, all); diff != "" {
+			t.Errorf("notes that members got (-want +got):\n%s", diff)
+		}
+	})
+}

@@ -57,6 +57,16 @@ var (
 		Meaning: "the kernel's interfaces, routes and rules are not as they have to be",
 		Remedy:  "find out which other program changes this host's interfaces, routes or nftables rules",
 	})
+	PathBlocked = kind(Kind{
+		Name: "path-blocked", Severity: Outage, Subject: "host",
+		Meaning: "containers of this host cannot reach those of another host, or are not reached by them",
+		Remedy:  "open this UDP port between all hosts, in both directions: in their firewalls, in security groups and in the network between them",
+	})
+	PathNarrow = kind(Kind{
+		Name: "path-narrow", Severity: Degraded, Subject: "host",
+		Meaning: "large packets are lost between two hosts; TCP uses smaller segments, and senders of other large packets are told by ICMP",
+		Remedy:  "set the MTU of the interfaces of all hosts to what the network between them carries, or open the network for packets of the full size",
+	})
 	PoolRoutedElsewhere = kind(Kind{
 		Name: "pool-routed-elsewhere", Severity: Outage,
 		Meaning: "a part of the pool is routed elsewhere: packets for containers may leave this host on another way",
@@ -76,6 +86,11 @@ var (
 		Name: "port-not-held", Severity: Degraded, Subject: "port",
 		Meaning: "another process holds a published port; the kernel still leads connections to the container",
 		Remedy:  "end that process, or publish another port",
+	})
+	ProbeImpossible = kind(Kind{
+		Name: "probe-impossible", Severity: Notice,
+		Meaning: "the linker cannot find out whether packets pass between this host and others",
+		Remedy:  "end the process that has this port, or choose another with --gossip-port on every host",
 	})
 	ServiceWithoutAddress = kind(Kind{
 		Name: "service-without-address", Severity: Degraded,

@@ -1,0 +1,135 @@
+package linker
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"tombolo/internal/wake"
+	"tombolo/linker/block"
+	"tombolo/linker/problem"
+	"tombolo/linker/record"
+)
+
+// hostFacts are the parts of this host's record that change while its linker runs.
+type hostFacts struct {
+	mu       sync.Mutex
+	mtu      int
+	troubles []string
+
+	announcing sync.Mutex
+	left       bool // the linker has announced that it ends
+}
+
+func (f *hostFacts) get() (mtu int, troubles []string) {
+	if f == nil {
+		return 0, nil
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.mtu, f.troubles
+}
+
+// set reports whether the facts were others before.
+func (f *hostFacts) set(mtu int, troubles []string) (changed bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.mtu == mtu && slices.Equal(f.troubles, troubles) {
+		return false
+	}
+	f.mtu, f.troubles = mtu, troubles
+	return true
+}
+
+// whilePresent calls announce unless leave has been called. leave waits until it has returned.
+func (f *hostFacts) whilePresent(announce func() error) error {
+	f.announcing.Lock()
+	defer f.announcing.Unlock()
+	if f.left {
+		return nil
+	}
+	return announce()
+}
+
+// leave keeps later announcements from undoing that of a restart.
+func (f *hostFacts) leave() {
+	f.announcing.Lock()
+	defer f.announcing.Unlock()
+	f.left = true
+}
+
+// selfReporter announces this host anew when its facts have changed, so that peers send it no
+// larger packets than it takes, and so that every framework can tell which hosts are not ready.
+type selfReporter struct {
+	host     thisHost
+	block    interface{ Current() *block.Claim }
+	plane    interface{ MTU() int }
+	problems *problem.Set
+	matched  latch
+}
+
+// factsEvery is the longest time until a change is announced.
+const factsEvery = time.Second
+
+func (r *selfReporter) run(ctx context.Context) error {
+	select {
+	case <-r.matched.opened: // before that, it is not ready because it starts
+	case <-ctx.Done():
+		return nil
+	}
+	for {
+		if err := r.report(); err != nil {
+			return err
+		}
+		if !wake.Sleep(ctx, factsEvery) {
+			return nil
+		}
+	}
+}
+
+func (r *selfReporter) report() error {
+	claim := r.block.Current()
+	if claim == nil || !r.host.facts.set(r.plane.MTU(), troublesOf(r.problems.List())) {
+		return nil
+	}
+	return r.host.facts.whilePresent(func() error { return r.host.announce(claim, time.Time{}) })
+}
+
+// troublesOf returns the outages among problems, as short as a host's record may hold them.
+func troublesOf(problems []problem.Problem) (out []string) {
+	for _, p := range problems {
+		if p.Severity != problem.Outage || len(out) == record.MaxTroubles {
+			continue
+		}
+		p.Remedy = ""
+		out = append(out, shortened(printable(p.String()), record.MaxTrouble))
+	}
+	return out
+}
+
+// printable returns a text without control characters.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(text, "?"))
+}
+
+// shortened cuts a text to at most n bytes, and marks that it did.
+func shortened(text string, n int) string {
+	const mark = "…"
+	if len(text) <= n {
+		return text
+	}
+	end := n - len(mark)
+	for end > 0 && !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:end] + mark
+}
