@@ -2,6 +2,7 @@ package linker
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"tombolo/linker/catalog"
 	"tombolo/linker/gossip"
 	"tombolo/linker/probe"
+	"tombolo/linker/problem"
 	"tombolo/linker/reach"
 	"tombolo/linker/record"
 	"tombolo/overlay"
@@ -38,20 +40,20 @@ func TestWhatDoesNotPassIsNamed(t *testing.T) {
 			[]string{"packets of more than 950 bytes from h2 do not arrive", "from 198.18.0.12 to 198.18.0.11, UDP port 8480"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			problems := newProblems(slog.New(slog.DiscardHandler))
+			problems := problem.NewSet(slog.New(slog.DiscardHandler))
 			r := pathReporter{underlay: netip.MustParseAddr("198.18.0.11"), port: 8480, problems: problems}
 			r.report(tt.found, nil)
-			status := strings.Join(problems.list(), "\n")
+			status := fmt.Sprint(problems.List())
 			for _, part := range tt.want {
 				if !strings.Contains(status, part) {
 					t.Errorf("the status is %q, want that it says %q", status, part)
 				}
 			}
-			if problems.ready() != tt.ready {
-				t.Errorf("ready is %v, want %v", problems.ready(), tt.ready)
+			if problems.Ready() != tt.ready {
+				t.Errorf("ready is %v, want %v", problems.Ready(), tt.ready)
 			}
-			if r.report(nil, nil); len(problems.list()) > 0 {
-				t.Errorf("the status is still %q", problems.list())
+			if r.report(nil, nil); len(problems.List()) > 0 {
+				t.Errorf("the status is still %q", problems.List())
 			}
 		})
 	}
@@ -114,7 +116,7 @@ func TestPeersThatAnswerAreProbed(t *testing.T) {
 func TestAHostTellsItsTroubles(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		table := catalog.New("h1", 1)
-		problems, matched := newProblems(slog.New(slog.DiscardHandler)), newLatch()
+		problems, matched := problem.NewSet(slog.New(slog.DiscardHandler)), newLatch()
 		host := thisHost{name: "h1", catalog: table, facts: &hostFacts{}}
 		r := &selfReporter{host: host, block: &fakeHost{claim: &block.Claim{Block4: netip.MustParsePrefix("100.64.1.0/24")}}, plane: newPlane(), problems: problems, matched: matched}
 		ctx, cancel := context.WithCancel(t.Context())
@@ -135,16 +137,16 @@ func TestAHostTellsItsTroubles(t *testing.T) {
 		if h := told(); h.MTU != 1450 || h.Troubles != nil {
 			t.Errorf("it tells the MTU %d and the troubles %q, want 1450 and none", h.MTU, h.Troubles)
 		}
-		problems.report(pathsProblem, listed([]error{errText(strings.Repeat("ä\n", 300))}))
-		if h := told(); len(h.Troubles) != 1 || len(h.Troubles[0]) > record.MaxTrouble || !strings.HasPrefix(h.Troubles[0], "paths: ä") {
+		problems.Report(problem.PathBlocked, errText(strings.Repeat("ä\n", 300)))
+		if h := told(); len(h.Troubles) != 1 || len(h.Troubles[0]) > record.MaxTrouble || !strings.HasPrefix(h.Troubles[0], "path-blocked: ä") {
 			t.Errorf("it tells the troubles %q", h.Troubles)
 		}
-		problems.report(pathsProblem, nil)
+		problems.Report(problem.PathBlocked, nil)
 		if h := told(); h.Troubles != nil {
 			t.Errorf("it still tells the troubles %q", h.Troubles)
 		}
 		host.facts.leave()
-		problems.report(pathsProblem, errText("late"))
+		problems.Report(problem.PathBlocked, errText("late"))
 		if h := told(); h.Troubles != nil {
 			t.Errorf("after it has announced that it ends, it tells the troubles %q", h.Troubles)
 		}
