@@ -3,13 +3,14 @@ package linker
 import (
 	"log/slog"
 	"net/netip"
-	"time"
 
 	"tombolo/linker/attach"
 	"tombolo/linker/block"
+	"tombolo/linker/catalog"
 	"tombolo/linker/gossip"
 	"tombolo/linker/ipam"
 	"tombolo/linker/problem"
+	"tombolo/linker/record"
 )
 
 // newBlock connects the block keeper with the other parts.
@@ -18,16 +19,19 @@ func (l *Linker) newBlock() *block.Keeper {
 	return block.New(block.Config{
 		Rules:       block.Rules{Host: cfg.Host, Pool4: cfg.Pool4, Pool6: cfg.Pool6, Fixed: cfg.Block},
 		Last:        l.state.get().Claim,
-		Joins:       len(cfg.Join) > 0,
+		Joins:       cfg.Join,
 		JoinTimeout: cfg.JoinTimeout,
 		Settle:      cfg.Settle,
 		Catalog:     l.catalog,
 		Peers:       blockPeers{l.names, l.gossip, l.state},
 		Addresses:   blockAddresses{l.table, l.addresses, cfg.Log},
-		Announce:    func(c block.Claim) error { return l.host.announce(&c, time.Time{}) },
-		Save:        l.state.saveClaim,
-		Report:      func(err error) { l.problems.Report(problem.BlockMissing, err) },
-		Log:         cfg.Log,
+		Exchange:    exchange{l.gossip, l.catalog},
+		Announce: func(c block.Claim, hold record.Hold) error {
+			return l.host.facts.whilePresent(func() error { return l.host.announce(l.host.record(&c, hold)) })
+		},
+		Save:   l.state.saveClaim,
+		Report: func(err error) { l.problems.Report(problem.BlockMissing, err) },
+		Log:    cfg.Log,
 	})
 }
 
@@ -48,6 +52,19 @@ func (p blockPeers) Count() (answering, known int) {
 		}
 	}
 	return answering, max(known, len(p.state.get().Members))
+}
+
+// exchange implements block.Exchange.
+type exchange struct {
+	gossip  *gossip.Gossip
+	catalog *catalog.Catalog
+}
+
+func (x exchange) Ask() { x.gossip.Exchange() }
+
+func (x exchange) Compared() (c block.Comparison) {
+	c.Count, c.Missing, c.Different = x.catalog.Compared()
+	return c
 }
 
 // blockAddresses implements block.Addresses.

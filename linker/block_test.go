@@ -13,17 +13,17 @@ import (
 )
 
 // addRival puts the record of a host that holds a block into h's catalog, as gossip would.
-func addRival(t *testing.T, h *testHost, block4 netip.Prefix, claimed time.Time) {
+func addRival(t *testing.T, h *testHost, block4 netip.Prefix, hold record.Hold) {
 	t.Helper()
-	r := &record.Host{Name: "rival", Underlay: netip.MustParseAddr("127.77.9.9"), Block4: block4, Overlay4: ipam.HostAddr(block4), Claimed: claimed}
-	merge(t, h.catalog, record.Record{Key: record.Key{Kind: record.KindHost, Name: "rival"}, Owner: "rival", Version: record.Version{Epoch: 1, Seq: 1}, Host: r})
+	r := &record.Host{Name: "a-rival", Underlay: netip.MustParseAddr("127.77.9.9"), Block4: block4, Overlay4: ipam.HostAddr(block4), Hold: hold}
+	merge(t, h.catalog, record.Record{Key: record.Key{Kind: record.KindHost, Name: "a-rival"}, Owner: "a-rival", Version: record.Version{Epoch: 1, Seq: 1}, Host: r})
 }
 
-func TestOlderClaimTakesAnEmptyBlock(t *testing.T) {
+func TestAHostWithContainersTakesAnEmptyBlock(t *testing.T) {
 	h := newTestHost(t, 6)
 	h.start(t)
 	lost := h.awaitBlock(t)
-	addRival(t, h, lost, time.Now().Add(-time.Hour))
+	addRival(t, h, lost, record.HoldUsed)
 	eventually(t, "the host has another block", func() bool { return !h.block.Current().Block4.Overlaps(lost) })
 	if got := h.state.get().Block4; got.Overlaps(lost) {
 		t.Errorf("the state file still has the lost block %s", got)
@@ -38,7 +38,7 @@ func TestNoAddressesOfALostBlock(t *testing.T) {
 	h.cfg.Settle = 300 * time.Millisecond
 	h.start(t)
 	lost := h.awaitBlock(t)
-	addRival(t, h, lost, time.Now().Add(-time.Hour))
+	addRival(t, h, lost, record.HoldUsed)
 	eventually(t, "requests are refused", func() bool {
 		addr, err := h.table.Reserve(t.Context(), netip.Addr{})
 		if err == nil && lost.Contains(addr) { // the linker has not looked at the catalog yet
@@ -59,16 +59,16 @@ func TestNoAddressesOfALostBlock(t *testing.T) {
 	h.stop()
 }
 
-func TestOlderClaimQuarantinesAUsedBlock(t *testing.T) {
+func TestAPriorClaimQuarantinesAUsedBlock(t *testing.T) {
 	h := newTestHost(t, 7)
 	h.start(t)
 	mine := h.awaitBlock(t)
 	h.run(t, "web", labels("web"))
-	addRival(t, h, mine, time.Now().Add(-time.Hour))
+	addRival(t, h, mine, record.HoldUsed)
 	eventually(t, "requests are refused and the status says why", func() bool {
 		_, err := h.table.Reserve(t.Context(), netip.Addr{})
-		return err != nil && strings.Contains(err.Error(), "belongs to host rival") &&
-			strings.Contains(fmt.Sprint(h.problems.List()), "belongs to host rival")
+		return err != nil && strings.Contains(err.Error(), "belongs to host a-rival") &&
+			strings.Contains(fmt.Sprint(h.problems.List()), "belongs to host a-rival")
 	})
 	if got := h.block.Current().Block4; got != mine {
 		t.Errorf("the host moved to %s although a container has an address of %s", got, mine)
@@ -76,11 +76,11 @@ func TestOlderClaimQuarantinesAUsedBlock(t *testing.T) {
 	h.stop()
 }
 
-func TestYoungerClaimChangesNothing(t *testing.T) {
+func TestANewcomersClaimChangesNothing(t *testing.T) {
 	h := newTestHost(t, 8)
 	h.start(t)
 	mine := h.awaitBlock(t)
-	addRival(t, h, mine, time.Now().Add(time.Hour))
+	addRival(t, h, mine, record.HoldAnnounced)
 	if _, err := h.table.Reserve(t.Context(), netip.Addr{}); err != nil || h.block.Current().Block4 != mine {
 		t.Errorf("the host has block %s and a request for an address returned %v, want block %s and an address", h.block.Current().Block4, err, mine)
 	}

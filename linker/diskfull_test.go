@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -38,7 +37,7 @@ func TestFullDiskIsReported(t *testing.T) {
 		t.Fatal(err)
 	}
 	peerRemembers(20)
-	addRival(t, h, netip.MustParsePrefix("100.64.9.0/24"), time.Now())
+	addRival(t, h, netip.MustParsePrefix("100.64.9.0/24"), record.HoldSettled)
 	eventually(t, "no problem is left", func() bool { return len(h.problems.List()) == 0 })
 	h.stop()
 	if got := h.state.get().Epoch; got < epoch+20 {

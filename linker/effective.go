@@ -4,7 +4,6 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"tombolo/linker/attach"
 	"tombolo/linker/block"
@@ -78,7 +77,7 @@ func (e *effectiveCatalog) derivesFrom(source *record.Snapshot, claim *block.Cla
 
 func (c *effectiveCache) derive(source *record.Snapshot, claim *block.Claim) *effectiveCatalog {
 	e := &effectiveCatalog{
-		source: source, claim: claim, self: c.host.record(claim, time.Time{}), views: map[string]*record.View{},
+		source: source, claim: claim, self: c.host.record(claim, record.HoldSettled), views: map[string]*record.View{},
 	}
 	if e.self.Block6.IsValid() { // a block that is older than the configuration of this IPv6 pool has none
 		e.pool6 = c.pool6

@@ -12,8 +12,8 @@ import (
 	"tombolo/linker/record"
 )
 
-// If two hosts hold one block, its addresses mean the containers of the older claim,
-// except on the host with the younger claim itself.
+// If two hosts hold one block, its addresses mean the containers of the prior claim,
+// except on the host with the other claim itself.
 func TestEndpointsOfALostBlockAreLeftOut(t *testing.T) {
 	s := snapshotOf(
 		hostWith("h1", "100.64.1.0/24", day), hostWith("h2", "100.64.1.0/24", day.Add(time.Hour)),

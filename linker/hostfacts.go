@@ -96,7 +96,7 @@ func (r *selfReporter) report() error {
 	if claim == nil || !r.host.facts.set(r.plane.MTU(), troublesOf(r.problems.List())) {
 		return nil
 	}
-	return r.host.facts.whilePresent(func() error { return r.host.announce(claim, time.Time{}) })
+	return r.host.facts.whilePresent(func() error { return r.host.refresh(claim) })
 }
 
 // troublesOf returns the outages among problems, as short as a host's record may hold them.

@@ -169,12 +169,8 @@ func outlive(ctx context.Context, run func(context.Context) error, last func()) 
 // announceRestart tells the peers that this linker may come back, so that they do not
 // suspend its containers meanwhile.
 func (l *Linker) announceRestart() {
-	claim := l.block.Current()
-	if claim == nil {
-		return
-	}
 	l.host.facts.leave()
-	if err := l.host.announce(claim, time.Now().Add(l.cfg.RestartWindow).UTC().Truncate(time.Second)); err != nil {
+	if err := l.host.announceRestart(l.cfg.RestartWindow); err != nil {
 		l.cfg.Log.Warn("cannot announce the restart", "err", err)
 	}
 	l.broadcast.send() // its own loop may have ended

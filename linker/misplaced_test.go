@@ -129,7 +129,7 @@ func TestForgedAddressGetsNoPermission(t *testing.T) {
 		}})
 	}
 	put(record.Record{Key: record.Key{Kind: record.KindHost, Name: "evil"}, Host: &record.Host{
-		Name: "evil", Underlay: netip.MustParseAddr("127.77.6.6"), Block4: block4, Overlay4: ipam.HostAddr(block4), Claimed: day,
+		Name: "evil", Underlay: netip.MustParseAddr("127.77.6.6"), Block4: block4, Overlay4: ipam.HostAddr(block4), Hold: record.HoldSettled,
 	}})
 	announce("forged", "100.64.201.9")
 	announce("honest", "100.64.200.9")

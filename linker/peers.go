@@ -17,7 +17,7 @@ import (
 // peers returns the other hosts to which this one sends packets, sorted by name. It
 // leaves out hosts without a block, and hosts whose block is outside the pool, because
 // they would receive traffic that does not belong to the overlay; the error names those
-// with another pool. Of hosts with overlapping blocks it returns the one with the oldest claim, so
+// with another pool. Of hosts with overlapping blocks it returns the one whose claim comes first, so
 // that every host sends to the same one.
 func peers(s *record.Snapshot, self *record.Host, pool4, pool6 netip.Prefix) ([]overlay.Peer, error) {
 	var out []overlay.Peer
@@ -31,7 +31,7 @@ func peers(s *record.Snapshot, self *record.Host, pool4, pool6 netip.Prefix) ([]
 			errs = append(errs, problem.About(name, fmt.Errorf("host %s uses another pool: its block %s is outside of %s", name, h.Block4, pool4)))
 			continue
 		}
-		if h.Block4.Overlaps(self.Block4) || block.OlderClaim(s, pool4, h) != nil {
+		if h.Block4.Overlaps(self.Block4) || block.PriorClaim(s, pool4, h) != nil {
 			continue
 		}
 		p := peer(h)

@@ -14,7 +14,7 @@ import (
 var day = time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)
 
 func hostWith(name, block string, claimed time.Time) *record.Host {
-	return &record.Host{Name: name, Block4: netip.MustParsePrefix(block), Claimed: claimed}
+	return &record.Host{Name: name, Block4: netip.MustParsePrefix(block), Hold: record.HoldSettled, Claimed: claimed}
 }
 
 func snapshotOf(hosts ...*record.Host) *record.Snapshot {
@@ -63,10 +63,10 @@ func TestHostsWithAnotherPoolAreReported(t *testing.T) {
 	h.start(t)
 	c := h.client(t)
 	h.awaitBlock(t)
-	addRival(t, h, netip.MustParsePrefix("10.9.8.0/24"), day)
+	addRival(t, h, netip.MustParsePrefix("10.9.8.0/24"), record.HoldSettled)
 	eventually(t, "the status names the host", func() bool {
 		st, err := c.Status(t.Context())
-		return err == nil && st.Ready && strings.Contains(fmt.Sprint(st.Problems), "host rival uses another pool")
+		return err == nil && st.Ready && strings.Contains(fmt.Sprint(st.Problems), "host a-rival uses another pool")
 	})
 	var last overlay.Config
 	select {

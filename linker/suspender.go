@@ -16,8 +16,7 @@ import (
 // linker knows such a host from its catalog file or from another host's catalog.
 const firstContact = 5 * time.Second
 
-// longestRestart bounds the time that peers wait for a host that announced a restart,
-// because that host's clock may be wrong.
+// longestRestart bounds the time that peers wait for a host that announced a restart.
 const longestRestart = 5 * time.Minute
 
 // suspender suspends the records of hosts that do not answer, and resumes those of hosts
@@ -93,7 +92,7 @@ func (s *suspender) review(now time.Time) {
 }
 
 // overdue reports whether a host that does not answer should be suspended now. A host
-// that announced a restart has until the announced time, a host not met yet firstContact.
+// that announced a restart has the announced time, a host not met yet firstContact.
 func (s *suspender) overdue(h *record.Host, now time.Time) bool {
 	since, ok := s.silent[h.Name]
 	if !ok {
@@ -101,6 +100,7 @@ func (s *suspender) overdue(h *record.Host, now time.Time) bool {
 		s.silent[h.Name] = now
 	}
 	_, met := s.met[h.Name]
-	restarting := !now.After(h.Restart) && now.Sub(since) < longestRestart
-	return !restarting && (met || now.Sub(since) >= firstContact)
+	silent := now.Sub(since)
+	restarting := silent < min(h.Restarting, longestRestart)
+	return !restarting && (met || silent >= firstContact)
 }

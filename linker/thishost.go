@@ -20,11 +20,11 @@ type thisHost struct {
 	facts    *hostFacts // nil: none are known
 }
 
-// record describes this host with a claim; nil: it has none. Restart is until when peers
-// should wait for a linker that restarts; zero: it is not restarting.
-func (t thisHost) record(c *block.Claim, restart time.Time) *record.Host {
-	h := &record.Host{Name: t.name, Underlay: t.underlay, Restart: restart}
+// record describes this host with a claim; nil: it has none.
+func (t thisHost) record(c *block.Claim, hold record.Hold) *record.Host {
+	h := &record.Host{Name: t.name, Underlay: t.underlay}
 	if c != nil {
+		h.Hold = hold
 		h.Block4, h.Block6, h.Claimed = c.Block4, c.Block6, c.Claimed
 		h.Overlay4, h.Overlay6 = ipam.HostAddr(c.Block4), ipam.HostAddr(c.Block6)
 		h.MAC = overlay.HardwareAddr(h.Overlay4).String()
@@ -33,11 +33,40 @@ func (t thisHost) record(c *block.Claim, restart time.Time) *record.Host {
 	return h
 }
 
-// announce puts the record into the catalog, from where it spreads.
-func (t thisHost) announce(c *block.Claim, restart time.Time) error {
-	_, err := t.catalog.Put(record.Record{Key: record.Key{Kind: record.KindHost, Name: t.name}, Host: t.record(c, restart)})
+// announce puts a description of this host into the catalog, from where it spreads. It spreads
+// again if the catalog has the same one already.
+func (t thisHost) announce(h *record.Host) error {
+	key := record.Key{Kind: record.KindHost, Name: t.name}
+	changed, err := t.catalog.Put(record.Record{Key: key, Host: h})
+	if err == nil && !changed {
+		err = t.catalog.Repeat(key)
+	}
 	if err != nil {
 		return fmt.Errorf("announce this host: %w", err)
 	}
 	return nil
+}
+
+// refresh announces what has changed in this host's facts. The claim is that of the record, if
+// there is one: the keeper of the block may be about to change it.
+func (t thisHost) refresh(c *block.Claim) error {
+	h := t.record(c, record.HoldSettled)
+	if last := t.catalog.Snapshot().Hosts[t.name]; last != nil && last.Block4.IsValid() {
+		now := *last
+		now.MTU, now.Troubles = h.MTU, h.Troubles
+		h = &now
+	}
+	return t.announce(h)
+}
+
+// announceRestart tells the peers that this linker may come back within a time, so that they do
+// not suspend its containers meanwhile. It does nothing while this host has no block.
+func (t thisHost) announceRestart(window time.Duration) error {
+	h := t.catalog.Snapshot().Hosts[t.name]
+	if h == nil || !h.Block4.IsValid() {
+		return nil
+	}
+	restarting := *h
+	restarting.Restarting = window.Truncate(time.Millisecond)
+	return t.announce(&restarting)
 }

@@ -2,7 +2,6 @@ package block
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"net/netip"
 	"sync/atomic"
@@ -28,6 +27,21 @@ type Peers interface {
 	NameTaken() bool
 }
 
+// Exchange compares this host's records with those of other hosts.
+type Exchange interface {
+	// Ask asks another host, which answers, for the records that this host lacks.
+	Ask()
+	// Compared returns the result of the last comparison.
+	Compared() Comparison
+}
+
+// Comparison says what another host holds that this one does not.
+type Comparison struct {
+	Count     int // of comparisons so far; 0: no other host has told what it holds
+	Missing   int // hosts of which this one has no record
+	Different int // hosts of which the two have different records
+}
+
 // Addresses hands out the addresses of the block.
 type Addresses interface {
 	// UseBlock says which block is this host's.
@@ -42,17 +56,18 @@ type Addresses interface {
 type Config struct {
 	Rules       Rules
 	Last        Claim         // of the last run; zero: there is none
-	Joins       bool          // the operator named hosts to join
+	Joins       []string      // the hosts to join that the operator named
 	JoinTimeout time.Duration // how long a host that has met no other looks for those to join
 	Settle      time.Duration // how long other hosts may contest a new claim
 
 	Catalog   Catalog
 	Peers     Peers
+	Exchange  Exchange
 	Addresses Addresses
 
-	Announce func(Claim) error // tells the other hosts
-	Save     func(Claim)       // keeps the claim for the next run
-	Report   func(error)       // says why this host has no usable block; nil: it has one
+	Announce func(Claim, record.Hold) error // tells the other hosts, also what they have been told before
+	Save     func(Claim)                    // keeps the claim for the next run
+	Report   func(error)                    // says why this host has no usable block; nil: it has one
 	Log      *slog.Logger
 }
 
@@ -77,7 +92,7 @@ func (k *Keeper) Watch() (changes <-chan struct{}, cancel func()) { return k.cha
 // cannot be used or announced.
 func (k *Keeper) Run(ctx context.Context) error {
 	claim := k.lastClaim()
-	if !claim.Block4.IsValid() && (!k.awaitMajority(ctx) || !k.awaitName(ctx)) {
+	if !claim.Block4.IsValid() && (!k.awaitMajority(ctx) || !k.awaitName(ctx) || !k.awaitRecords(ctx)) {
 		return nil
 	}
 	for {
@@ -93,10 +108,10 @@ func (k *Keeper) Run(ctx context.Context) error {
 		if err := k.use(claim); err != nil {
 			return err
 		}
-		if !k.defend(ctx, claim) {
-			return nil
+		if lost, err := k.defend(ctx, claim); !lost || err != nil {
+			return err
 		}
-		k.cfg.Log.Warn("giving up a block that another host claimed first", "block", claim.Block4)
+		k.cfg.Log.Warn("giving up a block that belongs to another host", "block", claim.Block4)
 		claim = Claim{}
 	}
 }
@@ -120,55 +135,6 @@ func (k *Keeper) lastClaim() Claim {
 	return last
 }
 
-// pollPeers is how often the gossip is asked about peers, which change without a
-// change of the catalog.
-const pollPeers = 50 * time.Millisecond
-
-// awaitMajority waits until a majority of the known hosts answer, however long that
-// takes: the others may have given blocks away while this host was not there. If this
-// host has met nobody yet, it may be the first of the cluster: it looks for the hosts
-// to join until JoinTimeout and then goes on alone. It returns false when ctx ends.
-func (k *Keeper) awaitMajority(ctx context.Context) bool {
-	if k.cfg.Rules.Fixed.IsValid() {
-		return true // the operator answers for this block
-	}
-	late := time.NewTimer(k.cfg.JoinTimeout)
-	defer late.Stop()
-	poll := time.NewTicker(pollPeers)
-	defer poll.Stop()
-	searched := k.cfg.Peers.Searched()
-	for searching := true; ; {
-		answering, known := k.cfg.Peers.Count()
-		if majority(answering, known) && (answering > 0 || !searching) {
-			return true
-		}
-		if !searching {
-			k.cfg.Report(fmt.Errorf("only %d of the %d known hosts answer, this one included: waiting for a majority",
-				answering+1, known+1))
-		}
-		select {
-		case <-ctx.Done():
-			return false
-		case <-searched:
-			searched, searching = nil, searching && k.cfg.Joins
-		case <-late.C:
-			searching = false
-		case <-poll.C:
-		}
-	}
-}
-
-// awaitName waits while another machine uses this host's name, so that a newcomer takes
-// no block from the host that had the name first. It returns false when ctx ends.
-func (k *Keeper) awaitName(ctx context.Context) bool {
-	for k.cfg.Peers.NameTaken() {
-		if !wake.Sleep(ctx, time.Second) {
-			return false
-		}
-	}
-	return true
-}
-
 // acquire announces claims until nobody contests one for as long as Settle. When ctx
 // ends first, it returns an empty claim.
 func (k *Keeper) acquire(ctx context.Context) (Claim, error) {
@@ -186,7 +152,7 @@ func (k *Keeper) acquire(ctx context.Context) (Claim, error) {
 		if claim.Claimed.IsZero() {
 			claim.Claimed = time.Now().UTC().Truncate(time.Millisecond)
 		}
-		if err := k.cfg.Announce(claim); err != nil {
+		if err := k.cfg.Announce(claim, record.HoldAnnounced); err != nil {
 			return Claim{}, err
 		}
 		if k.settles(ctx, claim, changes) {
@@ -198,8 +164,10 @@ func (k *Keeper) acquire(ctx context.Context) (Claim, error) {
 	return Claim{}, nil
 }
 
-// settles reports whether nobody with an older claim contests an announced one in time.
+// settles reports whether nobody contests an announced claim for as long as Settle, and until
+// another host has told what it holds by then.
 func (k *Keeper) settles(ctx context.Context, claim Claim, changes <-chan struct{}) bool {
+	earlier := k.cfg.Exchange.Compared().Count
 	settled := time.NewTimer(k.cfg.Settle)
 	defer settled.Stop()
 	for {
@@ -207,9 +175,13 @@ func (k *Keeper) settles(ctx context.Context, claim Claim, changes <-chan struct
 		case <-ctx.Done():
 			return false
 		case <-settled.C:
-			return true
+			if k.upToDate(earlier) {
+				return true
+			}
+			k.cfg.Exchange.Ask()
+			settled.Reset(pollRecords)
 		case <-changes:
-			if !k.cfg.Rules.Fixed.IsValid() && k.contested(claim) != nil {
+			if !k.cfg.Rules.Fixed.IsValid() && k.contested(claim, record.HoldAnnounced) != nil {
 				return false
 			}
 		}
@@ -224,40 +196,70 @@ func (k *Keeper) use(claim Claim) error {
 	k.quarantine(nil)
 	k.current.Store(&claim)
 	k.changed.Notify()
-	return k.cfg.Announce(claim)
+	return nil
 }
 
-// recheck is how often a quarantined block is looked at again: an address that is
-// released changes no catalog.
+// recheck is how often the keeper looks whether a container has an address of the block,
+// because that changes no catalog. It bounds how often the keeper announces its claim again
+// while others claim the block.
 const recheck = time.Second
 
-// defend watches for an older claim of the block until ctx ends. It returns true when
-// this host should give the block up, which costs nothing while no container has an
-// address of it.
-func (k *Keeper) defend(ctx context.Context, claim Claim) (lost bool) {
+// defend announces the claim, and looks for other claims of the block until ctx ends. It
+// returns true when this host should give the block up, which costs nothing while no
+// container has an address of it.
+func (k *Keeper) defend(ctx context.Context, claim Claim) (lost bool, err error) {
 	changes, stop := k.cfg.Catalog.Watch()
 	defer stop()
+	again := time.NewTicker(recheck)
+	defer again.Stop()
+	var told told
 	for {
-		err := k.contested(claim)
-		k.quarantine(err) // before InUse is asked, so that no address is handed out in between
-		var again <-chan time.Time
-		if err != nil {
-			if !k.cfg.Addresses.InUse() && !k.cfg.Rules.Fixed.IsValid() {
-				return true
-			}
-			again = time.After(recheck)
+		if err := k.tell(claim, &told); err != nil {
+			return false, err
+		}
+		why := k.contested(claim, told.hold)
+		k.quarantine(why) // before InUse is asked, so that no address is handed out in between
+		if why != nil && !k.cfg.Addresses.InUse() && !k.cfg.Rules.Fixed.IsValid() {
+			return true, nil
 		}
 		select {
 		case <-ctx.Done():
-			return false
+			return false, nil
 		case <-changes:
-		case <-again:
+		case <-again.C:
 		}
 	}
 }
 
-func (k *Keeper) contested(claim Claim) error {
-	return k.cfg.Rules.contested(k.cfg.Catalog.Snapshot(), claim)
+// told is what this host has announced of its claim.
+type told struct {
+	hold   record.Hold
+	at     time.Time
+	rivals map[string]*record.Host // that have been answered, by name
+}
+
+// tell announces a claim when its hold has changed, and when another host announces the same
+// block: that one may not have seen this claim.
+func (k *Keeper) tell(claim Claim, t *told) error {
+	hold := record.HoldSettled
+	if k.cfg.Addresses.InUse() {
+		hold = record.HoldUsed
+	}
+	rivals := map[string]*record.Host{}
+	news := hold != t.hold
+	for _, h := range k.cfg.Rules.rivals(k.cfg.Catalog.Snapshot(), claim) {
+		rivals[h.Name] = h
+		news = news || t.rivals[h.Name] != h && time.Since(t.at) >= recheck
+	}
+	if !news {
+		return nil
+	}
+	*t = told{hold: hold, at: time.Now(), rivals: rivals}
+	return k.cfg.Announce(claim, hold)
+}
+
+func (k *Keeper) contested(claim Claim, hold record.Hold) error {
+	return k.cfg.Rules.contested(k.cfg.Catalog.Snapshot(), claim, hold)
 }
 
 // quarantine stops handing out addresses of the block and says why; nil ends that.

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -25,6 +26,8 @@ type cluster struct {
 	answering atomic.Int32
 	nameTaken atomic.Bool
 	inUse     atomic.Bool
+	asked     atomic.Int32
+	compared  atomic.Pointer[Comparison] // nil: as many comparisons as were asked for, without a difference
 
 	mu    sync.Mutex
 	state outcome
@@ -37,6 +40,7 @@ type outcome struct {
 	refused error
 	saved   Claim
 	problem error
+	told    []record.Hold // one for each announcement
 }
 
 func (c *cluster) outcome() outcome {
@@ -69,9 +73,19 @@ func (c *cluster) put(name string, h *record.Host) {
 	c.Notify()
 }
 
-func (c *cluster) announce(claim Claim) error {
-	c.put("h1", &record.Host{Name: "h1", Block4: claim.Block4, Block6: claim.Block6, Claimed: claim.Claimed})
+func (c *cluster) announce(claim Claim, hold record.Hold) error {
+	c.change(func(o *outcome) { o.told = append(o.told, hold) })
+	c.put("h1", &record.Host{Name: "h1", Block4: claim.Block4, Block6: claim.Block6, Hold: hold, Claimed: claim.Claimed})
 	return nil
+}
+
+func (c *cluster) Ask() { c.asked.Add(1) }
+
+func (c *cluster) Compared() Comparison {
+	if result := c.compared.Load(); result != nil {
+		return *result
+	}
+	return Comparison{Count: int(c.asked.Load())}
 }
 
 func (c *cluster) Searched() <-chan struct{}     { return c.searched }
@@ -91,7 +105,7 @@ func (c *cluster) config() Config {
 	return Config{
 		Rules:       Rules{Host: "h1", Pool4: netip.MustParsePrefix("10.0.0.0/22"), Pool6: netip.MustParsePrefix("fd00:1:2::/48")},
 		JoinTimeout: 10 * time.Second, Settle: time.Second,
-		Catalog: c, Peers: c, Addresses: c,
+		Catalog: c, Peers: c, Exchange: c, Addresses: c,
 		Announce: c.announce,
 		Save:     func(claim Claim) { c.change(func(o *outcome) { o.saved = claim }) },
 		Report:   func(err error) { c.change(func(o *outcome) { o.problem = err }) },
@@ -144,8 +158,13 @@ func (c *cluster) mustHave(t *testing.T, k *Keeper) Claim {
 }
 
 // rivalOf is another host with a claim of the same block.
-func rivalOf(claim Claim, claimed time.Time) *record.Host {
-	return &record.Host{Name: "rival", Block4: claim.Block4, Claimed: claimed}
+func rivalOf(claim Claim, hold record.Hold) *record.Host {
+	return &record.Host{Name: "rival", Block4: claim.Block4, Hold: hold}
+}
+
+// rivalNamed is another host with containers in the block of a claim.
+func rivalNamed(name string, claim Claim) *record.Host {
+	return &record.Host{Name: name, Block4: claim.Block4, Hold: record.HoldUsed}
 }
 
 func TestAHostAloneClaimsABlock(t *testing.T) {
@@ -171,10 +190,13 @@ func TestAHostAloneClaimsABlock(t *testing.T) {
 }
 
 func TestAHostThatCannotJoinWaitsForJoinTimeout(t *testing.T) {
-	inBubble(t, func(c *cluster, cfg *Config) { cfg.Joins = true; close(c.searched) }, func(t *testing.T, c *cluster, k *Keeper) {
+	inBubble(t, func(c *cluster, cfg *Config) { cfg.Joins = []string{"h2"}; close(c.searched) }, func(t *testing.T, c *cluster, k *Keeper) {
 		pass(10*time.Second - time.Millisecond)
 		if c.outcome().hosts["h1"] != nil {
 			t.Error("a claim was announced before JoinTimeout")
+		}
+		if err := c.outcome().problem; err == nil || !strings.Contains(err.Error(), "waiting for the hosts to join (h2): if none answers within 10s") {
+			t.Errorf("while the host looks for others its problem is %v, want one that names them and the time", err)
 		}
 		pass(time.Second + time.Millisecond)
 		c.mustHave(t, k)
@@ -188,7 +210,7 @@ func TestNoClaimWithoutAMajority(t *testing.T) {
 			t.Errorf("announced %+v with the problem %v, want no claim and a problem with both numbers", c.outcome().hosts["h1"], c.outcome().problem)
 		}
 		c.answering.Store(1)
-		pass(pollPeers + time.Second)
+		pass(pollPeers + pollRecords + 2*time.Second)
 		c.mustHave(t, k)
 		if c.outcome().problem != nil {
 			t.Errorf("a problem that is over is still reported: %v", c.outcome().problem)
@@ -212,7 +234,7 @@ func TestAContestedClaimIsGivenUpBeforeItSettles(t *testing.T) {
 	inBubble(t, func(c *cluster, _ *Config) { close(c.searched) }, func(t *testing.T, c *cluster, k *Keeper) {
 		pass(time.Second / 2)
 		first := c.outcome().hosts["h1"].Block4
-		c.put("rival", rivalOf(Claim{Block4: first}, time.Now().Add(-time.Hour)))
+		c.put("rival", rivalOf(Claim{Block4: first}, record.HoldSettled))
 		pass(time.Second)
 		if claim := c.mustHave(t, k); claim.Block4.Overlaps(first) || len(c.outcome().used) != 1 {
 			t.Errorf("the host used the blocks %v after its claim of %s was contested, want one other block", c.outcome().used, first)
@@ -238,7 +260,7 @@ func TestAFullPoolIsReportedUntilABlockIsFree(t *testing.T) {
 	})
 }
 
-func TestAnOlderClaim(t *testing.T) {
+func TestAPriorClaim(t *testing.T) {
 	settled := func(t *testing.T, c *cluster, k *Keeper) Claim {
 		close(c.searched)
 		pass(time.Second)
@@ -247,7 +269,7 @@ func TestAnOlderClaim(t *testing.T) {
 	t.Run("takes a block without addresses in use", func(t *testing.T) {
 		inBubble(t, func(*cluster, *Config) {}, func(t *testing.T, c *cluster, k *Keeper) {
 			lost := settled(t, c, k)
-			c.put("rival", rivalOf(lost, time.Now().Add(-time.Hour)))
+			c.put("rival", rivalOf(lost, record.HoldUsed))
 			synctest.Wait()
 			if c.outcome().refused == nil || !strings.Contains(c.outcome().refused.Error(), "belongs to host rival") {
 				t.Errorf("requests are refused with %v while the block is given up, want the reason", c.outcome().refused)
@@ -262,12 +284,12 @@ func TestAnOlderClaim(t *testing.T) {
 		inBubble(t, func(*cluster, *Config) {}, func(t *testing.T, c *cluster, k *Keeper) {
 			mine := settled(t, c, k)
 			c.inUse.Store(true)
-			c.put("rival", rivalOf(mine, time.Now().Add(-time.Hour)))
+			c.put("a-rival", rivalNamed("a-rival", mine)) // both have containers: names decide
 			pass(time.Hour)
 			if c.mustHave(t, k) != mine || c.outcome().refused == nil || c.outcome().problem == nil {
 				t.Errorf("requests are refused with %v and the problem is %v, want the block kept, with a reason in both", c.outcome().refused, c.outcome().problem)
 			}
-			c.put("rival", nil)
+			c.put("a-rival", nil)
 			synctest.Wait()
 			if c.mustHave(t, k) != mine || c.outcome().refused != nil || c.outcome().problem != nil {
 				t.Errorf("the other claim is gone, but the host refuses with %v and reports %v", c.outcome().refused, c.outcome().problem)
@@ -278,7 +300,7 @@ func TestAnOlderClaim(t *testing.T) {
 		inBubble(t, func(*cluster, *Config) {}, func(t *testing.T, c *cluster, k *Keeper) {
 			mine := settled(t, c, k)
 			c.inUse.Store(true)
-			c.put("rival", rivalOf(mine, time.Now().Add(-time.Hour)))
+			c.put("a-rival", rivalNamed("a-rival", mine))
 			pass(time.Minute)
 			c.inUse.Store(false)
 			pass(recheck + time.Second)
@@ -291,7 +313,7 @@ func TestAnOlderClaim(t *testing.T) {
 		fixed := netip.MustParsePrefix("10.0.1.0/24")
 		inBubble(t, func(_ *cluster, cfg *Config) { cfg.Rules.Fixed = fixed }, func(t *testing.T, c *cluster, k *Keeper) {
 			pass(time.Second) // it waits for no peers
-			c.put("rival", rivalOf(c.mustHave(t, k), time.Now().Add(-time.Hour)))
+			c.put("rival", rivalOf(c.mustHave(t, k), record.HoldUsed))
 			pass(time.Hour)
 			if claim := c.mustHave(t, k); claim.Block4 != fixed || c.outcome().problem == nil {
 				t.Errorf("the host uses block %s with the problem %v, want block %s and a problem", claim.Block4, c.outcome().problem, fixed)
@@ -300,15 +322,81 @@ func TestAnOlderClaim(t *testing.T) {
 	})
 }
 
-func TestAYoungerClaimChangesNothing(t *testing.T) {
+// The clocks of hosts differ: a newcomer whose clock is behind takes no block from a host
+// that has settled, whatever its record says about time.
+func TestANewcomerWhoseClockIsBehindChangesNothing(t *testing.T) {
 	inBubble(t, func(c *cluster, _ *Config) { close(c.searched) }, func(t *testing.T, c *cluster, k *Keeper) {
 		pass(time.Second)
 		mine := c.mustHave(t, k)
-		c.put("rival", rivalOf(mine, time.Now().Add(time.Hour)))
+		newcomer := rivalNamed("a-newcomer", mine)
+		newcomer.Hold, newcomer.Claimed = record.HoldAnnounced, day.Add(-365*24*time.Hour)
+		c.put("a-newcomer", newcomer)
 		pass(time.Hour)
 		if c.mustHave(t, k) != mine || c.outcome().refused != nil || c.outcome().problem != nil {
 			t.Errorf("the host uses %v, refuses requests with %v and has the problem %v; want the same block and neither", k.Current(), c.outcome().refused, c.outcome().problem)
 		}
+	})
+}
+
+// A host that announces a block which this host has may not have seen this host's claim, so
+// that this host announces it again, and not more than once a second.
+func TestAClaimIsAnnouncedAgainWhenItIsContested(t *testing.T) {
+	inBubble(t, func(c *cluster, _ *Config) { close(c.searched) }, func(t *testing.T, c *cluster, k *Keeper) {
+		pass(time.Second)
+		mine := c.mustHave(t, k)
+		pass(time.Minute)
+		before := len(c.outcome().told)
+		for range 100 {
+			c.put("rival", rivalOf(mine, record.HoldAnnounced)) // a new record each time
+			pass(10 * time.Millisecond)
+		}
+		pass(time.Hour)
+		told := c.outcome().told[before:]
+		if len(told) < 1 || len(told) > 3 || slices.ContainsFunc(told, func(h record.Hold) bool { return h != record.HoldSettled }) {
+			t.Errorf("within a second the claim was announced again as %v, want once or twice, as settled", told)
+		}
+		c.inUse.Store(true)
+		pass(recheck)
+		if told := c.outcome().told; told[len(told)-1] != record.HoldUsed {
+			t.Errorf("a container has an address of the block, and the claim was announced as %v", told)
+		}
+	})
+}
+
+// A claim waits for the records of all hosts that another host knows.
+func TestNoClaimWithoutTheRecordsOfAllHosts(t *testing.T) {
+	inBubble(t, func(c *cluster, _ *Config) {
+		c.known = 3
+		c.answering.Store(3)
+		c.compared.Store(&Comparison{})
+		close(c.searched)
+	}, func(t *testing.T, c *cluster, k *Keeper) {
+		for what, result := range map[string]Comparison{
+			"no host has told what it holds":    {},
+			"the records of a host are missing": {Count: 1, Missing: 1},
+		} {
+			c.compared.Store(&result)
+			asked := c.asked.Load()
+			pass(time.Minute)
+			if c.outcome().hosts["h1"] != nil || c.outcome().problem == nil || !strings.Contains(c.outcome().problem.Error(), "waiting for the records of other hosts") {
+				t.Errorf("while %s, %+v was announced with the problem %v; want no claim, and a problem that says so", what, c.outcome().hosts["h1"], c.outcome().problem)
+			}
+			if n := c.asked.Load() - asked; n < 60 || n > 600 {
+				t.Errorf("while %s, other hosts were asked %d times in a minute", what, n)
+			}
+		}
+		c.compared.Store(&Comparison{Count: 2, Different: 1}) // some always differ in a cluster that changes
+		pass(time.Second)
+		if c.outcome().hosts["h1"] == nil {
+			t.Error("no claim was announced although every host is known")
+		}
+		pass(time.Minute)
+		if k.Current() != nil {
+			t.Error("the claim has settled although no host was compared since it was announced")
+		}
+		c.compared.Store(&Comparison{Count: 3})
+		pass(time.Second)
+		c.mustHave(t, k)
 	})
 }
 
@@ -353,7 +441,7 @@ func TestRunEndsIfTheHostCannotBeAnnounced(t *testing.T) {
 		close(c.searched)
 		cfg := c.config()
 		broken := errors.New("the record is too large")
-		cfg.Announce = func(Claim) error { return broken }
+		cfg.Announce = func(Claim, record.Hold) error { return broken }
 		if err := New(cfg).Run(t.Context()); !errors.Is(err, broken) {
 			t.Errorf("Run returned %v, want the error of Announce", err)
 		}

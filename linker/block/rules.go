@@ -44,7 +44,7 @@ func ServiceRange6(pool netip.Prefix) netip.Prefix {
 type Claim struct {
 	Block4  netip.Prefix `json:"block4,omitzero"`  // unset: the host has no block
 	Block6  netip.Prefix `json:"block6,omitzero"`  // has the number of Block4; unset: no IPv6
-	Claimed time.Time    `json:"claimed,omitzero"` // when the host first announced it; zero: not announced yet
+	Claimed time.Time    `json:"claimed,omitzero"` // when the host first announced it, for people; zero: not announced yet
 }
 
 // Within reports whether block is a part of pool.
@@ -62,31 +62,33 @@ func Pair6(pool4, pool6, block4 netip.Prefix) netip.Prefix {
 	return ipam.Nth(pool6, Bits6, n)
 }
 
-// OlderClaim returns the host with the oldest claim that overlaps h's block, or nil if
-// h's own claim is the oldest. It ignores claims of blocks outside the pool.
-func OlderClaim(s *record.Snapshot, pool netip.Prefix, h *record.Host) *record.Host {
-	if first := oldestClaim(s, pool, h.Name, h.Block4); first != nil && older(first, h) {
+// PriorClaim returns the host whose claim of h's block, or of a part of it, comes before all
+// others, or nil if that is h. It ignores claims of blocks outside the pool.
+func PriorClaim(s *record.Snapshot, pool netip.Prefix, h *record.Host) *record.Host {
+	if first := firstClaim(s, pool, h.Name, h.Block4); first != nil && prior(first, h) {
 		return first
 	}
 	return nil
 }
 
-// oldestClaim returns the host, other than self, that was the first to claim block or a
-// part of it, or nil.
-func oldestClaim(s *record.Snapshot, pool netip.Prefix, self string, block netip.Prefix) *record.Host {
+// firstClaim returns the host, other than self, whose claim of block or of a part of it comes
+// before all others, or nil.
+func firstClaim(s *record.Snapshot, pool netip.Prefix, self string, block netip.Prefix) *record.Host {
 	var first *record.Host
 	for _, h := range s.Hosts {
-		if h.Name != self && Within(h.Block4, pool) && h.Block4.Overlaps(block) && (first == nil || older(h, first)) {
+		if h.Name != self && Within(h.Block4, pool) && h.Block4.Overlaps(block) && (first == nil || prior(h, first)) {
 			first = h
 		}
 	}
 	return first
 }
 
-// older orders two claims by their time. Names decide between equal times, so that
-// every host comes to the same result.
-func older(a, b *record.Host) bool {
-	return cmp.Or(a.Claimed.Compare(b.Claimed), cmp.Compare(a.Name, b.Name)) < 0
+// prior reports whether a keeps a block that b claims, too. The firmer hold wins: a host with
+// containers keeps its block, and a newcomer never takes a block from a host that has settled.
+// Names decide between equal holds, so that every host comes to the same result. Times do not
+// decide, because the clocks of hosts differ.
+func prior(a, b *record.Host) bool {
+	return cmp.Or(b.Hold.Compare(a.Hold), cmp.Compare(a.Name, b.Name)) < 0
 }
 
 // errNoBlock says that the pool has no block left.
@@ -138,18 +140,28 @@ func (r Rules) allow(c Claim) bool {
 }
 
 func (r Rules) taken(s *record.Snapshot, block4 netip.Prefix) bool {
-	return oldestClaim(s, r.Pool4, r.Host, block4) != nil
+	return firstClaim(s, r.Pool4, r.Host, block4) != nil
 }
 
-// contested returns nil if this host's claim is the oldest one of its block, or else an
-// error that names the host with the oldest claim.
-func (r Rules) contested(s *record.Snapshot, c Claim) error {
-	h := OlderClaim(s, r.Pool4, &record.Host{Name: r.Host, Block4: c.Block4, Claimed: c.Claimed})
+// contested returns nil if this host keeps its block, or else an error that names the host
+// to which the block belongs.
+func (r Rules) contested(s *record.Snapshot, c Claim, hold record.Hold) error {
+	h := PriorClaim(s, r.Pool4, &record.Host{Name: r.Host, Block4: c.Block4, Hold: hold})
 	if h == nil {
 		return nil
 	}
-	return fmt.Errorf("block %s belongs to host %s, which claimed it first (%s): this host takes no new containers (stop its containers so that it can choose another block, or name one with --block)",
-		c.Block4, h.Name, h.Claimed.Format(time.RFC3339))
+	return fmt.Errorf("block %s belongs to host %s (%s): this host takes no new containers",
+		c.Block4, h.Name, h.Underlay)
+}
+
+// rivals returns the other hosts that claim this host's block or a part of it.
+func (r Rules) rivals(s *record.Snapshot, c Claim) (all []*record.Host) {
+	for _, h := range s.Hosts {
+		if h.Name != r.Host && Within(h.Block4, r.Pool4) && h.Block4.Overlaps(c.Block4) {
+			all = append(all, h)
+		}
+	}
+	return all
 }
 
 // majority reports whether this host and the others that answer are more than half of

@@ -13,7 +13,7 @@ import (
 var day = time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)
 
 func hostWith(name, block string, claimed time.Time) *record.Host {
-	return &record.Host{Name: name, Block4: netip.MustParsePrefix(block), Claimed: claimed}
+	return &record.Host{Name: name, Block4: netip.MustParsePrefix(block), Hold: record.HoldSettled, Claimed: claimed}
 }
 
 func snapshotOf(hosts ...*record.Host) *record.Snapshot {
@@ -92,23 +92,31 @@ func TestServiceRanges(t *testing.T) {
 }
 
 func TestContested(t *testing.T) {
-	self := hostWith("h2", "10.0.0.0/24", day)
+	holding := func(name, block string, hold record.Hold) *record.Host {
+		h := hostWith(name, block, day)
+		h.Hold = hold
+		return h
+	}
+	self := holding("h2", "10.0.0.0/24", record.HoldSettled)
 	contested := func(s *record.Snapshot, h *record.Host) error {
 		rules := Rules{Host: h.Name, Pool4: netip.MustParsePrefix("10.0.0.0/16")}
-		return rules.contested(s, Claim{Block4: h.Block4, Claimed: h.Claimed})
+		return rules.contested(s, Claim{Block4: h.Block4}, h.Hold)
 	}
+	yearsAgo := holding("h1", "10.0.0.0/24", record.HoldAnnounced)
+	yearsAgo.Claimed = day.Add(-10 * 365 * 24 * time.Hour)
 	for _, tt := range []struct {
 		name  string
 		rival *record.Host
 		lost  bool
 	}{
-		{"another block", hostWith("h1", "10.0.1.0/24", day.Add(-time.Hour)), false},
-		{"younger claim", hostWith("h1", "10.0.0.0/24", day.Add(time.Second)), false},
-		{"older claim", hostWith("h1", "10.0.0.0/24", day.Add(-time.Second)), true},
-		{"same time, smaller name", hostWith("h1", "10.0.0.0/24", day), true},
-		{"same time, larger name", hostWith("h3", "10.0.0.0/24", day), false},
-		{"older claim of more than the pool", hostWith("h1", "10.0.0.0/8", day.Add(-time.Second)), false},
-		{"older claim of a larger block", hostWith("h3", "10.0.0.0/23", day.Add(-time.Second)), true},
+		{"another block", holding("h1", "10.0.1.0/24", record.HoldUsed), false},
+		{"a newcomer", holding("h1", "10.0.0.0/24", record.HoldAnnounced), false},
+		{"a newcomer whose clock is years behind", yearsAgo, false},
+		{"a host with containers", holding("h3", "10.0.0.0/24", record.HoldUsed), true},
+		{"an equal hold, smaller name", holding("h1", "10.0.0.0/24", record.HoldSettled), true},
+		{"an equal hold, larger name", holding("h3", "10.0.0.0/24", record.HoldSettled), false},
+		{"a host with containers in more than the pool", holding("h1", "10.0.0.0/8", record.HoldUsed), false},
+		{"a host with containers in a larger block", holding("h3", "10.0.0.0/23", record.HoldUsed), true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := snapshotOf(self, tt.rival)

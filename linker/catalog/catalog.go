@@ -25,6 +25,7 @@ type Catalog struct {
 	entries  map[ref]*entry
 	sums     map[string]uint64 // digest group -> sum of the hashes of its records that are not deleted
 	usage    usage
+	compared comparison
 	outbox   outbox
 	snapshot snapshotBuilder
 }
@@ -75,6 +76,21 @@ func (c *Catalog) Put(r record.Record) (changed bool, err error) {
 		return false, fmt.Errorf("put: %w", err)
 	}
 	return true, nil
+}
+
+// Repeat sends a record of this host to the peers again, with a new version, so that each of
+// them passes it on. It does nothing if there is no such record.
+func (c *Catalog) Repeat(key record.Key) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e := c.entries[ref{key, c.owner}]
+	if e == nil || e.rec.Deleted {
+		return nil
+	}
+	if err := c.issue(e.rec); err != nil {
+		return fmt.Errorf("repeat: %w", err)
+	}
+	return nil
 }
 
 // PutApp stores the packet of an app record or of its tombstone, whose version the

@@ -14,13 +14,15 @@ import (
 // digestFormat is the first byte of a digest.
 const digestFormat = 1
 
+const hostGroup = 'h'
+
 // group returns the name of the records that share a sum in a digest: all records of
 // one host, or one app. Its first byte tells hosts from apps.
 func group(r record.Record) string {
 	if r.Kind == record.KindApp {
 		return "a" + r.Name
 	}
-	return "h" + r.Owner
+	return string(hostGroup) + r.Owner
 }
 
 // Digest returns, for each host and each app, the sum of the hashes of its records that
@@ -47,6 +49,7 @@ func (c *Catalog) Missing(digest []byte) ([][]byte, error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.compare(theirs)
 	if maps.Equal(theirs, c.sums) {
 		return nil, nil
 	}
@@ -64,6 +67,33 @@ func (c *Catalog) Missing(digest []byte) ([][]byte, error) {
 		packets[i] = e.wire
 	}
 	return packets, nil
+}
+
+// comparison is what the holder of the last digest held and we did not.
+type comparison struct{ count, missing, different int }
+
+// Compared returns how many digests of other hosts have been compared with this catalog. Of
+// the last one it returns how many hosts (without this one) had records there but none here,
+// and how many had other records there.
+func (c *Catalog) Compared() (count, missing, different int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.compared.count, c.compared.missing, c.compared.different
+}
+
+func (c *Catalog) compare(theirs map[string]uint64) {
+	result := comparison{count: c.compared.count + 1}
+	for g, sum := range theirs {
+		ours, known := c.sums[g]
+		switch {
+		case g[0] != hostGroup || g[1:] == c.owner || ours == sum:
+		case !known:
+			result.missing++
+		default:
+			result.different++
+		}
+	}
+	c.compared = result
 }
 
 // order sorts the kinds in the result of Missing. Kinds of newer versions have 0 and come last.

@@ -122,6 +122,14 @@ func (g *Gossip) Tell(member string, note []byte) {
 	_ = list.SendBestEffort(node, noteFrame(g.cfg.Name, note)) // the note is lost
 }
 
+// Exchange asks a living member, at random, for the packets that this one lacks. The member
+// then sends what it holds (Delegate.Digest), too. Exchange does not wait.
+func (g *Gossip) Exchange() {
+	for _, peer := range g.membership.pick(1) {
+		g.addJob(peer.Name, job{ask: true})
+	}
+}
+
 // Members returns every other member ever known, sorted by name.
 func (g *Gossip) Members() []Member { return g.membership.members() }
 

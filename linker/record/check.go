@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"net/netip"
 	"slices"
 	"strings"
@@ -89,13 +90,27 @@ func (r *Record) checkHost() error {
 		checkLowerLabel(h.Name),
 		checkAddr(h.Underlay, h.Underlay.Is4()),
 		checkTime(h.Claimed),
-		checkTime(h.Restart),
+		checkHold(h),
 		checkBlock(h.Block4, h.Overlay4, true),
 		checkBlock(h.Block6, h.Overlay6, false),
 		checkText("mac", h.MAC, 32),
 		checkMTU(h.MTU),
 		checkTroubles(h.Troubles),
 	)
+}
+
+func checkHold(h *Host) error {
+	var errs []error
+	if !slices.Contains(holds, h.Hold) {
+		errs = append(errs, fmt.Errorf("unknown hold %.16q", h.Hold))
+	}
+	if h.Block4.IsValid() && h.Hold == HoldNone {
+		errs = append(errs, fmt.Errorf("no hold of the block %s", h.Block4))
+	}
+	if h.Restarting < 0 || h.Restarting.Milliseconds() > math.MaxUint32 || h.Restarting%time.Millisecond != 0 {
+		errs = append(errs, fmt.Errorf("a restart of %s is out of range", h.Restarting))
+	}
+	return errors.Join(errs...)
 }
 
 func checkMTU(mtu int) error {

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"cmp"
 	"errors"
 	"net/netip"
 	"slices"
@@ -62,14 +63,36 @@ type Host struct {
 	Overlay4 netip.Addr   `json:"overlay4"`        // the host's own address: the first of Block4
 	Overlay6 netip.Addr   `json:"overlay6,omitzero"`
 	MAC      string       `json:"mac"`              // of the host's VXLAN device
-	Claimed  time.Time    `json:"claimed"`          // when the host claimed its block; the younger of two claims loses
-	Restart  time.Time    `json:"restart,omitzero"` // until then peers take a silent linker for one that restarts
-	MTU      int          `json:"mtu,omitempty"`    // bytes of the largest IP packet that the host's VXLAN device carries; 0: unknown
+	Hold     Hold         `json:"hold,omitempty"`   // of Block4; HoldNone: it has no block
+	Claimed  time.Time    `json:"claimed,omitzero"` // when the host claimed its block, by its own clock: for people, nothing follows from it
+
+	// Restarting is how long peers take the linker, once it is silent, for one that restarts;
+	// 0: it has announced no restart. It is a duration because the clocks of hosts differ.
+	Restarting time.Duration `json:"restarting,omitempty"`
+	MTU        int           `json:"mtu,omitempty"` // bytes of the largest IP packet that the host's VXLAN device carries; 0: unknown
 
 	// Troubles say, for people, why the host is not ready: its containers cannot resolve
 	// names, reach others or be reached. There are at most MaxTroubles.
 	Troubles []string `json:"troubles,omitempty"`
 }
+
+// Hold says how firmly a host holds its block. If two hosts claim one block, the one with
+// the firmer hold keeps it, so that a newcomer never takes a block from a host that uses it.
+type Hold string
+
+// The holds, each firmer than the one before.
+const (
+	HoldNone      Hold = ""
+	HoldAnnounced Hold = "announced" // other hosts may still contest the claim
+	HoldSettled   Hold = "settled"   // nobody has contested it in time
+	HoldUsed      Hold = "used"      // settled, and a container has an address of the block
+)
+
+// holds are in the order of the wire form.
+var holds = []Hold{HoldNone, HoldAnnounced, HoldSettled, HoldUsed}
+
+// Compare returns -1 if h is less firm than o, 1 if it is firmer, else 0.
+func (h Hold) Compare(o Hold) int { return cmp.Compare(slices.Index(holds, h), slices.Index(holds, o)) }
 
 // Health is the health state that Docker gives a container.
 type Health string

@@ -70,7 +70,7 @@ func hostToWire(h *Host) *recordpb.Host {
 	return &recordpb.Host{
 		Underlay: h.Underlay.AsSlice(), Block4: prefixToWire(h.Block4), Block6: prefixToWire(h.Block6),
 		Overlay4: h.Overlay4.AsSlice(), Overlay6: h.Overlay6.AsSlice(), Mac: h.MAC,
-		Claimed: timeToWire(h.Claimed), Restart: timeToWire(h.Restart),
+		Claimed: timeToWire(h.Claimed), Hold: recordpb.Hold(slices.Index(holds, h.Hold)), RestartMs: uint32(h.Restarting.Milliseconds()),
 		Mtu: uint32(h.MTU), Troubles: h.Troubles,
 	}
 }
@@ -80,10 +80,33 @@ func hostFromWire(name string, m *recordpb.Host) (*Host, error) {
 	h := &Host{
 		Name: name, Underlay: c.addr(m.Underlay), Block4: c.prefix(m.Block4), Block6: c.prefix(m.Block6),
 		Overlay4: c.addr(m.Overlay4), Overlay6: c.addr(m.Overlay6), MAC: m.Mac,
-		Claimed: timeFromWire(m.Claimed), Restart: timeFromWire(m.Restart),
+		Claimed: timeFromWire(m.Claimed), Hold: holdFromWire(m), Restarting: restartingFromWire(m),
 		MTU: c.int(m.Mtu), Troubles: m.Troubles,
 	}
 	return h, c.err
+}
+
+// holdFromWire returns HoldSettled for a block whose hold this version does not know, and for
+// one of an earlier version, which did not tell it.
+func holdFromWire(m *recordpb.Host) Hold {
+	switch n := int(m.Hold); {
+	case n > 0 && n < len(holds):
+		return holds[n]
+	case m.Hold == recordpb.Hold_HOLD_UNSPECIFIED && m.Block4 == nil:
+		return HoldNone
+	}
+	return HoldSettled
+}
+
+// earlierRestart is how long earlier versions gave a linker to restart, unless they were
+// configured otherwise. They announced the time at which it ends, by their own clock.
+const earlierRestart = 30 * time.Second
+
+func restartingFromWire(m *recordpb.Host) time.Duration {
+	if m.RestartMs == 0 && m.Restart != 0 {
+		return earlierRestart
+	}
+	return time.Duration(m.RestartMs) * time.Millisecond
 }
 
 func endpointToWire(e *Endpoint) *recordpb.Endpoint {

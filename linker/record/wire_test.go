@@ -33,7 +33,7 @@ func samples() map[string]record.Record {
 				Name: "agent-17", Underlay: netip.MustParseAddr("198.18.0.17"),
 				Block4: netip.MustParsePrefix("100.64.17.0/24"), Block6: netip.MustParsePrefix("fd12:3456:789a::11:0/112"),
 				Overlay4: netip.MustParseAddr("100.64.17.1"), Overlay6: netip.MustParseAddr("fd12:3456:789a::11:1"),
-				MAC: "02:42:64:40:11:01", Claimed: claimed, Restart: claimed.Add(time.Minute),
+				MAC: "02:42:64:40:11:01", Claimed: claimed, Hold: record.HoldUsed, Restarting: time.Minute,
 			},
 		},
 		"host-in-trouble": {
@@ -125,6 +125,31 @@ func TestWireFormKeepsItsMeaning(t *testing.T) {
 	}
 }
 
+// Earlier versions told when a host claimed its block and until when it restarts, by its own
+// clock. No clock decides any more: the block counts as settled, and the restart lasts as long
+// as it did by default.
+func TestTimesOfEarlierVersionsAreNotInterpreted(t *testing.T) {
+	b, err := os.ReadFile(filepath.Join("testdata", "host-with-times.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var earlier golden
+	if err := json.Unmarshal(b, &earlier); err != nil {
+		t.Fatal(err)
+	}
+	wire, err := hex.DecodeString(strings.Join(earlier.Wire, ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := record.Decode(wire)
+	if err != nil {
+		t.Fatalf("the bytes of an earlier version are refused: %v", err)
+	}
+	if d := cmp.Diff(earlier.Record, got, exact); d != "" {
+		t.Errorf("the bytes of an earlier version mean something else (-earlier +now):\n%s", d)
+	}
+}
+
 func writeGolden(t *testing.T, file string, g golden) {
 	t.Helper()
 	b, err := json.MarshalIndent(g, "", "  ")
@@ -182,6 +207,16 @@ func TestNewerVersionsAreUnderstood(t *testing.T) {
 		"a published port of another protocol is left out": {
 			change(func(m *recordpb.Record) { m.GetEndpoint().Published[0].Proto = 99 }),
 			func(r *record.Record) { r.Endpoint.Published = nil },
+		},
+		"an unknown hold of a block counts as settled": {
+			change(func(m *recordpb.Record) {
+				m.Kind, m.Name, m.PackedName, m.Owner = recordpb.Kind_KIND_HOST, "h1", nil, ""
+				m.Content = &recordpb.Record_Host{Host: &recordpb.Host{Block4: &recordpb.Prefix{Addr: []byte{100, 64, 1, 0}, Bits: 24}, Hold: 99}}
+			}),
+			func(r *record.Record) {
+				r.Key, r.Owner, r.Endpoint = record.Key{Kind: record.KindHost, Name: "h1"}, "h1", nil
+				r.Host = &record.Host{Name: "h1", Block4: netip.MustParsePrefix("100.64.1.0/24"), Hold: record.HoldSettled}
+			},
 		},
 		"a record of another kind has no content": {
 			change(func(m *recordpb.Record) { m.Kind, m.Content = 99, nil; m.ProtoReflect().SetUnknown(newField) }),

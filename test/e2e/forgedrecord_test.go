@@ -32,7 +32,7 @@ func TestForgedRecordsGiveNoPermission(t *testing.T) {
 	}
 	block4 := freeBlock(snap)
 	host := record.Record{Key: record.Key{Kind: record.KindHost, Name: "evil"}, Owner: "evil", Version: record.Version{Epoch: 1, Seq: 1},
-		Host: &record.Host{Name: "evil", Underlay: netip.MustParseAddr("198.18.0.250"), Block4: block4, Overlay4: ipam.HostAddr(block4)}}
+		Host: &record.Host{Name: "evil", Underlay: netip.MustParseAddr("198.18.0.250"), Block4: block4, Overlay4: ipam.HostAddr(block4), Hold: record.HoldSettled}}
 	endpoint := record.Record{Key: record.Key{Kind: record.KindEndpoint, Name: "forged"}, Owner: "evil", Version: record.Version{Epoch: 1, Seq: 2},
 		Endpoint: &record.Endpoint{
 			ID: "forged", Host: "evil", App: "shop", Service: "forged", ContainerName: "forged", Addr4: netip.MustParseAddr(stranger.address(t)),

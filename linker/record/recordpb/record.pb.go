@@ -80,6 +80,59 @@ func (Kind) EnumDescriptor() ([]byte, []int) {
 	return file_record_proto_rawDescGZIP(), []int{0}
 }
 
+// Hold says how firmly a host holds its block.
+type Hold int32
+
+const (
+	Hold_HOLD_UNSPECIFIED Hold = 0 // an earlier version wrote the record
+	Hold_HOLD_ANNOUNCED   Hold = 1
+	Hold_HOLD_SETTLED     Hold = 2
+	Hold_HOLD_USED        Hold = 3
+)
+
+// Enum value maps for Hold.
+var (
+	Hold_name = map[int32]string{
+		0: "HOLD_UNSPECIFIED",
+		1: "HOLD_ANNOUNCED",
+		2: "HOLD_SETTLED",
+		3: "HOLD_USED",
+	}
+	Hold_value = map[string]int32{
+		"HOLD_UNSPECIFIED": 0,
+		"HOLD_ANNOUNCED":   1,
+		"HOLD_SETTLED":     2,
+		"HOLD_USED":        3,
+	}
+)
+
+func (x Hold) Enum() *Hold {
+	p := new(Hold)
+	*p = x
+	return p
+}
+
+func (x Hold) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Hold) Descriptor() protoreflect.EnumDescriptor {
+	return file_record_proto_enumTypes[1].Descriptor()
+}
+
+func (Hold) Type() protoreflect.EnumType {
+	return &file_record_proto_enumTypes[1]
+}
+
+func (x Hold) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Hold.Descriptor instead.
+func (Hold) EnumDescriptor() ([]byte, []int) {
+	return file_record_proto_rawDescGZIP(), []int{1}
+}
+
 // Health is Docker's verdict on a container.
 type Health int32
 
@@ -120,11 +173,11 @@ func (x Health) String() string {
 }
 
 func (Health) Descriptor() protoreflect.EnumDescriptor {
-	return file_record_proto_enumTypes[1].Descriptor()
+	return file_record_proto_enumTypes[2].Descriptor()
 }
 
 func (Health) Type() protoreflect.EnumType {
-	return &file_record_proto_enumTypes[1]
+	return &file_record_proto_enumTypes[2]
 }
 
 func (x Health) Number() protoreflect.EnumNumber {
@@ -133,7 +186,7 @@ func (x Health) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Health.Descriptor instead.
 func (Health) EnumDescriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{1}
+	return file_record_proto_rawDescGZIP(), []int{2}
 }
 
 type Proto int32
@@ -172,11 +225,11 @@ func (x Proto) String() string {
 }
 
 func (Proto) Descriptor() protoreflect.EnumDescriptor {
-	return file_record_proto_enumTypes[2].Descriptor()
+	return file_record_proto_enumTypes[3].Descriptor()
 }
 
 func (Proto) Type() protoreflect.EnumType {
-	return &file_record_proto_enumTypes[2]
+	return &file_record_proto_enumTypes[3]
 }
 
 func (x Proto) Number() protoreflect.EnumNumber {
@@ -185,7 +238,7 @@ func (x Proto) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Proto.Descriptor instead.
 func (Proto) EnumDescriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{2}
+	return file_record_proto_rawDescGZIP(), []int{3}
 }
 
 // Record is one replicated, versioned description with one writer.
@@ -408,13 +461,15 @@ type Host struct {
 	Underlay      []byte                 `protobuf:"bytes,1,opt,name=underlay,proto3" json:"underlay,omitempty"` // address, 4 bytes
 	Block4        *Prefix                `protobuf:"bytes,2,opt,name=block4,proto3" json:"block4,omitempty"`
 	Block6        *Prefix                `protobuf:"bytes,3,opt,name=block6,proto3" json:"block6,omitempty"`
-	Overlay4      []byte                 `protobuf:"bytes,4,opt,name=overlay4,proto3" json:"overlay4,omitempty"`  // address, 4 bytes
-	Overlay6      []byte                 `protobuf:"bytes,5,opt,name=overlay6,proto3" json:"overlay6,omitempty"`  // address, 16 bytes
-	Mac           string                 `protobuf:"bytes,6,opt,name=mac,proto3" json:"mac,omitempty"`            // as in 02:42:ac:11:00:02
-	Claimed       int64                  `protobuf:"fixed64,7,opt,name=claimed,proto3" json:"claimed,omitempty"`  // Unix time in nanoseconds; 0: never
-	Restart       int64                  `protobuf:"fixed64,8,opt,name=restart,proto3" json:"restart,omitempty"`  // Unix time in nanoseconds; 0: no restart announced
-	Mtu           uint32                 `protobuf:"varint,20,opt,name=mtu,proto3" json:"mtu,omitempty"`          // bytes of the largest IP packet that the host's VXLAN device carries; 0: unknown
-	Troubles      []string               `protobuf:"bytes,21,rep,name=troubles,proto3" json:"troubles,omitempty"` // why the host's containers cannot resolve, reach others or be reached
+	Overlay4      []byte                 `protobuf:"bytes,4,opt,name=overlay4,proto3" json:"overlay4,omitempty"` // address, 4 bytes
+	Overlay6      []byte                 `protobuf:"bytes,5,opt,name=overlay6,proto3" json:"overlay6,omitempty"` // address, 16 bytes
+	Mac           string                 `protobuf:"bytes,6,opt,name=mac,proto3" json:"mac,omitempty"`           // as in 02:42:ac:11:00:02
+	Claimed       int64                  `protobuf:"fixed64,7,opt,name=claimed,proto3" json:"claimed,omitempty"` // Unix time in nanoseconds, for people and for linkers that do not know hold; 0: never
+	Restart       int64                  `protobuf:"fixed64,8,opt,name=restart,proto3" json:"restart,omitempty"` // earlier versions: the Unix time in nanoseconds of the end of restart_ms; 0: no restart announced
+	Hold          Hold                   `protobuf:"varint,9,opt,name=hold,proto3,enum=tombolo.record.v1.Hold" json:"hold,omitempty"`
+	RestartMs     uint32                 `protobuf:"varint,10,opt,name=restart_ms,json=restartMs,proto3" json:"restart_ms,omitempty"` // how long peers wait for a linker that restarts; 0: no restart announced
+	Mtu           uint32                 `protobuf:"varint,20,opt,name=mtu,proto3" json:"mtu,omitempty"`                              // bytes of the largest IP packet that the host's VXLAN device carries; 0: unknown
+	Troubles      []string               `protobuf:"bytes,21,rep,name=troubles,proto3" json:"troubles,omitempty"`                     // why the host's containers cannot resolve, reach others or be reached
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -501,6 +556,20 @@ func (x *Host) GetClaimed() int64 {
 func (x *Host) GetRestart() int64 {
 	if x != nil {
 		return x.Restart
+	}
+	return 0
+}
+
+func (x *Host) GetHold() Hold {
+	if x != nil {
+		return x.Hold
+	}
+	return Hold_HOLD_UNSPECIFIED
+}
+
+func (x *Host) GetRestartMs() uint32 {
+	if x != nil {
+		return x.RestartMs
 	}
 	return 0
 }
@@ -1289,7 +1358,7 @@ const file_record_proto_rawDesc = "" +
 	"\acontent\"0\n" +
 	"\x06Prefix\x12\x12\n" +
 	"\x04addr\x18\x01 \x01(\fR\x04addr\x12\x12\n" +
-	"\x04bits\x18\x02 \x01(\rR\x04bits\"\xb4\x02\n" +
+	"\x04bits\x18\x02 \x01(\rR\x04bits\"\x80\x03\n" +
 	"\x04Host\x12\x1a\n" +
 	"\bunderlay\x18\x01 \x01(\fR\bunderlay\x121\n" +
 	"\x06block4\x18\x02 \x01(\v2\x19.tombolo.record.v1.PrefixR\x06block4\x121\n" +
@@ -1298,7 +1367,11 @@ const file_record_proto_rawDesc = "" +
 	"\boverlay6\x18\x05 \x01(\fR\boverlay6\x12\x10\n" +
 	"\x03mac\x18\x06 \x01(\tR\x03mac\x12\x18\n" +
 	"\aclaimed\x18\a \x01(\x10R\aclaimed\x12\x18\n" +
-	"\arestart\x18\b \x01(\x10R\arestart\x12\x10\n" +
+	"\arestart\x18\b \x01(\x10R\arestart\x12+\n" +
+	"\x04hold\x18\t \x01(\x0e2\x17.tombolo.record.v1.HoldR\x04hold\x12\x1d\n" +
+	"\n" +
+	"restart_ms\x18\n" +
+	" \x01(\rR\trestartMs\x12\x10\n" +
 	"\x03mtu\x18\x14 \x01(\rR\x03mtu\x12\x1a\n" +
 	"\btroubles\x18\x15 \x03(\tR\btroubles\"\xec\x05\n" +
 	"\bEndpoint\x12\x1c\n" +
@@ -1372,7 +1445,12 @@ const file_record_proto_rawDesc = "" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tKIND_HOST\x10\x01\x12\x11\n" +
 	"\rKIND_ENDPOINT\x10\x02\x12\f\n" +
-	"\bKIND_APP\x10\x03*p\n" +
+	"\bKIND_APP\x10\x03*Q\n" +
+	"\x04Hold\x12\x14\n" +
+	"\x10HOLD_UNSPECIFIED\x10\x00\x12\x12\n" +
+	"\x0eHOLD_ANNOUNCED\x10\x01\x12\x10\n" +
+	"\fHOLD_SETTLED\x10\x02\x12\r\n" +
+	"\tHOLD_USED\x10\x03*p\n" +
 	"\x06Health\x12\x16\n" +
 	"\x12HEALTH_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vHEALTH_NONE\x10\x01\x12\x13\n" +
@@ -1398,52 +1476,54 @@ func file_record_proto_rawDescGZIP() []byte {
 	return file_record_proto_rawDescData
 }
 
-var file_record_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_record_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
 var file_record_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_record_proto_goTypes = []any{
 	(Kind)(0),         // 0: tombolo.record.v1.Kind
-	(Health)(0),       // 1: tombolo.record.v1.Health
-	(Proto)(0),        // 2: tombolo.record.v1.Proto
-	(*Record)(nil),    // 3: tombolo.record.v1.Record
-	(*Prefix)(nil),    // 4: tombolo.record.v1.Prefix
-	(*Host)(nil),      // 5: tombolo.record.v1.Host
-	(*Endpoint)(nil),  // 6: tombolo.record.v1.Endpoint
-	(*Network)(nil),   // 7: tombolo.record.v1.Network
-	(*Link)(nil),      // 8: tombolo.record.v1.Link
-	(*Export)(nil),    // 9: tombolo.record.v1.Export
-	(*Port)(nil),      // 10: tombolo.record.v1.Port
-	(*Published)(nil), // 11: tombolo.record.v1.Published
-	(*App)(nil),       // 12: tombolo.record.v1.App
-	(*Service)(nil),   // 13: tombolo.record.v1.Service
-	(*Slot)(nil),      // 14: tombolo.record.v1.Slot
+	(Hold)(0),         // 1: tombolo.record.v1.Hold
+	(Health)(0),       // 2: tombolo.record.v1.Health
+	(Proto)(0),        // 3: tombolo.record.v1.Proto
+	(*Record)(nil),    // 4: tombolo.record.v1.Record
+	(*Prefix)(nil),    // 5: tombolo.record.v1.Prefix
+	(*Host)(nil),      // 6: tombolo.record.v1.Host
+	(*Endpoint)(nil),  // 7: tombolo.record.v1.Endpoint
+	(*Network)(nil),   // 8: tombolo.record.v1.Network
+	(*Link)(nil),      // 9: tombolo.record.v1.Link
+	(*Export)(nil),    // 10: tombolo.record.v1.Export
+	(*Port)(nil),      // 11: tombolo.record.v1.Port
+	(*Published)(nil), // 12: tombolo.record.v1.Published
+	(*App)(nil),       // 13: tombolo.record.v1.App
+	(*Service)(nil),   // 14: tombolo.record.v1.Service
+	(*Slot)(nil),      // 15: tombolo.record.v1.Slot
 }
 var file_record_proto_depIdxs = []int32{
 	0,  // 0: tombolo.record.v1.Record.kind:type_name -> tombolo.record.v1.Kind
-	5,  // 1: tombolo.record.v1.Record.host:type_name -> tombolo.record.v1.Host
-	6,  // 2: tombolo.record.v1.Record.endpoint:type_name -> tombolo.record.v1.Endpoint
-	12, // 3: tombolo.record.v1.Record.app:type_name -> tombolo.record.v1.App
-	4,  // 4: tombolo.record.v1.Host.block4:type_name -> tombolo.record.v1.Prefix
-	4,  // 5: tombolo.record.v1.Host.block6:type_name -> tombolo.record.v1.Prefix
-	1,  // 6: tombolo.record.v1.Endpoint.health:type_name -> tombolo.record.v1.Health
-	7,  // 7: tombolo.record.v1.Endpoint.networks:type_name -> tombolo.record.v1.Network
-	8,  // 8: tombolo.record.v1.Endpoint.links:type_name -> tombolo.record.v1.Link
-	9,  // 9: tombolo.record.v1.Endpoint.export:type_name -> tombolo.record.v1.Export
-	10, // 10: tombolo.record.v1.Endpoint.ports:type_name -> tombolo.record.v1.Port
-	11, // 11: tombolo.record.v1.Endpoint.published:type_name -> tombolo.record.v1.Published
-	2,  // 12: tombolo.record.v1.Port.proto:type_name -> tombolo.record.v1.Proto
-	2,  // 13: tombolo.record.v1.Published.proto:type_name -> tombolo.record.v1.Proto
-	13, // 14: tombolo.record.v1.App.services:type_name -> tombolo.record.v1.Service
-	7,  // 15: tombolo.record.v1.Service.networks:type_name -> tombolo.record.v1.Network
-	8,  // 16: tombolo.record.v1.Service.links:type_name -> tombolo.record.v1.Link
-	9,  // 17: tombolo.record.v1.Service.export:type_name -> tombolo.record.v1.Export
-	10, // 18: tombolo.record.v1.Service.ports:type_name -> tombolo.record.v1.Port
-	14, // 19: tombolo.record.v1.Service.slots:type_name -> tombolo.record.v1.Slot
-	11, // 20: tombolo.record.v1.Service.ingress:type_name -> tombolo.record.v1.Published
-	21, // [21:21] is the sub-list for method output_type
-	21, // [21:21] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	6,  // 1: tombolo.record.v1.Record.host:type_name -> tombolo.record.v1.Host
+	7,  // 2: tombolo.record.v1.Record.endpoint:type_name -> tombolo.record.v1.Endpoint
+	13, // 3: tombolo.record.v1.Record.app:type_name -> tombolo.record.v1.App
+	5,  // 4: tombolo.record.v1.Host.block4:type_name -> tombolo.record.v1.Prefix
+	5,  // 5: tombolo.record.v1.Host.block6:type_name -> tombolo.record.v1.Prefix
+	1,  // 6: tombolo.record.v1.Host.hold:type_name -> tombolo.record.v1.Hold
+	2,  // 7: tombolo.record.v1.Endpoint.health:type_name -> tombolo.record.v1.Health
+	8,  // 8: tombolo.record.v1.Endpoint.networks:type_name -> tombolo.record.v1.Network
+	9,  // 9: tombolo.record.v1.Endpoint.links:type_name -> tombolo.record.v1.Link
+	10, // 10: tombolo.record.v1.Endpoint.export:type_name -> tombolo.record.v1.Export
+	11, // 11: tombolo.record.v1.Endpoint.ports:type_name -> tombolo.record.v1.Port
+	12, // 12: tombolo.record.v1.Endpoint.published:type_name -> tombolo.record.v1.Published
+	3,  // 13: tombolo.record.v1.Port.proto:type_name -> tombolo.record.v1.Proto
+	3,  // 14: tombolo.record.v1.Published.proto:type_name -> tombolo.record.v1.Proto
+	14, // 15: tombolo.record.v1.App.services:type_name -> tombolo.record.v1.Service
+	8,  // 16: tombolo.record.v1.Service.networks:type_name -> tombolo.record.v1.Network
+	9,  // 17: tombolo.record.v1.Service.links:type_name -> tombolo.record.v1.Link
+	10, // 18: tombolo.record.v1.Service.export:type_name -> tombolo.record.v1.Export
+	11, // 19: tombolo.record.v1.Service.ports:type_name -> tombolo.record.v1.Port
+	15, // 20: tombolo.record.v1.Service.slots:type_name -> tombolo.record.v1.Slot
+	12, // 21: tombolo.record.v1.Service.ingress:type_name -> tombolo.record.v1.Published
+	22, // [22:22] is the sub-list for method output_type
+	22, // [22:22] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_record_proto_init() }
@@ -1461,7 +1541,7 @@ func file_record_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_record_proto_rawDesc), len(file_record_proto_rawDesc)),
-			NumEnums:      3,
+			NumEnums:      4,
 			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   0,

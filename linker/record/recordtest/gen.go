@@ -119,7 +119,9 @@ func host(t *rapid.T, name string) *record.Host {
 		Overlay4: netip.AddrFrom4([4]byte{100, 64, n, 1}),
 		MAC:      "02:42:00:00:00:01",
 		Claimed:  moment(rapid.Int64Range(0, 4e18).Draw(t, "claimed")),
-		Restart:  moment(rapid.Int64Range(0, 4e18).Draw(t, "restart")),
+		Hold:     rapid.SampledFrom([]record.Hold{record.HoldAnnounced, record.HoldSettled, record.HoldUsed}).Draw(t, "hold"),
+
+		Restarting: time.Duration(rapid.Int64Range(0, 1e6).Draw(t, "restarting")) * time.Millisecond,
 	}
 	if rapid.Bool().Draw(t, "v6") {
 		h.Block6 = netip.PrefixFrom(netip.AddrFrom16([16]byte{0xfd, 9: n}), 80)
