@@ -12,7 +12,7 @@ GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.6.0
 # for root. RELEASE carries the version instead.
 BUILD := $(GO) build -trimpath -buildvcs=false
 
-.PHONY: help toolchain build setup images demo test unit e2e soak vm bench check lint lab install clean
+.PHONY: help toolchain build setup images demo test unit e2e soak chaos vm bench check lint lab install clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -48,6 +48,9 @@ e2e: build setup ## Run the end-to-end tests in a lab (as root)
 
 soak: build setup ## Run for an hour: fuzzing, many seeds, repeated end-to-end tests
 	@GO="$(GO)" test/soak.sh
+
+chaos: build setup ## Break a lab 50 times under traffic, and measure how it heals (SEED=n repeats a run; ROUNDS=n)
+	$(GO) run ./test/chaos --binary $(abspath $(BIN)) --rounds $(or $(ROUNDS),50) --seed $(or $(SEED),0)
 
 vm: build ## Install and use a cluster of virtual machines with systemd (QEMU; slow without KVM)
 	$(GO) run ./test/vm/cluster --binary $(abspath $(BIN))

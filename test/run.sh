@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs every test of the repository: unit tests and simulations with the race detector,
-# fuzz seeds, kernel tests, end-to-end tests in a lab, and the demo. It needs root. A
+# fuzz seeds, kernel tests, end-to-end tests in a lab, some chaos, and the demo. It needs root. A
 # skipped test is a failure. `make test` runs it after building the binary and the images
 # of the examples.
 set -euo pipefail
@@ -49,6 +49,9 @@ for script in packaging/*.sh examples/*.sh test/tools.sh test/vm/*.sh; do sh -n 
 # One package after the other (-p 1), because each makes labs and a machine has one lab.
 TOMBOLO_BINARY=$PWD/bin/tombolo "$GO" test -v -p 1 -count=1 -timeout 15m ./test/e2e/... 2>&1 | tee "$log"
 no_skips
+
+# A few rounds of chaos. `make chaos` makes more, and repeats those of a seed.
+"$GO" run ./test/chaos --binary bin/tombolo --rounds 5 --seed "${SEED:-0}"
 
 # The demo: the example apps, with real PostgreSQL and Redis.
 "$GO" run ./test/demo --binary bin/tombolo
