@@ -182,7 +182,7 @@ func (l *Linker) assembleServers(ctx context.Context) ([]task, error) {
 	kernel := &converger{
 		plane: l.plane, effective: l.effective, table: l.table, sockets: l.hostPorts, problems: l.problems, adopted: l.adopted, matched: l.matched, paths: l.prober,
 		base: overlay.Config{
-			Pool4: cfg.Pool4, VNI: cfg.VNI, Port: cfg.VXLANPort, DNSPort: sockets.Addr().Port(), Blocked: blockedPorts(cfg),
+			Pool4: cfg.Pool4, VNI: cfg.VNI, Port: cfg.VXLANPort, DNSPort: sockets.Addr().Port(), Blocked: blockedPorts(cfg), Peering: peeringPorts(cfg),
 		},
 	}
 	listener, err := unixhttp.Listen(ctx, cfg.APISocket(), api.SocketMode)

@@ -14,6 +14,7 @@ import (
 	"tombolo/linker/problem"
 	"tombolo/linker/record"
 	"tombolo/overlay"
+	"tombolo/overlay/firewall"
 )
 
 // converger makes the kernel match the effective catalog and the table of endpoints.
@@ -192,6 +193,24 @@ func blockedPorts(cfg Config) []overlay.HostPort {
 		ports = append(ports, overlay.HostPort{Port: p, Proto: "tcp"})
 	}
 	return ports
+}
+
+// peeringPorts are the ports at which the linkers talk to each other, which the host's own firewall has
+// to let through.
+func peeringPorts(cfg Config) []overlay.HostPort {
+	return []overlay.HostPort{{Port: cfg.GossipPort, Proto: "tcp"}, {Port: cfg.GossipPort, Proto: "udp"}}
+}
+
+// firewallError names the places where the host's own firewall drops packets of the overlay, and no
+// rules of ours can stand before them; nil if there are none.
+func firewallError(findings []firewall.Finding) error {
+	var errs []error
+	for _, f := range findings {
+		if !f.Mended {
+			errs = append(errs, problem.Found{Subject: f.Place(), Reason: f.What() + ": " + f.Reason, Remedy: f.Remedy})
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // gate lets the plugin make interfaces once the kernel has matched for the first time.

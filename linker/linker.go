@@ -22,6 +22,7 @@ import (
 	"tombolo/linker/probe"
 	"tombolo/linker/problem"
 	"tombolo/overlay"
+	"tombolo/overlay/firewall"
 )
 
 // dataPlane is the part of the kernel that the linker controls: overlay.Overlay.
@@ -105,6 +106,7 @@ func New(cfg Config) (*Linker, error) {
 		Log:      cfg.Log,
 		Repaired: func(err error) { problems.Report(problem.OverlayIncomplete, err) },
 		Undone:   contests.note,
+		Firewall: func(found []firewall.Finding) { problems.Report(problem.FirewallDrops, firewallError(found)) },
 		Incomplete: func(failed map[string]error) {
 			problems.Report(problem.ContainerIncomplete, incomplete(failed, l.localEndpoint))
 		},

@@ -36,6 +36,11 @@ func compile(c Config, outside ...string) ruleset {
 			r.sets.add("blocked", protoField(b.Proto)+portField(b.Port), "")
 		}
 	}
+	for _, p := range c.Peering {
+		if protoNumbers[p.Proto] != 0 {
+			r.sets.add("peering", protoField(p.Proto)+portField(p.Port), "")
+		}
+	}
 	r.sets.publish(c.Publish)
 	r.sets.serve(c.Services)
 	return r

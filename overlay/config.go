@@ -35,6 +35,7 @@ type Config struct {
 	Groups     []Group      // the traffic that this host's containers may receive from other containers
 	Publish    []Publish    // ports of this host that lead to containers here or elsewhere
 	Blocked    []HostPort   // ports that containers may not reach outside of the pool, on any machine
+	Peering    []HostPort   // ports of this host that the peers use, beside Port: the host's own firewall has to let the peers in
 	Revoked    []Revocation // permissions that were taken back lately
 	DNSPort    uint16       // port of the DNS server on Gateway4, if another program holds 53; zero means 53
 

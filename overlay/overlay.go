@@ -14,6 +14,7 @@ import (
 	"github.com/vishvananda/netns"
 
 	"tombolo/internal/wake"
+	"tombolo/overlay/firewall"
 )
 
 // Options are the settings of an Overlay that do not change while it runs.
@@ -32,6 +33,9 @@ type Options struct {
 	// reason for each endpoint, by ID, that lacks IPv6 or whose address 127.0.0.11 is not the
 	// linker's. A nil function is not called.
 	Incomplete func(map[string]error)
+	// Firewall is called whenever the host's own firewall was looked at, with what it drops. A nil
+	// function is not called.
+	Firewall func([]firewall.Finding)
 }
 
 // Overlay configures the data plane of one host. A network namespace may have only one
@@ -48,7 +52,7 @@ type Overlay struct {
 	mtu        int      // of the containers' interfaces; zero before the VXLAN device exists
 	outside    []string // bridges, see outsideBridges
 	table      table
-	docker     dockerUser
+	firewall   hostFirewall
 	sandboxes  sandboxes
 	lastRepair string
 	watched    atomic.Pointer[Config] // want.config, for readers without the lock
@@ -85,8 +89,12 @@ func New(o Options) *Overlay {
 	if o.Incomplete == nil {
 		o.Incomplete = func(map[string]error) {}
 	}
+	if o.Firewall == nil {
+		o.Firewall = func([]firewall.Finding) {}
+	}
 	return &Overlay{
-		log: o.Log, ns: o.Namespace, repaired: o.Repaired, undone: o.Undone, incomplete: o.Incomplete,
+		firewall: hostFirewall{Firewall: firewall.New(o.Log), report: o.Firewall},
+		log:      o.Log, ns: o.Namespace, repaired: o.Repaired, undone: o.Undone, incomplete: o.Incomplete,
 		want: newDesired(), sandboxes: sandboxes{}, cut: map[string]bool{},
 		toEquip: wake.NewSignal(), disturbed: wake.NewSignal(), moved: wake.NewSignal(),
 	}
@@ -112,7 +120,9 @@ func (o *Overlay) Set(ctx context.Context, c Config) error {
 	o.toEquip.Notify()
 	return inside(o.ns, func() error {
 		if !repeated && o.want.onlyPolicyDiffers() {
-			return errors.Join(o.setPolicy(ctx, o.want.merged()), o.docker.ensure(ctx, o.table.foreignChanges))
+			err := o.setPolicy(ctx, o.want.merged())
+			o.ensureFirewall(ctx, c)
+			return err
 		}
 		return o.setAll(ctx)
 	})
@@ -143,6 +153,9 @@ func (o *Overlay) setPolicy(ctx context.Context, c Config) error {
 	if err != nil {
 		return fmt.Errorf("set packet policy: %w", err)
 	}
+	if o.table.damaged {
+		o.noteRepairs(changes{{KindPolicy, "inet " + tableName}})
+	}
 	if changed {
 		o.log.Debug("packet policy changed", "endpoints", len(c.Endpoints), "peers", len(c.Peers), "groups", len(c.Groups))
 	}
@@ -164,7 +177,9 @@ func (o *Overlay) setAll(ctx context.Context) error {
 		if err := o.setPolicy(ctx, m.c); err != nil {
 			return err
 		}
-		return errors.Join(m.run(), o.docker.ensure(ctx, o.table.foreignChanges))
+		err = m.run()
+		o.ensureFirewall(ctx, m.c)
+		return err
 	})
 }
 
@@ -212,6 +227,6 @@ func (o *Overlay) Clear(ctx context.Context, formerly ...string) error {
 		o.release(path)
 	}
 	return inside(o.ns, func() error {
-		return errors.Join(deleteLinks(), removeRoutes(), o.docker.remove(ctx), o.table.remove(ctx))
+		return errors.Join(deleteLinks(), removeRoutes(), o.firewall.remove(ctx), o.table.remove(ctx))
 	})
 }

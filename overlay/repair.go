@@ -20,6 +20,8 @@ const (
 	KindForwarding RepairKind = "forwarding" // the underlay address behind a MAC address (FDB)
 	KindRoute      RepairKind = "route"      // a route of ours
 	KindSysctl     RepairKind = "sysctl"     // a setting below /proc/sys/net
+	KindPolicy     RepairKind = "policy"     // our nftables tables
+	KindFirewall   RepairKind = "firewall"   // rules of ours in the host's own firewall, see hostFirewall
 )
 
 // Repair is one thing that Run has put right.

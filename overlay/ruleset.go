@@ -44,6 +44,7 @@ var setSpecs = []setSpec{
 	{"revoked6", "set", "ipv6_addr . ipv6_addr"},
 	{"outside", "set", "ifname"},                                   // bridges that lead to the outside
 	{"blocked", "set", "inet_proto . inet_service"},                // Config.Blocked
+	{"peering", "set", "inet_proto . inet_service"},                // Config.Peering
 	{"published4", "set", "ipv4_addr . inet_proto . inet_service"}, // targets of published ports
 	{"published6", "set", "ipv6_addr . inet_proto . inet_service"},
 	{"held_any", "set", "inet_proto . inet_service"}, // published ports, whether they have targets or not
@@ -136,9 +137,10 @@ func (r ruleset) text() string {
 		tableParams
 		RandomBucket string
 		PassMark     string
+		OtherMarks   string
 		Among        []int
 		Sets         []setText
-	}{tableParams: r.params, RandomBucket: randomBucket, PassMark: fmt.Sprintf("%#x", passMark), Among: amongChains()}
+	}{tableParams: r.params, RandomBucket: randomBucket, PassMark: markText(passMark), OtherMarks: markText(^uint32(passMark)), Among: amongChains()}
 	for _, s := range setSpecs {
 		data.Sets = append(data.Sets, setText{s.name, s.kind, s.declaration(), s.texts(r.sets[s.name])})
 	}
@@ -148,6 +150,8 @@ func (r ruleset) text() string {
 	}
 	return b.String()
 }
+
+func markText(mark uint32) string { return fmt.Sprintf("%#x", mark) }
 
 // texts returns a set's elements as nft writes them, sorted.
 func (s setSpec) texts(elements map[string]string) []string {

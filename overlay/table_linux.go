@@ -23,7 +23,8 @@ type table struct {
 	have           contents
 	digest         [sha256.Size]byte // of the rules
 	gen            uint32
-	foreignChanges int // number of times that a change by another program was noticed
+	foreignChanges int  // number of times that a change by another program was noticed
+	damaged        bool // the last apply found that another program had changed the table
 	stray          strayFlows
 }
 
@@ -74,11 +75,13 @@ var errNotIncremental = errors.New("nftables table needs replacing")
 // refresh reads t.have from the kernel if another program has changed something, and reports
 // whether the rules are still ours.
 func (t *table) refresh() (intact bool, err error) {
+	t.damaged = false
 	gen, err := generation()
 	if err != nil || !t.written || gen == t.gen {
 		return t.written, err
 	}
 	t.foreignChanges++
+	t.damaged = true
 	digest, err := rulesDigest()
 	if changedMeanwhile(err) || err == nil && digest != t.digest {
 		return false, nil
@@ -93,6 +96,8 @@ func (t *table) refresh() (intact bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	remove, add := difference(t.have, have)
+	t.damaged = remove.size()+add.size() > 0
 	t.have, t.gen = have, gen
 	return true, nil
 }
@@ -127,7 +132,7 @@ func (t *table) replace(ctx context.Context, want ruleset) error {
 		if gen == before+1 {
 			*t = table{
 				written: true, params: want.params, have: want.sets, digest: digest, gen: gen,
-				foreignChanges: t.foreignChanges + 1, stray: t.stray,
+				foreignChanges: t.foreignChanges + 1, damaged: t.damaged, stray: t.stray,
 			}
 			return t.stray.republished(nil, want.sets, want.sets) // packets may have met other rules, or none
 		}

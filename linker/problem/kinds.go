@@ -32,6 +32,11 @@ var (
 		Meaning: "the linker cannot ask the Docker Engine: no container starts, and changes of health are not seen",
 		Remedy:  "start Docker, or name its socket with --docker",
 	})
+	FirewallDrops = kind(Kind{
+		Name: "firewall-drops", Severity: Degraded, Subject: "chain",
+		Meaning: "the host's own firewall drops packets of the overlay, unless another rule of it accepts them, and the linker cannot put a rule before that",
+		Remedy:  "accept packets with the mark 0x2000 before the rule that drops them",
+	})
 	HostNameTaken = kind(Kind{
 		Name: "host-name-taken", Severity: Outage, Subject: "host",
 		Meaning: "two machines have one name, and one of them is left out",

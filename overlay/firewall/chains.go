@@ -1,0 +1,123 @@
+package firewall
+
+import "slices"
+
+// rule is a rule of another program's chain, or of ours in it.
+type rule struct {
+	text     string   // as iptables or nft prints it
+	handle   int      // of nftables
+	ours     string   // of a rule of ours: what tells it from all others
+	drops    bool     // it has a verdict that drops or rejects packets
+	returns  bool     // it has a verdict that ends the chain without a drop: accept or return
+	bare     bool     // it has no condition
+	branches []string // the chains that it leads to
+}
+
+// chain is a chain of a table.
+type chain struct {
+	drops bool // packets that no rule decides about are dropped
+	rules []rule
+}
+
+// chains are the chains of one table, by name.
+type chains map[string]chain
+
+// mayDrop reports whether the chain may drop a packet. Rules of ours do not.
+func (cs chains) mayDrop(name string) bool { return cs.search(name, nil) }
+
+func (cs chains) search(name string, above []string) bool {
+	c := cs[name]
+	if slices.Contains(above, name) {
+		return false
+	}
+	return c.drops || slices.ContainsFunc(c.rules, func(r rule) bool { return cs.ruleMayDrop(r, append(above, name)) })
+}
+
+func (cs chains) ruleMayDrop(r rule, above []string) bool {
+	return r.drops || slices.ContainsFunc(r.branches, func(to string) bool { return cs.search(to, above) })
+}
+
+// dropsByDefault reports whether the chain drops every packet that no earlier rule accepts.
+func (cs chains) dropsByDefault(name string) bool {
+	drops := func(r rule) bool { return cs.dropsTheRest(r, 0) && cs.ruleMayDrop(r, nil) }
+	return cs[name].drops || slices.ContainsFunc(cs[name].rules, drops)
+}
+
+// dropsTheRest reports whether the rule drops every packet that comes to it, or leads to a chain
+// that drops all but what it accepts.
+func (cs chains) dropsTheRest(r rule, depth int) bool {
+	if !r.bare || depth > len(cs) {
+		return false
+	}
+	return r.drops || slices.ContainsFunc(r.branches, func(to string) bool {
+		for _, next := range cs[to].rules {
+			if cs.dropsTheRest(next, depth+1) {
+				return true
+			}
+			if next.bare && next.returns {
+				return false
+			}
+		}
+		return false
+	})
+}
+
+// placement says where rules of ours stand in a chain: first before others[lead], late before
+// others[end].
+type placement struct {
+	others      []rule
+	first, late []string
+	lead, end   int
+}
+
+// place finds the places in a chain for rules of ours. The ones in first come before every rule that
+// may drop something; harmless rules that stand before them stay there. The ones in late come
+// right before the first rule that decides about everything, or at the end. Changed is false
+// if all of them are there.
+func (cs chains) place(name string, first, late []string) (p placement, changed bool) {
+	p = placement{first: first, late: late}
+	var have []int // as order
+	harmless := true
+	ours := slices.Concat(first, late)
+	for _, r := range cs[name].rules {
+		if r.ours != "" {
+			have = append(have, slices.Index(ours, r.ours)+1e6)
+			harmless = false
+			continue
+		}
+		have = append(have, len(p.others))
+		p.others = append(p.others, r)
+		if harmless = harmless && !cs.ruleMayDrop(r, nil) && !(r.bare && r.returns); harmless {
+			p.lead = len(p.others)
+		}
+	}
+	if len(have) == len(p.others) { // none of ours is there
+		p.lead = 0
+	}
+	p.end = len(p.others)
+	if i := slices.IndexFunc(p.others, func(r rule) bool { return cs.dropsTheRest(r, 0) || r.bare && r.returns }); i >= p.lead {
+		p.end = i
+	}
+	return p, !slices.Equal(have, p.order())
+}
+
+// order returns the indexes of all rules as they should be: those of ours are 1e6 and up.
+func (p placement) order() []int {
+	var out []int
+	for i := range len(p.others) + 1 {
+		if i == p.lead {
+			for n := range p.first {
+				out = append(out, 1e6+n)
+			}
+		}
+		if i == p.end {
+			for n := range p.late {
+				out = append(out, 1e6+len(p.first)+n)
+			}
+		}
+		if i < len(p.others) {
+			out = append(out, i)
+		}
+	}
+	return out
+}

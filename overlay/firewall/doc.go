@@ -1,0 +1,33 @@
+// Package firewall keeps the host's own firewall from dropping what the overlay's policy accepts.
+//
+// An accept in the overlay's nftables table does not outweigh a drop in a table of another
+// program: each table is asked, and the first drop decides. So the accepts have to stand where
+// the other program decides, as Docker's chain DOCKER-USER lets users do for forwarded packets.
+//
+// # How it works
+//
+// The policy runs first, and sets a bit in the mark of the packets that it accepts. The rules of
+// this package accept packets with that bit, on interfaces of the overlay or to ports of the
+// overlay (accepts.go). So they never let anything pass that the policy forbids, and nothing at
+// all while the policy's table is missing.
+//
+// They are kept in the base chains for incoming, outgoing and forwarded packets that may drop
+// something:
+//
+//   - of iptables and ip6tables, both the kind that is based on nftables and the legacy kind
+//     (xtables.go), and in DOCKER-USER;
+//   - of nftables tables of other programs (nftables.go);
+//   - of firewalld, by D-Bus (firewalld.go), because it replaces its table whenever it likes.
+//
+// What the overlay cannot do without comes before all rules that drop something. Rules for
+// packets between containers and the outside come before the first rule that drops everything,
+// so a rule with which the administrator refuses some of these packets holds.
+//
+// # What it never does
+//
+// It opens no port to the outside, changes no policy and no rule of others, and creates no
+// chain or table where a firewall has none. What it cannot change it returns as a Finding, which
+// names the table, the chain, the rule and the remedy.
+//
+// Start reading at Firewall.Ensure.
+package firewall

@@ -1,0 +1,136 @@
+package firewall
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// Firewall keeps rules of ours in the host's own firewall. Make one with New. Its methods may be called at the
+// same time, but Ensure and Remove exclude each other.
+type Firewall struct {
+	log *slog.Logger
+
+	mu       sync.Mutex
+	findings []Finding
+	failed   bool // the last Ensure could not read or change something
+}
+
+// New returns a Firewall that has done nothing yet.
+func New(log *slog.Logger) *Firewall { return &Firewall{log: log} }
+
+// Findings returns the places in the host's firewall that drop packets of the overlay, as of the
+// last Ensure: those before which rules of ours stand, and those where that is impossible.
+func (f *Firewall) Findings() []Finding {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.findings)
+}
+
+// Failed reports whether the last Ensure could not read or change a table. Another program may
+// have used it at the same time, so that a repeated Ensure succeeds.
+func (f *Firewall) Failed() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.failed
+}
+
+// Ensure puts the rules of ours that are missing into the tables of the calling thread's network
+// namespace. It returns the chains that it has changed, such as "iptables-nft INPUT". What it cannot do is in Findings.
+func (f *Firewall) Ensure(ctx context.Context, c Config) (changed []string) {
+	p := pass{ctx: ctx, c: c}
+	p.all()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.findings, f.failed = p.findings, p.failed
+	return p.changed
+}
+
+// Remove removes the rules of ours.
+func (f *Firewall) Remove(ctx context.Context, c Config) error {
+	p := pass{ctx: ctx, c: c, remove: true}
+	p.all()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.findings, f.failed = nil, false
+	return errors.Join(p.errs...)
+}
+
+// pass is one comparison of the host's firewall with a Config.
+type pass struct {
+	ctx    context.Context
+	c      Config
+	remove bool // the rules of ours, instead of adding them
+
+	changed  []string
+	findings []Finding
+	failed   bool
+	errs     []error
+}
+
+func (p *pass) all() {
+	for _, b := range legacyBackends() {
+		p.xtables(b)
+	}
+	bases, err := p.c.baseChains(p.ctx)
+	if err != nil {
+		p.fail(Finding{Firewall: "nftables", Drops: losses[input], Reason: err.Error(), Remedy: "install nftables; look at `nft list ruleset`"}, err)
+		return
+	}
+	tables := map[nftTable][]baseChain{}
+	for _, b := range bases {
+		tables[b.nftTable] = append(tables[b.nftTable], b)
+	}
+	for t, its := range tables {
+		if t.byIptables(its) && p.xtables(backend{family: map[string]int{"ip": 4, "ip6": 6}[t.family]}) {
+			continue
+		}
+		p.nftables(t, its)
+	}
+	slices.SortFunc(p.findings, func(a, b Finding) int { return strings.Compare(a.String(), b.String()) })
+}
+
+// fail notes that something could not be read or changed.
+func (p *pass) fail(at Finding, err error) {
+	p.failed = true
+	p.findings = append(p.findings, at)
+	p.errs = append(p.errs, err)
+}
+
+// xtables changes a table of iptables. It reports whether iptables can read the table: that is not
+// so if other programs have put rules into it that iptables does not know.
+func (p *pass) xtables(b backend) (readable bool) {
+	x, err := b.list(p.ctx, p.c)
+	if err != nil && !b.legacy && !isBusy(err) {
+		return false // iptables is missing, or the table is not iptables'
+	}
+	script, changed := "", []string(nil)
+	if err == nil {
+		script, changed = x.repair(p.c, p.remove)
+	}
+	if script != "" {
+		err = b.restore(p.ctx, script)
+	}
+	if err != nil {
+		p.fail(Finding{
+			Firewall: b.String(), Table: "filter", Drops: losses[input], Reason: err.Error(),
+			Remedy: fmt.Sprintf("install %s, or remove the table with its modules if nothing uses it", b),
+		}, err)
+		return true
+	}
+	for _, name := range changed {
+		p.changed = append(p.changed, b.String()+" "+name)
+	}
+	for _, h := range []hook{input, forward, output} {
+		if name := chainNames[h]; x.chains.dropsByDefault(name) {
+			p.findings = append(p.findings, Finding{
+				Firewall: b.String(), Table: "filter", Chain: name, Rule: x.chains.culprit(name), Drops: losses[h], Mended: true,
+			})
+		}
+	}
+	return true
+}
