@@ -18,14 +18,18 @@ type hostFirewall struct {
 	*firewall.Firewall
 	report func([]firewall.Finding)
 
-	want   firewall.Config // as of the last ensure
-	seen   int             // foreignChanges of the table at the last ensure; zero: there was none
-	legacy [sha256.Size]byte
+	want   firewall.Config   // as of the last ensure
+	seen   int               // foreignChanges of the table at the last ensure; zero: there was none
+	legacy [sha256.Size]byte // the rules of legacy iptables that had all of ours; zero: unknown
 	last   time.Time
 }
 
+// noticed, as hostFirewall.seen, says that another program has changed nftables, which the table has not
+// counted yet.
+const noticed = -1
+
 // retryFirewall is the time between attempts at a table that cannot be read or changed.
-const retryFirewall = 5 * time.Second
+const retryFirewall = 10 * time.Second
 
 // ensure adds the rules that are missing, and returns the chains that it has changed. It does
 // nothing if no other program has changed a firewall since the last time.
@@ -38,7 +42,9 @@ func (f *hostFirewall) ensure(ctx context.Context, c Config, foreignChanges int)
 	}
 	changed = f.Ensure(ctx, want)
 	f.want, f.seen, f.last = want, foreignChanges, time.Now()
-	f.legacy, _ = firewall.LegacyDigest() // if it cannot be read, the next call ensures again
+	if f.legacy = legacy; len(changed) > 0 { // our rules may be gone again by now
+		f.legacy = [sha256.Size]byte{}
+	}
 	f.report(f.Findings())
 	return changed
 }

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"tombolo/overlay/firewall"
 )
 
@@ -70,7 +72,7 @@ func newFirewallLab(t *testing.T) firewallLab {
 	g.b.run(g.stranger)
 	listen(t, g.b.run(g.db), ":80")
 	listen(t, l.outside, ":80")
-	g.b.config.Allow = []Allow{{From: g.web.Addr4, To: g.db.Addr4}, {From: g.web.Addr6, To: g.db.Addr6}}
+	g.b.config.Groups = []Group{allow(g.web.Addr4, g.db.Addr4), allow(g.web.Addr6, g.db.Addr6)}
 	g.b.config.Publish = []Publish{{HostPort: 8001, Proto: "tcp", To: g.db.Addr4, Port: 80}}
 	return firewallLab{g, l}
 }
@@ -239,5 +241,29 @@ func TestFirewallsThatCannotBeChangedAreNamed(t *testing.T) {
 	}
 	if len(found) != 1 || found[0] != want {
 		t.Errorf("the findings are %+v, want %+v", found, want)
+	}
+}
+
+// Repairs are counted by kind. Changes that are none of our business are not.
+func TestRepairsOfFirewallsAreCounted(t *testing.T) {
+	t.Parallel()
+	h := newLab(t, 1).hosts[0]
+	runIn(t, h.ns, xtablesDrop("-nft"))
+	h.set()
+	var undone []Repair
+	h.overlay.undone = func(done []Repair) { undone = append(undone, done...) }
+	for _, damage := range []string{"iptables-nft -F INPUT", "nft flush chain inet tombolo input", "nft add element inet tombolo blocked '{ tcp . 99 }'", "iptables-nft -N others; nft add table inet other"} {
+		runIn(t, h.ns, damage)
+		h.overlay.repair(t.Context(), false)
+		h.overlay.repair(t.Context(), false) // the repair itself changed nftables
+	}
+	want := []Repair{{KindFirewall, "iptables-nft INPUT"}, {KindPolicy, "inet tombolo"}, {KindPolicy, "inet tombolo"}}
+	if diff := cmp.Diff(want, undone); diff != "" {
+		t.Errorf("repairs (-want +got):\n%s", diff)
+	}
+	counts, err := h.overlay.Counters()
+	must(t, err)
+	if counts["repaired_firewall"] != 1 || counts["repaired_policy"] != 2 {
+		t.Errorf("the counters are %v, want 1 repair of the firewall and 2 of the policy", counts)
 	}
 }

@@ -177,6 +177,10 @@ func (o *Overlay) setAgain(ctx context.Context, scheduled bool) (done bool, err 
 			return nil // the change was ours
 		}
 		done = true
+		if err == nil && gen != o.table.gen {
+			o.firewall.seen = noticed // the rest takes longer
+			o.ensureFirewall(ctx, *o.want.config)
+		}
 		return o.setAll(ctx)
 	})
 	return done, err

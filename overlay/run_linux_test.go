@@ -14,12 +14,12 @@ import (
 func TestRunRepairsAtOnce(t *testing.T) {
 	h := newLab(t, 1).hosts[0]
 	h.set()
-	runIn(t, h.ns, "iptables -N DOCKER-USER")
+	runIn(t, h.ns, "iptables -N DOCKER-USER; iptables -A FORWARD -j DOCKER-USER")
 	leak := goleak.IgnoreCurrent()
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() { ended <- h.overlay.Run(ctx) }()
-	for _, damage := range []string{"nft flush ruleset; iptables -N DOCKER-USER", "nft flush chain inet tombolo source", "iptables -F DOCKER-USER"} {
+	for _, damage := range []string{"nft flush ruleset; iptables -N DOCKER-USER; iptables -A FORWARD -j DOCKER-USER", "nft flush chain inet tombolo source", "iptables -F DOCKER-USER"} {
 		for range 2 {
 			runIn(t, h.ns, damage)
 			waitFor(t, "Run repaired the damage of "+damage, func() bool { return whole(t, h.ns) })

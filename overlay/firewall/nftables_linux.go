@@ -30,34 +30,51 @@ func (p *pass) nftables(t nftTable, bases []baseChain) {
 		p.fail(p.unread(t, err), fmt.Errorf("list table %s: %w", t, err))
 		return
 	}
+	failed := p.change(t, bases, cs)
+	if p.remove {
+		return
+	}
 	for _, at := range bases {
-		err := p.nftChain(at, cs)
-		if cs.dropsByDefault(at.name) && !p.remove {
-			p.findings = append(p.findings, p.inspect(at, cs, err))
+		if !cs.dropsByDefault(at.name) {
+			continue
 		}
-		if err != nil && !errors.Is(err, errTooEarly) {
-			p.failed = true
-			p.errs = append(p.errs, err)
+		err := failed
+		if p.tooEarly(at) {
+			err = errTooEarly
 		}
+		p.findings = append(p.findings, p.inspect(at, cs, err))
 	}
 }
 
 var errTooEarly = errors.New("the chain's priority puts it before the overlay's policy")
 
-func (p *pass) nftChain(at baseChain, cs chains) error {
-	if at.priority <= p.c.Priority {
-		return errTooEarly
+func (p *pass) tooEarly(at baseChain) bool { return at.priority <= p.c.Priority }
+
+// change puts the rules of ours into the chains of a table.
+func (p *pass) change(t nftTable, bases []baseChain, cs chains) error {
+	var all strings.Builder
+	var changed []string
+	for _, at := range bases {
+		if p.tooEarly(at) {
+			continue
+		}
+		if script := p.c.script(at, cs, p.remove); script != "" {
+			all.WriteString(script)
+			changed = append(changed, "nftables "+t.String()+" "+at.name)
+		}
 	}
-	script := p.c.script(at, cs, p.remove)
-	if script == "" {
+	if len(changed) == 0 {
 		return nil
 	}
 	cmd := exec.CommandContext(p.ctx, "nft", "-f", "-")
-	cmd.Stdin = strings.NewReader(script)
+	cmd.Stdin = strings.NewReader(all.String())
 	if _, err := run(cmd); err != nil {
-		return fmt.Errorf("change chain %s %s: %w", at.nftTable, at.name, err)
+		err = fmt.Errorf("change table %s: %w", t, err)
+		p.failed = true
+		p.errs = append(p.errs, err)
+		return err
 	}
-	p.changed = append(p.changed, "nftables "+at.nftTable.String()+" "+at.name)
+	p.changed = append(p.changed, changed...)
 	return nil
 }
 

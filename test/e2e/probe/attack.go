@@ -96,21 +96,40 @@ func frame(args []string) error {
 	return nil
 }
 
-// flood dials again and again for some time, and prints how often it succeeded.
+// flood counts the connections that it opens.
 func flood(args []string) error {
+	n := 0
+	err := dialRepeatedly(args, func() { n++ })
+	fmt.Println(n, "connections")
+	return err
+}
+
+// pause measures how long connections cannot be opened.
+func pause(args []string) error {
+	last, longest := time.Now(), time.Duration(0)
+	note := func() {
+		longest = max(longest, time.Since(last))
+		last = time.Now()
+	}
+	err := dialRepeatedly(args, note)
+	note() // the connection may not have come back
+	fmt.Println(longest)
+	return err
+}
+
+// dialRepeatedly calls opened after each connection, for the time that args name.
+func dialRepeatedly(args []string, opened func()) error {
 	long, err := time.ParseDuration(args[1])
 	if err != nil {
 		return err
 	}
-	n := 0
 	for end := time.Now().Add(long); time.Now().Before(end); {
 		c, err := net.DialTimeout("tcp", args[0], 50*time.Millisecond)
 		if err != nil {
 			continue
 		}
-		n++
+		opened()
 		c.Close()
 	}
-	fmt.Println(n, "connections")
 	return nil
 }

@@ -20,6 +20,7 @@
 //	probe frame DEVICE MAC SRC DST PORT
 //	                            sends UDP datagrams to a MAC address
 //	probe flood HOST:PORT TIME  dials again and again, and prints how often it succeeded
+//	probe pause HOST:PORT TIME  dials again and again, and prints the longest time without success
 //	probe ask SRC PORT NAME     sends a DNS query with the source address SRC from a raw socket
 //	probe remember FILE         counts its starts in FILE, prints "boot N", waits
 //	probe stream HOST:PORT      sends a UDP datagram every 5 ms, forever
@@ -57,7 +58,7 @@ func run(args []string) int {
 		run      func([]string) error
 	}{
 		"serve": {1, serve}, "dial": {1, dial}, "send": {1, send}, "lookup": {1, lookup}, "watch": {1, watch}, "addresses": {0, addresses}, "hold": {1, hold}, "forge": {3, forge}, "catch": {1, catch},
-		"stream": {1, stream}, "answer": {1, answer}, "remember": {1, remember}, "facts": {0, facts}, "trap": {0, trap}, "end": {1, end}, "ask": {3, ask}, "inject": {5, inject}, "frame": {5, frame}, "flood": {2, flood},
+		"stream": {1, stream}, "answer": {1, answer}, "remember": {1, remember}, "facts": {0, facts}, "trap": {0, trap}, "end": {1, end}, "ask": {3, ask}, "inject": {5, inject}, "frame": {5, frame}, "flood": {2, flood}, "pause": {2, pause},
 		"spread": {4, spread}, "talk": {1, talk},
 		"member": {3, member}, "srv": {1, srv}, "resolve": {3, resolve}, "nameserver": {1, nameserver},
 		"check": {0, check}, "healthy": {0, healthy}, "unhealthy": {0, unhealthy},
