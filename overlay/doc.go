@@ -49,17 +49,13 @@
 // # What it owns
 //
 // The device tombolo0, veths whose names are tb and twelve hexadecimal digits, routes of
-// protocol 84, the nft table inet tombolo, and four rules in iptables' DOCKER-USER where that
-// chain exists. No other interface of the host may have a name that starts with tb. It also
+// protocol 84, the nft table inet tombolo, and rules in the host's own firewall (package firewall). No other interface of the host may have a name that starts with tb. It also
 // switches on forwarding, which stays on.
 //
 // # What it never does
 //
 // It knows addresses and interfaces, never apps, services or gossip. Of ours it imports
-// internal/wake alone. Apart from DOCKER-USER it changes no other firewall: one that drops INPUT
-// (UFW, firewalld) has to accept the VXLAN port from the members, the gossip port, and UDP and
-// TCP port 53 from tb+; one that drops FORWARD has to accept tb+ and tombolo0. It does not
-// encrypt, and VXLAN carries no proof of its sender: members trust the underlay and the
+// internal/wake and overlay/firewall alone. It does not encrypt, and VXLAN carries no proof of its sender: members trust the underlay and the
 // processes on the members' hosts.
 //
 // Start reading at Config, then Set, then table.nft.tmpl.
