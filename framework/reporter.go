@@ -94,7 +94,29 @@ func (r *reporter) status(d *deployment, tasks []*task, now time.Time) api.Statu
 		f.excuse()
 		s.Failed = f.failure()
 	}
+	s.Troubles = r.troubles(s.Instances)
 	return s
+}
+
+// troubles names the hosts of instances that are not ready, as their linkers tell it. Without
+// a linker that answers, nothing is known.
+func (r *reporter) troubles(instances []api.Instance) (list []string) {
+	catalog := r.linkers.catalog()
+	if catalog == nil {
+		return nil
+	}
+	hosts := map[string]bool{}
+	for _, i := range instances {
+		hosts[i.Host] = true
+	}
+	for _, name := range slices.Sorted(maps.Keys(hosts)) {
+		if h := catalog.Hosts[name]; h != nil && !catalog.Suspended[name] {
+			for _, trouble := range h.Troubles {
+				list = append(list, fmt.Sprintf("host %s is not ready: %s", name, trouble))
+			}
+		}
+	}
+	return list
 }
 
 // displayed returns the wanted slots and those that have a task, in order.

@@ -38,3 +38,16 @@ func TestLinksThatLeadNowhereAreWarnings(t *testing.T) {
 		said("alone again", "web links to service db of app billing, which is not there")
 	})
 }
+
+// An app names those of its hosts whose linkers say that they are not ready, also while it is up.
+func TestHostsThatAreNotReadyAreNamed(t *testing.T) {
+	in(t, frameworktest.Options{}, func(b *bed) {
+		b.put(shop())
+		b.await("shop", "up", time.Minute, func(s api.Status) bool { return s.Up && s.Troubles == nil })
+		b.cluster.Trouble("h1", "path-blocked h2: no packet passes")
+		want := []string{"host h1 is not ready: path-blocked h2: no packet passes"}
+		b.await("shop", "in trouble", time.Minute, func(s api.Status) bool { return s.Up && cmp.Equal(s.Troubles, want) })
+		b.cluster.Trouble("h1")
+		b.await("shop", "well again", time.Minute, func(s api.Status) bool { return s.Up && s.Troubles == nil })
+	})
+}

@@ -22,7 +22,8 @@ func newPsCommand(project *projectFlags) *cobra.Command {
 		Use:   "ps",
 		Short: "List the app's instances, with their hosts and states",
 		Long: `List the instances of the app: the host, address, state, health and published ports
-of each, and the reason if it is not up.`,
+of each, and the reason if it is not up. Hosts of the app that are not ready are named on
+the standard error.`,
 		Args: wholeApp,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd, project) },
 	}
@@ -48,6 +49,7 @@ func (f *psFlags) run(cmd *cobra.Command, project *projectFlags) error {
 	case f.format == "json":
 		return output.InstancesJSON(out, apps)
 	}
+	output.Troubles(cmd.ErrOrStderr(), apps...)
 	return output.Instances(out, apps, time.Now())
 }
 

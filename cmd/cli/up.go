@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"time"
 
@@ -157,6 +158,7 @@ func (f *upFlags) wait(ctx context.Context, out io.Writer, w watch, revision uin
 	}
 	var last api.Status
 	err := w.follow(ctx, func(s api.Status) error {
+		w.noteTroubles(last, s)
 		last = s
 		if s.Revision >= revision && (s.Up || s.Failed != "" || s.Removing) {
 			return errSettled
@@ -182,6 +184,15 @@ func (f *upFlags) wait(ctx context.Context, out io.Writer, w watch, revision uin
 		return context.Cause(ctx)
 	}
 	return f.explain(err)
+}
+
+// noteTroubles tells of hosts that are not ready any more, because the app may wait for them.
+func (w watch) noteTroubles(before, now api.Status) {
+	for _, trouble := range now.Troubles {
+		if !now.Up && !slices.Contains(before.Troubles, trouble) {
+			w.show.Note("warning: " + trouble)
+		}
+	}
 }
 
 // How long a watch looks for a stream that broke off, and how often. A framework that was

@@ -32,6 +32,10 @@ func TestUpShowsWhatBecomesOfTheApp(t *testing.T) {
 			Instances: []api.Instance{web(api.StateFailed, "exited with 3", "last", "words")}}},
 			"shop web.1 staging on h1\nshop web.1 failed on h1: exited with 3\nweb.1 failed on h1: exited with 3\n    | last\n    | words\n",
 			"shop cannot come up: web.1: exited with 3, 3 times in a row"},
+		{"has a host that is not ready", []api.Status{staging, {Revision: 7, Troubles: []string{"host h1 is not ready: no names"}, Instances: staging.Instances},
+			{Revision: 7, Troubles: []string{"host h1 is not ready: no names"}, Up: true, Instances: []api.Instance{web(api.StateUp, "")}}},
+			"shop web.1 staging on h1\nwarning: host h1 is not ready: no names\nshop web.1 up on h1\nshop is up: 1 instance\n" +
+				"warning: host h1 is not ready: no names (see there: tombolo linker status)\n", ""},
 		{"is taken down", []api.Status{staging, {Revision: 7, Removing: true}},
 			"shop web.1 staging on h1\nshop web.1 gone\n", "taken down by another command"},
 	}

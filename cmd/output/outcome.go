@@ -28,11 +28,26 @@ func Up(out io.Writer, s api.Status, hosts []api.Host) {
 	for _, warning := range s.Warnings {
 		fmt.Fprintf(out, "warning: %s\n", warning)
 	}
+	Troubles(out, s)
+}
+
+// Troubles prints the hosts of apps that are not ready, each once.
+func Troubles(out io.Writer, apps ...api.Status) {
+	told := map[string]bool{}
+	for _, a := range apps {
+		for _, trouble := range a.Troubles {
+			if !told[trouble] {
+				told[trouble] = true
+				fmt.Fprintf(out, "warning: %s (see there: tombolo linker status)\n", trouble)
+			}
+		}
+	}
 }
 
 // Failures prints the instances that keep an app from being up, each with the last lines
 // of its log. Instances that failed by themselves come first; if the app has failed, only
-// those are the cause, and the ones that wait for them are left out.
+// those are the cause, and the ones that wait for them are left out. Hosts that are not ready
+// come last.
 func Failures(out io.Writer, s api.Status) {
 	var failed, waiting []api.Instance
 	for _, i := range s.Instances {
@@ -53,6 +68,7 @@ func Failures(out io.Writer, s api.Status) {
 			fmt.Fprintf(out, "    | %s\n", line)
 		}
 	}
+	Troubles(out, s)
 }
 
 // portList returns the published ports of an instance as `ps` shows them: 8080->80/tcp, or

@@ -55,6 +55,7 @@ type Status struct {
 	Up        bool       `json:"up"`                 // every instance is up or done, and none is outdated
 	Failed    string     `json:"failed,omitempty"`   // why the app cannot come up without a change
 	Warnings  []string   `json:"warnings,omitempty"` // likely mistakes that do not keep the app from coming up
+	Troubles  []string   `json:"troubles,omitempty"` // hosts of instances whose linkers are not ready, with the reasons
 	Instances []Instance `json:"instances"`
 }
 

@@ -67,6 +67,7 @@ type host struct {
 	alive     bool
 	reachable bool      // the network leads to it
 	linker    bool      // its linker runs
+	troubles  []string  // what its linker tells
 	lost      bool      // the master has given it up
 	filtered  time.Time // the master makes no offers of it before
 	away      *time.Timer

@@ -66,7 +66,7 @@ func (c *Cluster) catalog() *record.Snapshot {
 	for i, h := range c.sorted() {
 		s.Hosts[h.name] = &record.Host{
 			Name: h.name, Underlay: netip.AddrFrom4([4]byte{198, 18, 0, byte(11 + i)}),
-			Overlay4: netip.AddrFrom4([4]byte{100, 64, byte(i), 0}),
+			Overlay4: netip.AddrFrom4([4]byte{100, 64, byte(i), 0}), Troubles: h.troubles,
 		}
 		if !h.reachable {
 			s.Suspended[h.name] = true

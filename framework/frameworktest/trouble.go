@@ -108,6 +108,14 @@ func (c *Cluster) setLinker(name string, up bool) {
 	c.gossip()
 }
 
+// Trouble makes the linker of a host tell why it is not ready; nothing: it is ready.
+func (c *Cluster) Trouble(name string, troubles ...string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.hosts[name].troubles = troubles
+	c.gossip()
+}
+
 // RestartMaster ends the master and starts another one after a time. That one knows no
 // agents and tasks until the agents are back, which they are one after the other.
 func (c *Cluster) RestartMaster(down time.Duration) {

@@ -103,6 +103,21 @@ func TestABlockedDirectionIsNamed(t *testing.T) {
 	}
 	t.Logf("named after %v", time.Since(began).Round(time.Second))
 	quiet(t, h3)
+	file := compose(t, "across", `
+  web: {image: %IMAGE%, command: [serve, "80"], deploy: {replicas: 3}}
+`)
+	for _, command := range []string{"up", "ps"} {
+		r, err := tombolo.Run(t.Context(), "-f", file, command)
+		text := r.Stdout + r.Stderr
+		if err != nil || r.Code != 0 {
+			t.Errorf("%s: exit code %d, %v: %s", command, r.Code, err, text)
+		}
+		for _, word := range []string{"warning: host h1 is not ready: path-blocked h2", "warning: host h2 is not ready: path-blocked h1", way} {
+			if !strings.Contains(text, word) {
+				t.Errorf("%s does not say %q: %s", command, word, text)
+			}
+		}
+	}
 	open()
 	for _, h := range testLab.Hosts {
 		waitReady(t, h)
