@@ -16,6 +16,9 @@ var (
 	ErrPoolOverlap = errors.New("pool overlaps a route of this host")
 	// ErrNotSet means that Attach was called before a Set had created the VXLAN device.
 	ErrNotSet = errors.New("the overlay is not configured yet")
+	// ErrResolverOpen means that a container reaches Docker's own resolver, and that nothing
+	// could be done against it.
+	ErrResolverOpen = errors.New("Docker's own resolver is open to the container")
 	// ErrExists means that the endpoint is attached already, with other addresses.
 	ErrExists = errors.New("endpoint exists with another address")
 )

@@ -124,6 +124,33 @@ func TestIPv6AfterARestart(t *testing.T) {
 	}
 }
 
+// Equip gives the container everything before it returns, also while no Run is there and the
+// kernel has not announced a carrier. Before Docker has moved the interface it does nothing.
+func TestEquipDoesNotWaitForEvents(t *testing.T) {
+	t.Parallel()
+	h := newLab(t, 1).hosts[0]
+	h.set()
+	listen(t, h.ns, at(Gateway4, 53))
+	e := h.endpoint(5)
+	var box netns.NsHandle
+	box, e.Sandbox = sandbox(t)
+	h.attach(e)
+	for _, early := range []Endpoint{e, {ID: e.ID, Addr4: e.Addr4, Sandbox: "/nowhere/to/be/found"}} {
+		must(t, h.overlay.Equip(t.Context(), early))
+	}
+	if failed := h.overlay.failedVisits(); len(failed) != 0 {
+		t.Errorf("Equip before Docker has moved the interface failed: %v", failed)
+	}
+	h.populate(e, box)
+	runIn(t, box, "ip route add 169.254.1.1 dev eth0 scope link && ip route add default via 169.254.1.1")
+	must(t, h.overlay.Equip(t.Context(), e))
+	if !has6(t, box, e) {
+		t.Error("the container has no IPv6 after Equip")
+	}
+	listen(t, box, randomPort)
+	mustBeGuarded(t, box, e)
+}
+
 // A sandbox that cannot be entered does not keep other containers from getting IPv6.
 func TestAMissingSandboxAffectsOnlyItsContainer(t *testing.T) {
 	t.Parallel()

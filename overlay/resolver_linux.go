@@ -64,7 +64,7 @@ func guardResolver(link netlink.Link, e Endpoint) error {
 		return deleteProhibition()
 	}
 	if rerr := netlink.RouteReplace(resolverProhibition()); rerr != nil {
-		return fmt.Errorf("lead %s to the linker: %w; it cannot be closed either: %w", dockerResolver, err, rerr)
+		return fmt.Errorf("%w: lead %s to the linker: %w; it cannot be closed either: %w", ErrResolverOpen, dockerResolver, err, rerr)
 	}
 	return fmt.Errorf("lead %s to the linker: %w; it is closed instead", dockerResolver, err)
 }

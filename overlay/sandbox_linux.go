@@ -26,7 +26,8 @@ import (
 // The host's side has a carrier when Docker has finished with the interface, and has made its
 // rules for its resolver. The container's process starts tens of milliseconds later. So
 // sandboxes are visited at the same time, and IPv6 comes first: the resolver takes longer, because
-// the kernel waits for all its processors before it commits rules.
+// the kernel waits for all its processors before it commits rules. Engine 29 makes a call in
+// between, which calls Equip: there the process starts when its container is equipped.
 
 // sandboxes has what was done in the sandboxes of endpoints, by the endpoints' IDs.
 type sandboxes map[string]visit
@@ -127,6 +128,11 @@ func (o *Overlay) visit(e Endpoint, last visit) {
 	if v.err != nil && !hasCarrier(o.ns, e) {
 		return // the container has ended
 	}
+	o.visited(e, v, last)
+}
+
+// visited notes a visit to e's sandbox, unless e has left meanwhile.
+func (o *Overlay) visited(e Endpoint, v, last visit) {
 	v = v.after(last, time.Now())
 	if v.failures == 1 {
 		o.log.Warn("a container's network is incomplete", "endpoint", e.ID, "addr", e.Addr4, "err", v.err)
@@ -188,7 +194,7 @@ func visitSandbox(e Endpoint, last visit) visit {
 		}
 		link := linkWithAddr(e.Addr4)
 		if link == nil {
-			return fmt.Errorf("no interface of the container has %s", e.Addr4)
+			return fmt.Errorf("%w: no interface of the container has %s", errNotThere, e.Addr4)
 		}
 		var errs []error
 		if e.Addr6.IsValid() {
@@ -202,8 +208,14 @@ func visitSandbox(e Endpoint, last visit) visit {
 	return v
 }
 
+// errNotThere means that Docker has not moved the interface into the sandbox.
+var errNotThere = errors.New("not set up by Docker")
+
 func inSandbox(path string, f func() error) error {
 	sandbox, err := netns.GetFromPath(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%w: %w", errNotThere, err)
+	}
 	if err != nil {
 		return fmt.Errorf("sandbox %s: %w", path, err)
 	}

@@ -31,9 +31,10 @@ type (
 // Gateway4 is the next hop of every container, a link-local address of the host.
 var Gateway4 = overlay.Gateway4
 
-// Interfaces makes and removes containers' interfaces: overlay.Overlay.
+// Interfaces makes, equips and removes containers' interfaces: overlay.Overlay.
 type Interfaces interface {
 	Attach(ctx context.Context, ep overlay.Endpoint) (overlay.Interface, error)
+	Equip(ctx context.Context, ep overlay.Endpoint) error
 	Detach(ctx context.Context, id string) error
 }
 
@@ -208,23 +209,37 @@ func (t *Table) Join(ctx context.Context, id, sandbox string) (overlay.Interface
 	return iface, err
 }
 
-// Publish reserves ports of the host for an endpoint, besides those that it has.
+// Publish reserves ports of the host for an endpoint, besides those that it has. Engine 29
+// calls it when the interface is in the container and before the container's process starts,
+// so Publish also equips the container. An error keeps the process from starting. Engine 20.10
+// calls it before the interface is there.
 func (t *Table) Publish(ctx context.Context, id string, ports []record.PublishedPort) error {
 	return t.locks.with(ctx, id, func() error {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		ep := t.doc.Endpoints[id]
-		if ep == nil {
-			return unknown(id)
-		}
-		got, err := t.ports.claim(id, mergePorts(ep.Published, ports))
-		if err != nil || slices.Equal(got, ep.Published) {
-			t.ports.keep()
+		if err := t.reserve(id, ports); err != nil {
 			return err
 		}
-		ep.Published = got
-		return t.changed()
+		ep, ok := t.endpoint(id)
+		if !ok || !ep.Joined {
+			return nil
+		}
+		return t.cfg.Interfaces.Equip(ctx, ep.unidentified())
 	})
+}
+
+func (t *Table) reserve(id string, ports []record.PublishedPort) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	ep := t.doc.Endpoints[id]
+	if ep == nil {
+		return unknown(id)
+	}
+	got, err := t.ports.claim(id, mergePorts(ep.Published, ports))
+	if err != nil || slices.Equal(got, ep.Published) {
+		t.ports.keep()
+		return err
+	}
+	ep.Published = got
+	return t.changed()
 }
 
 // Unpublish releases all host ports of an endpoint. An unknown endpoint is no error.
@@ -234,7 +249,9 @@ func (t *Table) Unpublish(ctx context.Context, id string) error {
 	})
 }
 
-// Leave removes the endpoint's interface. An unknown endpoint is no error.
+// Leave removes the endpoint's interface and releases its host ports, because an Engine that
+// was restarted under running containers (live-restore) does not ask for Unpublish. An unknown
+// endpoint is no error.
 func (t *Table) Leave(ctx context.Context, id string) error {
 	return t.locks.with(ctx, id, func() error { return t.leave(ctx, id) })
 }
@@ -281,7 +298,7 @@ func (t *Table) leave(ctx context.Context, id string) error {
 	if err := t.cfg.Interfaces.Detach(ctx, id); err != nil {
 		return fmt.Errorf("detach endpoint %s: %w", Short(id), err)
 	}
-	return ignoreUnknown(t.update(id, func(ep *Endpoint) { ep.Joined, ep.Sandbox = false, "" }))
+	return ignoreUnknown(t.update(id, func(ep *Endpoint) { ep.Joined, ep.Sandbox, ep.Published = false, "", nil }))
 }
 
 func (t *Table) endpoint(id string) (_ Endpoint, ok bool) {

@@ -17,6 +17,7 @@ import (
 	"tombolo/linker/attach/attachtest"
 	"tombolo/linker/ipam"
 	"tombolo/linker/record"
+	"tombolo/overlay"
 )
 
 // bench is a table over fakes. Its files in dir let a test open it again.
@@ -88,6 +89,48 @@ func TestEveryStepMayBeRepeated(t *testing.T) {
 	}
 	if got := b.ifaces.Attached(); len(got)+len(b.Snapshot()) != 0 {
 		t.Errorf("after Delete there are still the interfaces %v and the endpoints %v", got, b.Snapshot())
+	}
+}
+
+// An Engine calls Publish before a container's process starts, so the container is complete then.
+func TestPublishEquipsContainersThatHaveAnInterface(t *testing.T) {
+	b := open(t, t.TempDir())
+	addr, err := b.Reserve(t.Context(), netip.Addr{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(b.Create(t.Context(), attach.Endpoint{ID: epA, Addr4: addr}), b.Publish(t.Context(), epA, nil)); err != nil {
+		t.Fatal(err)
+	}
+	if got := b.ifaces.Equipped(); len(got) != 0 {
+		t.Errorf("%v were equipped before they had an interface", got)
+	}
+	if _, err := b.Join(t.Context(), epA, "/run/docker/netns/a"); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Publish(t.Context(), epA, nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := b.ifaces.Equipped(); !cmp.Equal(got, []string{epA}) {
+		t.Errorf("Publish equipped %v, want %s", got, epA)
+	}
+	b.ifaces.EquipErr = overlay.ErrResolverOpen
+	if err := b.Publish(t.Context(), epA, nil); !errors.Is(err, overlay.ErrResolverOpen) {
+		t.Errorf("Publish of a container that must not start returned %v, want %v", err, overlay.ErrResolverOpen)
+	}
+}
+
+// An Engine that was restarted under running containers asks for Leave without Unpublish.
+func TestLeaveReleasesHostPorts(t *testing.T) {
+	b := open(t, t.TempDir())
+	if _, err := b.make(t, epA, record.PublishedPort{HostPort: 8080, Port: 80, Proto: "tcp"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Leave(t.Context(), epA); err != nil {
+		t.Fatal(err)
+	}
+	if got := b.Snapshot()[0].Published; len(got) != 0 {
+		t.Errorf("an endpoint without an interface still publishes %v", got)
 	}
 }
 

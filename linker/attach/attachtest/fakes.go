@@ -20,8 +20,12 @@ type Interfaces struct {
 	// Err, if set, is returned by every Attach.
 	Err error
 
+	// EquipErr, if set, is returned by every Equip.
+	EquipErr error
+
 	mu       sync.Mutex
 	attached map[string]overlay.Endpoint
+	equipped []string
 }
 
 // Attach stores the endpoint.
@@ -39,6 +43,21 @@ func (f *Interfaces) Attach(_ context.Context, ep overlay.Endpoint) (overlay.Int
 	}
 	f.attached[ep.ID] = ep
 	return overlay.Interface{Host: "tb" + ep.ID[:8], Container: "tbc" + ep.ID[:8]}, nil
+}
+
+// Equip notes the endpoint.
+func (f *Interfaces) Equip(_ context.Context, ep overlay.Endpoint) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.equipped = append(f.equipped, ep.ID)
+	return f.EquipErr
+}
+
+// Equipped returns the IDs of the endpoints that Equip was called for, in that order.
+func (f *Interfaces) Equipped() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.equipped)
 }
 
 // Detach forgets the endpoint.
