@@ -37,6 +37,7 @@ func loadLab() (*lab.Lab, error) {
 
 func labUp() *cobra.Command {
 	var cfg lab.Config
+	var engineConfig string
 	cmd := &cobra.Command{
 		Use:   "up",
 		Short: "Make a lab and wait until it is ready",
@@ -52,6 +53,11 @@ func labUp() *cobra.Command {
 				return err
 			}
 			cfg.Binary, cfg.Log = self, newLogger(cmd, slog.LevelInfo)
+			if engineConfig != "" {
+				if cfg.Engine, err = lab.LoadEngineSettings(engineConfig); err != nil {
+					return usageError{fmt.Errorf("--engine-config: %w", err)}
+				}
+			}
 			if err := cfg.Validate(); err != nil {
 				return usageError{err}
 			}
@@ -70,6 +76,7 @@ func labUp() *cobra.Command {
 	cmd.Flags().IntVar(&cfg.Hosts, "hosts", 3, "`number` of hosts, 1 to 50")
 	cmd.Flags().BoolVar(&cfg.NoLinker, "engines-only", false, "make hosts with a Docker Engine and nothing else, for comparisons")
 	cmd.Flags().BoolVar(&cfg.NoIPv6, "no-ipv6", false, "make an overlay without IPv6")
+	cmd.Flags().StringVar(&engineConfig, "engine-config", "", "`file` with settings of the hosts' Docker Engines, in the format of daemon.json")
 	cmd.Flags().IntVar(&cfg.Owner, "owner", 0, "`number` of a process: the next lab may replace this one when that process has ended")
 	must(cmd.Flags().MarkHidden("owner")) // for programs that make a lab
 	cmd.Flags().BoolVar(&cfg.NoControl, "no-control", false, "make hosts with an Engine and a linker, but no control daemon")

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"path/filepath"
+	"slices"
 )
 
 // Where a lab keeps its files. RunDir holds sockets, DataDir images and volumes; Down
@@ -34,12 +36,13 @@ var (
 
 // Config says what to make.
 type Config struct {
-	Hosts     int    // number of virtual hosts, 1 to 50
-	Binary    string // absolute path of the tombolo binary that the hosts run
-	NoLinker  bool   // make hosts with an Engine and nothing else, to compare other overlays
-	NoControl bool   // make no control daemon: the user starts the containers
-	NoIPv6    bool   // make an overlay without IPv6
-	Owner     int    // number of the process for which the lab is made; after its end, Up may replace the lab. 0: none
+	Hosts     int            // number of virtual hosts, 1 to 50
+	Binary    string         // absolute path of the tombolo binary that the hosts run
+	NoLinker  bool           // make hosts with an Engine and nothing else, to compare other overlays
+	NoControl bool           // make no control daemon: the user starts the containers
+	NoIPv6    bool           // make an overlay without IPv6
+	Engine    map[string]any // settings of each host's Docker Engine, as in its daemon.json; nil: the defaults
+	Owner     int            // number of the process for which the lab is made; after its end, Up may replace the lab. 0: none
 	Log       *slog.Logger
 }
 
@@ -51,6 +54,11 @@ func (c Config) Validate() error {
 	}
 	if !filepath.IsAbs(c.Binary) {
 		errs = append(errs, fmt.Errorf("binary: %q is not an absolute path", c.Binary))
+	}
+	for _, key := range slices.Sorted(maps.Keys(engineSettings(""))) {
+		if _, ok := c.Engine[key]; ok {
+			errs = append(errs, fmt.Errorf("engine: the lab itself sets %s", key))
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -60,11 +60,12 @@ func (l *Lab) startHost(h *Host) error {
 	if err := makeHostDirs(*h); err != nil {
 		return err
 	}
-	arg, err := json.Marshal(InitConfig{Host: *h, Linker: l.linkerCommand(h)})
+	arg, err := json.Marshal(InitConfig{Host: *h, Linker: l.linkerCommand(h), Engine: l.Engine.Settings})
 	if err != nil {
 		return err
 	}
 	cmd := exec.Command(l.Binary, "lab", "init", string(arg))
+	cmd.Env = append(os.Environ(), "PATH="+l.Engine.Path) // also if `lab start` has another one
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: hostNamespaces, Setsid: true}
 	err = l.start(cmd, &h.Init, filepath.Join(h.RunDir(), "init.log"), func() error {
 		return connect(h.Init.PID, h.Name, h.Underlay)

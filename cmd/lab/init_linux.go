@@ -2,7 +2,6 @@ package lab
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -21,8 +20,9 @@ import (
 
 // InitConfig tells the init of a host what to run. It is passed as JSON.
 type InitConfig struct {
-	Host   Host     `json:"host"`
-	Linker []string `json:"linker"` // its command line; empty: the host has none
+	Host   Host           `json:"host"`
+	Linker []string       `json:"linker"`           // its command line; empty: the host has none
+	Engine map[string]any `json:"engine,omitempty"` // see Config.Engine
 }
 
 // goFD is the file descriptor on which init waits for its network: a byte lets it go, an
@@ -47,7 +47,7 @@ func RunInit(cfg InitConfig) error {
 	if err := unix.Sethostname([]byte(cfg.Host.Name)); err != nil {
 		return fmt.Errorf("set host name: %w", err)
 	}
-	if err := writeEngineConfig(cfg.Host); err != nil {
+	if err := writeEngineConfig(cfg.Host.Name, cfg.Engine); err != nil {
 		return err
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
@@ -85,22 +85,6 @@ func mountDirs(h Host) error {
 		}
 	}
 	return nil
-}
-
-const engineConfigPath = "/run/dockerd.json"
-
-// writeEngineConfig writes the configuration of the Engine. The cgroupfs driver needs no
-// systemd and works with both cgroup versions.
-func writeEngineConfig(h Host) error {
-	b, err := json.MarshalIndent(map[string]any{
-		"exec-opts":           []string{"native.cgroupdriver=cgroupfs"},
-		"cgroup-parent":       cgroupParent(h.Name),
-		"insecure-registries": []string{Underlay.String()},
-	}, "", "  ")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(engineConfigPath, b, 0o644)
 }
 
 // supervise keeps the programs running until ctx ends. An init also inherits orphans, so

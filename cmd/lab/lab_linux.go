@@ -76,7 +76,10 @@ func Clear() error {
 func Down() error { return alone(remove) }
 
 func plan(cfg Config) *Lab {
-	l := &Lab{Binary: cfg.Binary, NoLinker: cfg.NoLinker, NoControl: cfg.NoControl}
+	l := &Lab{
+		Binary: cfg.Binary, NoLinker: cfg.NoLinker, NoControl: cfg.NoControl,
+		Engine: Engine{Path: os.Getenv("PATH"), Settings: cfg.Engine},
+	}
 	if cfg.Owner != 0 {
 		l.Owner = newProcess(cfg.Owner)
 	}

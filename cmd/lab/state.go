@@ -27,6 +27,7 @@ type Lab struct {
 	Ready        bool         `json:"ready"`          // Up has made the whole lab
 	NoControl    bool         `json:"no_control,omitempty"`
 	RegistryPush string       `json:"registry_push,omitempty"` // loopback address on which the registry takes pushes
+	Engine       Engine       `json:"engine"`
 }
 
 // Host is one virtual host.

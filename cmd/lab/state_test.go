@@ -39,6 +39,8 @@ func TestConfigReportsEveryProblem(t *testing.T) {
 		{Config{Hosts: 3, Binary: "/bin/tombolo"}, nil},
 		{Config{Hosts: 0, Binary: "/bin/tombolo"}, []string{"hosts: 0 is not in 1..50"}},
 		{Config{Hosts: 51, Binary: "tombolo"}, []string{"hosts: 51", `binary: "tombolo"`}},
+		{Config{Hosts: 1, Binary: "/bin/tombolo", Engine: map[string]any{"live-restore": true, "exec-opts": nil, "cgroup-parent": "x"}},
+			[]string{"the lab itself sets exec-opts", "the lab itself sets cgroup-parent"}},
 	} {
 		err := c.cfg.Validate()
 		if (err == nil) != (c.want == nil) {
