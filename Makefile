@@ -12,6 +12,11 @@ GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.6.0
 # for root. RELEASE carries the version instead.
 BUILD := $(GO) build -trimpath -buildvcs=false
 
+# The Engine of the lab in e2e and lab, and of the machines of vm: make e2e ENGINE=29 (or
+# 20.10). Without it, that is the dockerd of this machine; in vm it is Debian's.
+ENGINE ?=
+WITH_ENGINE = $(if $(ENGINE),env GO="$(GO)" test/engine.sh $(ENGINE))
+
 .PHONY: help toolchain build setup images demo test unit e2e soak chaos vm bench check lint lab install clean
 
 help: ## List the targets
@@ -42,9 +47,9 @@ test: build images ## Run every test: unit, race, fuzz seeds, kernel, end to end
 unit: toolchain ## Run go test on all packages (without root, kernel and lab tests are skipped)
 	$(GO) test ./...
 
-e2e: build setup ## Run the end-to-end tests in a lab (as root)
+e2e: build setup ## Run the end-to-end tests in a lab, as root (ENGINE=29: on that Docker Engine, RUN=regexp: some of them)
 	@test/tools.sh
-	TOMBOLO_BINARY=$(abspath $(BIN)) $(GO) test -p 1 -count=1 -timeout 15m ./test/e2e/...
+	TOMBOLO_BINARY=$(abspath $(BIN)) $(WITH_ENGINE) $(GO) test -p 1 -count=1 -timeout 15m $(if $(RUN),-run '$(RUN)') ./test/e2e/...
 
 soak: build setup ## Run for an hour: fuzzing, many seeds, repeated end-to-end tests
 	@GO="$(GO)" test/soak.sh
@@ -67,8 +72,8 @@ lint: toolchain ## Run gofmt, vet, staticcheck and golangci-lint
 	$(GO) run $(STATICCHECK) ./...
 	$(GO) run $(GOLANGCI_LINT) run ./...
 
-lab: build setup ## Make a lab of three virtual hosts
-	$(BIN) lab up --hosts 3
+lab: build setup ## Make a lab of three virtual hosts (ENGINE=29: with that Docker Engine)
+	$(WITH_ENGINE) $(BIN) lab up --hosts 3
 
 install: build ## Install the binary
 	install -D -m 0755 $(BIN) $(DESTDIR)/usr/local/bin/tombolo

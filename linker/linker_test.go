@@ -163,7 +163,7 @@ func (h *testHost) run(t *testing.T, name string, labels map[string]string) stri
 	if err := h.table.Create(t.Context(), attach.Endpoint{ID: id, Addr4: addr, MAC: "02:42:00:00:00:01"}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.table.Join(t.Context(), id, "/run/docker/netns/"+name); err != nil {
+	if _, _, err := h.table.Join(t.Context(), id, "/run/docker/netns/"+name); err != nil {
 		t.Fatal(err)
 	}
 	h.engine.Run(dockertest.Container{ID: name[:min(60, len(name))] + "-id", Name: name, Hostname: name, Labels: labels, EndpointID: id,

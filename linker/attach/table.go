@@ -53,8 +53,9 @@ type Endpoint struct {
 	Addr4     netip.Addr             `json:"addr4"`
 	Addr6     netip.Addr             `json:"addr6,omitzero"` // has the same number in the block as Addr4; unset without IPv6
 	MAC       string                 `json:"mac,omitempty"`
-	Joined    bool                   `json:"joined,omitempty"`  // the interface exists
-	Sandbox   string                 `json:"sandbox,omitempty"` // path of the network namespace into which Docker moves the interface
+	Interface string                 `json:"interface,omitempty"` // name in the container that was asked for; "": Docker chooses it
+	Joined    bool                   `json:"joined,omitempty"`    // the interface exists
+	Sandbox   string                 `json:"sandbox,omitempty"`   // path of the network namespace into which Docker moves the interface
 	Published []record.PublishedPort `json:"published,omitempty"`
 	Created   time.Time              `json:"created"`
 }
@@ -191,22 +192,21 @@ func (t *Table) Create(ctx context.Context, ep Endpoint) error {
 }
 
 // Join makes the endpoint's interface, which Docker then moves into the network
-// namespace at sandbox. A repeated call returns the same interface.
-func (t *Table) Join(ctx context.Context, id, sandbox string) (overlay.Interface, error) {
-	var iface overlay.Interface
-	err := t.locks.with(ctx, id, func() error {
+// namespace at sandbox, and the name that it shall have there, see Endpoint.Interface. A
+// repeated call returns the same interface.
+func (t *Table) Join(ctx context.Context, id, sandbox string) (iface overlay.Interface, name string, err error) {
+	err = t.locks.with(ctx, id, func() error {
 		ep, ok := t.endpoint(id)
 		if !ok {
 			return unknown(id)
 		}
-		var err error
-		ep.Sandbox = sandbox
+		ep.Sandbox, name = sandbox, ep.Interface
 		if iface, err = t.cfg.Interfaces.Attach(ctx, ep.unidentified()); err != nil {
 			return fmt.Errorf("attach endpoint %s: %w", Short(id), err)
 		}
 		return t.update(id, func(ep *Endpoint) { ep.Joined, ep.Sandbox = true, sandbox })
 	})
-	return iface, err
+	return iface, name, err
 }
 
 // Publish reserves ports of the host for an endpoint, besides those that it has. Engine 29

@@ -68,7 +68,7 @@ func (b *bench) make(t *testing.T, id string, ports ...record.PublishedPort) (at
 	if err := b.Create(t.Context(), ep); err != nil {
 		return ep, err
 	}
-	_, err = b.Join(t.Context(), id, "/run/docker/netns/"+id[:8])
+	_, _, err = b.Join(t.Context(), id, "/run/docker/netns/"+id[:8])
 	return ep, err
 }
 
@@ -105,7 +105,7 @@ func TestPublishEquipsContainersThatHaveAnInterface(t *testing.T) {
 	if got := b.ifaces.Equipped(); len(got) != 0 {
 		t.Errorf("%v were equipped before they had an interface", got)
 	}
-	if _, err := b.Join(t.Context(), epA, "/run/docker/netns/a"); err != nil {
+	if _, _, err := b.Join(t.Context(), epA, "/run/docker/netns/a"); err != nil {
 		t.Fatal(err)
 	}
 	if err := b.Publish(t.Context(), epA, nil); err != nil {
@@ -169,7 +169,7 @@ func TestJoinReportsErrors(t *testing.T) {
 	if b.Snapshot()[0].Joined {
 		t.Error("the endpoint is marked as joined, but has no interface")
 	}
-	if _, err := b.Join(t.Context(), epB, ""); err == nil {
+	if _, _, err := b.Join(t.Context(), epB, ""); err == nil {
 		t.Error("Join accepted an unknown endpoint")
 	}
 }

@@ -54,6 +54,9 @@ type endpointInterface struct {
 // options are the generic options that we read.
 type options struct {
 	PortMap []portBinding `json:"com.docker.network.portmap"`
+	// Interface names the interface in the container (docker run --network
+	// name=tombolo,driver-opt=com.docker.network.endpoint.ifname=NAME).
+	Interface string `json:"com.docker.network.endpoint.ifname"`
 }
 
 // portBinding is libnetwork's types.PortBinding. Proto is the number of the IP protocol.
@@ -68,9 +71,17 @@ type portBinding struct {
 }
 
 type joinReply struct {
-	InterfaceName struct{ SrcName, DstPrefix string }
+	InterfaceName interfaceName
 	Gateway       string
 	StaticRoutes  []staticRoute
+}
+
+// interfaceName has the interface's name on the host and, in the container, either its whole
+// name, which Engines before 29.8 ignore, or the letters to which Docker adds a number.
+type interfaceName struct {
+	SrcName   string
+	DstName   string `json:",omitempty"`
+	DstPrefix string
 }
 
 type staticRoute struct {

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"unicode"
 
 	"tombolo/linker/attach"
 )
@@ -45,11 +46,11 @@ func (s *Server) createEndpoint(ctx context.Context, r endpointRequest) (any, er
 	}
 	addr, aerr := parseAddr(r.Interface.Address)
 	published, perr := publishedPorts(r.Options.PortMap)
-	if err := errors.Join(checkID(r), aerr, perr); err != nil {
+	if err := errors.Join(checkID(r), aerr, perr, checkInterface(r.Options.Interface)); err != nil {
 		return nil, err
 	}
 	err := s.cfg.Table.Create(ctx, attach.Endpoint{
-		ID: r.EndpointID, Addr4: addr, MAC: r.Interface.MacAddress, Published: published,
+		ID: r.EndpointID, Addr4: addr, MAC: r.Interface.MacAddress, Interface: r.Options.Interface, Published: published,
 	})
 	return json.RawMessage(`{"Interface":null}`), err // IPAM gave the address, and Docker the MAC
 }
@@ -58,12 +59,12 @@ func (s *Server) join(ctx context.Context, r endpointRequest) (any, error) {
 	if err := checkID(r); err != nil {
 		return nil, err
 	}
-	iface, err := s.cfg.Table.Join(ctx, r.EndpointID, r.SandboxKey)
+	iface, name, err := s.cfg.Table.Join(ctx, r.EndpointID, r.SandboxKey)
 	if err != nil {
 		return nil, err
 	}
 	return joinReply{
-		InterfaceName: struct{ SrcName, DstPrefix string }{iface.Container, containerPrefix},
+		InterfaceName: interfaceName{iface.Container, name, containerPrefix},
 		Gateway:       attach.Gateway4.String(),
 		StaticRoutes:  []staticRoute{{Destination: attach.Gateway4.String() + "/32", RouteType: 1}},
 	}, nil
@@ -92,6 +93,18 @@ func (s *Server) publish(ctx context.Context, r endpointRequest) (any, error) {
 func checkID(r endpointRequest) error {
 	if len(r.EndpointID) != 64 || strings.Trim(r.EndpointID, "0123456789abcdef") != "" {
 		return fmt.Errorf("%q is not an endpoint ID", r.EndpointID)
+	}
+	return nil
+}
+
+// checkInterface returns an error if the kernel would refuse the name (dev_valid_name in
+// net/core/dev.c), or if every container has that interface already.
+func checkInterface(name string) error {
+	switch {
+	case name == "":
+		return nil
+	case name == "lo", name == ".", name == "..", len(name) > 15, strings.ContainsAny(name, "/:%"), strings.ContainsFunc(name, unicode.IsSpace):
+		return fmt.Errorf("%q cannot be the name of a container's interface", name)
 	}
 	return nil
 }

@@ -34,7 +34,7 @@ type Table interface {
 	DeleteNetwork(id string) error
 
 	Create(ctx context.Context, ep attach.Endpoint) error
-	Join(ctx context.Context, id, sandbox string) (attach.Interface, error)
+	Join(ctx context.Context, id, sandbox string) (iface attach.Interface, name string, err error)
 	Publish(ctx context.Context, id string, ports []attach.PublishedPort) error
 	Unpublish(ctx context.Context, id string) error
 	Leave(ctx context.Context, id string) error

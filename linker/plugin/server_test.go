@@ -147,6 +147,22 @@ func TestEveryCallOfAnEngineIsAnswered(t *testing.T) {
 	}
 }
 
+// docker run --network name=tombolo,driver-opt=com.docker.network.endpoint.ifname=front
+func TestTheInterfaceGetsTheNameThatWasAskedFor(t *testing.T) {
+	h := newHost(t, 0)
+	c := h.start(t)
+	for _, tt := range []struct{ path, body, want string }{
+		{"/IpamDriver.RequestAddress", `{"PoolID":"tombolo4"}`, `{"Address":"100.64.7.2/32","Data":{}}`},
+		{"/NetworkDriver.CreateEndpoint", `{"EndpointID":"` + epA + `","Interface":{"Address":"100.64.7.2/32"},"Options":{"com.docker.network.endpoint.ifname":"front"}}`, `{"Interface":null}`},
+		{"/NetworkDriver.Join", `{"EndpointID":"` + epA + `","SandboxKey":"/var/run/docker/netns/1"}`,
+			`{"InterfaceName":{"SrcName":"tbcaaaaaaaa","DstName":"front","DstPrefix":"eth"},"Gateway":"169.254.1.1","StaticRoutes":[{"Destination":"169.254.1.1/32","RouteType":1,"NextHop":""}]}`},
+	} {
+		if code, got := post(t, c, tt.path, tt.body); code != 200 || got != tt.want {
+			t.Errorf("%s %s\nwas answered with %d %s\n           want 200 %s", tt.path, tt.body, code, got, tt.want)
+		}
+	}
+}
+
 func TestBadCallsAreRefusedWithAReason(t *testing.T) {
 	h := newHost(t, 0)
 	c := h.start(t)
@@ -167,6 +183,10 @@ func TestBadCallsAreRefusedWithAReason(t *testing.T) {
 		{"endpoint without an address", "/NetworkDriver.CreateEndpoint", `{"EndpointID":"` + epA + `"}`, "has no address"},
 		{"port is taken", "/NetworkDriver.CreateEndpoint", `{"EndpointID":"` + epA + `","Interface":{"Address":"100.64.7.9/32"},"Options":{"com.docker.network.portmap":[{"Proto":6,"Port":80,"HostPort":22}]}}`,
 			"port 22/tcp of this host is taken by sshd (pid 7)"},
+		{"a path as the interface's name", "/NetworkDriver.CreateEndpoint", `{"EndpointID":"` + epA + `","Interface":{"Address":"100.64.7.9/32"},"Options":{"com.docker.network.endpoint.ifname":"a/b"}}`,
+			`"a/b" cannot be the name of a container's interface`},
+		{"the loopback interface's name", "/NetworkDriver.CreateEndpoint", `{"EndpointID":"` + epA + `","Interface":{"Address":"100.64.7.9/32"},"Options":{"com.docker.network.endpoint.ifname":"lo"}}`,
+			`"lo" cannot be the name of a container's interface`},
 		{"unknown pool", "/IpamDriver.RequestAddress", `{"PoolID":"x"}`, "unknown pool"},
 		{"body is not JSON", "/NetworkDriver.CreateEndpoint", `{"EndpointID":`, "decode request"},
 		{"body is not an object", "/NetworkDriver.CreateEndpoint", `[1,2]`, "decode request"},

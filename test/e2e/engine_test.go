@@ -2,7 +2,11 @@ package e2e
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -47,6 +51,71 @@ func TestDockerKilledMidDeploy(t *testing.T) {
 	}
 	restartEngine(t, testLab.Hosts[1], "-KILL")
 	whole(t, "midway", 7)
+}
+
+// With live-restore, containers run on while their Engine restarts. The new Engine tells the linker
+// nothing about them when it starts, and not everything when they end: it never revokes their ports.
+func TestLiveRestore(t *testing.T) {
+	h := testLab.Hosts[0]
+	setEngine(t, h, map[string]any{"live-restore": true})
+	db := start(t, 1, spec{app: "shop", service: "db", args: []string{"serve", "5432"}})
+	web := start(t, 0, spec{app: "shop", service: "web", flags: []string{"--publish", "8097:80"}, args: []string{"serve", "80"}})
+	web.reaches(t, "tasks.db:5432")
+	process, err := docker(t.Context(), h, "inspect", "-f", "{{.State.Pid}}", web.name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, signal := range []string{"-TERM", "-KILL"} {
+		restartEngine(t, h, signal)
+		if now, err := docker(t.Context(), h, "inspect", "-f", "{{.State.Pid}}", web.name); err != nil || now != process {
+			t.Fatalf("after %s of the Engine, the container's process is %s, and was %s: %v", signal, now, process, err)
+		}
+		waitReady(t, h)
+		web.reaches(t, "tasks.db:5432")
+		db.reaches(t, "tasks.web:80")
+		inHost(t, testLab.Hosts[2], "bash", "-c", "exec 3<>/dev/tcp/"+h.Underlay.String()+"/8097")
+		for _, network := range []string{"udp", "tcp"} {
+			web.gets(t, dockerResolver, network, "tasks.db", db.address(t))
+		}
+		web.ignoresDockersResolver(t, db)
+	}
+	mustDocker(t, h, "restart", "-t", "0", web.name)
+	db.reaches(t, "tasks.web:80")
+	restartEngine(t, h, "-KILL")
+	mustDocker(t, h, "rm", "-f", web.name)
+	// The port is free: a container of another service, which could not share it, gets it.
+	start(t, 0, spec{app: "else", service: "other", flags: []string{"--publish", "8097:81"}, args: []string{"serve", "81"}})
+	within(t, func(context.Context) error {
+		return testLab.Hosts[2].Command("bash", "-c", "exec 3<>/dev/tcp/"+h.Underlay.String()+"/8097").Run()
+	})
+}
+
+// setEngine restarts a host's Engine with more settings, and without them when the test ends.
+func setEngine(t *testing.T, h lab.Host, more map[string]any) {
+	t.Helper()
+	file := filepath.Join(h.RunDir(), "dockerd.json")
+	before, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings := map[string]any{}
+	if err := json.Unmarshal(before, &settings); err != nil {
+		t.Fatal(err)
+	}
+	maps.Copy(settings, more)
+	after, err := json.Marshal(settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := func(b []byte) {
+		if err := os.WriteFile(file, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		restartEngine(t, h, "-TERM")
+		waitReady(t, h)
+	}
+	t.Cleanup(func() { set(before) })
+	set(after)
 }
 
 // restartEngine ends a host's Engine with a signal and waits until the next one answers, which the

@@ -85,7 +85,7 @@ func start(t *testing.T) *machine {
 func (m *machine) boot(t *testing.T) {
 	t.Helper()
 	m.init = exec.Command("bash", "-c", boot)
-	m.init.Env = append(os.Environ(), "DISK="+m.disk, "CGROUP="+m.name)
+	m.init.Env = append(os.Environ(), "DOCKER_HOST=", "DISK="+m.disk, "CGROUP="+m.name)
 	m.init.Stderr = os.Stderr
 	m.init.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC,
@@ -101,7 +101,7 @@ func (m *machine) boot(t *testing.T) {
 	if line, err := bufio.NewReader(out).ReadString('\n'); line != "ready\n" {
 		t.Fatalf("the machine did not boot; its init printed %q: %v", line, err)
 	}
-	script := fmt.Sprintf("#!/bin/sh\nexec nsenter -t %d -m -n -p -u -i --wdns=/ -- %s \"$@\"\n", m.init.Process.Pid, binary)
+	script := fmt.Sprintf("#!/bin/sh\nunset DOCKER_HOST\nexec nsenter -t %d -m -n -p -u -i --wdns=/ -- %s \"$@\"\n", m.init.Process.Pid, binary)
 	if err := os.WriteFile(m.Binary, []byte(script), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -150,6 +150,7 @@ func (m *machine) cgroups() []string {
 func (m *machine) inside(ctx context.Context, argv ...string) *exec.Cmd {
 	args := append([]string{"-t", fmt.Sprint(m.init.Process.Pid), "-m", "-n", "-p", "-u", "-i", "--wdns=/", "--"}, argv...)
 	cmd := exec.CommandContext(ctx, "nsenter", args...)
+	cmd.Env = append(cmd.Environ(), "DOCKER_HOST=") // it has an Engine of its own
 	cmd.WaitDelay = time.Second
 	return cmd
 }
