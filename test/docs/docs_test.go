@@ -76,7 +76,8 @@ func TestEveryMentionedCommandExists(t *testing.T) {
 	}
 }
 
-// A page may name a test as the proof of what it says: the test has to be there.
+// A page may name a test as the proof of what it says, and test/e2e/engines.txt lists tests to run:
+// they have to be there.
 func TestEveryMentionedTestExists(t *testing.T) {
 	have := map[string]bool{}
 	declared := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Benchmark)\w+)\(`)
@@ -86,13 +87,15 @@ func TestEveryMentionedTestExists(t *testing.T) {
 		}
 	})
 	mentioned := regexp.MustCompile(`\b(?:Test|Fuzz|Benchmark)[A-Z]\w+`)
-	walk(t, ".md", func(name, text string) {
-		for _, test := range mentioned.FindAllString(text, -1) {
-			if !have[test] {
-				t.Errorf("%s mentions %s, but no such test is in the tree", name, test)
+	for _, suffix := range []string{".md", "engines.txt"} {
+		walk(t, suffix, func(name, text string) {
+			for _, test := range mentioned.FindAllString(text, -1) {
+				if !have[test] {
+					t.Errorf("%s mentions %s, but no such test is in the tree", name, test)
+				}
 			}
-		}
-	})
+		})
+	}
 }
 
 // The map names functions and types as package.Name, Type.method or type.method.
