@@ -1,8 +1,10 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -12,6 +14,7 @@ import (
 
 	"tombolo/cmd/lab"
 	"tombolo/framework/api"
+	"tombolo/test/cli"
 )
 
 // An Engine that stops also stops its containers. Their instances are replaced, and the instances on
@@ -107,27 +110,44 @@ func setEngine(t *testing.T, h lab.Host, more map[string]any) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	set := func(b []byte) {
-		if err := os.WriteFile(file, b, 0o600); err != nil {
-			t.Fatal(err)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience) // the test's own has ended
+		defer cancel()
+		if err := errors.Join(os.WriteFile(file, before, 0o600), engineRestarts(ctx, h, "-TERM")); err != nil {
+			t.Errorf("give %s its Engine's settings back: %v", h.Name, err)
 		}
-		restartEngine(t, h, "-TERM")
-		waitReady(t, h)
+	})
+	if err := os.WriteFile(file, after, 0o600); err != nil {
+		t.Fatal(err)
 	}
-	t.Cleanup(func() { set(before) })
-	set(after)
+	restartEngine(t, h, "-TERM")
+	waitReady(t, h)
 }
 
 // restartEngine ends a host's Engine with a signal and waits until the next one answers, which the
 // host's init starts.
 func restartEngine(t *testing.T, h lab.Host, signal string) {
 	t.Helper()
-	before := inHost(t, h, "pgrep", "-x", "dockerd")
-	inHost(t, h, "kill", signal, before)
-	within(t, func(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := engineRestarts(ctx, h, signal); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func engineRestarts(ctx context.Context, h lab.Host, signal string) error {
+	out, err := h.Command("pgrep", "-x", "dockerd").Output()
+	if err != nil {
+		return fmt.Errorf("find the Engine of %s: %w", h.Name, err)
+	}
+	before := strings.TrimSpace(string(out))
+	if out, err := h.Command("kill", signal, before).CombinedOutput(); err != nil {
+		return fmt.Errorf("kill the Engine of %s: %w: %s", h.Name, err, out)
+	}
+	return cli.Until(ctx, func() error {
 		now, err := h.Command("pgrep", "-x", "dockerd").Output()
 		if err != nil || strings.TrimSpace(string(now)) == before {
-			return fmt.Errorf("dockerd of %s is still %s: %w", h.Name, before, err)
+			return fmt.Errorf("dockerd of %s is still %s, %w", h.Name, before, cmp.Or(err, errors.New("which has not ended")))
 		}
 		_, err = docker(ctx, h, "version")
 		return err
