@@ -107,12 +107,21 @@ func container(t *task, wanted app.App, linked bool) *mesos.ContainerInfo {
 	}[s.NetworkMode]
 	if !docker {
 		mode = mesos.ContainerInfo_DockerInfo_USER
-		info.NetworkInfos = []mesos.NetworkInfo{{Name: new(network)}}
+		info.NetworkInfos = []mesos.NetworkInfo{{Name: new(networkOption(s))}}
 	}
 	info.Docker = &mesos.ContainerInfo_DockerInfo{
 		Image: s.Image, Network: &mode, ForcePullImage: new(s.PullPolicy == "always"), Parameters: parameters(t, wanted, linked),
 	}
 	return info
+}
+
+// networkOption returns the value of `docker run --network`. Mesos passes the name of a network on
+// as it is, and reads the container's address under the name that Docker shows.
+func networkOption(s app.Service) string {
+	if s.Interface == "" {
+		return network
+	}
+	return "name=" + network + ",driver-opt=com.docker.network.endpoint.ifname=" + s.Interface
 }
 
 func parameters(t *task, wanted app.App, linked bool) []mesos.Parameter {

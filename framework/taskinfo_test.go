@@ -28,7 +28,7 @@ func everything() (app.App, *task) {
 		Name: "web", Image: "nginx:1", PullPolicy: "always", Replicas: 2, ContainerName: "front", Hostname: "web-host",
 		Entrypoint: []string{"/entry", "--flag"}, Command: []string{"run", "a b"},
 		Environment: map[string]string{"B": "2", "A": "1=1"}, Labels: map[string]string{"team": "x"},
-		DNSRR:    true,
+		DNSRR: true, Interface: "front0",
 		Networks: map[string][]string{"shop_default": {"www"}}, Links: []app.Link{{Service: "db", Alias: "database"}},
 		Export: &app.Export{To: []string{"blog"}}, Expose: []app.Expose{{Number: 80, Proto: "tcp", Name: "http"}},
 		Mounts: []app.Mount{

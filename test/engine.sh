@@ -85,6 +85,8 @@ build() {
 	mkdir -p "$work/engine/config/cli-plugins"
 	mv "$work/bin" "$work/engine/bin"
 	mv "$work/engine/bin/buildx" "$work/engine/config/cli-plugins/docker-buildx"
+	# Before version 23, "docker build" uses buildx only with this alias.
+	echo '{"aliases": {"builder": "buildx"}}' >"$work/engine/config/config.json"
 	rm -rf "$folder"
 	mv "$work/engine" "$folder"
 	rm -rf "$work" # also the modules that were downloaded

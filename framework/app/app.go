@@ -43,6 +43,7 @@ type Service struct {
 	Environment map[string]string     `json:"environment,omitempty"` // with the variables of env_file
 	Labels      map[string]string     `json:"labels,omitempty"`
 	Networks    map[string][]string   `json:"networks,omitempty"`     // a network's full name -> the service's aliases on it
+	Interface   string                `json:"interface,omitempty"`    // name of the containers' interface; "": eth0
 	Internal    bool                  `json:"internal,omitempty"`     // all its networks are internal: its containers have no egress
 	NetworkMode string                `json:"network_mode,omitempty"` // "": the overlay; else NetworkNone, NetworkHost or NetworkBridge
 	Links       []Link                `json:"links,omitempty"`

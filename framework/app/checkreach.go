@@ -12,6 +12,12 @@ func (c *serviceCheck) networks() {
 		c.Problem(mode, "%s cannot be combined with networks and links", c.NetworkMode)
 	}
 	p := c.path.To("networks")
+	if c.Interface != "" && (!interfaces.MatchString(c.Interface) || c.Interface == "lo") {
+		c.Problem(p, "interface_name %q is not a name of at most 15 letters, digits, dots, dashes and underscores, other than lo", c.Interface)
+	}
+	if c.Interface != "" && c.NetworkMode != "" {
+		c.Problem(mode, "%s cannot be combined with interface_name", c.NetworkMode)
+	}
 	for _, name := range slices.Sorted(maps.Keys(c.Networks)) {
 		if !networkName.MatchString(name) {
 			c.Problem(p, "%q is not a valid network name", name)

@@ -16,6 +16,7 @@ var (
 	portName    = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,13}[a-z0-9])?$`) // RFC 6335, section 5.1
 	signalName  = regexp.MustCompile(`^([A-Z0-9]+([+-][0-9]+)?|[0-9]{1,2})$`)
 	attribute   = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_./-]*$`)
+	interfaces  = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,14}$`) // net/core/dev.c, and no sign that --network gives a meaning
 	hostLabel   = regexp.MustCompile(`^[a-zA-Z0-9]([a-zA-Z0-9_-]*[a-zA-Z0-9])?(\.[a-zA-Z0-9]([a-zA-Z0-9_-]*[a-zA-Z0-9])?)*$`)
 )
 

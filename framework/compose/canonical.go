@@ -128,7 +128,9 @@ func serviceTree(a *app.App, s *app.Service) tree {
 func (t tree) reach(s *app.Service) {
 	set(t, s.NetworkMode, "network_mode")
 	for name, aliases := range s.Networks {
-		t.in("networks").in(name).list("aliases", aliases)
+		at := t.in("networks").in(name)
+		at.list("aliases", aliases)
+		set(at, s.Interface, "interface_name")
 	}
 	for _, l := range s.Links {
 		key, text := "links", l.Target()

@@ -46,6 +46,7 @@ func (s *serviceMapping) network() {
 			for _, alias := range at.Aliases {
 				aliases = append(aliases, strings.ToLower(alias))
 			}
+			s.interfaceName(p.To("interface_name"), at.InterfaceName)
 			if !at.ServiceNameAliasEnabled() {
 				s.unsupported(p.To("use_service_name_alias"), false)
 			}
@@ -53,6 +54,17 @@ func (s *serviceMapping) network() {
 		slices.Sort(aliases)
 		s.out.Networks[n.Name] = slices.Compact(append(s.out.Networks[n.Name], aliases...))
 	}
+}
+
+// interfaceName names the container's one interface, which any of its networks may do.
+func (s *serviceMapping) interfaceName(p app.Path, name string) {
+	if name == "" {
+		return
+	}
+	if other := s.out.Interface; other != "" && other != name {
+		s.Problem(p, "a container has one interface, and another network names it %s", other)
+	}
+	s.out.Interface = name
 }
 
 func (s *serviceMapping) networkMode(mode string) {
