@@ -49,6 +49,8 @@ func (f *hostFirewall) ensure(ctx context.Context, c Config, foreignChanges int)
 	return changed
 }
 
+func (f *hostFirewall) reportNow() { f.report(f.Findings()) }
+
 // remove removes our rules.
 func (f *hostFirewall) remove(ctx context.Context) error {
 	f.seen = 0

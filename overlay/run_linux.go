@@ -58,6 +58,7 @@ func (o *Overlay) Run(ctx context.Context) error {
 	})
 	g.Go(func() error { return o.keepEquipped(ctx) })
 	g.Go(func() error { o.watchLegacy(ctx); return nil })
+	g.Go(func() error { o.firewall.Run(ctx, o.firewall.reportNow); return nil })
 	g.Go(func() error {
 		return onEvent(ctx, o.moved, func(bool) {
 			if wake.Sleep(ctx, straySettle) {

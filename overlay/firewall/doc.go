@@ -17,7 +17,7 @@
 //   - of iptables and ip6tables, both the kind that is based on nftables and the legacy kind
 //     (xtables.go), and in DOCKER-USER;
 //   - of nftables tables of other programs (nftables.go);
-//   - of firewalld, by D-Bus (firewalld.go), because it replaces its table whenever it likes.
+//   - of firewalld too. Where its table belongs to it alone, Run asks it by D-Bus (firewalld.go).
 //
 // What the overlay cannot do without comes before all rules that drop something. Rules for
 // packets between containers and the outside come before the first rule that drops everything,
@@ -26,7 +26,7 @@
 // # What it never does
 //
 // It opens no port to the outside, changes no policy and no rule of others, and creates no
-// chain or table where a firewall has none. What it cannot change it returns as a Finding, which
+// chain or table where a firewall has none (but a zone and policies of firewalld). What it cannot change it returns as a Finding, which
 // names the table, the chain, the rule and the remedy.
 //
 // Start reading at Firewall.Ensure.

@@ -13,6 +13,7 @@ type Finding struct {
 	Mended   bool   // rules of ours stand before it, so nothing is lost
 	Reason   string // why there are none; "" if Mended
 	Remedy   string // what the operator can do; "" if Mended
+	locked   bool   // the table is firewalld's, and does not let others in
 }
 
 // Place names the chain: "nftables inet filter input".

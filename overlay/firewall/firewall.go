@@ -5,23 +5,76 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
+
+	"tombolo/internal/wake"
 )
 
 // Firewall keeps rules of ours in the host's own firewall. Make one with New. Its methods may be called at the
 // same time, but Ensure and Remove exclude each other.
 type Firewall struct {
 	log *slog.Logger
+	ask wake.Signal // notified when firewalld has to be asked
 
 	mu       sync.Mutex
 	findings []Finding
-	failed   bool // the last Ensure could not read or change something
+	failed   bool   // the last Ensure could not read or change something
+	wanted   Config // of the last Ensure
+	asked    Config // that firewalld accepts
+	refusal  error  // why it does not
 }
 
 // New returns a Firewall that has done nothing yet.
-func New(log *slog.Logger) *Firewall { return &Firewall{log: log} }
+func New(log *slog.Logger) *Firewall { return &Firewall{log: log, ask: wake.NewSignal()} }
+
+// Run asks firewalld where its table belongs to it alone, and calls changed when its answer may have changed the
+// findings. It returns when ctx is done.
+func (f *Firewall) Run(ctx context.Context, changed func()) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-f.ask:
+			f.askFirewalld(ctx)
+			changed()
+		}
+	}
+}
+
+func (f *Firewall) askFirewalld(ctx context.Context) {
+	f.mu.Lock()
+	want := f.wanted
+	f.mu.Unlock()
+	err := withFirewalld(ctx, func(d firewalld) error { return d.ensure(want) })
+	if ctx.Err() != nil {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.asked, f.refusal = want, err
+	f.noteAnswer()
+}
+
+// noteAnswer brings the findings about firewalld's own table up to date. The caller holds f.mu.
+func (f *Firewall) noteAnswer() {
+	for i := range f.findings {
+		if at := &f.findings[i]; at.locked {
+			at.Mended = f.refusal == nil && reflect.DeepEqual(f.asked, f.wanted)
+			switch {
+			case at.Mended:
+				at.Reason, at.Remedy = "", ""
+			case f.refusal != nil:
+				at.Reason = "the table belongs to firewalld alone, and by D-Bus: " + f.refusal.Error()
+				at.Remedy = "systemctl status firewalld dbus; or set NftablesTableOwner=no in /etc/firewalld/firewalld.conf and restart firewalld"
+			default:
+				at.Reason = "the table belongs to firewalld alone, which is being asked by D-Bus"
+			}
+		}
+	}
+}
 
 // Findings returns the places in the host's firewall that drop packets of the overlay, as of the
 // last Ensure: those before which rules of ours stand, and those where that is impossible.
@@ -46,7 +99,11 @@ func (f *Firewall) Ensure(ctx context.Context, c Config) (changed []string) {
 	p.all()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.findings, f.failed = p.findings, p.failed
+	f.findings, f.failed, f.wanted = p.findings, p.failed, c
+	if slices.ContainsFunc(f.findings, func(at Finding) bool { return at.locked }) {
+		f.noteAnswer()
+		f.ask.Notify() // also if it was asked before: it may have been reloaded
+	}
 	return p.changed
 }
 
@@ -56,7 +113,13 @@ func (f *Firewall) Remove(ctx context.Context, c Config) error {
 	p.all()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.findings, f.failed = nil, false
+	if p.firewalld {
+		err := withFirewalld(ctx, func(d firewalld) error { return d.remove(c) })
+		if !reflect.DeepEqual(f.asked, Config{}) { // else it does not matter whether firewalld answers
+			p.errs = append(p.errs, err)
+		}
+	}
+	f.findings, f.failed, f.asked, f.refusal = nil, false, Config{}, nil
 	return errors.Join(p.errs...)
 }
 
@@ -66,10 +129,11 @@ type pass struct {
 	c      Config
 	remove bool // the rules of ours, instead of adding them
 
-	changed  []string
-	findings []Finding
-	failed   bool
-	errs     []error
+	changed   []string
+	findings  []Finding
+	firewalld bool // firewalld has a table here
+	failed    bool
+	errs      []error
 }
 
 func (p *pass) all() {

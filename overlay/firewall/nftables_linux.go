@@ -30,6 +30,7 @@ func (p *pass) nftables(t nftTable, bases []baseChain) {
 		p.fail(p.unread(t, err), fmt.Errorf("list table %s: %w", t, err))
 		return
 	}
+	p.firewalld = p.firewalld || t.name == firewalldTable
 	failed := p.change(t, bases, cs)
 	if p.remove {
 		return
@@ -98,6 +99,7 @@ func (p *pass) inspect(at baseChain, cs chains, err error) Finding {
 		f.Reason = fmt.Sprintf("its priority %d puts it before the overlay's policy", at.priority)
 		f.Remedy = fmt.Sprintf("give the chain a priority above %d", p.c.Priority)
 	default:
+		f.locked = at.nftTable.name == firewalldTable
 		f.Reason = err.Error()
 		f.Remedy = "accept packets with the mark " + fmt.Sprintf("%#x", p.c.Mark) + " there: " + suggestion(at, p.c.Mark)
 	}
