@@ -47,7 +47,7 @@ type Forwarder struct {
 // NewForwarder returns a Forwarder. It reads no file yet.
 func NewForwarder(cfg ForwarderConfig) *Forwarder {
 	if cfg.ResolvConf == "" {
-		cfg.ResolvConf = "/etc/resolv.conf"
+		cfg.ResolvConf = hostResolvConf
 	}
 	if cfg.Exchanger == nil {
 		cfg.Exchanger = Network{}

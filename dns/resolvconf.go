@@ -54,6 +54,23 @@ func (r *resolvConf) at(now time.Time) ([]netip.AddrPort, error) {
 	return r.servers, nil
 }
 
+// Resolvers returns the name servers in the host's /etc/resolv.conf, which queries for other
+// names than ours are forwarded to, without the addresses own.
+func Resolvers(own ...netip.Addr) ([]netip.Addr, error) {
+	content, err := os.ReadFile(hostResolvConf)
+	if err != nil {
+		return nil, fmt.Errorf("find the host's name servers: %w", err)
+	}
+	var all []netip.Addr
+	for _, s := range parseResolvConf(content, own) {
+		all = append(all, s.Addr())
+	}
+	return all, nil
+}
+
+// hostResolvConf is where a host names its name servers.
+const hostResolvConf = "/etc/resolv.conf"
+
 // parseResolvConf returns the name servers in the order of the file, without our own addresses.
 func parseResolvConf(content []byte, own []netip.Addr) []netip.AddrPort {
 	conf, err := dns.ClientConfigFromReader(bytes.NewReader(content))

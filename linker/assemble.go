@@ -27,7 +27,7 @@ import (
 // the tasks to run. A part may use the parts made before it.
 func (l *Linker) assemble(ctx context.Context) ([]task, error) {
 	for _, step := range []func() error{
-		overlay.CheckVXLAN, l.pools.once, l.writeResolvConf, l.assembleCluster, l.assembleContainers,
+		overlay.CheckVXLAN, l.writeResolvConf, l.assembleCluster, l.checkPool, l.assembleContainers,
 	} {
 		if err := step(); err != nil {
 			return nil, err
@@ -69,6 +69,15 @@ func (l *Linker) assemble(ctx context.Context) ([]task, error) {
 		{"prober", l.prober.Run},
 		{"host facts", (&selfReporter{host: l.host, block: l.block, plane: l.plane, problems: l.problems, matched: l.matched}).run},
 	}, serving...), nil
+}
+
+// checkPool refuses a pool that overlaps a route of this host, unless this host has a block of the
+// pool from an earlier run: its containers depend on the linker, which reports the route then.
+func (l *Linker) checkPool() error {
+	if block.Within(l.state.get().Block4, l.cfg.Pool4) {
+		return nil
+	}
+	return l.pools.once()
 }
 
 func (l *Linker) assembleCluster() error {

@@ -100,7 +100,10 @@ func New(cfg Config) (*Linker, error) {
 	contests := newContests(problems)
 	l := &Linker{
 		cfg: cfg, started: time.Now(), problems: problems, contests: contests,
-		pools: poolCheck{find: overlay.CheckPool, pools: []netip.Prefix{cfg.Pool4, cfg.Pool6}, problems: problems},
+		pools: poolCheck{
+			find: overlay.CheckPool, drops: overlay.PoolDrops, resolvers: resolversIn,
+			pools: []netip.Prefix{cfg.Pool4, cfg.Pool6}, problems: problems, log: cfg.Log,
+		},
 	}
 	l.plane = overlay.New(overlay.Options{
 		Log:      cfg.Log,

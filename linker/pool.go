@@ -5,9 +5,11 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"time"
 
+	"tombolo/dns"
 	"tombolo/internal/wake"
 	"tombolo/linker/problem"
 	"tombolo/overlay"
@@ -26,14 +28,69 @@ func RandomPool6() netip.Prefix {
 	return netip.PrefixFrom(netip.AddrFrom16(a), 48)
 }
 
-// poolCheck finds routes of this host that overlap the pools.
-type poolCheck struct {
-	pools    []netip.Prefix // Pool4 and Pool6, which may be unset
-	find     func(pools ...netip.Prefix) error
-	problems *problem.Set
+// pools4 are the IPv4 pools from which FreePool4 chooses. The first is for carriers (RFC 6598),
+// where VPNs and some clouds have addresses too. The second is for benchmarks (RFC 2544), the
+// others are private ranges that few networks use.
+var pools4 = []netip.Prefix{
+	DefaultPool4,
+	netip.MustParsePrefix("198.19.0.0/16"), netip.MustParsePrefix("10.213.0.0/16"), netip.MustParsePrefix("10.87.0.0/16"),
+	netip.MustParsePrefix("10.151.0.0/16"), netip.MustParsePrefix("172.29.0.0/16"),
 }
 
-// once refuses pools that overlap, before the linker starts.
+// FreePool4 returns a pool for a new cluster: the default one, or else the first of some others
+// that no route, no name server and no firewall rule of this host concerns. why says why it is
+// not the default one; nil: it is.
+func FreePool4(ctx context.Context) (pool netip.Prefix, why error, err error) {
+	return freePool4(func(pool netip.Prefix) error {
+		drops, err := overlay.PoolDrops(ctx, pool)
+		if err != nil {
+			drops = nil // nft may be missing until the linker says so
+		}
+		return errors.Join(append(drops, overlay.CheckPool(pool), resolversIn(pool))...)
+	})
+}
+
+func freePool4(conflict func(netip.Prefix) error) (pool netip.Prefix, why error, err error) {
+	var all []error
+	for _, pool := range pools4 {
+		taken := conflict(pool)
+		if taken == nil {
+			return pool, errors.Join(all...), nil
+		}
+		all = append(all, fmt.Errorf("%s: %w", pool, taken))
+	}
+	return netip.Prefix{}, nil, fmt.Errorf("no range of addresses is free for containers: name one with --pool, such as 10.99.0.0/16: %w", errors.Join(all...))
+}
+
+// resolversIn returns an error for each name server of this host that has an address in a pool.
+func resolversIn(pools ...netip.Prefix) error {
+	servers, err := dns.Resolvers(overlay.Gateway4)
+	if err != nil {
+		return nil // nobody can ask them either
+	}
+	var found []error
+	for _, s := range servers {
+		for _, pool := range pools {
+			if pool.IsValid() && pool.Contains(s) {
+				found = append(found, problem.About(s.String(), fmt.Errorf("the name server %s in /etc/resolv.conf has an address of the pool %s", s, pool)))
+			}
+		}
+	}
+	return errors.Join(found...)
+}
+
+// poolCheck finds what of this host overlaps the pools.
+type poolCheck struct {
+	pools     []netip.Prefix // Pool4 and Pool6, which may be unset
+	find      func(pools ...netip.Prefix) error
+	drops     func(ctx context.Context, pools ...netip.Prefix) ([]error, error)
+	resolvers func(pools ...netip.Prefix) error
+	problems  *problem.Set
+	log       *slog.Logger
+}
+
+// once refuses pools that overlap, before the linker of a host starts that has no containers in
+// them yet.
 func (p poolCheck) once() error {
 	err := p.find(p.pools...)
 	if errors.Is(err, overlay.ErrPoolOverlap) {
@@ -42,14 +99,30 @@ func (p poolCheck) once() error {
 	return err
 }
 
-// recheckPool is the time between two looks at this host's routes.
-const recheckPool = 30 * time.Second
+// recheckPool is the time between two looks at this host's routes, rules and name servers.
+const recheckPool = 10 * time.Second
 
-// run reports a program, perhaps a VPN, that has begun to route a part of a pool. The
-// linker goes on then, because containers use it.
+// run reports a program, perhaps a VPN, that has begun to route or to drop a part of a pool, and
+// name servers in it. The linker goes on then, because containers use the pool.
 func (p poolCheck) run(ctx context.Context) error {
-	for wake.Sleep(ctx, recheckPool) {
-		p.problems.Report(problem.PoolRoutedElsewhere, p.find(p.pools...))
+	for {
+		p.look(ctx)
+		if !wake.Sleep(ctx, recheckPool) {
+			return nil
+		}
 	}
-	return nil
+}
+
+func (p poolCheck) look(ctx context.Context) {
+	p.problems.Report(problem.PoolRoutedElsewhere, p.find(p.pools...))
+	p.problems.Report(problem.PoolHasResolver, p.resolvers(p.pools...))
+	drops, err := p.drops(ctx, p.pools...)
+	if err != nil {
+		p.log.Debug("cannot look for rules that drop packets of the pool", "err", err)
+		return
+	}
+	for i, rule := range drops {
+		drops[i] = fmt.Errorf("%w drops packets of the pool", rule)
+	}
+	p.problems.Report(problem.PoolDropped, errors.Join(drops...))
 }

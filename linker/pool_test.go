@@ -86,19 +86,101 @@ func TestOverlappingPoolIsReportedWhileTheLinkerRuns(t *testing.T) {
 		found := []error{nil, &overlay.PoolOverlapError{Pool: DefaultPool4, Route: netip.MustParsePrefix("100.100.0.0/16"), Device: "vpn0", Table: 52}, nil}
 		looks := 0
 		problems := problem.NewSet(slog.New(slog.DiscardHandler))
-		check := poolCheck{problems: problems, find: func(...netip.Prefix) error {
-			looks++
-			return found[looks-1]
-		}}
+		check := poolCheck{
+			problems: problems, log: slog.New(slog.DiscardHandler),
+			resolvers: func(...netip.Prefix) error { return nil },
+			drops:     func(context.Context, ...netip.Prefix) ([]error, error) { return nil, nil },
+			find: func(...netip.Prefix) error {
+				looks++
+				return found[looks-1]
+			},
+		}
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		go func() { _ = check.run(ctx) }()
 		time.Sleep(time.Nanosecond) // from here on, the test looks a moment after each check
 		for _, want := range []string{"", "overlaps 100.100.0.0/16 on vpn0", ""} {
-			time.Sleep(recheckPool)
 			if got := fmt.Sprint(problems.List()); (got == "[]") != (want == "") || !strings.Contains(got, want) {
 				t.Errorf("after check %d the problems are %q, want %q", looks, got, want)
 			}
+			if want == "" && looks == len(found) {
+				break
+			}
+			time.Sleep(recheckPool)
 		}
 	})
+}
+
+func TestThePoolOfANewClusterIsFree(t *testing.T) {
+	taken := map[netip.Prefix]bool{}
+	conflict := func(pool netip.Prefix) error {
+		if taken[pool] {
+			return errors.New("a VPN has it")
+		}
+		return nil
+	}
+	if pool, why, err := freePool4(conflict); pool != DefaultPool4 || why != nil || err != nil {
+		t.Errorf("freePool4 = %s, %v, %v; want the default pool", pool, why, err)
+	}
+	taken[DefaultPool4] = true
+	pool, why, err := freePool4(conflict)
+	if pool != pools4[1] || why == nil || !strings.Contains(why.Error(), "100.64.0.0/10: a VPN has it") || err != nil {
+		t.Errorf("freePool4 = %s, %v, %v; want the second pool, because a VPN has the first", pool, why, err)
+	}
+	for _, pool := range pools4 {
+		taken[pool] = true
+		if err := (Config{Host: "h1", Underlay: netip.MustParseAddr("198.18.0.11"), Pool4: pool}).Validate(); err != nil {
+			t.Errorf("%s is no pool: %v", pool, err)
+		}
+	}
+	if _, _, err := freePool4(conflict); err == nil || !strings.Contains(err.Error(), "--pool") {
+		t.Errorf("freePool4 returned %v without a free pool, want an error that names --pool", err)
+	}
+}
+
+func TestWhatConcernsThePoolIsNamed(t *testing.T) {
+	problems := problem.NewSet(slog.New(slog.DiscardHandler))
+	dropping := []error{errors.New(`the rule "ip saddr 100.64.0.0/10 drop" in chain ts-input of table ip filter`)}
+	check := poolCheck{
+		problems: problems, log: slog.New(slog.DiscardHandler), find: func(...netip.Prefix) error { return nil },
+		resolvers: func(...netip.Prefix) error {
+			return problem.About("100.100.2.136", errors.New("the name server 100.100.2.136"))
+		},
+		drops: func(context.Context, ...netip.Prefix) ([]error, error) { return dropping, nil },
+	}
+	check.look(t.Context())
+	got := fmt.Sprint(problems.List())
+	for _, word := range []string{"pool-dropped", "chain ts-input of table ip filter", "pool-has-resolver 100.100.2.136", "--pool"} {
+		if !strings.Contains(got, word) {
+			t.Errorf("the problems are %s, want that they say %q", got, word)
+		}
+	}
+	if problems.Ready() {
+		t.Error("the host is ready, although its containers cannot ask its name server")
+	}
+}
+
+// A linker whose containers use the pool starts, whatever has taken a part of it meanwhile.
+func TestALaterOverlapDoesNotKeepTheLinkerFromStarting(t *testing.T) {
+	h := newTestHost(t, 15)
+	h.start(t)
+	h.awaitBlock(t)
+	h.stop()
+	l, err := New(h.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.assembleCluster(); err != nil {
+		t.Fatal(err)
+	}
+	l.pools.find = func(pools ...netip.Prefix) error {
+		return &overlay.PoolOverlapError{Pool: pools[0], Route: netip.MustParsePrefix("100.100.0.0/16"), Device: "vpn0", Table: 52}
+	}
+	if err := l.checkPool(); err != nil {
+		t.Errorf("with a block of the last run: %v", err)
+	}
+	l.cfg.Pool4 = netip.MustParsePrefix("10.99.0.0/16")
+	if err := l.checkPool(); err == nil {
+		t.Error("without a block in the pool, an overlap is accepted")
+	}
 }

@@ -30,6 +30,7 @@ type PoolOverlapError struct {
 	Route  netip.Prefix
 	Device string // "" means that the route has none, such as a blackhole
 	Table  int    // routing table; 254 is main, 255 local
+	Rule   string // the policy rule by which the kernel looks there, as `ip rule` shows it; "": none of its own
 }
 
 // Error implements error.
@@ -38,7 +39,11 @@ func (e *PoolOverlapError) Error() string {
 	if e.Device != "" {
 		via = " on " + e.Device
 	}
-	return fmt.Sprintf("%v: %s overlaps %s%s (table %d)", ErrPoolOverlap, e.Pool, e.Route, via, e.Table)
+	text := fmt.Sprintf("%v: %s overlaps %s%s (table %d)", ErrPoolOverlap, e.Pool, e.Route, via, e.Table)
+	if e.Rule != "" {
+		text += ", by the rule " + e.Rule
+	}
+	return text
 }
 
 // Is reports whether target is ErrPoolOverlap.

@@ -77,6 +77,16 @@ var (
 		Meaning: "a part of the pool is routed elsewhere: packets for containers may leave this host on another way",
 		Remedy:  "remove that route, or choose another pool on every host with --pool or --pool6",
 	})
+	PoolDropped = kind(Kind{
+		Name: "pool-dropped", Severity: Degraded,
+		Meaning: "another program drops packets because of addresses of the pool: containers may not resolve names or not be reached",
+		Remedy:  "remove that rule, or choose another pool on every host with --pool or --pool6; for a cluster of one machine: tombolo down, tombolo daemon stop, tombolo up --pool",
+	})
+	PoolHasResolver = kind(Kind{
+		Name: "pool-has-resolver", Severity: Outage, Subject: "name server",
+		Meaning: "a name server of this host has an address in the pool: containers cannot resolve names of the outside",
+		Remedy:  "name another server in /etc/resolv.conf, or choose another pool on every host with --pool; for a cluster of one machine: tombolo down, tombolo daemon stop, tombolo up --pool",
+	})
 	PoolDiffers = kind(Kind{
 		Name: "pool-differs", Severity: Degraded, Subject: "host",
 		Meaning: "hosts with another pool are left out",
