@@ -2,6 +2,7 @@ package framework
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -25,7 +26,7 @@ func (f *Framework) PutApp(ctx context.Context, wanted app.App) (uint64, error) 
 		case d != nil && same(d.Wanted, wanted):
 			f.model.retryFailed(d, time.Now())
 		default:
-			if err := f.model.checkIngress(wanted); err != nil {
+			if err := cmp.Or(f.model.checkSize(wanted), f.model.checkIngress(wanted)); err != nil {
 				return 0, err
 			}
 			d = f.model.putApp(wanted, time.Now())
@@ -71,6 +72,24 @@ func (f *Framework) command(ctx context.Context, fn func() (uint64, error)) (uin
 	case <-stored:
 		return revision, err
 	}
+}
+
+// maxInstances bounds the instances of all apps together, so that the framework's memory and
+// its start after a crash stay bounded.
+const maxInstances = 100_000
+
+// checkSize returns an error if the cluster would have too many instances with the app.
+func (m *model) checkSize(wanted app.App) error {
+	n := wanted.Instances()
+	for _, d := range m.apps {
+		if d.Wanted.Name != wanted.Name {
+			n += d.Wanted.Instances()
+		}
+	}
+	if n > maxInstances {
+		return fmt.Errorf("%w: with this app the cluster would have %d instances, more than %d: lower the number of replicas, or remove an app", api.ErrConflict, n, maxInstances)
+	}
+	return nil
 }
 
 func same(a, b app.App) bool {

@@ -45,6 +45,9 @@ func (f *failureFinder) failure() string {
 func (f *failureFinder) failed(i api.Instance) string {
 	id := slotOf(i)
 	slot, wait := f.d.slots[id], f.d.plan.Wait[id]
+	if !f.d.plan.Wanted[id] {
+		return ""
+	}
 	if since, ok := f.d.unplaceable[id]; ok && f.now.Sub(since) >= patience {
 		return " fits on no host: " + f.d.refusals[id]
 	}
@@ -89,7 +92,7 @@ func (f *failureFinder) excuse() {
 // starting returns an instance that still starts and for which a slot's task may wait.
 func (f *failureFinder) starting(id deploy.SlotID) (found api.Instance, ok bool) {
 	at := slices.IndexFunc(f.instances, func(i api.Instance) bool {
-		return slotOf(i) != id && f.d.wants(slotOf(i)) && f.d.Wanted.MayWaitFor(id.Service, i.Service) && f.starts(i, id.Service)
+		return slotOf(i) != id && f.d.plan.Wanted[slotOf(i)] && f.d.Wanted.MayWaitFor(id.Service, i.Service) && f.starts(i, id.Service)
 	})
 	if at < 0 {
 		return api.Instance{}, false
@@ -150,12 +153,6 @@ func (f *failureFinder) waitingFor(service string) string {
 	}
 	slices.Sort(names)
 	return fmt.Sprintf(", and %s waits for it", strings.Join(slices.Compact(names), ", "))
-}
-
-// wants reports whether the app has a slot, and not only a task of it that ends.
-func (d *deployment) wants(id deploy.SlotID) bool {
-	service, ok := d.Wanted.Services[id.Service]
-	return ok && (service.Global || id.Slot <= service.Replicas)
 }
 
 func slotOf(i api.Instance) deploy.SlotID {

@@ -61,7 +61,7 @@ func New(config Config) *Framework {
 		config: config, queue: wake.NewQueue[func()](), model: newModel(),
 		linkers: linkers{}, offers: &offers.Book{}, records: newAppRecords(),
 	}
-	f.out = &outbox{calls: newCallQueue(config.Master, config.Log, f.reconcileSoon)}
+	f.out = &outbox{calls: newCallQueue(config.Master, callEvents{f.reconcileSoon, f.launchRefused}, config.Log)}
 	events := linkerEvents{queue: f.queue, catalog: f.catalogChanged, stale: f.recordStale}
 	for name, l := range config.Linkers {
 		f.linkers[name] = newLinkerConn(name, l, events, config.Log)
@@ -70,7 +70,7 @@ func New(config Config) *Framework {
 	f.planner = &planner{model: f.model, linkers: f.linkers, offers: f.offers, out: f.out, log: config.Log}
 	f.updater = &updater{model: f.model, linkers: f.linkers, out: f.out, queue: f.queue, log: config.Log}
 	f.reporter = &reporter{model: f.model, linkers: f.linkers, out: f.out, info: config.Info}
-	f.board = newBoard(config.Info)
+	f.board = newBoard()
 	return f
 }
 
@@ -115,7 +115,7 @@ func (f *Framework) load() error {
 // again as a new one.
 func (f *Framework) subscribe(ctx context.Context) error {
 	for {
-		err := f.config.Master.Run(ctx, func(e scheduler.Event) { f.queue.Put(func() { f.event(e) }) })
+		err := f.config.Master.Run(ctx, func(n uint64, e scheduler.Event) { f.queue.Put(func() { f.event(n, e) }) })
 		if err == nil || ctx.Err() != nil {
 			return nil
 		}
@@ -197,6 +197,11 @@ func (f *Framework) reconcileSoon(tasks []string) {
 	f.queue.Put(func() { f.reconciler.reconcileSoon(tasks, time.Now()) })
 }
 
+// launchRefused ends tasks whose ACCEPT the master has refused. Any goroutine may call it.
+func (f *Framework) launchRefused(tasks []string, err error) {
+	f.queue.Put(func() { f.updater.refused(tasks, err, time.Now()) })
+}
+
 // Disconnected notes that the subscription is lost: offers are void, and nothing is
 // launched until there is another. The client of the masters calls it.
 func (f *Framework) Disconnected(err error) {
@@ -209,16 +214,18 @@ func (f *Framework) Disconnected(err error) {
 	})
 }
 
-func (f *Framework) event(e scheduler.Event) {
+// event takes an event of the subscription with a number.
+func (f *Framework) event(subscription uint64, e scheduler.Event) {
 	switch e.GetType() {
 	case scheduler.Event_SUBSCRIBED:
+		f.out.subscription = subscription
 		f.subscribed(e.GetSubscribed())
 	case scheduler.Event_OFFERS:
 		for _, o := range e.GetOffers().GetOffers() {
 			f.offered(o, time.Now())
 		}
 	case scheduler.Event_RESCIND:
-		f.offers.Rescind(e.GetRescind().OfferID.Value)
+		f.rescinded(e.GetRescind().OfferID.Value)
 	case scheduler.Event_UPDATE:
 		status := e.GetUpdate().Status
 		f.reconciler.answered(status.TaskID.Value)
@@ -267,7 +274,19 @@ func (f *Framework) offered(in mesos.Offer, now time.Time) {
 	if o.Reserved && !f.model.host(o.Host).reserves {
 		f.config.Log.Warn("resources that are reserved for a role are not used", "host", o.Host)
 	}
-	f.model.hostOffered(o, f.offers.Of(o.Host, o.Agent))
+	free, _ := f.offers.Free(o.Host, o.Agent)
+	f.model.hostOffered(o, free)
+}
+
+// rescinded notes that the master takes an offer back.
+func (f *Framework) rescinded(id string) {
+	o := f.offers.Rescind(id)
+	if o == nil {
+		return
+	}
+	if free, ok := f.offers.Free(o.Host, o.Agent); ok {
+		f.model.hostOffered(o, free)
+	}
 }
 
 func (f *Framework) agentLost(agent string) {

@@ -35,7 +35,10 @@ func newBed(t *testing.T, options frameworktest.Options) *bed {
 	if len(options.Hosts) == 0 {
 		options.Hosts = []string{"h1", "h2", "h3"}
 	}
-	return &bed{t: t, cluster: frameworktest.New(options), memory: storetest.NewMemory(), hosts: options.Hosts}
+	b := &bed{t: t, memory: storetest.NewMemory(), hosts: options.Hosts}
+	options.Stored = func(id string) bool { return b.memory.Written("tasks/" + id) }
+	b.cluster = frameworktest.New(options)
+	return b
 }
 
 // start starts a framework. The test ends it with stop, which returns the error of Run.
@@ -82,7 +85,7 @@ func in(t *testing.T, options frameworktest.Options, fn func(*bed)) {
 
 func (b *bed) put(a app.App) uint64 {
 	b.t.Helper()
-	b.cluster.Forbid(a.Name, false)
+	b.cluster.Allow(a.Name)
 	revision, err := b.f.PutApp(b.t.Context(), a)
 	if err != nil {
 		b.t.Fatalf("put %s: %v", a.Name, err)
@@ -95,21 +98,27 @@ func (b *bed) remove(name string) {
 	if err := b.f.DeleteApp(b.t.Context(), name, false); err != nil {
 		b.t.Fatalf("delete %s: %v", name, err)
 	}
-	b.cluster.Forbid(name, true)
+	var stored []string
+	for _, key := range b.memory.Keys("tasks/" + name + ".") {
+		stored = append(stored, strings.TrimPrefix(key, "tasks/"))
+	}
+	b.cluster.Forbid(name, stored)
 }
 
 func (b *bed) status(name string) api.Status {
-	snapshot, _ := b.f.Snapshot()
-	return snapshot.Apps[name]
+	if snapshot, _ := b.f.Snapshot(); snapshot != nil {
+		return snapshot.Apps[name]
+	}
+	return api.Status{}
 }
 
 // await waits until ok accepts the status of the app; what names that state.
 func (b *bed) await(name, what string, within time.Duration, ok func(api.Status) bool) api.Status {
 	b.t.Helper()
 	for end := time.Now().Add(within); ; {
-		snapshot, changed := b.f.Snapshot()
-		if ok(snapshot.Apps[name]) {
-			return snapshot.Apps[name]
+		_, changed := b.f.Snapshot()
+		if s := b.status(name); ok(s) {
+			return s
 		}
 		select {
 		case <-changed:

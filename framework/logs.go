@@ -21,6 +21,9 @@ func (f *Framework) Logs(ctx context.Context, name string, query api.LogQuery, f
 	c := &logCopier{linkers: f.config.Linkers, board: f.board, query: query, fn: fn, begun: map[string]bool{}}
 	for first := true; ; first = false {
 		snapshot, changed := f.Snapshot()
+		if snapshot == nil {
+			return fmt.Errorf("%w: the framework still loads its store", api.ErrUnavailable)
+		}
 		status, ok := snapshot.Apps[name]
 		if !ok && first {
 			return fmt.Errorf("app %q: %w", name, api.ErrNotFound)

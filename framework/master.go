@@ -13,11 +13,12 @@ import (
 // Master is the connection to the Mesos masters.
 type Master interface {
 	// Run keeps the framework subscribed until ctx ends and calls handle with every
-	// event, one at a time.
-	Run(ctx context.Context, handle func(scheduler.Event)) error
-	// Call makes one call other than SUBSCRIBE, and fills in the framework ID. It returns
-	// within seconds, whatever the master does.
-	Call(ctx context.Context, call *scheduler.Call) error
+	// event, one at a time, and the number of its subscription, which grows.
+	Run(ctx context.Context, handle func(subscription uint64, e scheduler.Event)) error
+	// Call makes one call other than SUBSCRIBE in the subscription with that number, and
+	// fills in the framework ID. If the subscription has ended, Call makes no call and
+	// returns an error. It returns within seconds, whatever the master does.
+	Call(ctx context.Context, subscription uint64, call *scheduler.Call) error
 	// SetFrameworkID sets the ID for the next subscription; "" asks for a new one.
 	SetFrameworkID(id string)
 }

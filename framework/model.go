@@ -11,6 +11,7 @@ import (
 	"tombolo/framework/app"
 	"tombolo/framework/deploy"
 	"tombolo/framework/offers"
+	"tombolo/framework/place"
 	"tombolo/framework/store"
 	"tombolo/linker/record"
 )
@@ -52,9 +53,12 @@ type deployment struct {
 // host is a host that has offered resources or that a linker has shown.
 type host struct {
 	name       string
-	agent      string            // the ID of its agent; "": none has offered in this subscription
-	attributes map[string]string // of the agent
-	reserves   bool              // its last offer had resources that are reserved for a role
+	agent      string                     // the ID of its agent; "": none has offered in this subscription
+	attributes map[string]place.Attribute // of the agent
+	reserves   bool                       // its last offer had resources that are reserved for a role
+	drops      int                        // launches in a row that its agent has refused
+	dropped    string                     // why it refused the last one
+	rests      time.Time                  // no task is launched on it before; zero: any may be
 
 	// The rest of the last offers, for decisions while no offer is held.
 	cpus   float64
@@ -145,7 +149,7 @@ func (m *model) retryFailed(d *deployment, now time.Time) {
 	d.put = now
 	clear(d.unplaceable)
 	for id, slot := range d.slots {
-		if slot.Outcome == "" || d.plan.Wait[id].Kind == deploy.Complete {
+		if slot.Outcome == "" || history(slot).Completed(d.specs[id.Service], d.Wanted.Services[id.Service].Restart) {
 			continue
 		}
 		slot.Outcome, slot.Failures, slot.Fatal = "", 0, false
@@ -175,6 +179,14 @@ func (m *model) dropApp(d *deployment) {
 	}
 	m.batch.DeleteApp(d.Wanted.Name)
 	delete(m.apps, d.Wanted.Name)
+}
+
+// history returns what package deploy needs of a slot.
+func history(s store.Slot) deploy.Slot {
+	return deploy.Slot{
+		Generation: s.Generation, Host: s.Host, Outcome: deploy.Phase(s.Outcome), Spec: s.Spec,
+		Ended: s.Ended, Failures: s.Failures, Reason: s.Reason,
+	}
 }
 
 func (m *model) putSlot(d *deployment, id deploy.SlotID, slot store.Slot) {
@@ -257,6 +269,7 @@ func (m *model) advance(t *task, phase deploy.Phase, agent string, now time.Time
 	case phase == deploy.Running && t.Started.IsZero():
 		t.Started = now
 		m.pin(t)
+		m.host(t.Host).drops = 0
 	}
 	m.batch.PutTask(t.Task)
 }
@@ -327,15 +340,39 @@ func (m *model) forgetHosts(known func(name string) bool) {
 	maps.DeleteFunc(m.hosts, func(name string, h *host) bool { return h.agent == "" && !known(name) })
 }
 
-// hostOffered notes an offer. held are all offers of the same agent.
-func (m *model) hostOffered(o *offers.Offer, held []*offers.Offer) {
+// hostOffered notes an offer. free are the resources of all offers that are held of the agent.
+func (m *model) hostOffered(o *offers.Offer, free offers.Free) {
 	h := m.host(o.Host)
 	h.agent, h.attributes, h.reserves = o.Agent, o.Attributes, o.Reserved
-	h.cpus, h.memory = 0, 0
-	for _, o := range held {
-		h.cpus += o.CPUs
-		h.memory += o.MemBytes
+	h.cpus, h.memory = thousandths(free.CPUs), free.MemBytes
+}
+
+// After restAfter launches in a row that its agent has refused, a host rests.
+const (
+	restAfter = 3
+	restFirst = 30 * time.Second // doubles with every further refusal
+	restMax   = 10 * time.Minute
+)
+
+// hostDropped notes that a host's agent has refused a launch. It reports whether the host
+// rests.
+func (m *model) hostDropped(name, reason string, now time.Time) bool {
+	h := m.host(name)
+	h.drops++
+	h.dropped = reason
+	if h.drops < restAfter {
+		return false
 	}
+	h.rests = now.Add(min(restFirst<<min(h.drops-restAfter, 10), restMax))
+	return true
+}
+
+// problem says why a host rests; "" if it does not.
+func (h *host) problem(now time.Time) string {
+	if !now.Before(h.rests) {
+		return ""
+	}
+	return fmt.Sprintf("rests until %s: its agent has refused %d launches in a row: %s", h.rests.Format(time.TimeOnly), h.drops, h.dropped)
 }
 
 // agentLost notes that an agent is gone. It returns the names of its hosts.

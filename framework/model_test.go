@@ -1,12 +1,38 @@
 package framework
 
 import (
+	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"tombolo/framework/api"
+	"tombolo/framework/app"
 )
+
+func TestTheInstancesOfAllAppsTogetherAreBounded(t *testing.T) {
+	m := newModel()
+	for i := range 10 {
+		name := fmt.Sprintf("app%d", i)
+		a := app.App{Name: name, Services: map[string]app.Service{"web": {Name: "web", Replicas: 10_000}}}
+		if err := m.checkSize(a); err != nil {
+			t.Fatalf("an app within the bound is refused: %v", err)
+		}
+		m.putApp(a, time.Now())
+	}
+	last := app.App{Name: "last", Services: map[string]app.Service{"web": {Name: "web", Replicas: 1}}}
+	if err := m.checkSize(last); !errors.Is(err, api.ErrConflict) {
+		t.Errorf("an app beyond the bound is answered with %v, want a conflict", err)
+	}
+	last.Name = "app0" // a smaller version of another app
+	if err := m.checkSize(last); err != nil {
+		t.Errorf("an app that becomes smaller is refused: %v", err)
+	}
+}
 
 // A host whose record was deleted, and that offers nothing, does not keep instances waiting
 // for its linker.

@@ -42,7 +42,7 @@ func TestHostsAreNamedLikeTheirLinkers(t *testing.T) {
 	if diff := cmp.Diff([]string{"10-0-0-2", "h1"}, slices.Sorted(maps.Keys(f.model.hosts))); diff != "" {
 		t.Errorf("hosts (-want +got):\n%s", diff)
 	}
-	if held := f.offers.ByHost(); len(held) != 2 {
+	if held := f.offers.Hosts(); len(held) != 2 {
 		t.Errorf("offers of %d hosts are held, want 2: %v", len(held), held)
 	}
 }

@@ -66,19 +66,19 @@ func (p *planner) plan(tasks map[string][]*task, now time.Time) (removed []strin
 func (p *planner) deployInput(d *deployment, tasks []*task) deploy.State {
 	in := deploy.State{
 		Wanted: d.Wanted, Removing: d.Removing, Specs: d.specs, GenerationFloor: p.model.floors[d.Wanted.Name],
-		Slots: map[deploy.SlotID]deploy.Slot{}, Present: map[string][]string{},
+		Slots: map[deploy.SlotID]deploy.Slot{}, Present: map[string][]string{}, Known: map[string]bool{},
 	}
 	for id, s := range d.slots {
-		in.Slots[id] = deploy.Slot{
-			Generation: s.Generation, Host: s.Host, Outcome: deploy.Phase(s.Outcome), Spec: s.Spec,
-			Ended: s.Ended, Failures: s.Failures, Reason: s.Reason,
-		}
+		in.Slots[id] = history(s)
 	}
 	for _, t := range tasks {
 		in.Tasks = append(in.Tasks, deploy.Task{
 			ID: t.ID, SlotID: t.slot(), Generation: t.Generation, Spec: t.Spec, Host: t.Host,
 			Phase: t.phase(), Up: t.up, Killing: t.Killing, UnhealthySince: t.unhealthySince,
 		})
+	}
+	for name := range p.model.hosts {
+		in.Known[name] = true
 	}
 	for name, service := range d.Wanted.Services {
 		if service.Global {
@@ -135,24 +135,25 @@ func (p *planner) placeAndAccept(launches []launch, now time.Time) {
 		p.refuseAll(launches, "no connection to the master")
 		return
 	}
-	unplaced := false
+	demand := offers.Demand{EveryHost: p.wantsEveryHost()}
 	if len(launches) > 0 {
 		if !p.reviveOffers(launches, now) {
 			p.refuseAll(launches, "waits for offers")
 			return
 		}
-		unplaced = p.place(launches, now)
+		demand.Unplaced, demand.Near = p.place(launches, now)
 	}
-	p.out.do(p.offers.DeclineIdle(offers.Demand{Unplaced: unplaced, EveryHost: p.wantsEveryHost()}, now))
+	p.out.do(p.offers.DeclineIdle(demand, now))
 }
 
-// place launches the tasks for which an offer has room. It reports whether others are left.
-func (p *planner) place(launches []launch, now time.Time) (unplaced bool) {
+// place launches the tasks for which an offer has room. It reports whether others are left,
+// and on which hosts these nearly fit.
+func (p *planner) place(launches []launch, now time.Time) (unplaced bool, near map[string]bool) {
 	requests := make([]place.Request, len(launches))
 	for i, l := range launches {
 		requests[i] = p.request(l)
 	}
-	result := place.Place(p.cluster(), requests)
+	result := place.Place(p.cluster(now), requests)
 	infos := map[string][]mesos.TaskInfo{}
 	for _, a := range result.Assigned {
 		l := launches[a.Request]
@@ -166,7 +167,7 @@ func (p *planner) place(launches []launch, now time.Time) (unplaced bool) {
 	for i, refusals := range result.Refused {
 		p.refuse(launches[i], refusals, now)
 	}
-	return len(result.Refused) > 0
+	return len(result.Refused) > 0, result.Near
 }
 
 // reviveOffers asks for the offers that launches need, and reports whether they are there.
@@ -177,7 +178,7 @@ func (p *planner) reviveOffers(launches []launch, now time.Time) bool {
 	}
 	var usable []string
 	for name := range p.model.hosts {
-		if p.linkers.problem(name) == "" {
+		if p.problem(name, now) == "" {
 			usable = append(usable, name)
 		}
 	}
@@ -235,16 +236,21 @@ func (p *planner) request(l launch) place.Request {
 	}
 }
 
-func (p *planner) cluster() place.Cluster {
+// problem says why a host can take no task now; "" if it can.
+func (p *planner) problem(host string, now time.Time) string {
+	h := p.model.hosts[host]
+	if now.Before(h.rests) {
+		p.out.wakeAt(h.rests)
+	}
+	return cmp.Or(p.linkers.problem(host), h.problem(now))
+}
+
+func (p *planner) cluster(now time.Time) place.Cluster {
 	s := place.Cluster{Pins: p.model.volumeHosts()}
-	held := p.offers.ByHost()
 	for _, h := range sorted(p.model.hosts) {
-		in := place.Host{
-			Name: h.name, CPUs: h.cpus, MemBytes: h.memory, Attributes: h.attributes,
-			Offered: len(held[h.name]) > 0, Problem: p.linkers.problem(h.name),
-		}
-		for _, o := range held[h.name] {
-			in.Ports = append(in.Ports, o.Ports...)
+		in := place.Host{Name: h.name, CPUs: h.cpus, MemBytes: h.memory, Attributes: h.attributes, Problem: p.problem(h.name, now)}
+		if free, ok := p.offers.Free(h.name, h.agent); ok {
+			in.Offered, in.CPUs, in.MemBytes, in.Ports = true, free.CPUs, free.MemBytes, free.Ports
 		}
 		s.Hosts = append(s.Hosts, in)
 	}

@@ -31,7 +31,7 @@ type shown struct {
 }
 
 func (r *reporter) snapshot(now time.Time) *api.Snapshot {
-	s := &api.Snapshot{Info: r.cluster(), Apps: map[string]api.Status{}, Spec: map[string]app.App{}}
+	s := &api.Snapshot{Info: r.cluster(now), Apps: map[string]api.Status{}, Spec: map[string]app.App{}}
 	tasks := r.model.tasksByApp()
 	for name, d := range r.model.apps {
 		s.Apps[name] = r.status(d, tasks[name], now)
@@ -40,7 +40,7 @@ func (r *reporter) snapshot(now time.Time) *api.Snapshot {
 	return s
 }
 
-func (r *reporter) cluster() api.Info {
+func (r *reporter) cluster(now time.Time) api.Info {
 	info := r.info
 	info.Framework, info.Connected, info.Hosts = r.model.frameworkID, r.model.connected, nil
 	info.Master = cmp.Or(info.Master, r.model.leader)
@@ -58,6 +58,9 @@ func (r *reporter) cluster() api.Info {
 			if r.linkers.problem(h.name) != "" {
 				out.Linker = "down"
 			}
+		}
+		if out.Problem = h.problem(now); out.Problem != "" {
+			r.out.wakeAt(h.rests)
 		}
 		info.Hosts = append(info.Hosts, out)
 	}
@@ -87,7 +90,9 @@ func (r *reporter) status(d *deployment, tasks []*task, now time.Time) api.Statu
 		i.Since = d.shown[id].since
 		s.Instances = append(s.Instances, i)
 		outdated := t != nil && t.Spec != d.specs[id.Service] && t.phase().Live()
-		s.Up = s.Up && !outdated && (i.State == api.StateUp || i.State == api.StateDone)
+		// A lost task of a slot that is not wanted any more keeps nothing from being up.
+		counts := d.plan.Wanted[id] || t != nil && t.phase().Live()
+		s.Up = s.Up && (!counts || !outdated && (i.State == api.StateUp || i.State == api.StateDone))
 	}
 	if !d.Removing && !s.Up {
 		f := failureFinder{d: d, instances: s.Instances, current: current, now: now, wakeAt: r.out.wakeAt}
@@ -126,17 +131,7 @@ func displayed(d *deployment, current map[deploy.SlotID]*task) []deploy.SlotID {
 		set[id] = true
 	}
 	if !d.Removing {
-		for id := range d.slots {
-			set[id] = true
-		}
-		for name, service := range d.Wanted.Services {
-			for n := 1; n <= service.Replicas && !service.Global; n++ {
-				set[deploy.SlotID{Service: name, Slot: n}] = true
-			}
-		}
-	}
-	for _, l := range d.plan.Launch {
-		set[l.SlotID] = true
+		maps.Copy(set, d.plan.Wanted)
 	}
 	return slices.SortedFunc(maps.Keys(set), func(a, b deploy.SlotID) int {
 		return cmp.Or(cmp.Compare(a.Service, b.Service), cmp.Compare(a.Slot, b.Slot))
@@ -223,16 +218,11 @@ func showWait(i *api.Instance, wait deploy.Wait, slot store.Slot) {
 // board shows the newest snapshot to other goroutines.
 type board struct {
 	mu       sync.Mutex
-	snapshot *api.Snapshot
+	snapshot *api.Snapshot // nil: the store is not loaded yet
 	changed  chan struct{} // closed by the next snapshot
 }
 
-func newBoard(info api.Info) *board {
-	return &board{
-		snapshot: &api.Snapshot{Info: info, Apps: map[string]api.Status{}, Spec: map[string]app.App{}},
-		changed:  make(chan struct{}),
-	}
-}
+func newBoard() *board { return &board{changed: make(chan struct{})} }
 
 // publish shows next, if it differs from the snapshot before.
 func (b *board) publish(next *api.Snapshot) {

@@ -1,6 +1,7 @@
 package framework
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -9,6 +10,7 @@ import (
 
 	"tombolo/framework/app"
 	"tombolo/framework/deploy"
+	"tombolo/framework/mesos/wire"
 	"tombolo/framework/place"
 	"tombolo/framework/store"
 	"tombolo/linker/record"
@@ -34,12 +36,13 @@ type task struct {
 
 // end is how a task ended.
 type end struct {
-	phase  deploy.Phase
-	reason string
-	exit   int
-	fatal  bool // another attempt fails too unless something outside changes
-	log    []string
-	at     time.Time
+	phase   deploy.Phase
+	reason  string
+	exit    int
+	fatal   bool // another attempt fails too unless something outside changes
+	refused bool // it never ran, because its agent or the master refused it
+	log     []string
+	at      time.Time
 }
 
 func (t *task) slot() deploy.SlotID { return deploy.SlotID{Service: t.Service, Slot: t.Slot} }
@@ -108,7 +111,7 @@ func slotAfter(slot store.Slot, t *task, e end, restart app.Restart) store.Slot 
 		ran = e.at.Sub(t.Started)
 	}
 	history := deploy.Slot{Failures: slot.Failures}.After(deploy.End{
-		Phase: e.phase, Spec: t.Spec, At: e.at, Ran: ran, Reason: e.reason, Asked: t.dismissed(), Restart: restart,
+		Phase: e.phase, Spec: t.Spec, At: e.at, Ran: ran, Reason: e.reason, Asked: t.dismissed(), Refused: e.refused, Restart: restart,
 	})
 	slot.Restarts++
 	slot.Failures, slot.Ended, slot.Spec, slot.Outcome = history.Failures, e.at, t.Spec, string(e.phase)
@@ -124,8 +127,13 @@ func phaseOf(status mesos.TaskStatus, known deploy.Phase) deploy.Phase {
 			return deploy.Running // an answer to a reconciliation that a newer update overtook
 		}
 		return deploy.Staging
-	case mesos.TASK_RUNNING, mesos.TASK_KILLING:
+	case mesos.TASK_RUNNING:
 		return deploy.Running
+	case mesos.TASK_KILLING: // also of a task that has never run
+		if known == deploy.Launched || known == "" {
+			return deploy.Staging
+		}
+		return known
 	case mesos.TASK_FINISHED:
 		return deploy.Finished
 	case mesos.TASK_KILLED:
@@ -137,7 +145,24 @@ func phaseOf(status mesos.TaskStatus, known deploy.Phase) deploy.Phase {
 	case mesos.TASK_DROPPED, mesos.TASK_GONE, mesos.TASK_GONE_BY_OPERATOR:
 		return deploy.Dropped
 	}
+	if status.GetState() == wire.Unknown {
+		return cmp.Or(known, deploy.Staging) // of a newer master: whatever it is, a state that matters follows
+	}
 	return deploy.Failed // TASK_FAILED, TASK_ERROR
+}
+
+// refusedByAgent reports whether an update says that an agent does not run a task, although
+// it got it. Otherwise a dropped task has never reached an agent, or is gone with it.
+func refusedByAgent(status mesos.TaskStatus) bool {
+	if status.GetState() != mesos.TASK_DROPPED {
+		return false
+	}
+	switch status.GetReason() {
+	case mesos.REASON_INVALID_OFFERS, mesos.REASON_RECONCILIATION, mesos.REASON_MASTER_DISCONNECTED,
+		mesos.REASON_AGENT_DISCONNECTED, mesos.REASON_AGENT_REMOVED, mesos.REASON_AGENT_RESTARTED, mesos.REASON_TASK_UNKNOWN:
+		return false
+	}
+	return true
 }
 
 // phaseOfMissing tells a task that never ran or is over, which is dropped, from one that

@@ -57,6 +57,7 @@ func (u *updater) update(status mesos.TaskStatus, now time.Time) {
 	}
 	e := end{phase: phase, at: now}
 	e.reason, e.exit, e.fatal = explain(status)
+	e.refused = refusedByAgent(status)
 	if phase == deploy.Killed && !t.KilledUnhealthySince.IsZero() {
 		e.phase, e.reason = deploy.Failed, "was unhealthy"
 	}
@@ -66,6 +67,17 @@ func (u *updater) update(status mesos.TaskStatus, now time.Time) {
 		return
 	}
 	u.finish(t, e)
+}
+
+// refused ends tasks whose ACCEPT the master has refused as a whole. Their slots get other
+// ones, after the back-off of any failure.
+func (u *updater) refused(tasks []string, err error, now time.Time) {
+	for _, id := range tasks {
+		if t := u.model.tasks[id]; t != nil && t.phase() == deploy.Launched {
+			e := end{phase: deploy.Dropped, reason: "the master refused the launch: " + err.Error(), refused: true, at: now}
+			u.finish(t, e)
+		}
+	}
 }
 
 // killUnknown answers an update of a task that the framework does not know: it kills
@@ -89,6 +101,9 @@ func (u *updater) acknowledge(status mesos.TaskStatus) {
 // finish stores the end of a task and forgets the task.
 func (u *updater) finish(t *task, e end) {
 	u.model.endTask(t, e)
+	if e.refused && u.model.hostDropped(t.Host, e.reason, e.at) {
+		u.log.Warn("host rests: its agent refuses launches", "host", t.Host, "until", u.model.host(t.Host).rests, "reason", e.reason)
+	}
 	u.log.Info("task ended", "task", t.ID, "host", t.Host, "phase", e.phase, "reason", e.reason)
 	for _, status := range t.ending {
 		u.acknowledge(status)

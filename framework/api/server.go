@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -119,8 +120,32 @@ func (s *server) delete(w http.ResponseWriter, r *http.Request) error {
 	return reply(w, http.StatusAccepted, struct{}{})
 }
 
-func (s *server) apps(w http.ResponseWriter, _ *http.Request) error {
-	state, _ := s.config.Cluster.Snapshot()
+// loadWait is how long a request waits for a framework that still loads its store.
+const loadWait = 10 * time.Second
+
+// state returns the present state and a channel that the next change closes. It waits until
+// the framework has loaded its store: before that, nobody knows which apps there are.
+func (s *server) state(ctx context.Context) (*Snapshot, <-chan struct{}, error) {
+	for late := time.After(loadWait); ; {
+		state, changed := s.config.Cluster.Snapshot()
+		if state != nil {
+			return state, changed, nil
+		}
+		select {
+		case <-changed:
+		case <-late:
+			return nil, nil, fmt.Errorf("%w: the framework still loads its store; try again", ErrUnavailable)
+		case <-ctx.Done():
+			return nil, nil, ctx.Err()
+		}
+	}
+}
+
+func (s *server) apps(w http.ResponseWriter, r *http.Request) error {
+	state, _, err := s.state(r.Context())
+	if err != nil {
+		return err
+	}
 	list := slices.AppendSeq([]Status{}, maps.Values(state.Apps)) // in JSON a list, never null
 	slices.SortFunc(list, func(a, b Status) int { return cmp.Compare(a.App, b.App) })
 	return reply(w, http.StatusOK, list)
@@ -129,7 +154,10 @@ func (s *server) apps(w http.ResponseWriter, _ *http.Request) error {
 // show returns a handler that responds with what pick returns of the request's app.
 func (s *server) show(pick func(*Snapshot, string) any) func(http.ResponseWriter, *http.Request) error {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		state, _ := s.config.Cluster.Snapshot()
+		state, _, err := s.state(r.Context())
+		if err != nil {
+			return err
+		}
 		name := r.PathValue("name")
 		if _, ok := state.Apps[name]; !ok {
 			return notFound(r)
@@ -138,8 +166,11 @@ func (s *server) show(pick func(*Snapshot, string) any) func(http.ResponseWriter
 	}
 }
 
-func (s *server) info(w http.ResponseWriter, _ *http.Request) error {
-	state, _ := s.config.Cluster.Snapshot()
+func (s *server) info(w http.ResponseWriter, r *http.Request) error {
+	state, _, err := s.state(r.Context())
+	if err != nil {
+		return err
+	}
 	return reply(w, http.StatusOK, state.Info)
 }
 
@@ -175,7 +206,10 @@ const pingWait = 15 * time.Second // between comments on a quiet event stream
 // change, "gone" when the app has ended.
 func (s *server) events(w http.ResponseWriter, r *http.Request) error {
 	name := r.PathValue("name")
-	state, changed := s.config.Cluster.Snapshot()
+	state, changed, err := s.state(r.Context())
+	if err != nil {
+		return err
+	}
 	status, ok := state.Apps[name]
 	if !ok {
 		return notFound(r)
@@ -230,7 +264,11 @@ func (s *server) logs(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if state, _ := s.config.Cluster.Snapshot(); state.Apps[name].App == "" {
+	state, _, err := s.state(r.Context())
+	if err != nil {
+		return err
+	}
+	if state.Apps[name].App == "" {
 		return notFound(r)
 	}
 	w.Header().Set("Content-Type", "application/x-ndjson")

@@ -86,6 +86,7 @@ type Host struct {
 	CPUs     float64 `json:"cpus,omitempty"` // last offered
 	MemBytes int64   `json:"mem_bytes,omitempty"`
 	Tasks    int     `json:"tasks"`
+	Problem  string  `json:"problem,omitempty"` // why it gets no tasks now, although it offers
 }
 
 // LogLine is one line of an instance's output.
@@ -125,7 +126,8 @@ type Cluster interface {
 	// DeleteApp begins to end the app. With volumes it also forgets, at the end, which
 	// hosts hold the app's volumes; the caller removes the volumes themselves.
 	DeleteApp(ctx context.Context, name string, volumes bool) error
-	// Snapshot returns the present state, and a channel that the next change closes.
+	// Snapshot returns the present state, and a channel that the next change closes. The
+	// state is nil until everything that is stored is loaded.
 	Snapshot() (*Snapshot, <-chan struct{})
 }
 

@@ -15,6 +15,19 @@ type App struct {
 	Volumes  map[string]Volume  `json:"volumes,omitempty"` // named volumes, by their key in the file
 }
 
+// Instances returns the number of instances of all services. A global service, whose number
+// depends on the cluster, counts as one, and a service has at most MaxReplicas.
+func (a *App) Instances() (n int) {
+	for _, s := range a.Services {
+		if s.Global {
+			n++
+			continue
+		}
+		n += min(max(s.Replicas, 0), MaxReplicas)
+	}
+	return n
+}
+
 // Extension is the key of a Compose file under which Tombolo's own settings stand:
 // at the top of the file `isolation: links` or `networks`, in a service `export: true`
 // or a list of apps, and `replace: never`.

@@ -13,11 +13,12 @@ import (
 
 // Bounds of an App.
 const (
-	MaxAppBytes = 1 << 20     // of its JSON, which the framework stores
-	MaxString   = 128<<10 - 1 // bytes of a string: the kernel takes no longer word in a command line
-	MaxServices = 500         // so that planning one app does not hold up the framework
-	MaxReplicas = 10_000      // of one service
-	MaxItems    = 1024        // networks, aliases on a network, links, ports or exports of one service; a linker takes no more
+	MaxAppBytes  = 1 << 20     // of its JSON, which the framework stores
+	MaxString    = 128<<10 - 1 // bytes of a string: the kernel takes no longer word in a command line
+	MaxServices  = 500         // so that planning one app does not hold up the framework
+	MaxReplicas  = 10_000      // of one service
+	MaxInstances = 20_000      // of one app, of all services together
+	MaxItems     = 1024        // networks, aliases on a network, links, ports or exports of one service; a linker takes no more
 )
 
 // maxName is the most bytes of a DNS name. It leaves room for the zone behind the name
@@ -95,6 +96,10 @@ func (c *check) size() bool {
 		return false
 	}
 	services := Path{"services"}
+	if n := c.app.Instances(); n > MaxInstances {
+		c.Problem(services, "there are %d instances of all services together, more than %d", n, MaxInstances)
+		return false
+	}
 	switch n := len(c.app.Services); {
 	case n > MaxServices:
 		c.Problem(services, "there are %d services, more than %d", n, MaxServices)

@@ -72,7 +72,10 @@ type State struct {
 	Tasks    []Task
 	Slots    map[SlotID]Slot
 	Present  map[string][]string // for each global service, the hosts that should run it now
-	Specs    map[string]string   // the Specs of Wanted; nil: Next computes them
+	// Known are the hosts that may come back: slots of global services keep their history
+	// while their host is among them.
+	Known map[string]bool
+	Specs map[string]string // the Specs of Wanted; nil: Next computes them
 	// GenerationFloor is the highest generation of slots that were forgotten. A slot
 	// without a history starts after it, so that no two tasks get the same ID.
 	GenerationFloor uint64
@@ -83,6 +86,7 @@ type Plan struct {
 	Launch  []Launch // in the order in which the tasks should get hosts
 	Kill    []Kill
 	Forget  []SlotID        // slots that are not wanted, and have no task
+	Wanted  map[SlotID]bool // the slots that the app should have now
 	Wait    map[SlotID]Wait // why nothing happens to a wanted slot now
 	Wake    time.Time       // call Next again at this time, even if nothing changes; zero: only if something changes
 	Removed bool            // the app is being removed, and has no live task any more

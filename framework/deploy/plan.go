@@ -43,7 +43,7 @@ func newPlanner(in State, now time.Time) *planner {
 	p := &planner{
 		in: in, now: now, specs: in.Specs,
 		slots: map[string][]target{}, tasks: map[SlotID][]*Task{},
-		plan: Plan{Wait: map[SlotID]Wait{}},
+		plan: Plan{Wanted: map[SlotID]bool{}, Wait: map[SlotID]Wait{}},
 	}
 	if p.specs == nil {
 		p.specs = Specs(in.Wanted)
@@ -132,9 +132,10 @@ func (p *planner) kill(t *Task, reason string) {
 }
 
 // killSurplus kills tasks without a wanted slot, and those that a newer generation has
-// replaced. It forgets slots that are not wanted and have no task.
+// replaced. It forgets slots that are not wanted and have no task, unless they are a global
+// service's on a host that may come back.
 func (p *planner) killSurplus() {
-	wanted := map[SlotID]bool{}
+	wanted := p.plan.Wanted
 	for _, list := range p.slots {
 		for _, s := range list {
 			wanted[s.SlotID] = true
@@ -149,8 +150,9 @@ func (p *planner) killSurplus() {
 			p.kill(t, "a newer generation has its slot")
 		}
 	}
-	for id := range p.in.Slots {
-		if !wanted[id] && len(p.tasks[id]) == 0 {
+	for id, slot := range p.in.Slots {
+		returns := p.in.Wanted.Services[id.Service].Global && p.in.Known[slot.Host]
+		if !wanted[id] && !returns && len(p.tasks[id]) == 0 {
 			p.plan.Forget = append(p.plan.Forget, id)
 		}
 	}

@@ -27,6 +27,7 @@ type End struct {
 	Ran     time.Duration // 0: it never ran
 	Reason  string
 	Asked   bool // the framework killed it, for another reason than its health
+	Refused bool // it never ran, because its agent or the master refused it
 	Restart app.Restart
 }
 
@@ -34,7 +35,7 @@ type End struct {
 func (s Slot) After(end End) Slot {
 	s.Outcome, s.Spec, s.Ended, s.Reason = end.Phase, end.Spec, end.At, end.Reason
 	switch {
-	case end.Asked || end.Phase == Dropped:
+	case end.Asked || end.Phase == Dropped && !end.Refused:
 		s.Failures = 0
 	case end.Ran >= cmp.Or(end.Restart.Window, stable):
 		s.Failures = 1
@@ -55,6 +56,12 @@ func backoff(failures int, restart app.Restart) time.Duration {
 		delay *= 2
 	}
 	return max(min(delay, backoffMax), restart.Delay)
+}
+
+// Completed reports whether a slot has done its work: its last task was of this spec and ended
+// with success, and the restart policy wants no other.
+func (s Slot) Completed(spec string, restart app.Restart) bool {
+	return s.Outcome == Finished && s.Spec == spec && restart.Condition != app.RestartAny
 }
 
 // over reports whether a slot gets no other task of this spec, ever.

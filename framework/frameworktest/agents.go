@@ -3,6 +3,7 @@ package frameworktest
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,6 +16,10 @@ import (
 
 func (t *task) run() {
 	b := t.behaviour
+	if b.Drop != "" {
+		t.c.after(10*time.Millisecond, func() { t.end(mesos.TASK_DROPPED, b.Drop) })
+		return
+	}
 	if b.Pull != "" {
 		t.c.after(b.Start, func() {
 			t.end(mesos.TASK_FAILED, fmt.Sprintf("Failed to launch container: Failed to run 'docker pull %s': exited with status 1; stderr='%s\n'", t.info.Container.Docker.Image, b.Pull))
@@ -120,8 +125,11 @@ func (h *host) pushAll() {
 // check notes a violation if the task must not be launched.
 func (c *Cluster) check(info mesos.TaskInfo) {
 	slot, app := slotOf(info.TaskID.Value)
-	if c.forbidden[app] {
+	if stored, forbidden := c.forbidden[app]; forbidden && !slices.Contains(stored, info.TaskID.Value) {
 		c.violate("%s launched after its app was removed", info.TaskID.Value)
+	}
+	if c.options.Stored != nil && !c.options.Stored(info.TaskID.Value) {
+		c.violate("%s launched before it was stored", info.TaskID.Value)
 	}
 	for _, h := range c.hosts {
 		for id, t := range h.tasks {

@@ -24,6 +24,7 @@ type Client struct {
 func (c *Cluster) Client() *Client { return &Client{c: c} }
 
 type session struct {
+	number uint64 // of the subscription, of all that the cluster has had
 	client *Client
 	events *wake.Queue[sessionEvent]
 }
@@ -46,7 +47,7 @@ func (cl *Client) SetFrameworkID(id string) {
 }
 
 // Run implements framework.Master.
-func (cl *Client) Run(ctx context.Context, handle func(scheduler.Event)) error {
+func (cl *Client) Run(ctx context.Context, handle func(uint64, scheduler.Event)) error {
 	for ctx.Err() == nil {
 		s, err := cl.subscribe()
 		if err == nil {
@@ -64,7 +65,7 @@ func (cl *Client) Run(ctx context.Context, handle func(scheduler.Event)) error {
 	return nil
 }
 
-func (s *session) deliver(ctx context.Context, handle func(scheduler.Event)) error {
+func (s *session) deliver(ctx context.Context, handle func(uint64, scheduler.Event)) error {
 	for {
 		select {
 		case <-ctx.Done():
@@ -75,7 +76,7 @@ func (s *session) deliver(ctx context.Context, handle func(scheduler.Event)) err
 			if e.end != nil {
 				return e.end
 			}
-			handle(e.event)
+			handle(s.number, e.event)
 		}
 	}
 }
@@ -97,9 +98,10 @@ func (cl *Client) subscribe() (*session, error) {
 	if c.master.session != nil {
 		c.master.session.end(mesosclient.ErrFailedOver)
 	}
-	s := &session{client: cl, events: wake.NewQueue[sessionEvent]()}
+	c.master.subscriptions++
+	s := &session{number: c.master.subscriptions, client: cl, events: wake.NewQueue[sessionEvent]()}
 	c.master.session, c.master.framework = s, cl.id
-	clear(c.master.offers)
+	c.master.voidOffers()
 	c.master.send(scheduler.Event{Type: scheduler.Event_SUBSCRIBED, Subscribed: &scheduler.Event_Subscribed{
 		FrameworkID: &mesos.FrameworkID{Value: cl.id},
 	}})
@@ -110,13 +112,30 @@ func (cl *Client) subscribe() (*session, error) {
 	return s, nil
 }
 
-// Call implements framework.Master.
-func (cl *Client) Call(ctx context.Context, call *scheduler.Call) error {
+// Call implements framework.Master. It notes a violation if the framework uses the number of
+// a subscription that it never had.
+func (cl *Client) Call(ctx context.Context, subscription uint64, call *scheduler.Call) error {
 	c := cl.c
+	if c.options.Late > 0 {
+		c.mu.Lock()
+		late := time.Duration(c.random.Int64N(int64(c.options.Late)))
+		c.mu.Unlock()
+		wake.Sleep(ctx, late)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.master.session == nil || c.master.session.client != cl || c.master.down || ctx.Err() != nil {
+	if subscription > c.master.subscriptions {
+		c.violate("%s is made in subscription %d of %d", call.Type, subscription, c.master.subscriptions)
+	}
+	s := c.master.session
+	if s == nil || s.client != cl || s.number != subscription || c.master.down || ctx.Err() != nil {
 		return mesosclient.ErrDisconnected
+	}
+	if time.Now().Before(c.master.failing) {
+		return errors.New("the call was lost")
+	}
+	if call.Type == scheduler.Call_ACCEPT && c.master.refusing {
+		return fmt.Errorf("ACCEPT: %w", mesosclient.ErrInvalid)
 	}
 	lost := c.random.Float64() < c.options.Loss
 	if lost && c.random.IntN(2) == 0 {

@@ -25,6 +25,7 @@ type Behaviour struct {
 	Run       time.Duration // from then until it ends by itself; 0: never
 	Exit      int           // its status when it ends by itself
 	Stop      time.Duration // from a KILL to its end
+	Drop      string        // why its agent does not run it (TASK_DROPPED); "": it does
 }
 
 // Options describe a cluster.
@@ -35,8 +36,20 @@ type Options struct {
 	Seed     uint64  // of everything that happens by chance
 	// Behave returns what a task does; nil: it starts in 200 ms and runs for ever.
 	Behave func(mesos.TaskInfo) Behaviour
-	Loss   float64 // the probability that a call fails, in half of the cases after it had its effect
-	Repeat float64 // the probability that an update comes twice
+	Loss   float64       // the probability that a call fails, in half of the cases after it had its effect
+	Repeat float64       // the probability that an update comes twice
+	Late   time.Duration // at most so long does a call take until the master has it
+	// Split is the number of offers in which a host offers its resources; 0: one.
+	Split int
+	// Rescind is the probability that the master takes an offer back after a second.
+	Rescind float64
+	// Attributes are those of every agent.
+	Attributes []mesos.Attribute
+	// Killing makes agents report TASK_KILLING before the end of a task that is killed.
+	Killing bool
+	// Stored reports whether a task was ever in the framework's store. To launch another one is a
+	// violation. Nil: nobody knows.
+	Stored func(id string) bool
 }
 
 // Cluster is a master, its agents and linkers. Any goroutine may call its methods.
@@ -48,29 +61,32 @@ type Cluster struct {
 	random     *rand.Rand
 	hosts      map[string]*host
 	master     master
-	count      int             // of offers, containers and updates
-	forbidden  map[string]bool // apps
+	count      int                 // of offers, containers and updates
+	forbidden  map[string][]string // apps -> tasks that may be launched nevertheless
 	violations []string
-	launches   []string // task IDs
-	index      uint64   // of the catalog
+	launches   []string        // task IDs
+	launched   map[string]bool // the same
+	index      uint64          // of the catalog
 	apps       map[string]record.Record
 }
 
 type host struct {
-	c         *Cluster
-	name      string
-	agent     string
-	cpus      float64
-	memory    float64 // MiB
-	tasks     map[string]*task
-	joined    bool // its agent is registered with the master
-	alive     bool
-	reachable bool      // the network leads to it
-	linker    bool      // its linker runs
-	troubles  []string  // what its linker tells
-	lost      bool      // the master has given it up
-	filtered  time.Time // the master makes no offers of it before
-	away      *time.Timer
+	c          *Cluster
+	name       string
+	agent      string
+	cpus       float64
+	memory     float64 // MiB
+	attributes []mesos.Attribute
+	tasks      map[string]*task
+	joined     bool // its agent is registered with the master
+	alive      bool
+	reachable  bool      // the network leads to it
+	linker     bool      // its linker runs
+	troubles   []string  // what its linker tells
+	lost       bool      // the master has given it up
+	offers     int       // that are out
+	filtered   time.Time // the master makes no offers of it before
+	away       *time.Timer
 }
 
 type task struct {
@@ -97,14 +113,14 @@ func New(options Options) *Cluster {
 	}
 	c := &Cluster{
 		options: options, random: rand.New(rand.NewPCG(options.Seed, 1)),
-		hosts: map[string]*host{}, forbidden: map[string]bool{}, apps: map[string]record.Record{},
+		hosts: map[string]*host{}, forbidden: map[string][]string{}, launched: map[string]bool{}, apps: map[string]record.Record{},
 	}
 	c.master = master{c: c, offers: map[string]*offer{}, removed: map[string]bool{}}
 	for i, name := range options.Hosts {
 		c.hosts[name] = &host{
 			c: c, name: name, agent: fmt.Sprintf("S%d", i), cpus: options.CPUs,
 			memory: float64(options.MemBytes) / (1 << 20), tasks: map[string]*task{},
-			joined: true, alive: true, reachable: true, linker: true,
+			attributes: options.Attributes, joined: true, alive: true, reachable: true, linker: true,
 		}
 	}
 	return c
@@ -124,11 +140,19 @@ func (c *Cluster) Launches() []string {
 	return slices.Clone(c.launches)
 }
 
-// Forbid makes launches for an app violations, or allows them again.
-func (c *Cluster) Forbid(app string, forbid bool) {
+// Forbid makes launches for an app violations. The tasks in stored are not: their ACCEPT may
+// be on its way, and the KILL follows it.
+func (c *Cluster) Forbid(app string, stored []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.forbidden[app] = forbid
+	c.forbidden[app] = stored
+}
+
+// Allow makes launches for an app no violations any more.
+func (c *Cluster) Allow(app string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.forbidden, app)
 }
 
 // Running returns the tasks whose containers run, as task ID -> host.
@@ -194,5 +218,5 @@ func needs(info mesos.TaskInfo) (cpus, memory float64) {
 }
 
 func terminal(s mesos.TaskState) bool {
-	return slices.Contains([]mesos.TaskState{mesos.TASK_FINISHED, mesos.TASK_FAILED, mesos.TASK_KILLED, mesos.TASK_ERROR, mesos.TASK_GONE}, s)
+	return slices.Contains([]mesos.TaskState{mesos.TASK_FINISHED, mesos.TASK_FAILED, mesos.TASK_KILLED, mesos.TASK_ERROR, mesos.TASK_GONE, mesos.TASK_DROPPED}, s)
 }

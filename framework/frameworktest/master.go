@@ -2,8 +2,6 @@ package frameworktest
 
 import (
 	"bytes"
-	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -21,12 +19,13 @@ type master struct {
 	frameworks int             // IDs given
 	suppressed bool
 	down       bool
-}
 
-type offer struct {
-	host   *host
-	cpus   float64
-	memory float64
+	subscriptions uint64
+	failing       time.Time // calls fail until then
+	refusing      bool      // an ACCEPT is answered with 400
+
+	held    time.Duration // all offers that are over were held for so long, added up
+	longest time.Duration // the one of them that was held longest
 }
 
 // send queues an event for the present subscription, if there is one.
@@ -36,47 +35,15 @@ func (m *master) send(e scheduler.Event) {
 	}
 }
 
-// offer offers all resources that are free, not offered and not filtered.
-func (m *master) offer() {
-	if m.session == nil || m.suppressed || m.down {
-		return
-	}
-	var list []mesos.Offer
-	for _, h := range m.c.sorted() {
-		cpus, memory := h.free()
-		if !h.joined || m.offered(h) || time.Now().Before(h.filtered) || cpus < 0.01 || memory < 32 {
-			continue
-		}
-		id := fmt.Sprintf("O%d", m.c.next())
-		m.offers[id] = &offer{h, cpus, memory}
-		list = append(list, mesos.Offer{
-			ID: mesos.OfferID{Value: id}, AgentID: mesos.AgentID{Value: h.agent}, Hostname: fullName(h.name),
-			FrameworkID: mesos.FrameworkID{Value: m.framework}, Resources: resources(cpus, memory),
-		})
-	}
-	if len(list) > 0 {
-		m.send(scheduler.Event{Type: scheduler.Event_OFFERS, Offers: &scheduler.Event_Offers{Offers: list}})
-	}
-}
-
 // fullName returns the name with which the agent of a host offers. Linkers use host.
 func fullName(host string) string { return strings.ToUpper(host) + ".example.com" }
-
-func (m *master) offered(h *host) bool {
-	for _, o := range m.offers {
-		if o.host == h {
-			return true
-		}
-	}
-	return false
-}
 
 func (m *master) leave(s *session) {
 	m.c.mu.Lock()
 	defer m.c.mu.Unlock()
 	if m.session == s {
 		m.session = nil
-		clear(m.offers)
+		m.voidOffers()
 	}
 }
 
@@ -107,60 +74,6 @@ func (m *master) revive() {
 	m.offer()
 }
 
-func (m *master) refuse(ids []mesos.OfferID, filters *mesos.Filters) {
-	d := 5 * time.Second
-	if filters != nil && filters.RefuseSeconds != nil {
-		d = time.Duration(*filters.RefuseSeconds * float64(time.Second))
-	}
-	for _, id := range ids {
-		if o := m.offers[id.Value]; o != nil {
-			o.host.filtered = time.Now().Add(d)
-			delete(m.offers, id.Value)
-		}
-	}
-	m.c.after(d, m.offer)
-}
-
-func (m *master) accept(a *scheduler.Call_Accept) {
-	var h *host
-	valid := true
-	for _, id := range a.OfferIDs {
-		o := m.offers[id.Value]
-		if o == nil {
-			valid = false
-			continue
-		}
-		h = o.host
-	}
-	for _, op := range a.Operations {
-		for _, info := range op.Launch.TaskInfos {
-			m.launch(info, h, valid)
-		}
-	}
-	m.refuse(a.OfferIDs, a.Filters)
-}
-
-func (m *master) launch(info mesos.TaskInfo, h *host, valid bool) {
-	id := info.TaskID.Value
-	m.c.check(info)
-	if !valid || !h.joined {
-		m.tell(id, info.AgentID.Value, mesos.TASK_DROPPED, mesos.REASON_INVALID_OFFERS)
-		return
-	}
-	if slices.Contains(m.c.launches, id) {
-		m.c.violate("task ID %s is used again", id)
-	}
-	m.c.launches = append(m.c.launches, id)
-	cpus, memory := h.free()
-	if used, bytes := needs(info); used > cpus+1e-9 || bytes > memory+1e-9 {
-		m.c.violate("%s does not fit on %s", id, h.name)
-	}
-	t := &task{c: m.c, info: info, host: h, state: mesos.TASK_STAGING, behaviour: m.c.options.Behave(info)}
-	t.container = fmt.Sprintf("c%d", m.c.next())
-	h.tasks[id] = t
-	t.run()
-}
-
 func (m *master) kill(id, agent string) {
 	for _, h := range m.c.hosts {
 		t := h.tasks[id]
@@ -169,6 +82,9 @@ func (m *master) kill(id, agent string) {
 		}
 		if !h.joined {
 			return
+		}
+		if m.c.options.Killing && t.state != mesos.TASK_KILLING {
+			t.setState(mesos.TASK_KILLING, "")
 		}
 		m.c.after(t.behaviour.Stop, func() { t.end(mesos.TASK_KILLED, "Container exited with status 137") })
 		return

@@ -40,12 +40,7 @@ func (h *host) leave() {
 		return
 	}
 	h.joined = false
-	for id, o := range c.master.offers {
-		if o.host == h {
-			delete(c.master.offers, id)
-			c.master.send(scheduler.Event{Type: scheduler.Event_RESCIND, Rescind: &scheduler.Event_Rescind{OfferID: mesos.OfferID{Value: id}}})
-		}
-	}
+	c.master.rescindOffers(h)
 	c.gossip()
 	h.away = c.after(partition, func() {
 		h.lost = true
@@ -122,7 +117,7 @@ func (c *Cluster) RestartMaster(down time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.master.down = true
-	clear(c.master.offers)
+	c.master.voidOffers()
 	for _, h := range c.hosts {
 		h.joined = false
 	}
@@ -158,7 +153,7 @@ func (c *Cluster) RemoveFramework() {
 		c.master.session.end(mesosclient.ErrRemoved)
 		c.master.session = nil
 	}
-	clear(c.master.offers)
+	c.master.voidOffers()
 	c.gossip()
 }
 

@@ -48,7 +48,7 @@ func TestCallBodies(t *testing.T) {
 				got, _ = wire.Marshal(call)
 				w.WriteHeader(http.StatusAccepted)
 			}, func(b *bed) {
-				if err := b.client.Call(context.Background(), c.call); err != nil {
+				if err := b.client.Call(context.Background(), 1, c.call); err != nil {
 					t.Fatal(err)
 				}
 			})

@@ -52,9 +52,11 @@ type Client struct {
 
 	id      atomic.Pointer[mesos.FrameworkID] // nil: none yet
 	session atomic.Pointer[session]           // nil: not subscribed
+	count   uint64                            // of subscriptions so far; only Run uses it
 }
 
 type session struct {
+	number   uint64 // counts the subscriptions of the client from 1
 	url      string
 	streamID string
 	cancel   context.CancelCauseFunc
@@ -85,12 +87,13 @@ func (c *Client) SetFrameworkID(id string) {
 	c.id.Store(&mesos.FrameworkID{Value: id})
 }
 
-// Run keeps the framework subscribed and calls handle with every event, one at a time.
-// SUBSCRIBED is the first event of each subscription. Run returns nil when ctx ends; the
+// Run keeps the framework subscribed and calls handle with every event, one at a time, and
+// the number of the subscription that it came in. Numbers grow from 1. SUBSCRIBED is the
+// first event of each subscription. Run returns nil when ctx ends; the
 // master then keeps the framework and its tasks until the failover timeout. Otherwise it
 // returns an error that another attempt cannot cure: ErrRemoved, ErrFailedOver,
 // ErrRefused, ErrUnauthorized or ErrInvalid.
-func (c *Client) Run(ctx context.Context, handle func(scheduler.Event)) error {
+func (c *Client) Run(ctx context.Context, handle func(subscription uint64, e scheduler.Event)) error {
 	target := newTargets(c.config.Masters)
 	for retry := wake.NewBackoff(retryMin, retryMax); ; {
 		subscribed, err := c.subscribe(ctx, target, handle)
@@ -113,13 +116,15 @@ func (c *Client) Run(ctx context.Context, handle func(scheduler.Event)) error {
 	}
 }
 
-// Call makes one call in the present subscription. It fills in the framework ID. A nil
+// Call makes one call in the subscription with the given number. If that has ended, Call
+// returns ErrDisconnected and makes no call, because offers, kills and suppression belong to
+// one subscription. It fills in the framework ID. A nil
 // error means that the master has taken the call, not that it had an effect: the master
 // also takes calls about offers, tasks and roles that it does not know. An error that
 // voids the subscription makes Run subscribe again.
-func (c *Client) Call(ctx context.Context, call *scheduler.Call) error {
+func (c *Client) Call(ctx context.Context, subscription uint64, call *scheduler.Call) error {
 	s := c.session.Load()
-	if s == nil {
+	if s == nil || s.number != subscription {
 		return fmt.Errorf("%s: %w", call.Type, ErrDisconnected)
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)

@@ -100,7 +100,7 @@ func run(t *testing.T, config mesos.Config, answer func(http.ResponseWriter, *ht
 		b.client = mesos.New(config)
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() {
-			b.ended <- b.client.Run(ctx, func(e scheduler.Event) { b.hear(e.Type.String()) })
+			b.ended <- b.client.Run(ctx, func(_ uint64, e scheduler.Event) { b.hear(e.Type.String()) })
 		}()
 		synctest.Wait()
 		test(b)
@@ -164,7 +164,7 @@ func TestFollowsTheLeader(t *testing.T) {
 		<-r.Context().Done()
 	}, func(b *bed) {
 		b.expect("SUBSCRIBED")
-		if err := b.client.Call(context.Background(), calls.Revive()); err != nil {
+		if err := b.client.Call(context.Background(), 1, calls.Revive()); err != nil {
 			b.t.Error(err)
 		}
 		want := []string{"m1:5051 SUBSCRIBE", "m2:5052 SUBSCRIBE", "m2:5052 REVIVE"}
@@ -270,7 +270,7 @@ func TestErrorsOfCalls(t *testing.T) {
 				w.WriteHeader(c.status)
 				io.WriteString(w, c.body)
 			}, func(b *bed) {
-				err := b.client.Call(context.Background(), calls.Decline(lib.OfferID{Value: "o"}).With(calls.RefuseSeconds(time.Second)))
+				err := b.client.Call(context.Background(), 1, calls.Decline(lib.OfferID{Value: "o"}).With(calls.RefuseSeconds(time.Second)))
 				if !errors.Is(err, c.want) {
 					t.Errorf("Call returned %v, want %v", err, c.want)
 				}
@@ -291,7 +291,7 @@ func TestErrorsOfCalls(t *testing.T) {
 
 func TestCallsFailWithoutASubscription(t *testing.T) {
 	c := mesos.New(mesos.Config{Masters: []string{"m1:1"}})
-	if err := c.Call(t.Context(), calls.Revive()); !errors.Is(err, mesos.ErrDisconnected) {
+	if err := c.Call(t.Context(), 1, calls.Revive()); !errors.Is(err, mesos.ErrDisconnected) {
 		t.Errorf("Call returned %v, want %v", err, mesos.ErrDisconnected)
 	}
 }

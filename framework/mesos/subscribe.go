@@ -27,7 +27,7 @@ var errSilence = errors.New("no heartbeat from the master")
 
 // subscribe makes one subscription and reads it until it ends. It reports whether
 // SUBSCRIBED came. The error is never nil.
-func (c *Client) subscribe(ctx context.Context, t *targets, handle func(scheduler.Event)) (bool, error) {
+func (c *Client) subscribe(ctx context.Context, t *targets, handle func(uint64, scheduler.Event)) (bool, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	silence := time.AfterFunc(callTimeout, func() { cancel(errSilence) })
@@ -68,7 +68,7 @@ type stream struct {
 	records    *wire.Reader
 	silence    *time.Timer   // ends the subscription when it fires
 	limit      time.Duration // without an event, until it fires
-	handle     func(scheduler.Event)
+	handle     func(subscription uint64, e scheduler.Event)
 	subscribed bool
 }
 
@@ -84,9 +84,13 @@ func (s *stream) read() error {
 			return fmt.Errorf("read event: %w", err)
 		}
 		var event scheduler.Event
-		if err := wire.Unmarshal(record, &event); err != nil {
+		unknown, err := wire.UnmarshalTolerant(record, &event)
+		if err != nil {
 			s.client.config.Log.Warn("event of the master ignored: it cannot be decoded", "err", err)
 			continue
+		}
+		if len(unknown) > 0 {
+			s.client.config.Log.Warn("event of the master has values that this version does not know", "type", event.Type.String(), "values", unknown)
 		}
 		switch {
 		case event.Type == scheduler.Event_SUBSCRIBED && event.Subscribed != nil:
@@ -94,7 +98,7 @@ func (s *stream) read() error {
 		case event.Type == scheduler.Event_ERROR && event.Error != nil:
 			return eventError(event.Error.Message)
 		}
-		s.handle(event)
+		s.handle(s.session.number, event)
 	}
 }
 
@@ -104,6 +108,8 @@ func (s *stream) begin(e *scheduler.Event_Subscribed) {
 		s.limit = time.Duration(missedHeartbeats * interval * float64(time.Second))
 	}
 	c := s.client
+	c.count++
+	s.session.number = c.count
 	if e.FrameworkID != nil {
 		c.id.Store(e.FrameworkID)
 	}

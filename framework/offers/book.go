@@ -1,6 +1,7 @@
 package offers
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"time"
@@ -10,13 +11,13 @@ import (
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler/calls"
 
 	"tombolo/framework/place"
-	"tombolo/linker/record"
 )
 
 const (
 	gatherWait     = 300 * time.Millisecond // for offers of all hosts, before new instances are placed
-	holdOffers     = 30 * time.Second       // offers in which nothing fits are declined after this time
+	holdOffers     = 5 * time.Second        // an offer in which an instance nearly fits is declined after this time
 	refuse         = 5 * time.Second        // until the master offers declined or left-over resources again
+	refuseMax      = 30 * time.Second       // refuse doubles up to this while the same instances wait
 	refuseIdle     = time.Hour              // the same, while no instance waits
 	refuseUnusable = time.Hour              // the same, for a host that cannot be used
 )
@@ -24,11 +25,14 @@ const (
 // Book is the book of offers of one framework. The zero Book holds no offers. One
 // goroutine uses it.
 type Book struct {
-	held       map[string]*Offer // by ID
-	suppressed bool              // the master makes no offers
-	filtered   bool              // the master leaves out some resources that were declined or left over
-	waiting    map[Instance]bool // the instances of the last ReviveOffers
-	since      time.Time         // when an instance was new in waiting
+	held       map[string]*Offer   // by ID
+	hosts      map[string][]*Offer // the same, by host and ordered by ID
+	suppressed bool                // the master makes no offers
+	filtered   bool                // the master leaves out some resources that were declined or left over
+	waiting    map[Instance]bool   // the instances of the last ReviveOffers
+	usable     map[string]bool     // the hosts of the last ReviveOffers
+	since      time.Time           // when an instance was new in waiting
+	pause      time.Duration       // the next refuse while the same instances wait; 0: the first
 }
 
 // Instance names a slot of a service of an app.
@@ -48,7 +52,7 @@ type Actions struct {
 func (b *Book) Subscribed() { *b = Book{} }
 
 // Disconnected notes that the subscription is lost, which voids all offers.
-func (b *Book) Disconnected() { b.held, b.waiting = nil, nil }
+func (b *Book) Disconnected() { b.held, b.hosts, b.waiting = nil, nil, nil }
 
 // Add notes an offer. It returns an error, and declines the offer, if the name of the
 // agent's host cannot be the name of a linker.
@@ -58,50 +62,87 @@ func (b *Book) Add(in mesos.Offer, now time.Time) (*Offer, Actions, error) {
 		return nil, Actions{Calls: []*scheduler.Call{decline(refuseUnusable, in.ID)}}, err
 	}
 	if b.held == nil {
-		b.held = map[string]*Offer{}
+		b.held, b.hosts = map[string]*Offer{}, map[string][]*Offer{}
 	}
 	b.held[o.ID] = o
+	at, _ := slices.BinarySearchFunc(b.hosts[o.Host], o, byID)
+	b.hosts[o.Host] = slices.Insert(b.hosts[o.Host], at, o)
 	return o, Actions{}, nil
 }
 
-// Rescind notes that the master takes an offer back.
-func (b *Book) Rescind(id string) { delete(b.held, id) }
+func byID(a, b *Offer) int { return cmp.Compare(a.ID, b.ID) }
+
+// Rescind notes that the master takes an offer back, which it returns; nil: it is not held.
+func (b *Book) Rescind(id string) *Offer {
+	o := b.held[id]
+	if o != nil {
+		b.drop(o)
+	}
+	return o
+}
+
+func (b *Book) drop(o *Offer) {
+	delete(b.held, o.ID)
+	list := slices.DeleteFunc(b.hosts[o.Host], func(other *Offer) bool { return other == o })
+	if b.hosts[o.Host] = list; len(list) == 0 {
+		delete(b.hosts, o.Host)
+	}
+}
 
 // RemoveAgent drops the offers of an agent that is gone.
 func (b *Book) RemoveAgent(agent string) {
-	maps.DeleteFunc(b.held, func(_ string, o *Offer) bool { return o.Agent == agent })
+	for _, o := range b.held {
+		if o.Agent == agent {
+			b.drop(o)
+		}
+	}
 }
 
-// ByHost returns the offers that are held, by host and ordered by ID.
-func (b *Book) ByHost() map[string][]*Offer {
-	hosts := map[string][]*Offer{}
-	for _, id := range slices.Sorted(maps.Keys(b.held)) {
-		hosts[b.held[id].Host] = append(hosts[b.held[id].Host], b.held[id])
-	}
-	return hosts
-}
+// Hosts returns the hosts of which offers are held.
+func (b *Book) Hosts() map[string][]*Offer { return b.hosts }
 
 // Of returns the offers of one agent on a host, ordered by ID. Offers of an earlier
 // agent of the host are not among them.
-func (b *Book) Of(host, agent string) []*Offer {
-	return slices.DeleteFunc(b.ByHost()[host], func(o *Offer) bool { return o.Agent != agent })
+func (b *Book) Of(host, agent string) (list []*Offer) {
+	for _, o := range b.hosts[host] {
+		if o.Agent == agent {
+			list = append(list, o)
+		}
+	}
+	return list
 }
 
-// ReviveOffers asks the master for offers when an instance begins to wait, if the
-// master makes none or leaves some out. It returns ready=false while it is worth
+// Free adds up the resources of the offers that are held of an agent on a host. ok=false:
+// there are none.
+func (b *Book) Free(host, agent string) (free Free, ok bool) {
+	for _, o := range b.hosts[host] {
+		if o.Agent == agent {
+			free.CPUs, free.MemBytes, ok = free.CPUs+o.CPUs, free.MemBytes+o.MemBytes, true
+			free.Ports = append(free.Ports, o.Ports...)
+		}
+	}
+	return free, ok
+}
+
+// Free are resources of a host that the framework may use now.
+type Free struct {
+	CPUs     float64
+	MemBytes int64
+	Ports    []place.PortRange
+}
+
+// ReviveOffers asks the master for offers when an instance begins to wait, or when a host
+// becomes usable, if the master makes none or leaves some out. It returns ready=false while it is worth
 // waiting a moment longer, because one of the usable hosts has not offered yet.
 func (b *Book) ReviveOffers(instances []Instance, usable []string, now time.Time) (ready bool, do Actions) {
-	waiting, isNew := map[Instance]bool{}, false
-	for _, i := range instances {
-		waiting[i] = true
-		isNew = isNew || !b.waiting[i]
-	}
-	b.waiting = waiting
+	isNew, isUsable := false, false
+	b.waiting, isNew = noteNew(b.waiting, instances)
+	b.usable, isUsable = noteNew(b.usable, usable)
 	if isNew {
-		b.since = now
-		if b.suppressed || b.filtered {
-			do.Calls = b.revive()
-		}
+		b.since, b.pause = now, 0
+	}
+	if (isNew || isUsable) && (b.suppressed || b.filtered) {
+		do.Calls = b.revive()
 	}
 	gathered := b.since.Add(gatherWait)
 	if !now.Before(gathered) || b.offersFromAll(usable) {
@@ -111,40 +152,47 @@ func (b *Book) ReviveOffers(instances []Instance, usable []string, now time.Time
 	return false, do
 }
 
+// noteNew returns list as a set, and whether it has anything that before has not.
+func noteNew[T comparable](before map[T]bool, list []T) (set map[T]bool, isNew bool) {
+	set = make(map[T]bool, len(list))
+	for _, v := range list {
+		set[v] = true
+		isNew = isNew || !before[v]
+	}
+	return set, isNew
+}
+
 func (b *Book) offersFromAll(hosts []string) bool {
-	offering := b.ByHost()
-	silent := slices.ContainsFunc(hosts, func(host string) bool { return offering[host] == nil })
-	return !silent && len(offering) > 0
+	silent := slices.ContainsFunc(hosts, func(host string) bool { return b.hosts[host] == nil })
+	return !silent && len(b.hosts) > 0
 }
 
 // Demand says what offers are still wanted for.
 type Demand struct {
-	Unplaced  bool // instances wait for a host
-	EveryHost bool // a service runs on every host: a new host is only seen by its offer
+	Unplaced  bool            // instances wait for a host
+	Near      map[string]bool // the hosts on which one of these fits if a little more is offered, or a port becomes free
+	EveryHost bool            // a service runs on every host: a new host is only seen by its offer
 }
 
-// DeclineIdle declines the offers that nothing uses: all if no instance waits,
-// otherwise those that were held for too long. If no instance waits, it suppresses
-// further offers, unless a service needs to see new hosts.
+// DeclineIdle declines the offers that nothing uses: those of hosts on which no waiting
+// instance nearly fits, and those that were held for too long. If no instance waits, it
+// suppresses further offers, unless a service needs to see new hosts.
 func (b *Book) DeclineIdle(demand Demand, now time.Time) (do Actions) {
 	var ids []mesos.OfferID
 	for _, id := range slices.Sorted(maps.Keys(b.held)) {
-		if until := b.held[id].Since.Add(holdOffers); demand.Unplaced && now.Before(until) {
+		o := b.held[id]
+		if until := o.Since.Add(holdOffers); demand.Unplaced && demand.Near[o.Host] && now.Before(until) {
 			if do.Wake.IsZero() || until.Before(do.Wake) {
 				do.Wake = until
 			}
 			continue
 		}
 		ids = append(ids, mesos.OfferID{Value: id})
-		delete(b.held, id)
+		b.drop(o)
 	}
 	if len(ids) > 0 {
 		b.filtered = true
-		pause := refuse
-		if demand.EveryHost && !demand.Unplaced {
-			pause = refuseIdle
-		}
-		do.Calls = append(do.Calls, decline(pause, ids...))
+		do.Calls = append(do.Calls, decline(b.refusal(demand), ids...))
 	}
 	if demand.Unplaced {
 		return do
@@ -160,13 +208,28 @@ func (b *Book) DeclineIdle(demand Demand, now time.Time) (do Actions) {
 	return do
 }
 
+// refusal returns how long the master does not offer the same resources again. It offers
+// them at once if more of their host becomes free, so a longer time only spares both sides
+// work.
+func (b *Book) refusal(demand Demand) time.Duration {
+	switch {
+	case demand.Unplaced:
+		pause := cmp.Or(b.pause, refuse)
+		b.pause = min(2*pause, refuseMax)
+		return pause
+	case demand.EveryHost:
+		return refuseIdle
+	}
+	return refuse
+}
+
 // Accept uses all offers of an agent on a host to launch tasks. The master offers the
 // resources that the tasks leave again later.
 func (b *Book) Accept(host, agent string, tasks []mesos.TaskInfo) Actions {
 	var ids []mesos.OfferID
 	for _, o := range b.Of(host, agent) {
 		ids = append(ids, mesos.OfferID{Value: o.ID})
-		delete(b.held, o.ID)
+		b.drop(o)
 	}
 	b.filtered = true
 	call := &scheduler.Call{
@@ -186,59 +249,4 @@ func (b *Book) revive() []*scheduler.Call {
 
 func decline(pause time.Duration, ids ...mesos.OfferID) *scheduler.Call {
 	return calls.Decline(ids...).With(calls.RefuseSeconds(pause))
-}
-
-// Offer is an offer that the framework holds: the resources of one agent that it may
-// use now.
-type Offer struct {
-	ID, Agent  string
-	Host       string // as the host's linker names it
-	CPUs       float64
-	MemBytes   int64
-	Ports      []place.PortRange
-	Attributes map[string]string // the agent's text attributes
-	Reserved   bool              // it has resources that are reserved for a role; they are not counted
-	Since      time.Time
-}
-
-// parse counts the resources that the framework may use: not the reserved and the
-// revocable ones.
-func parse(in mesos.Offer, now time.Time) (*Offer, error) {
-	host, err := record.HostName(in.Hostname)
-	if err != nil {
-		return nil, err
-	}
-	o := &Offer{ID: in.ID.Value, Agent: in.AgentID.Value, Host: host, Attributes: attributes(in.Attributes), Since: now}
-	for _, r := range in.Resources {
-		switch {
-		case r.Reservation != nil || len(r.Reservations) > 0 || r.GetRole() != "*" && r.GetRole() != "":
-			o.Reserved = true
-		case r.Revocable == nil:
-			o.add(r)
-		}
-	}
-	return o, nil
-}
-
-func (o *Offer) add(r mesos.Resource) {
-	switch r.Name {
-	case "cpus":
-		o.CPUs += r.GetScalar().GetValue()
-	case "mem":
-		o.MemBytes += int64(r.GetScalar().GetValue() * (1 << 20))
-	case "ports":
-		for _, span := range r.GetRanges().GetRange() {
-			o.Ports = append(o.Ports, place.PortRange{First: uint16(span.Begin), Last: uint16(min(span.End, 65535))})
-		}
-	}
-}
-
-func attributes(in []mesos.Attribute) map[string]string {
-	out := map[string]string{}
-	for _, a := range in {
-		if a.Text != nil {
-			out[a.Name] = a.Text.Value
-		}
-	}
-	return out
 }

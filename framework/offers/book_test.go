@@ -108,21 +108,61 @@ func TestPlacementWaitsForTheOffersOfAllUsableHosts(t *testing.T) {
 	}
 }
 
-func TestOffersThatDoNotFitAreHeldForAWhile(t *testing.T) {
+func TestOffersAreHeldForSecondsWhereAnInstanceNearlyFits(t *testing.T) {
 	b := newBed(t)
-	unplaced := offers.Demand{Unplaced: true}
-	b.add(offer("O1", "S1", "h1"))
-	b.now = start.Add(10 * time.Second)
+	nearly := offers.Demand{Unplaced: true, Near: map[string]bool{"h1": true, "h2": true}}
+	b.add(offer("O1", "S1", "h1"), offer("O3", "S3", "h3"))
+	b.now = start.Add(2 * time.Second)
 	b.add(offer("O2", "S2", "h2"))
-	do := b.declineIdle(unplaced)
-	b.expect(do)
-	if want := start.Add(30 * time.Second); !do.Wake.Equal(want) {
-		t.Errorf("wake at %v, want %v, when the first offer was held for 30s", do.Wake, want)
+	do := b.declineIdle(nearly)
+	b.expect(do, "DECLINE O3 5s") // nothing fits on h3
+	if want := start.Add(5 * time.Second); !do.Wake.Equal(want) {
+		t.Errorf("wake at %v, want %v, when the first offer was held for 5s", do.Wake, want)
 	}
 	b.now = do.Wake
+	b.expect(b.declineIdle(nearly), "DECLINE O1 10s")
+	if len(b.book.Hosts()) != 1 {
+		t.Errorf("offers held: %v, want only that of h2", b.book.Hosts())
+	}
+}
+
+func TestOffersAreRefusedForLongerWhileTheSameInstancesWait(t *testing.T) {
+	b := newBed(t)
+	unplaced := offers.Demand{Unplaced: true}
+	for _, want := range []string{"5s", "10s", "20s", "30s", "30s"} {
+		b.book.ReviveOffers(web, nil, b.now)
+		b.add(offer("O1", "S1", "h1"))
+		b.expect(b.declineIdle(unplaced), "DECLINE O1 "+want)
+	}
+	b.book.ReviveOffers([]offers.Instance{{App: "shop", Service: "web", Slot: 2}}, nil, b.now)
+	b.add(offer("O1", "S1", "h1"))
 	b.expect(b.declineIdle(unplaced), "DECLINE O1 5s")
-	if len(b.book.ByHost()) != 1 {
-		t.Errorf("offers held: %v, want only that of h2", b.book.ByHost())
+}
+
+func TestAHostThatBecomesUsableRevivesOffers(t *testing.T) {
+	b := newBed(t)
+	b.book.ReviveOffers(web, []string{"h1"}, b.now)
+	b.add(offer("O1", "S1", "h1"))
+	b.expect(b.declineIdle(offers.Demand{Unplaced: true}), "DECLINE O1 5s")
+	_, do := b.book.ReviveOffers(web, []string{"h1", "h2"}, b.now)
+	b.expect(do, "REVIVE")
+	_, do = b.book.ReviveOffers(web, []string{"h1", "h2"}, b.now)
+	b.expect(do)
+}
+
+// Mesos offers what becomes free of a host apart, so a host may have several offers.
+func TestTheRoomOfAHostIsThatOfTheOffersThatAreHeld(t *testing.T) {
+	b := newBed(t)
+	b.add(offer("O1", "S1", "h1"), offer("O2", "S1", "h1"), offer("O3", "S9", "h1"))
+	for _, want := range []float64{4, 2, 0} {
+		free, ok := b.book.Free("h1", "S1")
+		if free.CPUs != want || ok != (want > 0) {
+			t.Errorf("the room is %v (ok %v), want %v CPUs", free, ok, want)
+		}
+		b.book.Rescind("O1")
+		if want == 2 {
+			b.book.Rescind("O2")
+		}
 	}
 }
 
@@ -140,7 +180,7 @@ func TestAcceptUsesTheOffersOfThePresentAgent(t *testing.T) {
 	b.add(offer("O1", "S1", "h1"), offer("O2", "S9", "h1"), offer("O3", "S1", "h1"), offer("O4", "S2", "h2"))
 	b.expect(b.book.Accept("h1", "S1", nil), "ACCEPT O1 O3")
 	b.book.RemoveAgent("S9")
-	if held := b.book.ByHost(); len(held) != 1 || len(held["h2"]) != 1 {
+	if held := b.book.Hosts(); len(held) != 1 || len(held["h2"]) != 1 {
 		t.Errorf("offers held: %v, want only that of h2", held)
 	}
 	_, do := b.book.ReviveOffers(web, nil, b.now)
@@ -153,7 +193,7 @@ func TestOffersAreVoidWithoutASubscription(t *testing.T) {
 	b.expect(b.declineIdle(offers.Demand{}), "DECLINE O1 5s", "SUPPRESS")
 	b.add(offer("O2", "S1", "h1"))
 	b.book.Disconnected()
-	if held := b.book.ByHost(); len(held) > 0 {
+	if held := b.book.Hosts(); len(held) > 0 {
 		t.Errorf("offers held after the subscription was lost: %v", held)
 	}
 	b.book.Subscribed()
@@ -172,7 +212,7 @@ func TestOnlyUsableResourcesCount(t *testing.T) {
 		Range: []mesos.Value_Range{{Begin: 31000, End: 32000}, {Begin: 65000, End: 70000}},
 	}}
 	in.Resources = append(in.Resources, cpus, reserved, revocable, ports)
-	in.Attributes = []mesos.Attribute{{Name: "rack", Text: &mesos.Value_Text{Value: "r1"}}, {Name: "level", Scalar: &mesos.Value_Scalar{}}}
+	in.Attributes = []mesos.Attribute{{Name: "rack", Text: &mesos.Value_Text{Value: "r1"}}, {Name: "level", Scalar: &mesos.Value_Scalar{Value: 3}}}
 	got, do, err := b.book.Add(in, b.now)
 	if err != nil {
 		t.Fatal(err)
@@ -180,7 +220,7 @@ func TestOnlyUsableResourcesCount(t *testing.T) {
 	b.expect(do)
 	want := &offers.Offer{
 		ID: "O1", Agent: "S1", Host: "h1", CPUs: 4, MemBytes: 512 << 20, Since: start, Reserved: true,
-		Ports: []place.PortRange{{First: 31000, Last: 32000}, {First: 65000, Last: 65535}}, Attributes: map[string]string{"rack": "r1"},
+		Ports: []place.PortRange{{First: 31000, Last: 32000}, {First: 65000, Last: 65535}}, Attributes: map[string]place.Attribute{"rack": {Text: "r1"}, "level": {Kind: place.Scalar, Number: 3}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("offer (-want +got):\n%s", diff)
@@ -194,7 +234,7 @@ func TestAnOfferOfAHostWithoutAUsableNameIsDeclined(t *testing.T) {
 		t.Error("an offer of a host with a space in its name was taken")
 	}
 	b.expect(do, "DECLINE O1 1h0m0s")
-	if held := b.book.ByHost(); len(held) > 0 {
+	if held := b.book.Hosts(); len(held) > 0 {
 		t.Errorf("offers held: %v, want none", held)
 	}
 }

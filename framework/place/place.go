@@ -22,8 +22,8 @@ type Host struct {
 	CPUs       float64
 	MemBytes   int64
 	Ports      []PortRange
-	Attributes map[string]string // of the Mesos agent
-	Problem    string            // why no instance may start on it; "": instances may
+	Attributes map[string]Attribute // of the Mesos agent
+	Problem    string               // why no instance may start on it; "": instances may
 }
 
 // PortRange is a range of host ports in an offer. It includes both ends.
@@ -86,6 +86,7 @@ type Refusal struct {
 type Result struct {
 	Assigned []Assignment
 	Refused  map[int][]Refusal // by the index of the request; hosts by name
+	Near     map[string]bool   // hosts on which a refused request fits with a little more room, or with a port that is taken now
 }
 
 // Place gives each request, in order, the best host that can have it. A host is better
@@ -94,7 +95,7 @@ type Result struct {
 // requests find what earlier ones left.
 func Place(cluster Cluster, requests []Request) Result {
 	room := newRoom(cluster, requests)
-	result := Result{Refused: map[int][]Refusal{}}
+	result := Result{Refused: map[int][]Refusal{}, Near: map[string]bool{}}
 	hopeless := map[replicaKey][]Refusal{}
 	for i := range requests {
 		request := &requests[i]
@@ -104,7 +105,7 @@ func Place(cluster Cluster, requests []Request) Result {
 		} else if best := room.best(request); best != nil {
 			result.Assigned = append(result.Assigned, Assignment{i, best.Name, room.take(best, request)})
 		} else {
-			hopeless[key] = room.explain(request)
+			hopeless[key] = room.explain(request, result.Near)
 			result.Refused[i] = hopeless[key]
 		}
 	}
@@ -123,7 +124,7 @@ func Eligible(host Host, constraints []app.Constraint) bool {
 func violated(host *Host, constraints []app.Constraint) (app.Constraint, bool) {
 	for _, c := range constraints {
 		value, has := host.Attributes[c.Attribute]
-		equal := has && value == c.Value
+		equal := has && value.Matches(c.Value)
 		if c.Attribute == "hostname" {
 			name, err := record.HostName(c.Value) // the file may have the name with its domain
 			equal = err == nil && name == host.Name

@@ -99,15 +99,26 @@ func (h *hostRoom) better(other *hostRoom, service, app int) bool {
 	return h.memory > other.memory
 }
 
-// explain returns the refusals of all hosts.
-func (r *room) explain(request *Request) []Refusal {
+// explain returns the refusals of all hosts. It notes the hosts on which the request nearly
+// fits.
+func (r *room) explain(request *Request, near map[string]bool) []Refusal {
 	refusals := make([]Refusal, 0, len(r.hosts))
 	for _, host := range r.hosts {
 		if refusal := r.refuse(host, request); refusal != nil {
-			refusals = append(refusals, refusal())
+			why := refusal()
+			refusals = append(refusals, why)
+			if why.Kind == Port || why.Kind == Resources && host.nearlyHas(request) {
+				near[host.Name] = true
+			}
 		}
 	}
 	return refusals
+}
+
+// nearlyHas reports whether the host has at least half of what the request needs. The rest
+// may be offered at any moment, because Mesos offers what becomes free of a host apart.
+func (h *hostRoom) nearlyHas(request *Request) bool {
+	return 2*h.milliCPUs >= milli(request.CPUs) && 2*h.memory >= request.MemBytes
 }
 
 // refuse returns nil if the host can have the request, else a function that makes the

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,11 +28,12 @@ import (
 // bed is a cluster on Docker Engines without containers, with one scheduler that
 // acknowledges all updates. It lives in a synctest bubble.
 type bed struct {
-	t       *testing.T
-	dir     string
-	dockers []*agenttest.Docker
-	client  *mesos.Client
-	stop    func()
+	t            *testing.T
+	dir          string
+	dockers      []*agenttest.Docker
+	client       *mesos.Client
+	subscription atomic.Uint64 // the number of the last one
+	stop         func()
 
 	mu     sync.Mutex
 	offers map[string]lib.Offer // the newest of each host
@@ -65,7 +67,7 @@ func (s *bed) start(id string) {
 	})
 	client := s.client
 	running.Go(func() {
-		if err := client.Run(ctx, func(e scheduler.Event) { s.handle(ctx, client, e) }); err != nil && !errors.Is(err, mesos.ErrRemoved) {
+		if err := client.Run(ctx, func(n uint64, e scheduler.Event) { s.subscription.Store(n); s.handle(ctx, client, e) }); err != nil && !errors.Is(err, mesos.ErrRemoved) {
 			s.t.Errorf("the client's Run returned %v, want nil", err)
 		}
 	})
@@ -96,7 +98,7 @@ func (s *bed) handle(ctx context.Context, client *mesos.Client, e scheduler.Even
 		status := e.Update.Status
 		s.states[status.TaskID.Value] = append(s.states[status.TaskID.Value], strings.TrimPrefix(status.GetState().String(), "TASK_"))
 		go func() {
-			_ = client.Call(ctx, calls.Acknowledge(status.AgentID.Value, status.TaskID.Value, status.UUID))
+			_ = client.Call(ctx, s.subscription.Load(), calls.Acknowledge(status.AgentID.Value, status.TaskID.Value, status.UUID))
 		}() // an error does not matter: the update comes again
 	}
 }
@@ -112,7 +114,7 @@ func (s *bed) launch(id, host string) {
 		Command:   &lib.CommandInfo{Shell: &no},
 		Container: &lib.ContainerInfo{Type: lib.ContainerInfo_DOCKER.Enum(), Docker: &lib.ContainerInfo_DockerInfo{Image: "x"}},
 	}
-	if err := s.client.Call(context.Background(), calls.Accept(calls.OfferOperations{calls.OpLaunch(task)}.WithOffers([]lib.OfferID{o.ID}...)).With(calls.RefuseSeconds(0))); err != nil {
+	if err := s.client.Call(context.Background(), s.subscription.Load(), calls.Accept(calls.OfferOperations{calls.OpLaunch(task)}.WithOffers([]lib.OfferID{o.ID}...)).With(calls.RefuseSeconds(0))); err != nil {
 		s.t.Fatal(err)
 	}
 	s.wait(5 * time.Second)
@@ -160,7 +162,7 @@ func TestCluster(t *testing.T) {
 		}
 		s.start(id)
 		s.wait(10 * time.Second)
-		if err := s.client.Call(context.Background(), calls.Reconcile()); err != nil {
+		if err := s.client.Call(context.Background(), s.subscription.Load(), calls.Reconcile()); err != nil {
 			t.Fatal(err)
 		}
 		s.wait(time.Second)
@@ -176,12 +178,12 @@ func TestCluster(t *testing.T) {
 		s.wait(30 * time.Second)
 		s.expect("t2", "RUNNING")
 
-		if err := s.client.Call(context.Background(), calls.Kill("t1", "")); err != nil {
+		if err := s.client.Call(context.Background(), s.subscription.Load(), calls.Kill("t1", "")); err != nil {
 			t.Fatal(err)
 		}
 		s.wait(30 * time.Second)
 		s.expect("t1", "KILLED")
-		if err := s.client.Call(context.Background(), &scheduler.Call{Type: scheduler.Call_TEARDOWN}); err != nil {
+		if err := s.client.Call(context.Background(), s.subscription.Load(), &scheduler.Call{Type: scheduler.Call_TEARDOWN}); err != nil {
 			t.Fatal(err)
 		}
 		s.wait(30 * time.Second)

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -76,15 +77,16 @@ func (a *scriptedAgent) update(framework, task string, state lib.TaskState) lib.
 
 // bed is a master with its HTTP server and a client that records the events it gets.
 type bed struct {
-	t      *testing.T
-	master *Master
-	server *mesostest.Server
-	client *mesos.Client
-	events *wake.Queue[string] // as summary writes them
-	offers *wake.Queue[lib.Offer]
-	ended  chan error // what the client's Run returned
-	leave  func()     // stops the client
-	cancel func()     // stops the master and all clients
+	t            *testing.T
+	master       *Master
+	server       *mesostest.Server
+	client       *mesos.Client
+	subscription *atomic.Uint64      // the number of the last one
+	events       *wake.Queue[string] // as summary writes them
+	offers       *wake.Queue[lib.Offer]
+	ended        chan error // what the client's Run returned
+	leave        func()     // stops the client
+	cancel       func()     // stops the master and all clients
 }
 
 var tester = lib.FrameworkInfo{
@@ -119,9 +121,11 @@ func (b *bed) connect(info lib.FrameworkInfo) {
 		Masters: []string{"master:5050"}, Framework: info, HTTP: b.server.Client(),
 		Disconnected: func(error) { events.Put("DISCONNECTED") },
 	})
-	b.client = client
+	subscription := &atomic.Uint64{}
+	b.client, b.subscription = client, subscription
 	go func() {
-		ended <- client.Run(ctx, func(e scheduler.Event) {
+		ended <- client.Run(ctx, func(n uint64, e scheduler.Event) {
+			subscription.Store(n)
 			events.Put(summary(e))
 			for _, o := range e.GetOffers().GetOffers() {
 				offers.Put(o)
@@ -174,7 +178,7 @@ func (b *bed) must(err error) {
 
 func (b *bed) call(c *scheduler.Call) {
 	b.t.Helper()
-	b.must(b.client.Call(context.Background(), c))
+	b.must(b.client.Call(context.Background(), b.subscription.Load(), c))
 }
 
 // launch launches a task with offers and refuses the rest of them for a time.

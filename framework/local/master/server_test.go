@@ -44,7 +44,7 @@ func TestClientWithCredentialsSubscribes(t *testing.T) {
 		events := make(chan string, 10)
 		ended := make(chan error)
 		go func() {
-			ended <- client.Run(ctx, func(e scheduler.Event) { events <- e.Type.String() })
+			ended <- client.Run(ctx, func(_ uint64, e scheduler.Event) { events <- e.Type.String() })
 		}()
 		if got := <-events; got != "SUBSCRIBED" {
 			t.Errorf("the first event is %s, want SUBSCRIBED", got)

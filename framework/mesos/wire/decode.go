@@ -32,7 +32,28 @@ func schemaErrorf(format string, args ...any) error { return fmt.Errorf(format, 
 // missing required field or an unknown value of a required enum is an error. A
 // *SyntaxError means that the bytes are no JSON, every other error that the JSON does not
 // fit the message. The texts of all errors are those of Mesos.
-func Unmarshal(data []byte, m any) error {
+func Unmarshal(data []byte, m any) error { return new(decoder).unmarshal(data, m) }
+
+// Unknown is what UnmarshalTolerant gives a required enum whose value it does not know. No enum
+// of Mesos has it.
+const Unknown = -1
+
+// UnmarshalTolerant is Unmarshal for messages of a master that may be newer than this
+// program: a required enum with an unknown value becomes Unknown. It returns the unknown
+// values.
+func UnmarshalTolerant(data []byte, m any) (unknown []string, err error) {
+	d := &decoder{tolerant: true}
+	err = d.unmarshal(data, m)
+	return d.unknown, err
+}
+
+// decoder decodes one message.
+type decoder struct {
+	tolerant bool     // an unknown value of a required enum is no error
+	unknown  []string // such values
+}
+
+func (d *decoder) unmarshal(data []byte, m any) error {
 	tree, err := parse(data)
 	if err != nil {
 		return err
@@ -42,7 +63,7 @@ func Unmarshal(data []byte, m any) error {
 		return schemaErrorf("Expecting a JSON object")
 	}
 	v := reflect.ValueOf(m).Elem()
-	if err := decodeMessage(object, v); err != nil {
+	if err := d.decodeMessage(object, v); err != nil {
 		return err
 	}
 	if missing := missingFields(object, v.Type(), ""); len(missing) > 0 {
@@ -80,29 +101,29 @@ func syntaxErrorAt(data []byte, at int) error {
 
 // decodeMessage visits the keys in sorted order, as Mesos does, so that it returns the
 // same one of several errors.
-func decodeMessage(object map[string]any, v reflect.Value) error {
+func (d *decoder) decodeMessage(object map[string]any, v reflect.Value) error {
 	p := planOf(v.Type())
 	for _, key := range sortedKeys(object) {
 		f := p.byName[key]
 		if f == nil {
 			continue
 		}
-		if err := decodeField(f, object[key], v.Field(f.index)); err != nil {
+		if err := d.decodeField(f, object[key], v.Field(f.index)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func decodeField(f *field, x any, v reflect.Value) error {
+func (d *decoder) decodeField(f *field, x any, v reflect.Value) error {
 	if x == nil {
 		return nil // null means unset
 	}
 	if v.Kind() == reflect.Map {
-		return decodeMap(f, x, v)
+		return d.decodeMap(f, x, v)
 	}
 	if !f.repeated {
-		return decodeValue(f, x, v)
+		return d.decodeValue(f, x, v)
 	}
 	list, ok := x.([]any)
 	if !ok {
@@ -110,7 +131,7 @@ func decodeField(f *field, x any, v reflect.Value) error {
 	}
 	for _, item := range list {
 		element := reflect.New(v.Type().Elem()).Elem()
-		if err := decodeValue(f, item, element); err != nil {
+		if err := d.decodeValue(f, item, element); err != nil {
 			return err
 		}
 		v.Set(reflect.Append(v, element))
@@ -118,7 +139,7 @@ func decodeField(f *field, x any, v reflect.Value) error {
 	return nil
 }
 
-func decodeMap(f *field, x any, v reflect.Value) error {
+func (d *decoder) decodeMap(f *field, x any, v reflect.Value) error {
 	object, ok := x.(map[string]any)
 	if !ok {
 		return unexpected(f, x)
@@ -126,7 +147,7 @@ func decodeMap(f *field, x any, v reflect.Value) error {
 	v.Set(reflect.MakeMap(v.Type()))
 	for _, key := range sortedKeys(object) {
 		element := reflect.New(v.Type().Elem()).Elem()
-		if err := decodeValue(f, object[key], element); err != nil {
+		if err := d.decodeValue(f, object[key], element); err != nil {
 			return err
 		}
 		v.SetMapIndex(reflect.ValueOf(key), element)
@@ -134,12 +155,12 @@ func decodeMap(f *field, x any, v reflect.Value) error {
 	return nil
 }
 
-func decodeValue(f *field, x any, v reflect.Value) error {
+func (d *decoder) decodeValue(f *field, x any, v reflect.Value) error {
 	target := v
 	if v.Kind() == reflect.Pointer {
 		target = reflect.New(v.Type().Elem()).Elem()
 	}
-	set, err := decodeScalar(f, x, target)
+	set, err := d.decodeScalar(f, x, target)
 	if err == nil && set && v.Kind() == reflect.Pointer {
 		v.Set(target.Addr())
 	}
@@ -147,15 +168,15 @@ func decodeValue(f *field, x any, v reflect.Value) error {
 }
 
 // decodeScalar reports false for a value that is ignored.
-func decodeScalar(f *field, x any, v reflect.Value) (set bool, err error) {
+func (d *decoder) decodeScalar(f *field, x any, v reflect.Value) (set bool, err error) {
 	switch x := x.(type) {
 	case map[string]any:
 		if v.Kind() != reflect.Struct {
 			return false, unexpected(f, x)
 		}
-		return true, decodeMessage(x, v)
+		return true, d.decodeMessage(x, v)
 	case string:
-		return decodeString(f, x, v)
+		return d.decodeString(f, x, v)
 	case json.Number:
 		return true, decodeNumber(f, x, v)
 	case bool:
@@ -169,10 +190,14 @@ func decodeScalar(f *field, x any, v reflect.Value) (set bool, err error) {
 	}
 }
 
-func decodeString(f *field, s string, v reflect.Value) (bool, error) {
+func (d *decoder) decodeString(f *field, s string, v reflect.Value) (bool, error) {
 	switch {
 	case f.enum != nil:
 		n, ok := f.enum[s]
+		if !ok && f.required && d.tolerant {
+			d.unknown = append(d.unknown, s)
+			n, ok = Unknown, true
+		}
 		if !ok && f.required {
 			return false, schemaErrorf("Failed to find enum for '%s'", s)
 		}

@@ -5,6 +5,8 @@ package storetest
 import (
 	"errors"
 	"maps"
+	"slices"
+	"strings"
 	"sync"
 )
 
@@ -13,16 +15,19 @@ var ErrCrash = errors.New("the store crashed")
 
 // Memory is a Backend in memory.
 type Memory struct {
-	mu     sync.Mutex
-	data   map[string][]byte
-	writes int
-	until  int
-	lose   bool
-	dead   bool
+	mu      sync.Mutex
+	data    map[string][]byte
+	written map[string]bool
+	writes  int
+	until   int
+	lose    bool
+	dead    bool
 }
 
 // NewMemory returns an empty backend that does not crash.
-func NewMemory() *Memory { return &Memory{data: map[string][]byte{}, until: -1} }
+func NewMemory() *Memory {
+	return &Memory{data: map[string][]byte{}, written: map[string]bool{}, until: -1}
+}
 
 // CrashAfter makes the n-th batch from now fail and crash the backend. The batch is kept
 // unless lose is set.
@@ -44,6 +49,26 @@ func (m *Memory) Crashed() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.dead
+}
+
+// Keys returns the keys that begin with prefix, in order.
+func (m *Memory) Keys(prefix string) (keys []string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for key := range m.data {
+		if strings.HasPrefix(key, prefix) {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// Written reports whether a value was ever stored under a key, even if it was deleted since.
+func (m *Memory) Written(key string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.written[key]
 }
 
 // Load implements store.Backend.
@@ -74,6 +99,9 @@ func (m *Memory) Apply(writes map[string][]byte) error {
 		return ErrCrash
 	}
 	maps.Copy(m.data, writes)
+	for key := range writes {
+		m.written[key] = true
+	}
 	maps.DeleteFunc(m.data, func(_ string, value []byte) bool { return value == nil })
 	if m.dead {
 		return ErrCrash
