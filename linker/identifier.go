@@ -72,7 +72,7 @@ func (i *identifier) putEndpoints(engine *docker.Snapshot) {
 	var unreadable []error
 	for _, ep := range i.table.Snapshot() {
 		c := byEndpoint[ep.ID]
-		if c == nil || !ep.Joined {
+		if c == nil || c.Unread || !ep.Joined {
 			continue
 		}
 		if err := i.putEndpoint(ep, c); err != nil {

@@ -46,12 +46,13 @@ type Config struct {
 // a Snapshot.
 type Container struct {
 	ID         string
-	Name       string // without the leading slash
-	Hostname   string // "" until the container runs
-	Labels     map[string]string
-	EndpointID string // on our network; "" without one
-	Running    bool   // started, and neither dead nor paused
-	Health     string // "none", "starting", "healthy" or "unhealthy"
+	Name       string            // without the leading slash
+	Hostname   string            // "" until the container runs
+	Labels     map[string]string // its own, without those of its image that could identify it
+	Unread     bool              // Labels are not known yet
+	EndpointID string            // on our network; "" without one
+	Running    bool              // started, and neither dead nor paused
+	Health     string            // "none", "starting", "healthy" or "unhealthy"
 	Started    time.Time
 	Published  []record.PublishedPort // with a host port that was asked for; empty until the container runs
 	Sandbox    string                 // path of its network namespace; "" until the container runs

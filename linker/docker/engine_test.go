@@ -98,7 +98,9 @@ func TestFirstListingFindsContainersAndCreatesTheNetwork(t *testing.T) {
 	w.fake.Put(unhealthy)
 	w.fake.Put(dead)
 	w.run(t)
-	got := w.until(t, "first listing", synced)
+	got := w.until(t, "first listing, with the labels of the container that does not run", func(s *docker.Snapshot) bool {
+		return synced(s) && !s.Containers["c3"].Unread
+	})
 	ports := []record.PublishedPort{{HostPort: 8080, Port: 80, Proto: "tcp"}}
 	want := map[string]*docker.Container{
 		"c1": {ID: "c1", Name: "web", Hostname: "webhost", Labels: web.Labels, EndpointID: "ep1", Running: true, Health: "none", Started: web.Started, Published: ports},
@@ -147,6 +149,40 @@ func TestEventsChangeTheSnapshot(t *testing.T) {
 	w.until(t, "no endpoint", func(s *docker.Snapshot) bool { return s.Containers["c1"].EndpointID == "" })
 	w.fake.Event("container", "destroy", "c1")
 	w.until(t, "gone", func(s *docker.Snapshot) bool { return s.Containers["c1"] == nil })
+}
+
+// An image can be labelled by anybody who can push it.
+func TestLabelsOfTheImageAreNotTheContainers(t *testing.T) {
+	w := newWatched(t)
+	if err := w.fake.Start(); err != nil {
+		t.Fatal(err)
+	}
+	hostile := web
+	hostile.ImageLabels = map[string]string{"tombolo.name": "db", "tombolo.service": "db"}
+	hostile.Labels = map[string]string{"tombolo.app": "shop", "tombolo.name": "db", "tombolo.service": "db"}
+	listed := hostile
+	listed.ID, listed.Name, listed.EndpointID = "c2", "listed", ""
+	stopped := listed
+	stopped.ID, stopped.Name, stopped.State = "c3", "stopped", "exited"
+	w.fake.Put(listed)
+	w.fake.Put(stopped)
+	w.run(t)
+	w.until(t, "first listing", synced)
+	w.fake.Run(hostile)
+	s := w.until(t, "read", func(s *docker.Snapshot) bool {
+		for _, id := range []string{"c1", "c2", "c3"} {
+			if c := s.Containers[id]; c == nil || c.Unread {
+				return false
+			}
+		}
+		return true
+	})
+	want := map[string]string{"tombolo.app": "shop"}
+	for id, c := range s.Containers {
+		if diff := cmp.Diff(want, c.Labels); diff != "" {
+			t.Errorf("labels of %s (-want +got):\n%s", id, diff)
+		}
+	}
 }
 
 // A busy Engine fails to answer or drops events. Neither waits for the next full listing.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
@@ -30,8 +31,8 @@ const inspectAtOnce = 8
 
 // resync lists everything. It runs on the event loop, so events that come meanwhile wait
 // in the stream and are applied afterwards.
-func (s *session) resync(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+func (s *session) resync(session context.Context) error {
+	ctx, cancel := context.WithTimeout(session, listTimeout)
 	defer cancel()
 	id, err := s.ensureNetwork(ctx)
 	if err != nil {
@@ -51,6 +52,11 @@ func (s *session) resync(ctx context.Context) error {
 	s.state.Err, s.state.NetworkID, s.state.Endpoints = nil, id, endpoints
 	s.state.Syncs++
 	s.setContainers(ctx, list.Items)
+	for _, item := range list.Items {
+		if s.state.Containers[item.ID].Unread { // it does not run, or could not be inspected
+			s.readLabels(session, item.ID, item.Labels, item.ImageID)
+		}
+	}
 	s.publishState()
 	return nil
 }
@@ -69,7 +75,11 @@ func (s *session) setContainers(ctx context.Context, list []container.Summary) {
 		c := fromSummary(item)
 		c.EndpointID = byContainer[c.ID]
 		next[c.ID] = c
-		if old := s.state.Containers[c.ID]; old != nil && old.Running && old.Hostname != "" {
+		old := s.state.Containers[c.ID]
+		if old != nil && !old.Unread {
+			c.Labels, c.Unread = old.Labels, false
+		}
+		if old != nil && old.Running && old.Hostname != "" {
 			c.Started, c.Hostname, c.Published = old.Started, old.Hostname, old.Published
 			continue
 		}
@@ -77,7 +87,7 @@ func (s *session) setContainers(ctx context.Context, list []container.Summary) {
 			continue
 		}
 		inspections.Go(func() error {
-			got, err := s.inspectContainer(ctx, c.ID)
+			got, err := s.inspectContainer(ctx, c.ID, c)
 			if err != nil {
 				s.cfg.Log.Warn("cannot inspect a container", "container", c.ID, "err", err)
 				return nil
@@ -94,7 +104,7 @@ func (s *session) setContainers(ctx context.Context, list []container.Summary) {
 
 func fromSummary(item container.Summary) *Container {
 	c := &Container{
-		ID: item.ID, Labels: item.Labels, Running: item.State == container.StateRunning,
+		ID: item.ID, Labels: item.Labels, Unread: record.Identifies(item.Labels), Running: item.State == container.StateRunning,
 		Health: "none", Started: time.Unix(item.Created, 0),
 	}
 	if len(item.Names) > 0 {
@@ -120,8 +130,9 @@ func healthOf(status string) string {
 	return "none"
 }
 
-// inspectContainer inspects a container whose process runs.
-func (e *Engine) inspectContainer(ctx context.Context, id string) (*Container, error) {
+// inspectContainer inspects a container whose process runs. known is what is known of it; its
+// labels never change.
+func (e *Engine) inspectContainer(ctx context.Context, id string, known *Container) (*Container, error) {
 	ctx, cancel := context.WithTimeout(ctx, inspectTimeout)
 	defer cancel()
 	r, err := e.api.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
@@ -130,7 +141,12 @@ func (e *Engine) inspectContainer(ctx context.Context, id string) (*Container, e
 	}
 	c := &Container{ID: id, Name: strings.TrimPrefix(r.Container.Name, "/"), Health: "none"}
 	if cfg := r.Container.Config; cfg != nil {
-		c.Hostname, c.Labels = cfg.Hostname, cfg.Labels
+		c.Hostname, c.Labels = cfg.Hostname, known.Labels
+		if known.Unread {
+			if c.Labels, err = e.ownLabels(ctx, cfg.Labels, r.Container.Image); err != nil {
+				return nil, err
+			}
+		}
 	}
 	if host := r.Container.HostConfig; host != nil {
 		c.Published = published(host.PortBindings)
@@ -149,6 +165,26 @@ func (e *Engine) inspectContainer(ctx context.Context, id string) (*Container, e
 		}
 	}
 	return c, nil
+}
+
+// ownLabels returns the labels of a container without those that its image has brought. An
+// image that the Engine does not have any more brings none.
+func (e *Engine) ownLabels(ctx context.Context, labels map[string]string, image string) (map[string]string, error) {
+	if !record.Identifies(labels) {
+		return labels, nil
+	}
+	r, err := e.api.ImageInspect(ctx, image)
+	if errdefs.IsNotFound(err) {
+		e.cfg.Log.Warn("the image of a container is gone; all labels count as the container's own", "image", image)
+		return labels, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("inspect image: %w", err)
+	}
+	if r.Config == nil {
+		return labels, nil
+	}
+	return record.OwnLabels(labels, r.Config.Labels), nil
 }
 
 // published returns the ports of a container's configuration that name a host port. A

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tombolo/internal/wake"
+	"tombolo/linker/record"
 )
 
 // session is one connection to the Engine's event stream. Its event loop owns state.
@@ -88,7 +89,13 @@ func (s *session) handle(ctx context.Context, m events.Message) {
 	c := s.edit(m.Actor.ID)
 	s.events[c.ID]++
 	if c.Name == "" {
-		c.Name, c.Labels = nameAndLabels(m.Actor.Attributes)
+		var labels map[string]string
+		c.Name, labels = nameAndLabels(m.Actor.Attributes)
+		if c.Unread = record.Identifies(labels); !c.Unread {
+			c.Labels = labels
+		} else {
+			s.readLabels(ctx, c.ID, labels, m.Actor.Attributes["image"])
+		}
 	}
 	action, detail, _ := strings.Cut(string(m.Action), ": ")
 	switch action {
@@ -204,13 +211,33 @@ func (s *session) findEndpoints(ctx context.Context) {
 	})
 }
 
+// readLabels asks for the image of a new container, to tell the container's own labels from
+// the image's.
+func (s *session) readLabels(ctx context.Context, id string, labels map[string]string, image string) {
+	s.request(ctx, func() func() {
+		own, err := s.ownLabels(ctx, labels, image)
+		return func() {
+			now := s.state.Containers[id]
+			switch {
+			case now == nil || !now.Unread:
+			case err != nil:
+				s.cfg.Log.Warn("cannot read the labels of an image", "container", id, "image", image, "err", err)
+				s.retry(ctx, func() { s.readLabels(ctx, id, labels, image) })
+			default:
+				c := s.edit(id)
+				c.Labels, c.Unread = own, false
+			}
+		}
+	})
+}
+
 // inspect completes the description of a container that has started. The container
 // counts as running only after this, because the start event does not tell whether there
 // is a health check to wait for.
 func (s *session) inspect(ctx context.Context, id string) {
-	seen := s.events[id]
+	seen, known := s.events[id], s.state.Containers[id]
 	s.request(ctx, func() func() {
-		got, err := s.inspectContainer(ctx, id)
+		got, err := s.inspectContainer(ctx, id, known)
 		return func() {
 			now := s.state.Containers[id]
 			switch {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"strconv"
 )
 
@@ -74,9 +73,8 @@ func FromLabels(labels map[string]string) (Endpoint, error) {
 // so it reaches nobody and nobody reaches it, and it has no egress.
 func ShutOff() Endpoint { return Endpoint{Internal: true} }
 
-// Labels is the reverse of FromLabels. It leaves out the labels of empty fields, except
-// LabelNetworks: without that label, a service on no network would be put on the default
-// network.
+// Labels is the reverse of FromLabels. It sets every label of this package, those of empty
+// fields too, so that a label of the container's image takes the place of none.
 func Labels(e Endpoint) map[string]string {
 	if e.App == "" {
 		return map[string]string{}
@@ -95,8 +93,10 @@ func Labels(e Endpoint) map[string]string {
 		LabelLinks:      encodeIf(len(e.Links) > 0, e.Links),
 		LabelExport:     encodeIf(e.Export != nil, e.Export),
 		LabelPorts:      encodeIf(len(e.Ports) > 0, e.Ports),
-		LabelInternal:   encodeIf(e.Internal, true),
+		LabelInternal:   strconv.FormatBool(e.Internal),
 		LabelName:       e.ContainerName,
+
+		LabelIsolation: "none", LabelEndpointMode: "vip",
 	}
 	if e.Strict {
 		all[LabelIsolation] = "links"
@@ -104,7 +104,6 @@ func Labels(e Endpoint) map[string]string {
 	if e.DNSRR {
 		all[LabelEndpointMode] = "dnsrr"
 	}
-	maps.DeleteFunc(all, func(_, v string) bool { return v == "" })
 	return all
 }
 

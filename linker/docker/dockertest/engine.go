@@ -26,6 +26,7 @@ type Container struct {
 	Output             string // its logs, in the Engine's multiplexed format unless TTY is set
 	TTY                bool
 	Ports              map[string]string // "80/tcp" -> host port; "": Docker chooses one
+	ImageLabels        map[string]string // of its image; Labels has these, too
 }
 
 // Engine is the fake. Its methods are safe for concurrent use.
@@ -133,7 +134,7 @@ func (e *Engine) Event(kind, action, id string) {
 	defer e.mu.Unlock()
 	attributes, actor := map[string]string{}, id
 	if c := e.containers[id]; c != nil && kind == "container" {
-		attributes = map[string]string{"name": c.Name, "image": "app"}
+		attributes = map[string]string{"name": c.Name, "image": "image-of-" + c.ID}
 		maps.Copy(attributes, c.Labels)
 	}
 	if kind == "network" {
@@ -160,6 +161,7 @@ func (e *Engine) routes() http.Handler {
 		"POST /networks/create":     e.createNetwork,
 		"GET /networks/{id}":        e.inspectNetwork,
 		"GET /containers/json":      e.list,
+		"GET /images/{id}/json":     e.image,
 		"GET /containers/{id}/json": e.inspect,
 		"GET /containers/{id}/logs": e.logs,
 	} {
@@ -244,7 +246,7 @@ func (e *Engine) list(w http.ResponseWriter, _ *http.Request) {
 		if c.Health != "" {
 			status += " (" + strings.Replace(c.Health, "starting", "health: starting", 1) + ")"
 		}
-		list = append(list, map[string]any{"Id": c.ID, "Names": []string{"/" + c.Name}, "Labels": c.Labels, "State": c.State, "Status": status})
+		list = append(list, map[string]any{"Id": c.ID, "Names": []string{"/" + c.Name}, "Labels": c.Labels, "ImageID": "image-of-" + c.ID, "State": c.State, "Status": status})
 	}
 	w.Write(encode(list))
 }
@@ -267,10 +269,19 @@ func (e *Engine) inspect(w http.ResponseWriter, r *http.Request) {
 		bindings[port] = []any{map[string]string{"HostIp": "", "HostPort": host}}
 	}
 	w.Write(encode(map[string]any{
-		"Id": c.ID, "Name": "/" + c.Name, "State": state, "HostConfig": map[string]any{"PortBindings": bindings},
+		"Id": c.ID, "Image": "image-of-" + c.ID, "Name": "/" + c.Name, "State": state, "HostConfig": map[string]any{"PortBindings": bindings},
 		"Config":          map[string]any{"Hostname": c.Hostname, "Labels": c.Labels, "Tty": c.TTY},
 		"NetworkSettings": map[string]any{"Networks": map[string]any{"tombolo": map[string]string{"EndpointID": c.EndpointID}}},
 	}))
+}
+
+func (e *Engine) image(w http.ResponseWriter, r *http.Request) {
+	c := e.containers[strings.TrimPrefix(r.PathValue("id"), "image-of-")]
+	if c == nil {
+		http.Error(w, `{"message":"No such image"}`, http.StatusNotFound)
+		return
+	}
+	w.Write(encode(map[string]any{"Id": r.PathValue("id"), "Config": map[string]any{"Labels": c.ImageLabels}}))
 }
 
 func (e *Engine) logs(w http.ResponseWriter, r *http.Request) {
