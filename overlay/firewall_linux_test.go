@@ -105,6 +105,7 @@ func (f firewallLab) drops(t *testing.T) {
 	cannotReach(t, f.box(f.stranger), "tcp", at(f.b.Overlay4, 9000))
 	cannotReach(t, f.box(f.web), "tcp", at(f.b.Overlay6, 9000))
 	cannotReach(t, f.a.ns, "tcp", at(f.b.Underlay, 9000))
+	cannotReach(t, f.a.ns, "tcp", at(f.b.Overlay4, 9000)) // a packet inherits the mark of the VXLAN around it
 	cannotReach(t, f.l.outside, "tcp", at(f.b.Underlay, 9000))
 	cannotReach(t, f.l.outside, "tcp", at(f.b.Underlay, 7980)) // no member
 	cannotReach(t, f.l.outside, "udp", at(f.b.Underlay, 7980))

@@ -72,6 +72,7 @@ func (f firewallLab) passes(t *testing.T) {
 	}
 	cannotReach(t, f.box(f.stranger), "tcp", at(f.b.Underlay, 9000))
 	cannotReach(t, f.a.ns, "tcp", at(f.b.Underlay, 9000))
+	cannotReach(t, f.a.ns, "tcp", at(f.b.Overlay4, 9000))
 }
 
 // A host has firewalld. The overlay works, also after firewalld has loaded its rules anew.
