@@ -39,7 +39,7 @@ func TestCompletionOffersTheWordsThatFit(t *testing.T) {
 		"resolve ":                        "db.shop web.shop",
 		"resolve db --from ":              "1.web.shop 2.web.shop 1.db.shop",
 		"-f compose.yaml --profile x lo":  "logs",
-		"--project-directory /x do":       "down",
+		"--project-directory /x do":       "doctor down",
 		"-f compose.yaml daemon st":       "status stop",
 		"-p shop --env-file e logs --fol": "--follow",
 	} {

@@ -91,11 +91,7 @@ func printProblems(out io.Writer, all []api.Status) error {
 	var b strings.Builder
 	for _, s := range all {
 		for _, p := range s.Problems {
-			fmt.Fprintf(&b, "\n%s: %s (%s)", s.Host.Name, p.Name, p.Severity)
-			if p.Subject != "" {
-				fmt.Fprintf(&b, ": %s", p.Subject)
-			}
-			fmt.Fprintf(&b, "\n  found:   %s\n  meaning: %s\n  remedy:  %s\n", p.Reason, p.Meaning, p.Remedy)
+			printProblem(&b, s.Host.Name, p)
 		}
 	}
 	_, err := io.WriteString(out, b.String())
@@ -110,6 +106,15 @@ func repairs(counters map[string]uint64) (n uint64) {
 		}
 	}
 	return n
+}
+
+// printProblem prints a problem of a host as a paragraph.
+func printProblem(w io.Writer, host string, p problem.Problem) {
+	fmt.Fprintf(w, "\n%s: %s (%s)", host, p.Name, p.Severity)
+	if p.Subject != "" {
+		fmt.Fprintf(w, ": %s", p.Subject)
+	}
+	fmt.Fprintf(w, "\n  found:   %s\n  meaning: %s\n  remedy:  %s\n", p.Reason, p.Meaning, p.Remedy)
 }
 
 // peerCount returns texts like "2 alive" and "1 alive, h3 suspended".

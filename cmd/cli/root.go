@@ -83,7 +83,7 @@ compose that Tombolo does not have, like exec and restart, fail and name an alte
 		newScaleCommand(&project),
 	)...)
 	root.AddCommand(missingComposeCommands()...)
-	root.AddCommand(newLogsCommand(&project), newDaemonCommand(version), newFrameworkCommand(version),
+	root.AddCommand(newDoctorCommand(), newExplainCommand(), newLogsCommand(&project), newDaemonCommand(version), newFrameworkCommand(version),
 		newLinkerCommand(version), newResolveCommand(), newLabCommand(), newVersionCommand(version))
 	return root
 }

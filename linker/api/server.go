@@ -61,9 +61,10 @@ type Host interface {
 
 // Config has the parts that a Server makes available.
 type Config struct {
-	Catalog Catalog
-	Host    Host
-	Log     *slog.Logger
+	Catalog   Catalog
+	Host      Host
+	Inspector Inspector
+	Log       *slog.Logger
 }
 
 // Server serves the API. Make one with NewServer.
@@ -103,6 +104,7 @@ func (s *Server) Handler() http.Handler {
 		"/v1/apps/{name}":          {"PUT": s.putApp, "DELETE": s.putApp},
 		"/v1/containers/{id}/logs": {"GET": s.logs},
 		"/v1/resolve":              {"GET": get(s.resolve, "name", "from")},
+		"/v1/inspect":              {"GET": get(s.inspect, "container", "name", "to", "port")},
 	} {
 		mux.Handle(path, methods)
 	}

@@ -15,6 +15,7 @@ import (
 	"tombolo/internal/unixhttp"
 	"tombolo/internal/wake"
 	"tombolo/linker/api"
+	"tombolo/linker/inspect"
 	"tombolo/linker/record"
 )
 
@@ -25,6 +26,7 @@ type Linker struct {
 	Output map[string][]api.LogLine  // of each container; a log that is followed ends with its context
 	Broken error                     // if set, every log ends with it after its lines
 	Names  map[string]api.Resolution // by asker and name, such as "web-1 db"
+	Looks  map[string]inspect.Result // what it sees, by container
 
 	changes  wake.Broadcast
 	mu       sync.Mutex
@@ -49,7 +51,7 @@ func (l *Linker) Serve(t testing.TB) string {
 func (l *Linker) ServeOn(t testing.TB, sock net.Listener) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	s := api.NewServer(api.Config{Catalog: l, Host: l, Log: slog.New(slog.DiscardHandler)})
+	s := api.NewServer(api.Config{Catalog: l, Host: l, Inspector: l, Log: slog.New(slog.DiscardHandler)})
 	go func() { done <- s.Serve(ctx, sock) }()
 	return func() {
 		cancel()
@@ -130,6 +132,15 @@ func (l *Linker) Resolve(_ context.Context, name, from string) (api.Resolution, 
 		return r, nil
 	}
 	return api.Resolution{Name: name}, nil
+}
+
+// Inspect implements api.Inspector.
+func (l *Linker) Inspect(_ context.Context, q api.InspectQuery) (api.Inspection, error) {
+	seen, ok := l.Looks[q.Container]
+	if !ok {
+		return api.Inspection{}, fmt.Errorf("%w: container %s", api.ErrNotFound, q.Container)
+	}
+	return api.Inspection{Host: l.Self.Host.Name, Container: q.Container, Attached: true, Result: seen}, nil
 }
 
 // Logs implements api.Host.
