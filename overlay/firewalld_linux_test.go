@@ -114,14 +114,34 @@ func TestFirewalldIsAskedWhereItsTableIsLocked(t *testing.T) {
 		t.Fatalf("the locked table has rules of ours:\n%s", table)
 	}
 	f.passes(t)
+	before := f.b.rulesOfFirewalld(t)
+	runIn(t, f.b.ns, "nft add table inet other") // after each change of nftables firewalld is asked again
+	f.passes(t)                                  // this takes seconds
+	if f.b.rulesOfFirewalld(t) != before {
+		t.Error("firewalld was made to load its rules again, which changes nothing and forgets what is not permanent")
+	}
 	runIn(t, f.b.ns, "firewall-cmd --reload")
+	if f.b.rulesOfFirewalld(t) == before {
+		t.Error("the handles of firewalld's rules are the same after a reload, so this test sees no reload")
+	}
 	f.passes(t)
+	f.b.config.Peering = append(f.b.config.Peering, HostPort{7999, "tcp"})
+	f.b.set()
+	eventually(t, "firewalld accepts another port of the peers", func() bool {
+		return strings.Contains(string(runIn(t, f.b.ns, "firewall-cmd --info-policy tombolo-peers")), "7999") && mended()
+	})
 	must(t, f.b.overlay.Clear(t.Context()))
 	for _, list := range []string{"--get-zones", "--get-policies", "--get-ipsets"} {
 		if have := string(runIn(t, f.b.ns, "firewall-cmd "+list)); strings.Contains(have, "tombolo") {
 			t.Errorf("after Clear firewall-cmd %s says %q", list, have)
 		}
 	}
+}
+
+// rulesOfFirewalld lists the rules with their handles, which a reload changes.
+func (h *labHost) rulesOfFirewalld(t *testing.T) string {
+	t.Helper()
+	return string(runIn(t, h.ns, "nft -a -s list table inet firewalld"))
 }
 
 // lockFirewalldsTable makes nft refuse rules in firewalld's table, as the kernel does where the table

@@ -2,6 +2,7 @@ package firewall
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -77,17 +78,18 @@ func (f firewalld) ensure(c Config) error {
 	if err != nil {
 		return err
 	}
-	made := false
+	have := map[string][]string{"zone": zones, "policy": policies, "ipset": sets}
+	reload := false
 	for _, p := range parts(c) {
-		if slices.Contains(slices.Concat(zones, policies, sets), p.name) {
+		if slices.Contains(have[p.kind], p.name) && f.isCurrent(p) {
 			continue
 		}
-		made = true
-		if err := f.call(firewalldPath+"/config", "config."+p.add, nil, p.name, p.settings); err != nil && !isConflict(err) {
+		reload = true
+		if err := f.put(p); err != nil {
 			return err
 		}
 	}
-	if made {
+	if reload {
 		if err := f.call(firewalldPath, "reload", nil); err != nil {
 			return err
 		}
@@ -98,6 +100,34 @@ func (f firewalld) ensure(c Config) error {
 		}
 	}
 	return nil
+}
+
+// isCurrent reports whether firewalld uses the part as it should be. An IP set is always so.
+func (f firewalld) isCurrent(p part) bool {
+	if p.read == "" {
+		return true
+	}
+	var have settings
+	if f.call(firewalldPath, p.read, &have, p.name) != nil {
+		return false
+	}
+	return have[describes] == p.settings.(settings)[describes]
+}
+
+// put writes a part to the permanent configuration.
+func (f firewalld) put(p part) error {
+	err := f.call(firewalldPath+"/config", "config."+p.add, nil, p.name, p.settings)
+	if !isConflict(err) || p.update == "" {
+		if isConflict(err) { // there is such a set already, and a reload will make it known
+			return nil
+		}
+		return err
+	}
+	var at dbus.ObjectPath
+	if err := f.call(firewalldPath+"/config", "config."+p.find, &at, p.name); err != nil {
+		return err
+	}
+	return f.call(at, "config."+p.kind+"."+p.update, nil, p.settings)
 }
 
 // isConflict reports whether firewalld says that something exists already, permanently.
@@ -147,12 +177,23 @@ func (f firewalld) remove(c Config) error {
 
 // part is something that firewalld keeps in its permanent configuration.
 type part struct {
-	kind, name string
-	add, find  string // methods of its interface config
-	settings   any
+	kind, name   string
+	add, find    string // methods of the interface config
+	read, update string // methods that read what is in use, and replace what is permanent; "" where settings never change
+	settings     any
 }
 
 type settings = map[string]dbus.Variant
+
+// describes is the setting that has a digest of the others, because firewalld returns them in another form.
+const describes = "description"
+
+// described returns the settings with their digest.
+func described(s settings) settings {
+	sum := sha256.Sum256([]byte(fmt.Sprint(s))) // fmt sorts the keys
+	s[describes] = dbus.MakeVariant(fmt.Sprintf("Made by Tombolo. Settings %x.", sum[:6]))
+	return s
+}
 
 // ipset is firewalld's form of an IP set: version, name, description, type, options, entries.
 type ipset struct {
@@ -175,25 +216,28 @@ func parts(c Config) []part {
 		"protocols": dbus.MakeVariant([]string{"icmp", "ipv6-icmp"}), "forward": dbus.MakeVariant(true),
 	}
 	pass := func(in, out, target string, rules ...string) settings {
-		return settings{
+		return described(settings{
 			"target": dbus.MakeVariant(target), "ingress_zones": dbus.MakeVariant([]string{in}), "egress_zones": dbus.MakeVariant([]string{out}),
 			"rich_rules": dbus.MakeVariant(append([]string{}, rules...)),
-		}
+		})
+	}
+	policy := func(name string, s settings) part {
+		return part{"policy", name, "addPolicy", "getPolicyByName", "policy.getPolicySettings", "update", s}
 	}
 	out := []part{
-		{"zone", zoneName, "addZone2", "getZoneByName", zone},
-		{"policy", policyIn, "addPolicy", "getPolicyByName", pass("ANY", zoneName, "ACCEPT")},
-		{"policy", policyOut, "addPolicy", "getPolicyByName", pass(zoneName, "ANY", "ACCEPT")},
+		{"zone", zoneName, "addZone2", "getZoneByName", "zone.getZoneSettings2", "update2", described(zone)},
+		policy(policyIn, pass("ANY", zoneName, "ACCEPT")),
+		policy(policyOut, pass(zoneName, "ANY", "ACCEPT")),
 	}
 	var rules []string
 	for _, family := range []struct{ number, name, option string }{{"4", "ipv4", "inet"}, {"6", "ipv6", "inet6"}} {
 		set := peerSet + family.number
-		out = append(out, part{"ipset", set, "addIPSet", "getIPSetByName", ipset{
+		out = append(out, part{kind: "ipset", name: set, add: "addIPSet", find: "getIPSetByName", settings: ipset{
 			Name: set, Type: "hash:ip", Options: map[string]string{"family": family.option}, Entries: []string{},
 		}})
 		for _, p := range append([]Port{{c.Tunnel, "udp"}}, c.Peering...) {
 			rules = append(rules, fmt.Sprintf(`rule family="%s" source ipset="%s" port port="%d" protocol="%s" accept`, family.name, set, p.Number, p.Proto))
 		}
 	}
-	return append(out, part{"policy", policyPer, "addPolicy", "getPolicyByName", pass("ANY", "HOST", "CONTINUE", rules...)})
+	return append(out, policy(policyPer, pass("ANY", "HOST", "CONTINUE", rules...)))
 }
