@@ -26,14 +26,6 @@ test/engine.sh "$second" >/dev/null
 with_engine() { if [ -n "$1" ]; then test/engine.sh "$@"; else shift && "$@"; fi; }
 
 test/tools.sh
-# The firewalls of other programs, whose rules the kernel tests load in namespaces. Here they are neither started nor enabled.
-if ! command -v ufw >/dev/null || ! command -v firewalld >/dev/null; then
-	denied=/usr/sbin/policy-rc.d
-	[ -e "$denied" ] && denied="" || { printf '#!/bin/sh\nexit 101\n' >"$denied" && chmod 755 "$denied"; }
-	apt-get update -qq && install ufw firewalld dbus
-	[ -z "$denied" ] || rm "$denied"
-	[ ! -d /run/systemd/system ] || systemctl disable -q firewalld
-fi
 slow='^tombolo/test/e2e'
 if kernel=$(test/vm/kernel.sh); then # test/vm boots this kernel
 	export TOMBOLO_KERNEL=$kernel
