@@ -23,35 +23,45 @@ type chain struct {
 type chains map[string]chain
 
 // mayDrop reports whether the chain may drop a packet. Rules of ours do not.
-func (cs chains) mayDrop(name string) bool { return cs.search(name, nil) }
+func (cs chains) mayDrop(name string) bool { return cs.search(name, map[string]bool{}) }
 
-func (cs chains) search(name string, above []string) bool {
-	c := cs[name]
-	if slices.Contains(above, name) {
+// search looks for a drop in a chain and those that it leads to. It visits each chain once: their
+// number of ways may be huge.
+func (cs chains) search(name string, visited map[string]bool) bool {
+	if visited[name] {
 		return false
 	}
-	return c.drops || slices.ContainsFunc(c.rules, func(r rule) bool { return cs.ruleMayDrop(r, append(above, name)) })
+	visited[name] = true
+	c := cs[name]
+	return c.drops || slices.ContainsFunc(c.rules, func(r rule) bool { return cs.leadsToDrop(r, visited) })
 }
 
-func (cs chains) ruleMayDrop(r rule, above []string) bool {
-	return r.drops || slices.ContainsFunc(r.branches, func(to string) bool { return cs.search(to, above) })
+func (cs chains) leadsToDrop(r rule, visited map[string]bool) bool {
+	return r.drops || slices.ContainsFunc(r.branches, func(to string) bool { return cs.search(to, visited) })
 }
+
+func (cs chains) ruleMayDrop(r rule) bool { return cs.leadsToDrop(r, map[string]bool{}) }
 
 // dropsByDefault reports whether the chain drops every packet that no earlier rule accepts.
 func (cs chains) dropsByDefault(name string) bool {
-	drops := func(r rule) bool { return cs.dropsTheRest(r, 0) && cs.ruleMayDrop(r, nil) }
-	return cs[name].drops || slices.ContainsFunc(cs[name].rules, drops)
+	return cs[name].drops || slices.ContainsFunc(cs[name].rules, cs.dropsTheRest)
 }
 
 // dropsTheRest reports whether the rule drops every packet that comes to it, or leads to a chain
 // that drops all but what it accepts.
-func (cs chains) dropsTheRest(r rule, depth int) bool {
-	if !r.bare || depth > len(cs) {
+func (cs chains) dropsTheRest(r rule) bool { return cs.restIsDropped(r, map[string]bool{}) }
+
+func (cs chains) restIsDropped(r rule, visited map[string]bool) bool {
+	if !r.bare {
 		return false
 	}
 	return r.drops || slices.ContainsFunc(r.branches, func(to string) bool {
+		if visited[to] {
+			return false
+		}
+		visited[to] = true
 		for _, next := range cs[to].rules {
-			if cs.dropsTheRest(next, depth+1) {
+			if cs.restIsDropped(next, visited) {
 				return true
 			}
 			if next.bare && next.returns {
@@ -87,7 +97,7 @@ func (cs chains) place(name string, first, late []string) (p placement, changed 
 		}
 		have = append(have, len(p.others))
 		p.others = append(p.others, r)
-		if harmless = harmless && !cs.ruleMayDrop(r, nil) && !(r.bare && r.returns); harmless {
+		if harmless = harmless && !cs.ruleMayDrop(r) && !(r.bare && r.returns); harmless {
 			p.lead = len(p.others)
 		}
 	}
@@ -95,7 +105,7 @@ func (cs chains) place(name string, first, late []string) (p placement, changed 
 		p.lead = 0
 	}
 	p.end = len(p.others)
-	if i := slices.IndexFunc(p.others, func(r rule) bool { return cs.dropsTheRest(r, 0) || r.bare && r.returns }); i >= p.lead {
+	if i := slices.IndexFunc(p.others, func(r rule) bool { return cs.dropsTheRest(r) || r.bare && r.returns }); i >= p.lead {
 		p.end = i
 	}
 	return p, !slices.Equal(have, p.order())

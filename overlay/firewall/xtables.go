@@ -116,7 +116,7 @@ func (x xtables) repair(c Config, remove bool) (script string, changed []string)
 // culprit returns what drops packets in a chain: a rule, or the chain's policy.
 func (cs chains) culprit(name string) string {
 	for _, r := range cs[name].rules {
-		if cs.dropsTheRest(r, 0) {
+		if cs.dropsTheRest(r) {
 			return r.text
 		}
 	}
@@ -124,7 +124,7 @@ func (cs chains) culprit(name string) string {
 		return "policy drop"
 	}
 	for _, r := range cs[name].rules {
-		if r.ours == "" && cs.ruleMayDrop(r, nil) {
+		if r.ours == "" && cs.ruleMayDrop(r) {
 			return r.text
 		}
 	}
