@@ -123,7 +123,10 @@ func (l *Linker) assembleContainers() error {
 	if err != nil {
 		return err
 	}
-	l.plugin = plugin.New(plugin.Config{Socket: cfg.pluginSocket(), Pool4: cfg.Pool4, Table: l.table, Log: cfg.Log})
+	l.plugin = plugin.New(plugin.Config{
+		Socket: cfg.pluginSocket(), Pool4: cfg.Pool4, Table: l.table, Log: cfg.Log,
+		EngineVersion: func() string { return l.docker.Snapshot().Version },
+	})
 	l.docker, err = docker.New(docker.Config{
 		Host: cfg.Docker, Network: docker.Network{Name: Network, Driver: Driver, Subnet: cfg.Pool4},
 		NetworkGone: l.forgetNetwork, Log: cfg.Log,

@@ -7,7 +7,7 @@
 # ENGINE is 20.10 or 29. 20.10 is the docker.io of Debian 12, which packaging/setup.sh
 # installs. 29 is built from the modules that Docker publishes, and kept in
 # /var/cache/tombolo/engines (TOMBOLO_CACHE); other users keep it in ~/.cache. The first
-# build takes 7 minutes on two idle cores and needs the network.
+# build takes 7 minutes on two idle cores, needs the network, and 4 GB of disk meanwhile.
 #
 # The command gets the Engine by PATH, so that a lab starts it for its hosts, and by
 # DOCKER_HOST a daemon of its own, which builds images and ends with the command.

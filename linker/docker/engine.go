@@ -69,6 +69,7 @@ type Endpoint struct {
 // Snapshot is an immutable description of the Engine's state.
 type Snapshot struct {
 	Err        error                 // why the Engine cannot be reached; the other fields are then the last known
+	Version    string                // of the Engine, as "29.8.0" or "20.10.24+dfsg1"; "": unknown
 	Syncs      int                   // number of full listings so far
 	NetworkID  string                // "" while the network is missing
 	Endpoints  map[string]Endpoint   // by ID, as of the last full listing

@@ -49,6 +49,11 @@ func (e *Engine) session(ctx context.Context) error {
 		if _, err := e.api.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true}); err != nil {
 			return err
 		}
+		version, err := e.api.ServerVersion(ctx, client.ServerVersionOptions{})
+		if err != nil {
+			return fmt.Errorf("ask for the version: %w", err)
+		}
+		s.state.Version = version.Version
 		filters := client.Filters{}.Add("type", "container", "network").Add("event", watchedEvents...)
 		stream := e.api.Events(ctx, client.EventsListOptions{Filters: filters})
 		if err := s.resync(ctx); err != nil {

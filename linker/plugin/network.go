@@ -46,7 +46,7 @@ func (s *Server) createEndpoint(ctx context.Context, r endpointRequest) (any, er
 	}
 	addr, aerr := parseAddr(r.Interface.Address)
 	published, perr := publishedPorts(r.Options.PortMap)
-	if err := errors.Join(checkID(r), aerr, perr, checkInterface(r.Options.Interface)); err != nil {
+	if err := errors.Join(checkID(r), aerr, perr, s.checkInterface(r.Options.Interface)); err != nil {
 		return nil, err
 	}
 	err := s.cfg.Table.Create(ctx, attach.Endpoint{
@@ -98,15 +98,29 @@ func checkID(r endpointRequest) error {
 }
 
 // checkInterface returns an error if the kernel would refuse the name (dev_valid_name in
-// net/core/dev.c), or if every container has that interface already.
-func checkInterface(name string) error {
-	switch {
-	case name == "":
+// net/core/dev.c), if every container has that interface already, or if the Engine would call
+// the interface eth0 all the same.
+func (s *Server) checkInterface(name string) error {
+	if name == "" {
 		return nil
+	}
+	switch version := s.cfg.EngineVersion(); {
 	case name == "lo", name == ".", name == "..", len(name) > 15, strings.ContainsAny(name, "/:%"), strings.ContainsFunc(name, unicode.IsSpace):
 		return fmt.Errorf("%q cannot be the name of a container's interface", name)
+	case !namesInterfaces(version):
+		return fmt.Errorf("interface_name %s: this host's Docker Engine is %s, and needs to be 29.8 or later to name an interface", name, version)
 	}
 	return nil
+}
+
+// namesInterfaces reports whether an Engine gives interfaces the name that a network driver
+// asks for (moby#52866). Of a version that cannot be read it is assumed.
+func namesInterfaces(version string) bool {
+	var major, minor int
+	if n, _ := fmt.Sscanf(version, "%d.%d", &major, &minor); n < 2 {
+		return true
+	}
+	return major > 29 || major == 29 && minor >= 8
 }
 
 // protocols has IANA's numbers of the IP protocols that have ports.

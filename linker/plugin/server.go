@@ -48,6 +48,9 @@ type Config struct {
 	Table    Table
 	Log      *slog.Logger
 	Deadline time.Duration // of every call; 0: 5 s
+	// EngineVersion returns the Engine's version, such as "20.10.24+dfsg1", or "" while it
+	// is not known. It must not call the Engine, which waits for us. Nil: not known.
+	EngineVersion func() string
 }
 
 // Server answers Docker's calls.
@@ -64,6 +67,9 @@ type call func(ctx context.Context, body []byte) (any, error)
 // New returns a server that listens once Run is called.
 func New(cfg Config) *Server {
 	cfg.Deadline = cmp.Or(cfg.Deadline, defaultDeadline)
+	if cfg.EngineVersion == nil {
+		cfg.EngineVersion = func() string { return "" }
+	}
 	s := &Server{cfg: cfg}
 	s.calls = s.methods()
 	return s

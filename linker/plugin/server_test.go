@@ -163,6 +163,25 @@ func TestTheInterfaceGetsTheNameThatWasAskedFor(t *testing.T) {
 	}
 }
 
+// An older Engine would start the container with an interface of another name.
+func TestInterfaceNamesAreRefusedOnOlderEngines(t *testing.T) {
+	for version, works := range map[string]bool{
+		"20.10.24+dfsg1": false, "28.5.1": false, "29.7.0": false, "29.8.0": true, "29.10.1": true, "30.0.0-rc.1": true, "": true, "dev": true,
+	} {
+		h := newHost(t, 0)
+		h.Server = plugin.New(plugin.Config{
+			Socket: h.socket, Pool4: pool4, Table: h.table, Log: slog.New(slog.DiscardHandler), EngineVersion: func() string { return version },
+		})
+		c := h.start(t)
+		post(t, c, "/IpamDriver.RequestAddress", `{"PoolID":"tombolo4"}`)
+		_, got := post(t, c, "/NetworkDriver.CreateEndpoint",
+			`{"EndpointID":"`+epA+`","Interface":{"Address":"100.64.7.2/32"},"Options":{"com.docker.network.endpoint.ifname":"front"}}`)
+		if works != (got == `{"Interface":null}`) || !works && !strings.Contains(got, "this host's Docker Engine is "+version) {
+			t.Errorf("Engine %q: an endpoint with the interface front was answered with %s", version, got)
+		}
+	}
+}
+
 func TestBadCallsAreRefusedWithAReason(t *testing.T) {
 	h := newHost(t, 0)
 	c := h.start(t)

@@ -7,6 +7,41 @@ import (
 	"testing"
 )
 
+// interface_name reaches the container on Engines that can name an interface. On an older one the
+// container does not start, and `up` says why.
+func TestInterfaceNames(t *testing.T) {
+	file := compose(t, "named", `
+  web: {image: %IMAGE%, command: [serve, "80"], networks: {default: {interface_name: front0}}}
+  asker: {image: %IMAGE%, command: [serve, "80"]}
+`)
+	version, err := docker(t.Context(), testLab.Hosts[0], "version", "-f", "{{.Server.Version}}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.HasPrefix(version, "20.") {
+		if failed := upFails(t, file); !strings.Contains(failed, "interface_name front0: this host's Docker Engine is "+version) {
+			t.Errorf("up does not say that Engine %s cannot name an interface:\n%s", version, failed)
+		}
+		return
+	}
+	up(t, file)
+	web := instance(t, "named", "web", 1)
+	h, err := testLab.Host(web.Host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	links, err := inSandbox(t, *h, web.Container, "ip", "-o", "addr", "show", "dev", "front0")
+	if err != nil || !strings.Contains(links, web.Address) {
+		t.Errorf("the interface front0 has the addresses %q, want %s: %v", links, web.Address, err)
+	}
+	if mode, err := docker(t.Context(), *h, "inspect", "-f", "{{.HostConfig.NetworkMode}}", web.Container); err != nil || mode != "tombolo" {
+		t.Errorf("the container's network mode is %q, and Mesos looks for the address under it: %v", mode, err)
+	}
+	if out, err := inInstance(t.Context(), instance(t, "named", "asker", 1), "dial", "web:80"); err != nil {
+		t.Errorf("asker does not reach web: %v: %s", err, out)
+	}
+}
+
 // Services with a network_mode run on the host's network, on Docker's bridge, or on none, and their
 // names do not exist. On the overlay, aliases may have several labels.
 func TestNetworkModes(t *testing.T) {
