@@ -104,14 +104,16 @@ provide() {
 	exec 9>&-
 }
 
-# builder starts a daemon that builds images. It has no network of its own and changes
-# nothing of this machine's.
+# builder starts a daemon that builds images. It has a bridge of its own, which leads
+# nowhere, because RUN needs one; it changes nothing else of this machine's network.
 builder() {
 	state=$(mktemp -d /var/tmp/tombolo-builder.XXXXXX)
 	trap 'stop_builder' EXIT
 	trap 'exit 130' INT TERM
+	bridge=build-$$
+	ip link add "$bridge" type bridge && ip addr add 198.18.255.1/24 dev "$bridge" || die "cannot make a bridge (try sudo)"
 	dockerd -H "unix://$state/docker.sock" --data-root "$state/data" --exec-root "$state/exec" --pidfile "$state/pid" \
-		--config-file /dev/null --bridge none --iptables=false --ip6tables=false --ip-forward=false >"$state/log" 2>&1 &
+		--config-file /dev/null --bridge "$bridge" --iptables=false --ip6tables=false --ip-forward=false >"$state/log" 2>&1 &
 	builder=$!
 	export DOCKER_HOST=unix://$state/docker.sock
 	for _ in $(seq 600); do
@@ -124,7 +126,8 @@ builder() {
 }
 
 stop_builder() {
-	kill "$builder" 2>/dev/null && wait "$builder" 2>/dev/null
+	[ -z "${builder:-}" ] || { kill "$builder" 2>/dev/null && wait "$builder" 2>/dev/null; } || true
+	ip link del "$bridge" 2>/dev/null || true
 	rm -rf "$state"
 }
 
