@@ -7,7 +7,9 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
+	"syscall"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -84,14 +86,26 @@ func labUp() *cobra.Command {
 }
 
 func labDown() *cobra.Command {
-	return &cobra.Command{
+	var force bool
+	cmd := &cobra.Command{
 		Use:   "down",
 		Short: "Remove the lab, with its containers and volumes",
 		Args:  noArgs,
 
 		PreRunE: needRoot("a lab belongs to root"),
-		RunE:    func(*cobra.Command, []string) error { return lab.Down() },
+		RunE: func(*cobra.Command, []string) error {
+			self, err := os.Executable()
+			if err != nil {
+				return err
+			}
+			if force {
+				self = ""
+			}
+			return lab.Down(self)
+		},
 	}
+	cmd.Flags().BoolVar(&force, "force", false, "remove the lab also if another tombolo binary has made it")
+	return cmd
 }
 
 func labPs() *cobra.Command {
@@ -149,11 +163,15 @@ func labExec() *cobra.Command {
 			}
 			c := h.Command(command...)
 			c.Stdin, c.Stdout, c.Stderr = cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr()
-			var exit *exec.ExitError
-			if err := c.Run(); errors.As(err, &exit) {
-				return exitError(exit.ExitCode())
-			} else if err != nil {
+			ends := make(chan os.Signal, 1) // Ctrl-C reaches the command by itself, because it has the terminal
+			signal.Notify(ends, syscall.SIGTERM, syscall.SIGHUP)
+			defer signal.Stop(ends)
+			status, err := lab.Exec(c, ends)
+			switch {
+			case err != nil:
 				return fmt.Errorf("run in %s: %w", h.Name, err)
+			case status != 0:
+				return exitError(status)
 			}
 			return nil
 		},

@@ -10,8 +10,8 @@ import (
 	"slices"
 )
 
-// Where a lab keeps its files. RunDir holds sockets, DataDir images and volumes; Down
-// removes both. cacheDir holds the blobs of the registry and stays, so that the next lab
+// Where a lab keeps its files. RunDir holds sockets, and a folder of the lab's own in DataDir
+// images and volumes; Down removes both. cacheDir holds the blobs of the registry and stays, so that the next lab
 // starts faster.
 const (
 	RunDir   = "/run/tombolo/lab"

@@ -45,7 +45,7 @@ func (l *Lab) Start(name string) error {
 	if err := clearDir(h.RunDir()); err != nil { // /run is empty after a boot
 		return err
 	}
-	removeCgroups(cgroupParent(h.Name))
+	removeCgroups(h.cgroupParent())
 	return l.startHost(h)
 }
 

@@ -41,6 +41,11 @@ func RunInit(cfg InitConfig) error {
 	if _, err := io.ReadFull(os.NewFile(goFD, "go"), b[:]); err != nil {
 		return fmt.Errorf("wait for the network: %w", err)
 	}
+	held, err := holdDisk(cfg.Host.Disk)
+	if err != nil {
+		return err
+	}
+	defer held.Close()
 	if err := mountDirs(cfg.Host); err != nil {
 		return err
 	}

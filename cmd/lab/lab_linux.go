@@ -72,12 +72,21 @@ func Clear() error {
 	})
 }
 
-// Down removes the lab and everything that it made. It is no error if there is none.
-func Down() error { return alone(remove) }
+// Down removes the lab and everything that it made. It is no error if there is none. A lab that
+// may be in use, and that another binary than this one has made, is an error: somebody works
+// in it with another checkout. An empty binary removes it nevertheless.
+func Down(binary string) error {
+	return alone(func() error {
+		if l, err := Load(); err == nil && l.usable() && binary != "" && binary != l.Binary {
+			return fmt.Errorf("%s made this lab, and %s would remove it: use that binary, or --force", l.Binary, binary)
+		}
+		return remove()
+	})
+}
 
 func plan(cfg Config) *Lab {
 	l := &Lab{
-		Binary: cfg.Binary, NoLinker: cfg.NoLinker, NoControl: cfg.NoControl,
+		Binary: cfg.Binary, Disk: newDisk(), NoLinker: cfg.NoLinker, NoControl: cfg.NoControl,
 		Engine: Engine{Path: os.Getenv("PATH"), Settings: cfg.Engine},
 	}
 	if cfg.Owner != 0 {
@@ -89,7 +98,7 @@ func plan(cfg Config) *Lab {
 	addr := Underlay.Addr().As4()
 	for i := 1; i <= cfg.Hosts; i++ {
 		addr[3] = byte(10 + i)
-		l.Hosts = append(l.Hosts, Host{Name: fmt.Sprintf("h%d", i), Underlay: netip.AddrFrom4(addr)})
+		l.Hosts = append(l.Hosts, Host{Name: fmt.Sprintf("h%d", i), Disk: l.Disk, Underlay: netip.AddrFrom4(addr)})
 	}
 	return l
 }
@@ -101,6 +110,11 @@ func (l *Lab) up(ctx context.Context, cfg Config) error {
 	if err := l.save(); err != nil {
 		return err
 	}
+	release, err := makeDisk(l.Disk)
+	if err != nil {
+		return err
+	}
+	defer release()
 	if err := makeUnderlay(); err != nil {
 		return err
 	}
@@ -153,13 +167,13 @@ func remove() error {
 		for _, h := range l.Hosts {
 			errs = append(errs, h.Init.kill())
 		}
-		removeCgroups(cgroupTop)
+		removeCgroups(cgroupTop(l.Disk))
 	}
 	errs = append(errs, removeUnderlay())
 	if err := errors.Join(errs...); err != nil {
 		return err // and keep the state file, which names what is left
 	}
-	return errors.Join(removeDir(DataDir), removeDir(RunDir))
+	return errors.Join(removeDisks(DataDir), removeDir(RunDir))
 }
 
 // removeDir removes a folder with all that is in it. A folder that is a mount point, for

@@ -42,10 +42,10 @@ func (p Process) end(sig syscall.Signal, wait time.Duration) error {
 	return nil
 }
 
-// cgroupTop is the parent of all cgroups of the lab.
-const cgroupTop = "/tombolo-lab"
+// cgroupTop is the parent of all cgroups of the lab with a folder.
+func cgroupTop(disk string) string { return "/tombolo-lab-" + filepath.Base(disk) }
 
-func cgroupParent(host string) string { return cgroupTop + "/" + host }
+func (h Host) cgroupParent() string { return cgroupTop(h.Disk) + "/" + h.Name }
 
 // removeCgroups removes parent and the cgroup folders below it that dead containers left,
 // in every hierarchy of cgroup v1 or the only one of v2. Folders in use stay.

@@ -18,6 +18,7 @@ var ErrNone = errors.New("no lab is up (start one with: tombolo lab up)")
 // Lab is a lab as its state file describes it.
 type Lab struct {
 	Binary       string       `json:"binary"`
+	Disk         string       `json:"disk"` // its folder in DataDir, see newDisk
 	NoLinker     bool         `json:"no_linker,omitempty"`
 	Pool6        netip.Prefix `json:"pool6,omitzero"` // IPv6 range of the overlay; unset: no IPv6
 	Hosts        []Host       `json:"hosts"`
@@ -33,6 +34,7 @@ type Lab struct {
 // Host is one virtual host.
 type Host struct {
 	Name     string     `json:"name"`
+	Disk     string     `json:"disk"` // of its lab
 	Underlay netip.Addr `json:"underlay"`
 	Init     Process    `json:"init"`
 }
@@ -80,7 +82,7 @@ func statePath() string { return filepath.Join(RunDir, "lab.json") }
 func (h Host) RunDir() string { return filepath.Join(RunDir, h.Name) }
 
 // DataDir is the folder of the host's Docker data, linker state and agent sandboxes.
-func (h Host) DataDir() string { return filepath.Join(DataDir, h.Name) }
+func (h Host) DataDir() string { return filepath.Join(h.Disk, h.Name) }
 
 // DockerHost is the address of the host's Engine, in the form of $DOCKER_HOST.
 func (h Host) DockerHost() string { return "unix://" + h.engineSocket() }

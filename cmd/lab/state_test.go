@@ -76,7 +76,7 @@ func TestHostsShareProcessorsAndDivideTheMemory(t *testing.T) {
 	c := l.cluster(8 << 30)
 	want := clusterfile.Host{
 		Name: "h2", Docker: "unix:///run/tombolo/lab/h2/docker.sock", Linker: "/run/tombolo/lab/h2/tombolo/linker.sock",
-		Underlay: "198.18.0.12", WorkDir: "/var/lib/tombolo-lab/h2/agent", CPUs: float64(runtime.NumCPU()), MemBytes: 4 << 30,
+		Underlay: "198.18.0.12", WorkDir: l.Disk + "/h2/agent", CPUs: float64(runtime.NumCPU()), MemBytes: 4 << 30,
 	}
 	if diff := cmp.Diff(want, c.Hosts[1]); diff != "" {
 		t.Errorf("h2 (-want +got):\n%s", diff)

@@ -61,7 +61,7 @@ func newBed(ctx context.Context, binary string) (*bed, error) {
 	return b, nil
 }
 
-func (b *bed) close() error { return lab.Down() }
+func (b *bed) close() error { return lab.Down("") }
 
 func (b *bed) furnish(ctx context.Context) error {
 	for _, e := range b.engines {

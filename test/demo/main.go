@@ -41,7 +41,7 @@ func run() int {
 	}
 	err = d.run(ctx)
 	if !*keep {
-		err = errors.Join(err, lab.Down())
+		err = errors.Join(err, lab.Down(""))
 	}
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "\ndemo: %v\n", err)

@@ -47,7 +47,7 @@ func runAll(m *testing.M) int {
 		return 1
 	}
 	defer func() {
-		if err := lab.Down(); err != nil {
+		if err := lab.Down(""); err != nil {
 			fmt.Fprintln(os.Stderr, "lab down:", err)
 		}
 	}()
