@@ -51,6 +51,7 @@ func (a *App) Check(r *Report) {
 	c.cycles()
 	c.hostPorts()
 	c.containerNames()
+	c.sharedNames()
 }
 
 type check struct {

@@ -24,6 +24,7 @@ func (c *serviceCheck) networks() {
 		}
 		for _, alias := range c.Networks[name] {
 			c.dnsName(p, "alias", alias)
+			c.reachable(p, "alias", alias)
 		}
 	}
 }
@@ -39,6 +40,7 @@ func (c *serviceCheck) links() {
 			continue
 		}
 		c.dnsName(p, "alias", l.Alias)
+		c.reachable(p, "alias", l.Alias)
 		if other, taken := aliases[l.Alias]; taken {
 			c.Problem(p, "alias %s is the alias of %s too", l.Alias, other.Target())
 		}

@@ -42,7 +42,9 @@ func (c *serviceCheck) run(key string) {
 	if c.Name != key {
 		c.Problem(c.path, "the service's name is %q, other than its key", c.Name)
 	}
-	c.label(c.path, "service name", key)
+	if c.label(c.path, "service name", key) {
+		c.reachable(c.path, "service name", key)
+	}
 	c.image()
 	c.identity()
 	c.placement()
