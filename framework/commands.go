@@ -36,6 +36,19 @@ func (f *Framework) PutApp(ctx context.Context, wanted app.App) (uint64, error) 
 	})
 }
 
+// RecreateVolumes implements api.Volumes.
+func (f *Framework) RecreateVolumes(ctx context.Context, name string) error {
+	_, err := f.command(ctx, func() (uint64, error) {
+		d := f.model.apps[name]
+		if d == nil {
+			return 0, fmt.Errorf("app %q: %w", name, api.ErrNotFound)
+		}
+		f.model.recreateVolumes(d)
+		return d.Revision, nil
+	})
+	return err
+}
+
 // DeleteApp implements api.Cluster. With volumes the framework forgets, once the app is
 // gone, which hosts hold the app's own volumes. The caller removes them from there.
 func (f *Framework) DeleteApp(ctx context.Context, name string, volumes bool) error {

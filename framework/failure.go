@@ -34,7 +34,11 @@ func (f *failureFinder) failure() string {
 	}
 	for _, i := range f.instances {
 		if f.longUnhealthy(slotOf(i)) {
-			return fmt.Sprintf("%s.%d is unhealthy%s", i.Service, i.Slot, f.waitingFor(i.Service))
+			text := fmt.Sprintf("%s.%d is unhealthy%s", i.Service, i.Slot, f.waitingFor(i.Service))
+			if why := f.current[slotOf(i)].examined.finding; why != "" {
+				text += ": " + why
+			}
+			return text
 		}
 	}
 	return ""
@@ -52,6 +56,8 @@ func (f *failureFinder) failed(i api.Instance) string {
 		return " fits on no host: " + f.d.refusals[id]
 	}
 	switch {
+	case f.d.lostVolume[id]:
+		return ": " + f.d.refusals[id]
 	case slot.Spec != f.d.specs[id.Service] || i.State == api.StateUp || i.State == api.StateDone:
 		return ""
 	case wait.Kind == deploy.GaveUp && wait.Reason != "":

@@ -49,6 +49,8 @@ type Framework struct {
 	reconciler reconciler
 	planner    *planner
 	updater    *updater
+	volumes    *volumeGuard
+	examiner   *examiner
 	reporter   *reporter
 	board      *board
 }
@@ -67,7 +69,9 @@ func New(config Config) *Framework {
 		f.linkers[name] = newLinkerConn(name, l, events, config.Log)
 		f.model.host(name)
 	}
-	f.planner = &planner{model: f.model, linkers: f.linkers, offers: f.offers, out: f.out, log: config.Log}
+	f.volumes = &volumeGuard{model: f.model, linkers: f.linkers, queue: f.queue, wakeAt: f.out.wakeAt, answers: map[string]*volumeAnswer{}}
+	f.examiner = &examiner{model: f.model, linkers: f.linkers, queue: f.queue, wakeAt: f.out.wakeAt, log: config.Log}
+	f.planner = &planner{model: f.model, linkers: f.linkers, offers: f.offers, volumes: f.volumes, out: f.out, log: config.Log}
 	f.updater = &updater{model: f.model, linkers: f.linkers, out: f.out, queue: f.queue, log: config.Log}
 	f.reporter = &reporter{model: f.model, linkers: f.linkers, out: f.out, info: config.Info}
 	f.board = newBoard()
@@ -85,7 +89,7 @@ func (f *Framework) Run(ctx context.Context) error {
 	spawn := func(fn func(context.Context)) {
 		group.Go(func() error { fn(ctx); return nil })
 	}
-	f.updater.spawn = spawn
+	f.updater.spawn, f.volumes.spawn, f.examiner.spawn = spawn, spawn, spawn
 	group.Go(func() error { return f.loop(ctx) })
 	group.Go(func() error { return f.subscribe(ctx) })
 	spawn(f.out.calls.run)
@@ -164,6 +168,7 @@ func (f *Framework) decide(now time.Time) {
 	f.out.wake = time.Time{}
 	f.model.observe(f.linkers, now, f.out.wakeAt)
 	f.updater.dropReplaced(now)
+	f.examiner.examine(now)
 	tasks := f.model.tasksByApp()
 	for _, name := range f.planner.plan(tasks, now) {
 		f.config.Log.Info("app removed", "app", name)

@@ -84,3 +84,36 @@ func stopping(s api.Status) (n int) {
 	}
 	return n
 }
+
+// What a failing check prints is what a user needs to see: in the reason of the instance, in the
+// failure of the app, and when the instance was replaced.
+func TestTheOutputOfAFailingHealthCheckIsShown(t *testing.T) {
+	options := frameworktest.Options{Behave: behave(map[string]frameworktest.Behaviour{
+		"db:1": {Start: time.Second, Unhealthy: 3 * time.Second, Check: "no response"},
+	})}
+	in(t, options, func(b *bed) {
+		b.put(shop())
+		s := b.await("shop", "failed", 20*time.Second, func(s api.Status) bool { return s.Failed != "" })
+		if want := "db.1 is unhealthy, and web waits for it: its health check fails with status 1: no response"; s.Failed != want {
+			t.Errorf("the app failed for %q, want %q", s.Failed, want)
+		}
+		if i := find(s, "db", 1); i.Reason != "its health check fails with status 1: no response" {
+			t.Errorf("db is %+v, want the output of its check as the reason", i)
+		}
+		b.await("shop", "replacing", time.Minute, func(s api.Status) bool {
+			return strings.HasPrefix(find(s, "db", 1).Reason, "was unhealthy: its health check fails with status 1: no response; starts again")
+		})
+	})
+}
+
+func TestAPausedContainerIsNamed(t *testing.T) {
+	in(t, frameworktest.Options{}, func(b *bed) {
+		b.put(shop())
+		b.awaitUp("shop")
+		time.Sleep(time.Minute)
+		b.cluster.Pause("shop.db.1.")
+		b.await("shop", "not up", 15*time.Second, func(s api.Status) bool {
+			return !s.Up && strings.HasPrefix(find(s, "db", 1).Reason, "its container is paused (to let it go on: docker unpause mesos-")
+		})
+	})
+}

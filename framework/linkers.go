@@ -16,11 +16,12 @@ import (
 	"tombolo/linker/record"
 )
 
-// Linker is the API of the linker of one host. *linker/api.Client is all three.
+// Linker is the API of the linker of one host. *linker/api.Client is all four.
 type Linker struct {
 	Catalog  Catalog
 	Recorder Recorder
 	Logs     Logs
+	Engine   Engine // nil: the Engine cannot be asked
 }
 
 // Catalog shows a linker's catalog.
@@ -68,6 +69,7 @@ type linkerConn struct {
 	snapshot  *record.Snapshot            // the last catalog; nil: none yet
 	endpoints map[string]*record.Endpoint // of snapshot, by task ID
 	shutOff   map[string]bool             // IDs of containers whose labels their linker cannot read
+	engineAPI string                      // the newest version of the API of the host's Engine; "": not known
 
 	latest   atomic.Pointer[record.Snapshot] // not taken by the framework yet
 	outgoing *wake.Queue[record.Record]
@@ -79,8 +81,13 @@ func newLinkerConn(name string, l Linker, events linkerEvents, log *slog.Logger)
 
 func (c *linkerConn) watch(ctx context.Context) {
 	for retry := wake.NewBackoff(linkerRetry, linkerRetryMax); ; {
+		asked := false
 		err := c.api.Catalog.Watch(ctx, func(s *record.Snapshot) {
 			retry.Reset()
+			if !asked { // before the host counts as usable
+				asked = true
+				c.askVersion(ctx)
+			}
 			c.bring(s)
 		})
 		if ctx.Err() != nil {
@@ -91,6 +98,21 @@ func (c *linkerConn) watch(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// askVersion asks for the version of the host's Engine. Without an answer, the last one counts.
+func (c *linkerConn) askVersion(ctx context.Context) {
+	if c.api.Engine == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, engineWait)
+	defer cancel()
+	v, err := c.api.Engine.Version(ctx)
+	if err != nil {
+		c.log.Debug("the version of an Engine is not known", "host", c.name, "err", err)
+		return
+	}
+	c.events.queue.Put(func() { c.engineAPI = v.API })
 }
 
 // bring leaves a catalog for the framework, which takes only the newest.

@@ -43,8 +43,10 @@ type deployment struct {
 	refusals    map[deploy.SlotID]string    // why a launch found no host in the last decision
 	unplaceable map[deploy.SlotID]time.Time // since when all hosts refuse a launch for good; see place.Permanent
 	shown       map[deploy.SlotID]shown
-	put         time.Time             // by a user, last; zero: before the framework started
-	excused     map[deploy.SlotID]int // tasks of a slot whose end is no failure of the app; see failureFinder
+	put         time.Time              // by a user, last; zero: before the framework started
+	excused     map[deploy.SlotID]int  // tasks of a slot whose end is no failure of the app; see failureFinder
+	lostVolume  map[deploy.SlotID]bool // slots whose launch waits because a volume is gone
+	recreate    map[string]bool        // volumes that may be made anew if they are gone
 }
 
 func newModel() *model {
@@ -59,6 +61,7 @@ func newDeployment(a store.App) *deployment {
 		App: a, specs: deploy.Specs(a.Wanted),
 		slots: map[deploy.SlotID]store.Slot{}, refusals: map[deploy.SlotID]string{},
 		unplaceable: map[deploy.SlotID]time.Time{}, shown: map[deploy.SlotID]shown{}, excused: map[deploy.SlotID]int{},
+		lostVolume: map[deploy.SlotID]bool{}, recreate: map[string]bool{},
 	}
 }
 
@@ -122,6 +125,7 @@ func (m *model) putApp(wanted app.App, now time.Time) *deployment {
 // have mended a cause outside of it.
 func (m *model) retryFailed(d *deployment, now time.Time) {
 	d.put = now
+	clear(d.recreate)
 	clear(d.unplaceable)
 	for id, slot := range d.slots {
 		if slot.Outcome == "" || history(slot).Completed(d.specs[id.Service], d.Wanted.Services[id.Service].Restart) {
@@ -150,7 +154,7 @@ func (m *model) dropApp(d *deployment) {
 		m.forgetSlot(d, id)
 	}
 	if d.ForgetVolumes {
-		m.unpin(d.Wanted.Volumes)
+		m.unpinAll(d.Wanted.Volumes)
 	}
 	m.batch.DeleteApp(d.Wanted.Name)
 	delete(m.apps, d.Wanted.Name)
@@ -225,6 +229,7 @@ func (m *model) launch(l launch, on string, now time.Time) *task {
 func (m *model) kill(t *task, k deploy.Kill, now time.Time) {
 	t.Killing, t.Reason, t.killSent = true, k.Reason, now
 	if k.Unhealthy {
+		t.lastFinding = t.examined.finding
 		t.KilledUnhealthySince = t.unhealthySince
 	}
 	m.batch.PutTask(t.Task)
@@ -276,14 +281,19 @@ func (m *model) pin(t *task) {
 	}
 }
 
-// unpin forgets the hosts of an app's own volumes.
-func (m *model) unpin(volumes map[string]app.Volume) {
+// unpinAll forgets the hosts of an app's own volumes.
+func (m *model) unpinAll(volumes map[string]app.Volume) {
 	for _, v := range volumes {
 		if !v.External {
-			m.batch.DeletePin(v.Name)
-			delete(m.pins, v.Name)
+			m.unpin(v.Name)
 		}
 	}
+}
+
+// unpin forgets the host of a volume.
+func (m *model) unpin(volume string) {
+	m.batch.DeletePin(volume)
+	delete(m.pins, volume)
 }
 
 // volumeHosts returns the host of each volume: where a task has run with it, or where

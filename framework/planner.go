@@ -26,6 +26,7 @@ type planner struct {
 	model   *model
 	linkers linkers
 	offers  *offers.Book
+	volumes *volumeGuard
 	out     *outbox
 	log     *slog.Logger
 }
@@ -50,6 +51,7 @@ func (p *planner) plan(tasks map[string][]*task, now time.Time) (removed []strin
 		}
 		p.out.wakeAt(d.plan.Wake)
 		clear(d.refusals)
+		clear(d.lostVolume)
 		for _, l := range d.plan.Launch {
 			launches = append(launches, launch{d.Wanted.Name, l})
 		}
@@ -58,7 +60,7 @@ func (p *planner) plan(tasks map[string][]*task, now time.Time) (removed []strin
 			removed = append(removed, d.Wanted.Name)
 		}
 	}
-	p.placeAndAccept(launches, now)
+	p.placeAndAccept(p.volumes.hold(launches, now), now)
 	p.repeatKills(now)
 	return removed
 }
@@ -159,7 +161,7 @@ func (p *planner) place(launches []launch, now time.Time) (unplaced bool, near m
 		l := launches[a.Request]
 		t := p.model.launch(l, a.Host, now)
 		p.log.Info("launching task", "task", t.ID, "host", t.Host)
-		infos[a.Host] = append(infos[a.Host], taskInfo(t, p.model.apps[l.app].Wanted, len(p.linkers) > 0, a.OfferedPorts))
+		infos[a.Host] = append(infos[a.Host], taskInfo(t, p.linkers.forHost(p.model.apps[l.app].Wanted, l.Service, a.Host), len(p.linkers) > 0, a.OfferedPorts))
 	}
 	for _, host := range slices.Sorted(maps.Keys(infos)) {
 		p.out.do(p.offers.Accept(host, p.model.hosts[host].agent, infos[host]))

@@ -70,7 +70,7 @@ func (r *reporter) cluster(now time.Time) api.Info {
 func (r *reporter) status(d *deployment, tasks []*task, now time.Time) api.Status {
 	s := api.Status{
 		App: d.Wanted.Name, Revision: d.Revision, Removing: d.Removing, Up: !d.Removing,
-		Warnings: warnings(d.Wanted, r.linkers.catalog()),
+		Warnings: append(warnings(d.Wanted, r.linkers.catalog()), r.linkers.leftOut(d.Wanted, tasks)...),
 	}
 	current := map[deploy.SlotID]*task{}
 	for _, t := range tasks {
@@ -181,6 +181,7 @@ func showTask(i *api.Instance, t *task) {
 	if t.shutOff && i.Reason == "" {
 		i.Reason = "the linker of " + t.Host + " cannot read the container's labels (see there: tombolo linker status)"
 	}
+	i.Reason = cmp.Or(i.Reason, t.examined.finding)
 	switch {
 	case t.Killing:
 		i.State = api.StateStopping

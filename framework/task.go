@@ -28,6 +28,8 @@ type task struct {
 	shutOff        bool             // its linker cannot read its labels
 	unhealthySince time.Time        // zero: no linker says that it is unhealthy
 	killSent       time.Time        // zero: not in this subscription
+	examined       examination      // why it is not up
+	lastFinding    string           // of examined, when it was killed for its health
 
 	// ending are a terminal update and those that came after it. They are acknowledged
 	// once the task's last output is read. nil: no terminal update has come.

@@ -60,6 +60,9 @@ func (u *updater) update(status mesos.TaskStatus, now time.Time) {
 	e.refused = refusedByAgent(status)
 	if phase == deploy.Killed && !t.KilledUnhealthySince.IsZero() {
 		e.phase, e.reason = deploy.Failed, "was unhealthy"
+		if t.lastFinding != "" {
+			e.reason += ": " + t.lastFinding
+		}
 	}
 	t.ending = []mesos.TaskStatus{status}
 	if logs := u.linkers.logs(t.Host); logs != nil && t.Container != "" && !t.dismissed() && phase != deploy.Dropped {

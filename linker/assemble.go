@@ -207,7 +207,7 @@ func (l *Linker) assembleServers(ctx context.Context) ([]task, error) {
 		matched: l.matched, problems: l.problems,
 		counters: counters{gossip: l.gossip, catalog: l.catalog, dns: server, plugin: l.plugin, addresses: l.addresses, plane: l.plane, log: cfg.Log},
 	}
-	apiServer := api.NewServer(api.Config{Catalog: l.catalog, Host: host, Inspector: inspector{l.effective, l.table, inspect.Look}, Log: cfg.Log})
+	apiServer := api.NewServer(api.Config{Catalog: l.catalog, Host: host, Engine: apiEngine{l.docker}, Inspector: inspector{l.effective, l.table, inspect.Look}, Log: cfg.Log})
 	return []task{
 		{"overlay", kernel.run},
 		{"dns", server.Run},

@@ -29,6 +29,8 @@ type fakeFramework struct {
 	seen     chan struct{} // closed when the snapshot has been asked for
 	put      []app.App
 	deleted  []string
+
+	recreated []string // apps whose volumes may be made anew
 }
 
 func (f *fakeFramework) PutApp(_ context.Context, a app.App) (uint64, error) {
@@ -103,6 +105,13 @@ func (f *fakeFramework) Snapshot() (*api.Snapshot, <-chan struct{}) {
 	return f.snapshot, f.changed
 }
 
+func (f *fakeFramework) RecreateVolumes(_ context.Context, name string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.recreated = append(f.recreated, name)
+	return nil
+}
+
 func (f *fakeFramework) Logs(_ context.Context, _ string, q api.LogQuery, fn func(api.LogLine) error) error {
 	for _, l := range f.lines {
 		if q.Service == "" || q.Service == l.Service {
@@ -127,7 +136,7 @@ func (f *fakeFramework) serve(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := &http.Server{Handler: api.NewHandler(api.Config{Cluster: f, Logs: f})}
+	server := &http.Server{Handler: api.NewHandler(api.Config{Cluster: f, Logs: f, Volumes: f})}
 	go server.Serve(l) //nolint:errcheck // ends with Close
 	t.Cleanup(func() { _ = server.Close() })
 	return socket

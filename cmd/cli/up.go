@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strconv"
 	"time"
@@ -24,8 +25,10 @@ import (
 type upFlags struct {
 	apiFlags
 	detach, waits, noBuild bool
+	recreateVolumes        bool
 	timeout                time.Duration // 0: wait until the app is up or has failed
 	scales                 []string
+	cpus                   float64 // that an instance reserves whose service says nothing
 }
 
 func newUpCommand(project *projectFlags) *cobra.Command {
@@ -52,6 +55,8 @@ and name an alternative.`,
 	f.registerWait(flags)
 	flags.BoolVar(&f.waits, "wait", false, "wait until the app is up, also with --detach")
 	flags.BoolVar(&f.noBuild, "no-build", false, "use the images that exist, instead of building those of services with build:")
+	flags.BoolVar(&f.recreateVolumes, "recreate-volumes", false, "start with empty volumes in place of those that are gone from their hosts, with their data")
+	flags.Float64Var(&f.cpus, "default-cpus", app.DefaultCPUs, "`CPUs` that each instance reserves if its service has neither a reservation nor a lower limit; another number than last time replaces these instances")
 	flags.StringArrayVar(&f.scales, "scale", nil, "`SERVICE=N`: start N instances, whatever the file says; may be repeated")
 	alreadyDefault(flags, "build", "up always builds the images of services with build:")
 	alreadyDefault(flags, "remove-orphans", "up always stops services that the file no longer names")
@@ -99,6 +104,9 @@ func (f *upFlags) run(cmd *cobra.Command, project *projectFlags) error {
 	if err := setReplicas(wanted, numbers); err != nil {
 		return err
 	}
+	if err := reserveCPUs(wanted, f.cpus); err != nil {
+		return usageError{err}
+	}
 	client := f.client()
 	defer client.Close()
 	info, err := client.Info(ctx)
@@ -121,6 +129,26 @@ func (f *upFlags) run(cmd *cobra.Command, project *projectFlags) error {
 	return err
 }
 
+// leastCPUs is the smallest number of CPUs that Mesos' agents accept for a task.
+const leastCPUs = 0.01
+
+// reserveCPUs makes the services that say nothing about CPUs reserve this many.
+func reserveCPUs(wanted *app.App, cpus float64) error {
+	if !(cpus >= leastCPUs) || math.IsInf(cpus, 1) { // not a number is no number of CPUs either
+		return fmt.Errorf("--default-cpus: %v is not a number of CPUs from %v", cpus, leastCPUs)
+	}
+	if cpus == app.DefaultCPUs {
+		return nil // the framework's own
+	}
+	for name, s := range wanted.Services {
+		if limit := s.Resources.CPULimit; s.Resources.CPUs == 0 && (limit == 0 || cpus < limit) {
+			s.Resources.CPUs = cpus
+			wanted.Services[name] = s
+		}
+	}
+	return nil
+}
+
 func (f *upFlags) prepareImages(cmd *cobra.Command, registry *api.Registry, wanted *app.App) error {
 	out := cmd.ErrOrStderr()
 	builder := images.Builder{
@@ -136,6 +164,11 @@ func (f *upFlags) put(cmd *cobra.Command, client *api.Client, wanted *app.App) e
 	revision, err := client.PutApp(ctx, *wanted)
 	if err != nil {
 		return f.explain(err)
+	}
+	if f.recreateVolumes {
+		if err := client.RecreateVolumes(ctx, wanted.Name); err != nil {
+			return f.explain(err)
+		}
 	}
 	if f.detach && !f.waits {
 		fmt.Fprintf(out, "%s is on its way (see: tombolo -p %s ps)\n", wanted.Name, wanted.Name)

@@ -122,3 +122,49 @@ func TestUpSaysWhyItCannotSubmitTheApp(t *testing.T) {
 	_, err = tombolo(t, "/nowhere/api.sock", "services: {a: {image: 7, nokey: 1}}\n", "up")
 	errortest.Contains(t, err, "nokey")
 }
+
+func TestOneFlagChangesTheReservationOfServicesThatSayNothing(t *testing.T) {
+	const file = `name: shop
+services:
+  plain: {image: a}
+  limited: {image: a, cpus: 0.01}
+  roomy: {image: a, cpus: 2}
+  reserved: {image: a, deploy: {resources: {reservations: {cpus: "0.5"}}}}
+`
+	f := &fakeFramework{}
+	socket := f.serve(t)
+	for _, c := range []struct {
+		args []string
+		want map[string]float64 // CPUs that the file of the framework reserves; 0: its default
+	}{
+		{[]string{"up", "-d"}, map[string]float64{"plain": 0, "limited": 0, "roomy": 0, "reserved": 0.5}},
+		{[]string{"up", "-d", "--default-cpus", "0.1"}, map[string]float64{"plain": 0, "limited": 0, "roomy": 0, "reserved": 0.5}},
+		{[]string{"up", "-d", "--default-cpus", "0.02"}, map[string]float64{"plain": 0.02, "limited": 0, "roomy": 0.02, "reserved": 0.5}},
+	} {
+		_, err := tombolo(t, socket, file, c.args...)
+		errortest.Contains(t, err, "")
+		got := map[string]float64{}
+		for name, s := range f.put[len(f.put)-1].Services {
+			got[name] = s.Resources.CPUs
+		}
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("%v: reserved CPUs (-want +got):\n%s", c.args, diff)
+		}
+	}
+	for _, bad := range []string{"0", "-1", "NaN", "+Inf", "0.001"} {
+		_, err := tombolo(t, socket, file, "up", "-d", "--default-cpus", bad)
+		errortest.Contains(t, err, "--default-cpus:")
+	}
+}
+
+func TestUpPermitsThatLostVolumesAreMadeAnew(t *testing.T) {
+	f := &fakeFramework{}
+	socket := f.serve(t)
+	for _, args := range [][]string{{"up", "-d"}, {"up", "-d", "--recreate-volumes"}} {
+		_, err := tombolo(t, socket, shop, args...)
+		errortest.Contains(t, err, "")
+		if permitted := len(f.recreated) > 0; permitted != (len(args) == 3) {
+			t.Errorf("after %v, the framework was permitted to make volumes anew: %v", args, permitted)
+		}
+	}
+}

@@ -53,7 +53,7 @@ func RunFramework(ctx context.Context, cfg FrameworkConfig) (err error) {
 	for host, socket := range cfg.Linkers {
 		c := linkerapi.NewClient(socket)
 		defer c.Close()
-		linkers[host] = framework.Linker{Catalog: c, Recorder: c, Logs: c}
+		linkers[host] = framework.Linker{Catalog: c, Recorder: c, Logs: c, Engine: c}
 	}
 	self := framework.Info(cfg.User, cfg.Role)
 	if cfg.Credentials != nil {
@@ -71,7 +71,7 @@ func RunFramework(ctx context.Context, cfg FrameworkConfig) (err error) {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return f.Run(ctx) })
 	group.Go(func() error {
-		return serve(ctx, cfg.RunDir.API(), api.NewHandler(api.Config{Cluster: f, Logs: f, Log: cfg.Log}))
+		return serve(ctx, cfg.RunDir.API(), api.NewHandler(api.Config{Cluster: f, Logs: f, Volumes: f, Log: cfg.Log}))
 	})
 	return group.Wait()
 }

@@ -55,7 +55,7 @@ func (c Config) Validate() error {
 	if !filepath.IsAbs(c.Binary) {
 		errs = append(errs, fmt.Errorf("binary: %q is not an absolute path", c.Binary))
 	}
-	for _, key := range slices.Sorted(maps.Keys(engineSettings(""))) {
+	for _, key := range slices.Sorted(maps.Keys(engineSettings(Host{}))) {
 		if _, ok := c.Engine[key]; ok {
 			errs = append(errs, fmt.Errorf("engine: the lab itself sets %s", key))
 		}

@@ -40,17 +40,17 @@ func LoadEngineSettings(file string) (map[string]any, error) {
 
 // engineSettings returns the settings that the lab needs on a host. The cgroupfs driver
 // needs no systemd and works with both cgroup versions.
-func engineSettings(host string) map[string]any {
+func engineSettings(h Host) map[string]any {
 	return map[string]any{
 		"exec-opts":           []string{"native.cgroupdriver=cgroupfs"},
-		"cgroup-parent":       cgroupParent(host),
+		"cgroup-parent":       h.cgroupParent(),
 		"insecure-registries": []string{Underlay.String()},
 	}
 }
 
 // writeEngineConfig writes the configuration of a host's Engine.
-func writeEngineConfig(host string, more map[string]any) error {
-	settings := engineSettings(host)
+func writeEngineConfig(h Host, more map[string]any) error {
+	settings := engineSettings(h)
 	maps.Copy(settings, more)
 	b, err := json.MarshalIndent(settings, "", "  ")
 	if err != nil {

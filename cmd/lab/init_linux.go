@@ -52,7 +52,7 @@ func RunInit(cfg InitConfig) error {
 	if err := unix.Sethostname([]byte(cfg.Host.Name)); err != nil {
 		return fmt.Errorf("set host name: %w", err)
 	}
-	if err := writeEngineConfig(cfg.Host.Name, cfg.Engine); err != nil {
+	if err := writeEngineConfig(cfg.Host, cfg.Engine); err != nil {
 		return err
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -29,6 +30,8 @@ type cluster struct {
 	deleted  []string
 	err      error
 	query    api.LogQuery
+
+	recreated []string
 }
 
 func newCluster() *cluster {
@@ -81,6 +84,13 @@ func (c *cluster) Logs(_ context.Context, name string, query api.LogQuery, fn fu
 	return err
 }
 
+func (c *cluster) RecreateVolumes(_ context.Context, name string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.recreated = append(c.recreated, name)
+	return c.err
+}
+
 // serve serves a cluster on a unix socket.
 func serve(t *testing.T) (*cluster, *api.Client) {
 	t.Helper()
@@ -90,7 +100,7 @@ func serve(t *testing.T) (*cluster, *api.Client) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := &http.Server{Handler: api.NewHandler(api.Config{Cluster: c, Logs: c})}
+	server := &http.Server{Handler: api.NewHandler(api.Config{Cluster: c, Logs: c, Volumes: c})}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -118,6 +128,9 @@ func TestEveryCallReachesTheCluster(t *testing.T) {
 	}
 	if diff := cmp.Diff([]app.App{wanted}, c.put); diff != "" {
 		t.Errorf("apps put (-want +got):\n%s", diff)
+	}
+	if err := client.RecreateVolumes(ctx, "shop"); err != nil || !slices.Equal(c.recreated, []string{"shop"}) {
+		t.Errorf("RecreateVolumes returned %v, and the cluster got %v; want shop", err, c.recreated)
 	}
 	for _, volumes := range []bool{false, true} {
 		if err := client.DeleteApp(ctx, "shop", volumes); err != nil {

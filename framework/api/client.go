@@ -63,6 +63,12 @@ func (c *Client) DeleteApp(ctx context.Context, name string, volumes bool) error
 	return c.call(ctx, http.MethodDelete, path, nil, nil)
 }
 
+// RecreateVolumes permits that volumes of an app that are gone from their hosts are made
+// anew, empty. The permission ends when the app is put again.
+func (c *Client) RecreateVolumes(ctx context.Context, name string) error {
+	return c.call(ctx, http.MethodPost, appPath(name)+"/recreate-volumes", nil, nil)
+}
+
 // Apps returns the Status of every app, by name.
 func (c *Client) Apps(ctx context.Context) (list []Status, err error) {
 	err = c.call(ctx, http.MethodGet, "/v1/apps", nil, &list)

@@ -3,6 +3,7 @@
 //
 //	PUT    /v1/apps/{name}         run the App in the body; returns its revision
 //	DELETE /v1/apps/{name}         end the app (?volumes=1: and forget where its volumes are)
+//	POST   /v1/apps/{name}/recreate-volumes  permit that volumes of the app that are gone are made anew
 //	GET    /v1/apps                the Status of every app
 //	GET    /v1/apps/{name}         the Status of one app
 //	GET    /v1/apps/{name}/spec    the App as it was last put

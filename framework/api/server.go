@@ -25,6 +25,7 @@ const maxBody = 4 << 20 // bytes of an App
 type Config struct {
 	Cluster Cluster
 	Logs    Logs
+	Volumes Volumes
 	Log     *slog.Logger // nil: slog.Default()
 }
 
@@ -38,6 +39,7 @@ func NewHandler(config Config) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("PUT /v1/apps/{name}", s.answer(s.put))
 	mux.HandleFunc("DELETE /v1/apps/{name}", s.answer(s.delete))
+	mux.HandleFunc("POST /v1/apps/{name}/recreate-volumes", s.answer(s.recreateVolumes))
 	mux.HandleFunc("GET /v1/apps", s.answer(s.apps))
 	mux.HandleFunc("GET /v1/apps/{name}", s.answer(s.show(func(state *Snapshot, name string) any { return state.Apps[name] })))
 	mux.HandleFunc("GET /v1/apps/{name}/spec", s.answer(s.show(func(state *Snapshot, name string) any { return state.Spec[name] })))
@@ -115,6 +117,13 @@ func (s *server) delete(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if err := s.config.Cluster.DeleteApp(r.Context(), r.PathValue("name"), volumes); err != nil {
+		return err
+	}
+	return reply(w, http.StatusAccepted, struct{}{})
+}
+
+func (s *server) recreateVolumes(w http.ResponseWriter, r *http.Request) error {
+	if err := s.config.Volumes.RecreateVolumes(r.Context(), r.PathValue("name")); err != nil {
 		return err
 	}
 	return reply(w, http.StatusAccepted, struct{}{})

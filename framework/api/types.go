@@ -131,6 +131,13 @@ type Cluster interface {
 	Snapshot() (*Snapshot, <-chan struct{})
 }
 
+// Volumes keeps services from starting with empty volumes in place of lost ones.
+type Volumes interface {
+	// RecreateVolumes permits once that those volumes of an app that are gone from their
+	// hosts are made anew.
+	RecreateVolumes(ctx context.Context, app string) error
+}
+
 // Logs shows the output of instances.
 type Logs interface {
 	// Logs calls fn with each line until the output ends, ctx ends or fn returns an

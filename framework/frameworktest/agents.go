@@ -35,6 +35,7 @@ func (t *task) run() {
 		if b.Healthy > 0 || b.Unhealthy > 0 {
 			t.health = record.HealthStarting
 		}
+		t.useVolumes()
 		t.say("I am " + t.container)
 		t.say("something is wrong")
 		t.setState(mesos.TASK_RUNNING, "")
@@ -51,6 +52,20 @@ func (t *task) run() {
 			})
 		}
 	})
+}
+
+// useVolumes makes the volumes of a task that its host does not have.
+func (t *task) useVolumes() {
+	for _, p := range t.info.Container.Docker.Parameters {
+		for field := range strings.SplitSeq(p.Value, ",") {
+			if volume, ok := strings.CutPrefix(field, "source="); ok && p.Key == "mount" {
+				if t.host.volumes == nil {
+					t.host.volumes = map[string]bool{}
+				}
+				t.host.volumes[volume] = true
+			}
+		}
+	}
 }
 
 func (t *task) say(text string) {
@@ -165,7 +180,7 @@ func (t *task) endpoint() *record.Endpoint {
 	if err != nil {
 		return nil
 	}
-	e.ID, e.Host, e.Container, e.Running, e.Started = t.container, t.host.name, t.container, true, t.started
+	e.ID, e.Host, e.Container, e.Running, e.Started = t.container, t.host.name, t.container, !t.paused, t.started
 	e.Health = t.health
 	return &e
 }

@@ -26,6 +26,7 @@ type Behaviour struct {
 	Exit      int           // its status when it ends by itself
 	Stop      time.Duration // from a KILL to its end
 	Drop      string        // why its agent does not run it (TASK_DROPPED); "": it does
+	Check     string        // what its health check prints when it fails
 }
 
 // Options describe a cluster.
@@ -80,12 +81,14 @@ type host struct {
 	tasks      map[string]*task
 	joined     bool // its agent is registered with the master
 	alive      bool
-	reachable  bool      // the network leads to it
-	linker     bool      // its linker runs
-	troubles   []string  // what its linker tells
-	lost       bool      // the master has given it up
-	offers     int       // that are out
-	filtered   time.Time // the master makes no offers of it before
+	volumes    map[string]bool // that tasks have used there
+	broken     bool            // its Engine answers no question about volumes
+	reachable  bool            // the network leads to it
+	linker     bool            // its linker runs
+	troubles   []string        // what its linker tells
+	lost       bool            // the master has given it up
+	offers     int             // that are out
+	filtered   time.Time       // the master makes no offers of it before
 	away       *time.Timer
 }
 
@@ -98,6 +101,7 @@ type task struct {
 	started   time.Time
 	running   bool
 	health    record.Health
+	paused    bool
 	output    []linker.LogLine
 	lost      bool               // it was given up with its host once
 	pending   []mesos.TaskStatus // updates that are not acknowledged

@@ -137,6 +137,79 @@ func (l *Linker) Logs(ctx context.Context, container string, o linker.LogOptions
 	}
 }
 
+// Prune removes a volume from its host, as `docker volume prune` does.
+func (c *Cluster) Prune(volume string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, h := range c.hosts {
+		delete(h.volumes, volume)
+	}
+}
+
+// BreakEngine makes the Engine of a host answer no question about volumes, or answer again.
+func (c *Cluster) BreakEngine(host string, broken bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.hosts[host].broken = broken
+}
+
+// Has reports whether a host has a volume.
+func (c *Cluster) Has(host, volume string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.hosts[host].volumes[volume]
+}
+
+// Pause pauses the containers whose task IDs begin with prefix.
+func (c *Cluster) Pause(prefix string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, h := range c.hosts {
+		for id, t := range h.tasks {
+			t.paused = t.paused || strings.HasPrefix(id, prefix)
+		}
+	}
+	c.gossip()
+}
+
+// Container implements framework.Engine.
+func (l *Linker) Container(_ context.Context, container string) (linker.Container, error) {
+	l.c.mu.Lock()
+	defer l.c.mu.Unlock()
+	for _, t := range l.host.tasks {
+		if t.container != strings.TrimPrefix(container, "mesos-") || !t.running {
+			continue
+		}
+		out := linker.Container{Status: "running", Attached: true}
+		if t.paused {
+			out.Status = "paused"
+		}
+		if t.health == record.HealthUnhealthy && t.behaviour.Check != "" {
+			out.Failed = &linker.HealthCheck{Exit: 1, Output: t.behaviour.Check}
+		}
+		return out, nil
+	}
+	return linker.Container{}, fmt.Errorf("%s: %w", container, linker.ErrNotFound)
+}
+
+// Volume implements framework.Engine.
+func (l *Linker) Volume(_ context.Context, name string) (linker.Volume, error) {
+	l.c.mu.Lock()
+	defer l.c.mu.Unlock()
+	if !l.up() || l.host.broken {
+		return linker.Volume{}, errNoLinker
+	}
+	return linker.Volume{Exists: l.host.volumes[name]}, nil
+}
+
+// Version implements framework.Engine. The Engine of h1 is 25, all others are 20.10.
+func (l *Linker) Version(context.Context) (linker.EngineVersion, error) {
+	if l.host.name == "h1" {
+		return linker.EngineVersion{API: "1.44"}, nil
+	}
+	return linker.EngineVersion{API: "1.41"}, nil
+}
+
 // output returns all lines of a container so far.
 func (l *Linker) output(container string) (up, running bool, lines []linker.LogLine) {
 	l.c.mu.Lock()

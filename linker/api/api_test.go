@@ -59,6 +59,29 @@ func TestStatusIsTransferred(t *testing.T) {
 	}
 }
 
+func TestTheEngineIsAskedForOneThing(t *testing.T) {
+	want := api.Container{Status: "running", Attached: true, Failed: &api.HealthCheck{Exit: 1, Output: "no response"}}
+	c := client(t, &apitest.Linker{States: map[string]api.Container{"mesos-1": want}, Kept: []string{"shop_data"}})
+	got, err := c.Container(t.Context(), "mesos-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("answer (-want +got):\n%s", diff)
+	}
+	if _, err := c.Container(t.Context(), "mesos-2"); !errors.Is(err, api.ErrNotFound) {
+		t.Errorf("Container of one that does not exist returned %v, want ErrNotFound", err)
+	}
+	for name, exists := range map[string]bool{"shop_data": true, "no/such": false} {
+		if v, err := c.Volume(t.Context(), name); err != nil || v.Exists != exists {
+			t.Errorf("Volume(%q) returned %v, %v; want that it exists: %v", name, v, err, exists)
+		}
+	}
+	if v, err := c.Version(t.Context()); err != nil || v.API != "1.41" {
+		t.Errorf("Version returned %v, %v; want the API 1.41", v, err)
+	}
+}
+
 func TestAppRecordsAreStoredAndDeleted(t *testing.T) {
 	c := client(t, new(apitest.Linker))
 	ctx := t.Context()
@@ -137,7 +160,7 @@ func TestWatchNoticesARestartedLinker(t *testing.T) {
 func TestCatalogAnswersAtOnceUnlessTheClientHasTheIndex(t *testing.T) {
 	l := new(apitest.Linker)
 	l.Change(func(*record.Snapshot) {})
-	h := api.NewServer(api.Config{Catalog: l}).Handler()
+	h := api.NewServer(api.Config{Catalog: l, Engine: l}).Handler()
 	get := func(query string) *httptest.ResponseRecorder {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/v1/catalog"+query, nil))
@@ -285,7 +308,8 @@ func TestAppRecordsInJSONAreRefused(t *testing.T) {
 	req := httptest.NewRequest(http.MethodPut, "/v1/apps/shop", strings.NewReader(string(body)))
 	req.Header.Set("Content-Type", "application/json")
 	w := httptest.NewRecorder()
-	api.NewServer(api.Config{Catalog: new(apitest.Linker)}).Handler().ServeHTTP(w, req)
+	l := new(apitest.Linker)
+	api.NewServer(api.Config{Catalog: l, Engine: l}).Handler().ServeHTTP(w, req)
 	if w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), api.ContentRecord) {
 		t.Errorf("the answer has status %d and the body %s; want status 400 and the content type that is expected", w.Code, w.Body)
 	}

@@ -96,6 +96,27 @@ func (c *Client) Resolve(ctx context.Context, name, from string) (Resolution, er
 	return r, err
 }
 
+// Container returns what the Engine says about a container (ID or name).
+func (c *Client) Container(ctx context.Context, container string) (Container, error) {
+	var out Container
+	_, err := c.get(ctx, "/v1/containers/"+url.PathEscape(container), callTimeout, &out)
+	return out, err
+}
+
+// Volume tells whether the Engine has a volume.
+func (c *Client) Volume(ctx context.Context, name string) (Volume, error) {
+	var out Volume
+	_, err := c.get(ctx, "/v1/volumes/"+url.PathEscape(name), callTimeout, &out)
+	return out, err
+}
+
+// Version returns the version of the Engine.
+func (c *Client) Version(ctx context.Context) (EngineVersion, error) {
+	var out EngineVersion
+	_, err := c.get(ctx, "/v1/engine", callTimeout, &out)
+	return out, err
+}
+
 // Logs calls line for each line of a container's output. It returns nil when there are
 // no more lines or ctx ends, and line's error when line returns one.
 func (c *Client) Logs(ctx context.Context, container string, o LogOptions, line func(LogLine) error) error {

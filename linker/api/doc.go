@@ -6,6 +6,9 @@
 //	PUT    /v1/apps/{name}                       an encoded record.Record of an app; 409 if it is not the newest known
 //	DELETE /v1/apps/{name}                       an encoded record.Record, the app's tombstone
 //	GET    /v1/containers/{id or name}/logs[?follow=1&tail=N]   lines of LogLine
+//	GET    /v1/containers/{id or name}           Container
+//	GET    /v1/volumes/{name}                    Volume
+//	GET    /v1/engine                            EngineVersion
 //	GET    /v1/resolve?name=N[&from=C]           Resolution for the container C (ID, name or address), or for the host
 //
 // A request for the catalog with the index and the run of an earlier answer waits, up to

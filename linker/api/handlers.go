@@ -62,6 +62,25 @@ func (s *Server) resolve(ctx context.Context, q map[string]string) (Resolution, 
 	return s.cfg.Host.Resolve(ctx, q["name"], q["from"])
 }
 
+func (s *Server) engine(ctx context.Context, _ map[string]string) (EngineVersion, error) {
+	return s.cfg.Engine.Version(ctx)
+}
+
+// named returns a handler that asks for the thing that a part of the path names.
+func named[T any](part string, ask func(ctx context.Context, name string) (T, error)) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if _, err := parameters(r); err != nil {
+			return err
+		}
+		answer, err := ask(r.Context(), r.PathValue(part))
+		if err != nil {
+			return err
+		}
+		writeJSON(w, http.StatusOK, answer)
+		return nil
+	}
+}
+
 // putApp stores the app record of a PUT, or the tombstone of a DELETE.
 func (s *Server) putApp(w http.ResponseWriter, r *http.Request) error {
 	if _, err := parameters(r); err != nil {

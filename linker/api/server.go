@@ -59,10 +59,19 @@ type Host interface {
 	Logs(ctx context.Context, container string, o LogOptions, line func(LogLine) error) error
 }
 
+// Engine is the Docker Engine of the linker's machine.
+type Engine interface {
+	// Container returns ErrNotFound if the Engine has no container of that ID or name.
+	Container(ctx context.Context, container string) (Container, error)
+	Volume(ctx context.Context, name string) (Volume, error)
+	Version(ctx context.Context) (EngineVersion, error)
+}
+
 // Config has the parts that a Server makes available.
 type Config struct {
 	Catalog   Catalog
 	Host      Host
+	Engine    Engine
 	Inspector Inspector
 	Log       *slog.Logger
 }
@@ -103,6 +112,9 @@ func (s *Server) Handler() http.Handler {
 		"/v1/catalog":              {"GET": s.catalog},
 		"/v1/apps/{name}":          {"PUT": s.putApp, "DELETE": s.putApp},
 		"/v1/containers/{id}/logs": {"GET": s.logs},
+		"/v1/containers/{id}":      {"GET": named("id", s.cfg.Engine.Container)},
+		"/v1/volumes/{name}":       {"GET": named("name", s.cfg.Engine.Volume)},
+		"/v1/engine":               {"GET": get(s.engine)},
 		"/v1/resolve":              {"GET": get(s.resolve, "name", "from")},
 		"/v1/inspect":              {"GET": get(s.inspect, "container", "name", "to", "port")},
 	} {

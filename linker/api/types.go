@@ -42,6 +42,32 @@ type LogLine struct {
 	Line   string    `json:"line"`
 }
 
+// Container is what the Engine of the linker's host says about one container.
+type Container struct {
+	Status   string       `json:"status"`   // in Docker's words: running, paused, exited, ...
+	Attached bool         `json:"attached"` // it is on the overlay's network
+	Failed   *HealthCheck `json:"failed,omitempty"`
+}
+
+// HealthCheck is the last run of a health check, if it failed.
+type HealthCheck struct {
+	Exit   int    `json:"exit"`             // its exit status; -1: it took too long
+	Output string `json:"output,omitempty"` // what it printed: at most MaxOutput bytes of printable text, without line ends
+}
+
+// MaxOutput bounds the output of a HealthCheck, in bytes. Of longer output the end is kept.
+const MaxOutput = 500
+
+// Volume says whether the Engine has a volume.
+type Volume struct {
+	Exists bool `json:"exists"`
+}
+
+// EngineVersion is the version of the Engine.
+type EngineVersion struct {
+	API string `json:"api"` // the newest version of its API, such as 1.41
+}
+
 // Resolution is the answer to a look-up of a name in one asker's view.
 type Resolution struct {
 	Name    string          `json:"name"`   // fully qualified, without a trailing dot

@@ -91,7 +91,7 @@ func run(ctx context.Context, binary string, plan []round) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, lab.Down(), os.RemoveAll(dir)) }()
+	defer func() { err = errors.Join(err, lab.Down(""), os.RemoveAll(dir)) }()
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return err
 	}

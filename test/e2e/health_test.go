@@ -20,7 +20,7 @@ func TestNeverHealthy(t *testing.T) {
     command: [serve, "80"]
     depends_on: {db: {condition: service_healthy}}
 `))
-	for _, want := range []string{"db.1 is unhealthy, and web waits for it", "db.1 unhealthy", "web.1 waiting: waits for db to be healthy"} {
+	for _, want := range []string{"db.1 is unhealthy, and web waits for it: its health check fails with status 1: ", "unhealthy from the start", "db.1 unhealthy", "web.1 waiting: waits for db to be healthy"} {
 		if !strings.Contains(failed, want) {
 			t.Errorf("up does not say %q:\n%s", want, failed)
 		}

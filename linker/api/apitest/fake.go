@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 
@@ -27,6 +28,8 @@ type Linker struct {
 	Broken error                     // if set, every log ends with it after its lines
 	Names  map[string]api.Resolution // by asker and name, such as "web-1 db"
 	Looks  map[string]inspect.Result // what it sees, by container
+	States map[string]api.Container  // what the Engine says, by ID or name
+	Kept   []string                  // names of the volumes that the Engine has
 
 	changes  wake.Broadcast
 	mu       sync.Mutex
@@ -51,7 +54,7 @@ func (l *Linker) Serve(t testing.TB) string {
 func (l *Linker) ServeOn(t testing.TB, sock net.Listener) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	s := api.NewServer(api.Config{Catalog: l, Host: l, Inspector: l, Log: slog.New(slog.DiscardHandler)})
+	s := api.NewServer(api.Config{Catalog: l, Host: l, Engine: l, Inspector: l, Log: slog.New(slog.DiscardHandler)})
 	go func() { done <- s.Serve(ctx, sock) }()
 	return func() {
 		cancel()
@@ -161,4 +164,23 @@ func (l *Linker) Logs(ctx context.Context, container string, o api.LogOptions, l
 		<-ctx.Done()
 	}
 	return l.Broken
+}
+
+// Container implements api.Engine.
+func (l *Linker) Container(_ context.Context, container string) (api.Container, error) {
+	c, ok := l.States[container]
+	if !ok {
+		return c, fmt.Errorf("container %q: %w", container, api.ErrNotFound)
+	}
+	return c, nil
+}
+
+// Volume implements api.Engine.
+func (l *Linker) Volume(_ context.Context, name string) (api.Volume, error) {
+	return api.Volume{Exists: slices.Contains(l.Kept, name)}, nil
+}
+
+// Version implements api.Engine: the fake is Docker 20.10.
+func (l *Linker) Version(context.Context) (api.EngineVersion, error) {
+	return api.EngineVersion{API: "1.41"}, nil
 }

@@ -23,7 +23,8 @@ type Container struct {
 	State              string // "created", "running", "paused" or "exited"
 	Health             string // "": no health check
 	Started            time.Time
-	Output             string // its logs, in the Engine's multiplexed format unless TTY is set
+	Checks             []Check // the last runs of its health check, if it has one
+	Output             string  // its logs, in the Engine's multiplexed format unless TTY is set
 	TTY                bool
 	Ports              map[string]string // "80/tcp" -> host port; "": Docker chooses one
 	ImageLabels        map[string]string // of its image; Labels has these, too
@@ -152,6 +153,15 @@ func (e *Engine) Event(kind, action, id string) {
 
 const networkID = "net1"
 
+// Volume is the only volume of the Engine.
+const Volume = "shop_data"
+
+// Check is a run of a container's health check.
+type Check struct {
+	ExitCode int
+	Output   string
+}
+
 func (e *Engine) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /events", e.events)
@@ -165,6 +175,8 @@ func (e *Engine) routes() http.Handler {
 		"GET /images/{id}/json":     e.image,
 		"GET /containers/{id}/json": e.inspect,
 		"GET /containers/{id}/logs": e.logs,
+		"GET /volumes/{name}":       e.volume,
+		"GET /version":              e.version,
 	} {
 		mux.HandleFunc(path, e.locked(handler))
 	}
@@ -262,8 +274,9 @@ func (e *Engine) inspect(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	state := map[string]any{"Running": c.State == "running" || c.State == "paused", "Paused": c.State == "paused", "StartedAt": c.Started.Format(time.RFC3339Nano)}
+	state["Status"] = c.State
 	if c.Health != "" {
-		state["Health"] = map[string]string{"Status": c.Health}
+		state["Health"] = map[string]any{"Status": c.Health, "Log": c.Checks}
 	}
 	bindings := map[string]any{}
 	for port, host := range c.Ports {
@@ -283,6 +296,18 @@ func (e *Engine) image(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Write(encode(map[string]any{"Id": r.PathValue("id"), "Config": map[string]any{"Labels": c.ImageLabels}}))
+}
+
+func (e *Engine) volume(w http.ResponseWriter, r *http.Request) {
+	if name := r.PathValue("name"); name != Volume {
+		http.Error(w, `{"message":"no such volume"}`, http.StatusNotFound)
+		return
+	}
+	w.Write(encode(map[string]string{"Name": Volume}))
+}
+
+func (e *Engine) version(w http.ResponseWriter, _ *http.Request) {
+	w.Write(encode(map[string]string{"Version": "20.10.24", "ApiVersion": "1.41"}))
 }
 
 func (e *Engine) logs(w http.ResponseWriter, r *http.Request) {
