@@ -123,6 +123,16 @@ func findEndpoint(s *record.Snapshot, container string) (*record.Endpoint, error
 	return nil, fmt.Errorf("%w: %q may be any of %s", api.ErrInvalid, container, strings.Join(names, ", "))
 }
 
+// metricsSource implements metrics.Source.
+type metricsSource struct {
+	host    apiHost
+	catalog *catalog.Catalog
+}
+
+func (s metricsSource) State() (api.Status, error) { return s.host.Status(context.Background()) }
+
+func (s metricsSource) Snapshot() *record.Snapshot { return s.catalog.Snapshot() }
+
 // counters collects the counters of the parts.
 type counters struct {
 	gossip    *gossip.Gossip

@@ -17,6 +17,7 @@ import (
 	"tombolo/linker/hostport"
 	"tombolo/linker/inspect"
 	"tombolo/linker/ipam"
+	"tombolo/linker/metrics"
 	"tombolo/linker/plugin"
 	"tombolo/linker/problem"
 	"tombolo/linker/record"
@@ -212,5 +213,9 @@ func (l *Linker) assembleServers(ctx context.Context) ([]task, error) {
 		{"overlay", kernel.run},
 		{"dns", server.Run},
 		{"api", func(ctx context.Context) error { return apiServer.Serve(ctx, listener) }},
+		{"metrics", metrics.Server{
+			Addr: cfg.Metrics, Source: metricsSource{host, l.catalog}, Log: cfg.Log,
+			Report: func(err error) { l.problems.Report(problem.MetricsUnavailable, err) },
+		}.Run},
 	}, nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/netip"
 	"os"
@@ -51,6 +52,10 @@ type Config struct {
 	PluginDir  string // where Docker looks for plugins; default /run/docker/plugins
 	ResolvConf string // the file that containers mount; default /var/lib/tombolo/resolv.conf
 
+	// Metrics is the host and port at which Prometheus gets metrics over HTTP. Everybody who
+	// reaches it can read them, so it should be a loopback address. "": they are not served.
+	Metrics string
+
 	GossipPort uint16 // default 7980
 	VXLANPort  uint16 // default 8480
 	VNI        int    // number of the VXLAN network; default 1980
@@ -84,6 +89,9 @@ func (c Config) Validate() error {
 	}
 	if b := c.Block; b.IsValid() && (b.Bits() != block.Bits4 || !c.Pool4.Overlaps(b) || b.Overlaps(block.ServiceRange4(c.Pool4)) || b != b.Masked()) {
 		errs = append(errs, fmt.Errorf("block %s: want a /%d of %s outside %s", b, block.Bits4, c.Pool4, block.ServiceRange4(c.Pool4)))
+	}
+	if _, err := net.ResolveTCPAddr("tcp", c.Metrics); c.Metrics != "" && err != nil {
+		errs = append(errs, fmt.Errorf("metrics address %q: want one like 127.0.0.1:7982", c.Metrics))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("linker config: %w", err)

@@ -52,6 +52,7 @@ type Overlay struct {
 	mtu        int      // of the containers' interfaces; zero before the VXLAN device exists
 	outside    []string // bridges, see outsideBridges
 	table      table
+	packets    *packetBook // of the table
 	firewall   hostFirewall
 	sandboxes  sandboxes
 	lastRepair string
@@ -92,7 +93,9 @@ func New(o Options) *Overlay {
 	if o.Firewall == nil {
 		o.Firewall = func([]firewall.Finding) {}
 	}
+	packets := &packetBook{}
 	return &Overlay{
+		table: table{packets: packets}, packets: packets,
 		firewall: hostFirewall{Firewall: firewall.New(o.Log), report: o.Firewall},
 		log:      o.Log, ns: o.Namespace, repaired: o.Repaired, undone: o.Undone, incomplete: o.Incomplete,
 		want: newDesired(), sandboxes: sandboxes{}, cut: map[string]bool{},

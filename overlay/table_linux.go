@@ -26,6 +26,7 @@ type table struct {
 	foreignChanges int  // number of times that a change by another program was noticed
 	damaged        bool // the last apply found that another program had changed the table
 	stray          strayFlows
+	packets        *packetBook
 }
 
 // apply makes the kernel's table match want. If the rules match already, it changes single
@@ -118,7 +119,7 @@ func (t *table) replace(ctx context.Context, want ruleset) error {
 		if err != nil {
 			return err
 		}
-		if err := runNft(ctx, want.text()); err != nil {
+		if err := t.packets.replace(packetCounters, func() error { return runNft(ctx, want.text()) }); err != nil {
 			return err
 		}
 		digest, err := rulesDigest()
@@ -132,7 +133,7 @@ func (t *table) replace(ctx context.Context, want ruleset) error {
 		if gen == before+1 {
 			*t = table{
 				written: true, params: want.params, have: want.sets, digest: digest, gen: gen,
-				foreignChanges: t.foreignChanges + 1, damaged: t.damaged, stray: t.stray,
+				foreignChanges: t.foreignChanges + 1, damaged: t.damaged, stray: t.stray, packets: t.packets,
 			}
 			return t.stray.republished(nil, want.sets, want.sets) // packets may have met other rules, or none
 		}

@@ -88,6 +88,7 @@ func (f *linkerFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.cfg.PluginDir, "plugin-dir", "/run/docker/plugins", "`folder` in which Docker looks for plugins")
 	flags.StringVar(&f.keyFile, "gossip-key-file", "", "`file` of the keys that encrypt gossip, the same on every host: one a line, "+
 		"16, 24 or 32 bytes in base64 or hexadecimal; the first key encrypts, every key decrypts (default: gossip is not encrypted)")
+	flags.StringVar(&f.cfg.Metrics, "metrics", "127.0.0.1:7982", "`address` and port at which Prometheus gets metrics over HTTP, at /metrics; empty: none")
 	flags.Uint16Var(&f.cfg.GossipPort, "gossip-port", 7980, "TCP and UDP `port` on which linkers gossip")
 	flags.Uint16Var(&f.cfg.VXLANPort, "vxlan-port", 8480, "UDP `port` of the VXLAN tunnel between hosts")
 	flags.IntVar(&f.cfg.VNI, "vni", 1980, "`number` of the VXLAN network (VNI)")

@@ -16,9 +16,8 @@ type Status struct {
 	Problems []problem.Problem `json:"problems,omitempty"` // the worst first
 	Started  time.Time         `json:"started"`
 
-	// Counters counts events that are not logged one by one: "dns.refused",
-	// "overlay.forged" and so on. Most count since the linker started; the packets of
-	// "overlay" count since its policy was last rewritten as a whole.
+	// Counters counts events that are not logged one by one, since the linker started:
+	// "dns.refused", "overlay.forged" and so on.
 	Counters map[string]uint64 `json:"counters,omitempty"`
 }
 

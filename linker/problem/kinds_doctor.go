@@ -1,6 +1,6 @@
 package problem
 
-// The problems that `tombolo doctor` finds, also where no linker runs.
+// More problems. Most of them are found by `tombolo doctor` only, also where no linker runs.
 var (
 	ClockUnsynchronised = kind(Kind{
 		Name: "clock-unsynchronised", Severity: Notice,
@@ -31,6 +31,11 @@ var (
 		Name: "linker-down", Severity: Outage,
 		Meaning: "no linker runs on this host: connections go on, but no container starts and no name is answered",
 		Remedy:  "tombolo up starts one; on a cluster: systemctl start tombolo-linker",
+	})
+	MetricsUnavailable = kind(Kind{
+		Name: "metrics-unavailable", Severity: Notice,
+		Meaning: "Prometheus gets no metrics of this linker",
+		Remedy:  "end the process that has the address, or choose another with --metrics",
 	})
 	MTUTooSmall = kind(Kind{
 		Name: "mtu-too-small", Severity: Notice, Subject: "host",

@@ -51,6 +51,7 @@ var allowed = []struct {
 	{"linker/catalog", []string{"linker/record"}},
 	{"linker/reach", []string{"linker/record"}},
 	{"linker/api", []string{"linker/inspect", "linker/problem", "linker/record"}},
+	{"linker/metrics", []string{"linker/api", "linker/problem", "linker/record"}},
 	{"linker/explain", []string{"linker/inspect", "linker/problem", "linker/reach", "linker/record"}},
 	{"linker/hostport", []string{"linker/problem", "linker/record"}},
 	{"linker/docker", []string{"linker/record"}},
