@@ -102,7 +102,7 @@ func New(cfg Config) (*Linker, error) {
 		cfg: cfg, started: time.Now(), problems: problems, contests: contests,
 		pools: poolCheck{
 			find: overlay.CheckPool, drops: overlay.PoolDrops, resolvers: resolversIn,
-			pools: []netip.Prefix{cfg.Pool4, cfg.Pool6}, problems: problems, log: cfg.Log,
+			pools: []netip.Prefix{cfg.Pool4, cfg.Pool6}, problems: problems, log: cfg.Log, met: met{},
 		},
 	}
 	l.plane = overlay.New(overlay.Options{

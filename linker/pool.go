@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"time"
 
@@ -42,11 +43,9 @@ var pools4 = []netip.Prefix{
 // not the default one; nil: it is.
 func FreePool4(ctx context.Context) (pool netip.Prefix, why error, err error) {
 	return freePool4(func(pool netip.Prefix) error {
-		drops, err := overlay.PoolDrops(ctx, pool)
-		if err != nil {
-			drops = nil // nft may be missing until the linker says so
-		}
-		return errors.Join(append(drops, overlay.CheckPool(pool), resolversIn(pool))...)
+		drops, _ := overlay.PoolDrops(ctx, pool) // where nft is missing, the linker says so
+		_, dropped := met{}.sort(drops, time.Now())
+		return errors.Join(dropped, overlay.CheckPool(pool), resolversIn(pool))
 	})
 }
 
@@ -83,8 +82,9 @@ func resolversIn(pools ...netip.Prefix) error {
 type poolCheck struct {
 	pools     []netip.Prefix // Pool4 and Pool6, which may be unset
 	find      func(pools ...netip.Prefix) error
-	drops     func(ctx context.Context, pools ...netip.Prefix) ([]error, error)
+	drops     func(ctx context.Context, pools ...netip.Prefix) ([]overlay.PoolDrop, error)
 	resolvers func(pools ...netip.Prefix) error
+	met       met
 	problems  *problem.Set
 	log       *slog.Logger
 }
@@ -121,8 +121,40 @@ func (p poolCheck) look(ctx context.Context) {
 		p.log.Debug("cannot look for rules that drop packets of the pool", "err", err)
 		return
 	}
-	for i, rule := range drops {
-		drops[i] = fmt.Errorf("%w drops packets of the pool", rule)
+	dropping, idle := p.met.sort(drops, time.Now())
+	p.problems.Report(problem.PoolDropping, dropping)
+	p.problems.Report(problem.PoolDropped, idle)
+}
+
+// dropsLately is how long a rule counts as one that drops packets of containers after its counter
+// has grown.
+const dropsLately = time.Minute
+
+// met remembers the counters of rules that drop packets of the pool.
+type met map[string]counted
+
+type counted struct {
+	packets uint64
+	grew    time.Time // zero: not since the linker started
+}
+
+// sort tells the rules that have dropped packets lately from the others.
+func (m met) sort(drops []overlay.PoolDrop, now time.Time) (dropping, idle error) {
+	present := map[string]bool{}
+	for _, d := range drops {
+		present[d.Rule] = true
+		c, known := m[d.Rule]
+		if known && d.Packets > c.packets {
+			c.grew = now
+		}
+		c.packets = d.Packets
+		m[d.Rule] = c
+		if !c.grew.IsZero() && now.Sub(c.grew) < dropsLately {
+			dropping = errors.Join(dropping, fmt.Errorf("%s drops packets of the pool", d.Rule))
+		} else {
+			idle = errors.Join(idle, fmt.Errorf("%s drops packets of the pool", d.Rule))
+		}
 	}
-	p.problems.Report(problem.PoolDropped, errors.Join(drops...))
+	maps.DeleteFunc(m, func(rule string, _ counted) bool { return !present[rule] })
+	return dropping, idle
 }

@@ -87,9 +87,9 @@ func TestOverlappingPoolIsReportedWhileTheLinkerRuns(t *testing.T) {
 		looks := 0
 		problems := problem.NewSet(slog.New(slog.DiscardHandler))
 		check := poolCheck{
-			problems: problems, log: slog.New(slog.DiscardHandler),
+			problems: problems, log: slog.New(slog.DiscardHandler), met: met{},
 			resolvers: func(...netip.Prefix) error { return nil },
-			drops:     func(context.Context, ...netip.Prefix) ([]error, error) { return nil, nil },
+			drops:     func(context.Context, ...netip.Prefix) ([]overlay.PoolDrop, error) { return nil, nil },
 			find: func(...netip.Prefix) error {
 				looks++
 				return found[looks-1]
@@ -140,13 +140,13 @@ func TestThePoolOfANewClusterIsFree(t *testing.T) {
 
 func TestWhatConcernsThePoolIsNamed(t *testing.T) {
 	problems := problem.NewSet(slog.New(slog.DiscardHandler))
-	dropping := []error{errors.New(`the rule "ip saddr 100.64.0.0/10 drop" in chain ts-input of table ip filter`)}
+	dropping := []overlay.PoolDrop{{Rule: `the rule "ip saddr 100.64.0.0/10 drop" in chain ts-input of table ip filter`, Packets: 7}}
 	check := poolCheck{
-		problems: problems, log: slog.New(slog.DiscardHandler), find: func(...netip.Prefix) error { return nil },
+		problems: problems, log: slog.New(slog.DiscardHandler), met: met{}, find: func(...netip.Prefix) error { return nil },
 		resolvers: func(...netip.Prefix) error {
 			return problem.About("100.100.2.136", errors.New("the name server 100.100.2.136"))
 		},
-		drops: func(context.Context, ...netip.Prefix) ([]error, error) { return dropping, nil },
+		drops: func(context.Context, ...netip.Prefix) ([]overlay.PoolDrop, error) { return dropping, nil },
 	}
 	check.look(t.Context())
 	got := fmt.Sprint(problems.List())
@@ -157,6 +157,25 @@ func TestWhatConcernsThePoolIsNamed(t *testing.T) {
 	}
 	if problems.Ready() {
 		t.Error("the host is ready, although its containers cannot ask its name server")
+	}
+}
+
+// A rule that drops packets of containers is an outage; one that only could is not.
+func TestRulesThatDropPacketsNow(t *testing.T) {
+	m, now := met{}, time.Unix(1000, 0)
+	for i, c := range []struct {
+		packets  uint64
+		after    time.Duration
+		dropping bool
+	}{{7, 0, false}, {7, recheckPool, false}, {9, recheckPool, true}, {9, recheckPool, true}, {9, dropsLately, false}, {10, recheckPool, true}} {
+		now = now.Add(c.after)
+		dropping, idle := m.sort([]overlay.PoolDrop{{Rule: "r", Packets: c.packets}}, now)
+		if (dropping != nil) != c.dropping || (idle != nil) == c.dropping {
+			t.Errorf("look %d: dropping is %v and idle %v, want dropping: %v", i+1, dropping, idle, c.dropping)
+		}
+	}
+	if dropping, idle := m.sort(nil, now); dropping != nil || idle != nil || len(m) > 0 {
+		t.Errorf("after the rule is gone: %v, %v, %v", dropping, idle, m)
 	}
 }
 

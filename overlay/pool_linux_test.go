@@ -48,7 +48,7 @@ func TestPoolDropsNamesTheRule(t *testing.T) {
 	h := newLab(t, 1).hosts[0]
 	h.set()
 	look := func() string {
-		var found []error
+		var found []PoolDrop
 		enter(t, h.ns, func() {
 			var err error
 			found, err = PoolDrops(t.Context(), h.config.Pool4, h.config.Pool6)
@@ -89,11 +89,11 @@ func TestLegacyDropsNamesTheRule(t *testing.T) {
 -A INPUT -s 192.0.2.0/24 -j DROP
 -A INPUT -s 100.64.0.0/10 -i eth0 -j DROP
 -A INPUT ! -s 100.64.0.0/10 -j DROP
--A ts-input -s 100.64.0.0/10 ! -i tailscale0 -j DROP
--A ts-forward -s 100.64.0.0/10 -o tailscale0 -j DROP
+[7:420] -A ts-input -s 100.64.0.0/10 ! -i tailscale0 -j DROP
+[0:0] -A ts-forward -s 100.64.0.0/10 -o tailscale0 -j DROP
 COMMIT
 `
-	want := `[the rule "-A ts-input -s 100.64.0.0/10 ! -i tailscale0 -j DROP" in table filter of iptables]`
+	want := `[{the rule "-A ts-input -s 100.64.0.0/10 ! -i tailscale0 -j DROP" in table filter of iptables 7}]`
 	if got := fmt.Sprint(legacyDrops(saved, []netip.Prefix{netip.MustParsePrefix("100.64.0.0/10")})); got != want {
 		t.Errorf("legacyDrops = %s, want %s", got, want)
 	}

@@ -11,10 +11,15 @@ import (
 	"strings"
 )
 
-// PoolDrops returns an error for each rule of another program that drops packets because of
-// addresses of the pools, such as Tailscale's rule for 100.64.0.0/10. It reads nftables, where
+// PoolDrop is a rule of another program that drops packets because of addresses of the pools.
+type PoolDrop struct {
+	Rule    string // and where it is
+	Packets uint64 // that it has dropped; 0 also if it does not count them
+}
+
+// PoolDrops returns each rule of another program that drops packets because of addresses of the pools, such as Tailscale's rule for 100.64.0.0/10. It reads nftables, where
 // iptables-nft has its rules too, and the tables of the older iptables. It does not read sets.
-func PoolDrops(ctx context.Context, pools ...netip.Prefix) ([]error, error) {
+func PoolDrops(ctx context.Context, pools ...netip.Prefix) ([]PoolDrop, error) {
 	ctx, cancel := context.WithTimeout(ctx, nftTimeout)
 	defer cancel()
 	ruleset, err := exec.CommandContext(ctx, "nft", "-t", "-j", "list", "ruleset").Output()
@@ -28,7 +33,7 @@ func PoolDrops(ctx context.Context, pools ...netip.Prefix) ([]error, error) {
 	if names, err := os.ReadFile("/proc/net/ip_tables_names"); err != nil || len(names) == 0 {
 		return found, nil
 	}
-	saved, err := exec.CommandContext(ctx, "iptables-legacy-save").Output()
+	saved, err := exec.CommandContext(ctx, "iptables-legacy-save", "-c").Output()
 	if errors.Is(err, exec.ErrNotFound) {
 		return found, nil
 	}
@@ -51,7 +56,7 @@ type nftMatch struct {
 	Right json.RawMessage
 }
 
-func nftDrops(ruleset []byte, pools []netip.Prefix) (found []error, err error) {
+func nftDrops(ruleset []byte, pools []netip.Prefix) (found []PoolDrop, err error) {
 	var all struct {
 		Nftables []struct{ Rule *nftRule }
 	}
@@ -60,8 +65,8 @@ func nftDrops(ruleset []byte, pools []netip.Prefix) (found []error, err error) {
 	}
 	for _, object := range all.Nftables {
 		if r := object.Rule; r != nil && r.Table != tableName {
-			if what := r.drops(pools); what != "" {
-				found = append(found, fmt.Errorf("the rule %q in chain %s of table %s %s", what, r.Chain, r.Family, r.Table))
+			if what, packets := r.drops(pools); what != "" {
+				found = append(found, PoolDrop{fmt.Sprintf("the rule %q in chain %s of table %s %s", what, r.Chain, r.Family, r.Table), packets})
 			}
 		}
 	}
@@ -70,9 +75,13 @@ func nftDrops(ruleset []byte, pools []netip.Prefix) (found []error, err error) {
 
 // drops returns the part of the rule that drops packets of a pool; "" if it drops none, or only
 // those of an interface that is not ours.
-func (r *nftRule) drops(pools []netip.Prefix) string {
-	what, drop := "", ""
+func (r *nftRule) drops(pools []netip.Prefix) (what string, packets uint64) {
+	drop := ""
 	for _, e := range r.Expr {
+		var counter struct{ Packets uint64 }
+		if json.Unmarshal(e["counter"], &counter) == nil { // named counters are texts
+			packets = counter.Packets
+		}
 		for _, verdict := range []string{"drop", "reject"} {
 			if _, ok := e[verdict]; ok {
 				drop = verdict
@@ -83,7 +92,7 @@ func (r *nftRule) drops(pools []netip.Prefix) string {
 			continue
 		}
 		if key := m.Left.Meta.Key; (key == "iifname" || key == "oifname" || key == "iif" || key == "oif") && m.Op == "==" && !ourInterface(m.Right) {
-			return ""
+			return "", 0
 		}
 		if field := m.Left.Payload.Field; m.Op == "==" && (field == "saddr" || field == "daddr") {
 			if p := prefixIn(m.Right); overlapsAny(p, pools) {
@@ -92,9 +101,9 @@ func (r *nftRule) drops(pools []netip.Prefix) string {
 		}
 	}
 	if what == "" || drop == "" {
-		return ""
+		return "", 0
 	}
-	return what + " " + drop
+	return what + " " + drop, packets
 }
 
 func ourInterface(right json.RawMessage) bool {
@@ -130,13 +139,19 @@ func overlapsAny(p netip.Prefix, pools []netip.Prefix) bool {
 	return false
 }
 
-// legacyDrops reads the output of iptables-save.
-func legacyDrops(saved string, pools []netip.Prefix) (found []error) {
+// legacyDrops reads the output of iptables-save -c, where a rule begins like [7:420] -A INPUT.
+func legacyDrops(saved string, pools []netip.Prefix) (found []PoolDrop) {
 	table := ""
 	for line := range strings.Lines(saved) {
 		line = strings.TrimSpace(line)
 		if name, ok := strings.CutPrefix(line, "*"); ok {
 			table = name
+		}
+		var packets, octets uint64
+		if counts, rule, ok := strings.Cut(line, "] "); ok {
+			if n, _ := fmt.Sscanf(counts, "[%d:%d", &packets, &octets); n == 2 {
+				line = rule
+			}
 		}
 		words := strings.Fields(line)
 		if len(words) < 4 || words[0] != "-A" || !strings.HasSuffix(line, "-j DROP") && !strings.Contains(line, "-j REJECT") {
@@ -157,7 +172,7 @@ func legacyDrops(saved string, pools []netip.Prefix) (found []error) {
 			}
 		}
 		if drops {
-			found = append(found, fmt.Errorf("the rule %q in table %s of iptables", line, table))
+			found = append(found, PoolDrop{fmt.Sprintf("the rule %q in table %s of iptables", line, table), packets})
 		}
 	}
 	return found

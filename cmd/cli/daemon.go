@@ -28,7 +28,7 @@ framework answers, so you rarely need these commands.`,
 }
 
 func newDaemonRunCommand(version string) *cobra.Command {
-	cfg := daemon.Config{Version: version}
+	cfg, pool := daemon.Config{Version: version}, ""
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Run the daemon in the foreground",
@@ -38,6 +38,12 @@ starts its linker too.`,
 		Args:    noArgs,
 		PreRunE: needRoot("the daemon starts containers and makes network interfaces"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if pool != "" {
+				var err error
+				if cfg.Pool, err = daemon.ParsePool(pool); err != nil {
+					return usageError{err}
+				}
+			}
 			cfg.Log = newLogger(cmd, slog.LevelInfo)
 			return daemon.Run(cmd.Context(), cfg)
 		},
@@ -45,6 +51,7 @@ starts its linker too.`,
 	flags := cmd.Flags()
 	flags.StringVar(&cfg.ClusterFile, "cluster", "", "JSON `file` that lists the hosts (default: this machine is the only host)")
 	runDirFlag(flags, &cfg.RunDir, "`folder` for the sockets and the lock")
+	flags.StringVar(&pool, "pool", "", "without --cluster: IPv4 `range` of the containers (default: the range of the last run, or a free one)")
 	flags.StringVar(&cfg.StateDir, "state-dir", "", "`folder` for the state that the next run needs (default "+daemon.DefaultStateDir+"; with --cluster: the folder state beside the file)")
 	return cmd
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 
 	"github.com/spf13/cobra"
 
@@ -84,7 +85,7 @@ func (f *downFlags) restart(cmd *cobra.Command, client *api.Client, name string)
 	if !left {
 		return app.App{}, api.ErrNotFound
 	}
-	if err := daemon.Start(cmd.Context(), cmd.ErrOrStderr()); err != nil {
+	if err := daemon.Start(cmd.Context(), cmd.ErrOrStderr(), netip.Prefix{}); err != nil {
 		return app.App{}, err
 	}
 	return client.Spec(cmd.Context(), name)

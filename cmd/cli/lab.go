@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tombolo/cmd/daemon"
 	"tombolo/cmd/lab"
 	"tombolo/cmd/privilege"
 )
@@ -39,7 +40,7 @@ func loadLab() (*lab.Lab, error) {
 
 func labUp() *cobra.Command {
 	var cfg lab.Config
-	var engineConfig string
+	var engineConfig, pool string
 	cmd := &cobra.Command{
 		Use:   "up",
 		Short: "Make a lab and wait until it is ready",
@@ -60,6 +61,11 @@ func labUp() *cobra.Command {
 					return usageError{fmt.Errorf("--engine-config: %w", err)}
 				}
 			}
+			if pool != "" {
+				if cfg.Pool, err = daemon.ParsePool(pool); err != nil {
+					return usageError{err}
+				}
+			}
 			if err := cfg.Validate(); err != nil {
 				return usageError{err}
 			}
@@ -78,6 +84,7 @@ func labUp() *cobra.Command {
 	cmd.Flags().IntVar(&cfg.Hosts, "hosts", 3, "`number` of hosts, 1 to 50")
 	cmd.Flags().BoolVar(&cfg.NoLinker, "engines-only", false, "make hosts with a Docker Engine and nothing else, for comparisons")
 	cmd.Flags().BoolVar(&cfg.NoIPv6, "no-ipv6", false, "make an overlay without IPv6")
+	cmd.Flags().StringVar(&pool, "pool", "", "IPv4 `range` of the containers (default: one that is free on this machine)")
 	cmd.Flags().StringVar(&engineConfig, "engine-config", "", "`file` with settings of the hosts' Docker Engines, in the format of daemon.json")
 	cmd.Flags().IntVar(&cfg.Owner, "owner", 0, "`number` of a process: the next lab may replace this one when that process has ended")
 	must(cmd.Flags().MarkHidden("owner")) // for programs that make a lab

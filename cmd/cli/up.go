@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"net/netip"
 	"slices"
 	"strconv"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"tombolo/cmd/daemon"
 	"tombolo/cmd/images"
 	"tombolo/cmd/output"
+	"tombolo/cmd/rundir"
 	"tombolo/framework/api"
 	"tombolo/framework/app"
 	"tombolo/internal/wake"
@@ -29,6 +31,7 @@ type upFlags struct {
 	timeout                time.Duration // 0: wait until the app is up or has failed
 	scales                 []string
 	cpus                   float64 // that an instance reserves whose service says nothing
+	pool                   string
 }
 
 func newUpCommand(project *projectFlags) *cobra.Command {
@@ -58,6 +61,7 @@ and name an alternative.`,
 	flags.BoolVar(&f.recreateVolumes, "recreate-volumes", false, "start with empty volumes in place of those that are gone from their hosts, with their data")
 	flags.Float64Var(&f.cpus, "default-cpus", app.DefaultCPUs, "`CPUs` that each instance reserves if its service has neither a reservation nor a lower limit; another number than last time replaces these instances")
 	flags.StringArrayVar(&f.scales, "scale", nil, "`SERVICE=N`: start N instances, whatever the file says; may be repeated")
+	flags.StringVar(&f.pool, "pool", "", "if up starts a daemon: IPv4 `range` of the containers (default: the range of the last daemon, or a free one)")
 	alreadyDefault(flags, "build", "up always builds the images of services with build:")
 	alreadyDefault(flags, "remove-orphans", "up always stops services that the file no longer names")
 	alreadyDefault(flags, "quiet-pull", "hosts always pull in silence")
@@ -109,13 +113,7 @@ func (f *upFlags) run(cmd *cobra.Command, project *projectFlags) error {
 	}
 	client := f.client()
 	defer client.Close()
-	info, err := client.Info(ctx)
-	if f.startable(err) {
-		if err := daemon.Start(ctx, cmd.ErrOrStderr()); err != nil {
-			return err
-		}
-		info, err = client.Info(ctx)
-	}
+	info, err := f.framework(cmd, client)
 	if err != nil {
 		return f.explain(err)
 	}
@@ -147,6 +145,27 @@ func reserveCPUs(wanted *app.App, cpus float64) error {
 		}
 	}
 	return nil
+}
+
+// framework asks the framework what it is. If none answers, it starts a daemon on this machine.
+func (f *upFlags) framework(cmd *cobra.Command, client *api.Client) (info api.Info, err error) {
+	var pool netip.Prefix
+	if f.pool != "" {
+		if pool, err = daemon.ParsePool(f.pool); err != nil {
+			return info, usageError{err}
+		}
+	}
+	info, err = client.Info(cmd.Context())
+	switch {
+	case f.startable(err):
+		if err := daemon.Start(cmd.Context(), cmd.ErrOrStderr(), pool); err != nil {
+			return info, err
+		}
+		return client.Info(cmd.Context())
+	case err == nil && pool.IsValid():
+		err = daemon.CheckRunning(rundir.At(f.target), pool)
+	}
+	return info, err
 }
 
 func (f *upFlags) prepareImages(cmd *cobra.Command, registry *api.Registry, wanted *app.App) error {

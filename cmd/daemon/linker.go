@@ -60,6 +60,11 @@ func superviseLinker(ctx context.Context, args []string, log *slog.Logger) error
 func (d *daemon) runLinker(ctx context.Context) error {
 	host, stateDir := d.hosts.Hosts[0], linkerDir(d.StateDir)
 	args := []string{"linker", "--host", host.Name, "--docker", host.Docker, "--run-dir", string(d.RunDir), "--state-dir", stateDir}
+	pool4, err := keptPool4(ctx, d.Config, stateDir)
+	if err != nil {
+		return err
+	}
+	args = append(args, "--pool", pool4.String())
 	pool6, err := keptPool6(d.StateDir, stateDir)
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"path/filepath"
 	"time"
 
@@ -26,10 +27,11 @@ const DefaultStateDir = "/var/lib/tombolo"
 
 // Config says which hosts an embedded cluster has and where it keeps its files.
 type Config struct {
-	ClusterFile string     // names the hosts; "": this machine is the only host
-	RunDir      rundir.Dir // sockets and the lock
-	StateDir    string     // "": DefaultStateDir, or the folder state beside ClusterFile
-	Version     string     // of this binary
+	ClusterFile string       // names the hosts; "": this machine is the only host
+	RunDir      rundir.Dir   // sockets and the lock
+	StateDir    string       // "": DefaultStateDir, or the folder state beside ClusterFile
+	Pool        netip.Prefix // IPv4 addresses of this machine's containers; unset: those of the last run, or a free range
+	Version     string       // of this binary
 	Log         *slog.Logger
 }
 
@@ -126,13 +128,18 @@ func agents(f *clusterfile.Cluster, dir string) []agent.Config {
 	return all
 }
 
+// readyWait is how long a linker that answers may take to be ready. After that, the framework
+// starts without it: the linker may have a problem that only the user can solve, which
+// the states of the apps show.
+const readyWait = 20 * time.Second
+
 // linkerReady waits for the linker, because a container that starts earlier finds no
 // network. It returns false when ctx ends.
 func (d *daemon) linkerReady(ctx context.Context) bool {
 	linker := linkerapi.NewClient(d.hosts.Hosts[0].Linker)
 	defer linker.Close()
-	for {
-		if status, err := linker.Status(ctx); err == nil && status.Ready {
+	for late := time.Now().Add(readyWait); ; {
+		if status, err := linker.Status(ctx); err == nil && (status.Ready || time.Now().After(late)) {
 			return true
 		}
 		if !wake.Sleep(ctx, 50*time.Millisecond) {

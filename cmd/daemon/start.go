@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,6 +23,7 @@ import (
 	"tombolo/cmd/rundir"
 	"tombolo/framework/api"
 	"tombolo/framework/store"
+	"tombolo/internal/state"
 	"tombolo/linker"
 )
 
@@ -34,8 +36,8 @@ const maxLog = 8 << 20
 
 // Start starts the daemon of this machine, detached, and waits until its API answers.
 // If a lab is up, it starts the lab's control daemon instead. It first checks what a new
-// machine may lack. It tells on stderr what it starts.
-func Start(ctx context.Context, stderr io.Writer) error {
+// machine may lack. It tells on stderr what it starts. The pool is as in Config.Pool.
+func Start(ctx context.Context, stderr io.Writer, pool netip.Prefix) error {
 	if err := privilege.NeedRoot("up starts containers and makes network interfaces"); err != nil {
 		return err
 	}
@@ -49,11 +51,24 @@ func Start(ctx context.Context, stderr io.Writer) error {
 		return err
 	}
 	fmt.Fprintln(stderr, "starting tombolo daemon on this machine")
-	ended, err := startDetached()
+	ended, err := startDetached(pool)
 	if err != nil {
 		return fmt.Errorf("start the daemon: %w", err)
 	}
-	return awaitReady(ctx, ended)
+	if err := awaitReady(ctx, ended); err != nil {
+		return err
+	}
+	tellPool(stderr)
+	return nil
+}
+
+// tellPool says so if the containers of this machine do not have the addresses that they have
+// elsewhere.
+func tellPool(stderr io.Writer) {
+	var pool netip.Prefix
+	if err := state.Load(poolFile(DefaultStateDir), &pool); err == nil && pool.IsValid() && pool != linker.DefaultPool4 {
+		fmt.Fprintf(stderr, "containers get addresses of %s\n", pool)
+	}
 }
 
 // LeftBehind reports whether the state of a daemon that has ended contains the app. The
@@ -109,7 +124,7 @@ func checkDocker(ctx context.Context) error {
 
 // startDetached starts `tombolo daemon run` in a session of its own. The channel gets
 // the result when it ends.
-func startDetached() (<-chan error, error) {
+func startDetached(pool netip.Prefix) (<-chan error, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -122,7 +137,11 @@ func startDetached() (<-chan error, error) {
 		return nil, err
 	}
 	defer log.Close()
-	cmd := exec.Command(self, "daemon", "run")
+	args := []string{"daemon", "run"}
+	if pool.IsValid() {
+		args = append(args, "--pool", pool.String())
+	}
+	cmd := exec.Command(self, args...)
 	cmd.Dir = "/" // the user's folder may be unmounted while the daemon runs
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}

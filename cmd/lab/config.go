@@ -42,6 +42,7 @@ type Config struct {
 	NoControl bool           // make no control daemon: the user starts the containers
 	NoIPv6    bool           // make an overlay without IPv6
 	Engine    map[string]any // settings of each host's Docker Engine, as in its daemon.json; nil: the defaults
+	Pool      netip.Prefix   // IPv4 range of the overlay; unset: one that is free on this machine
 	Owner     int            // number of the process for which the lab is made; after its end, Up may replace the lab. 0: none
 	Log       *slog.Logger
 }

@@ -82,6 +82,9 @@ func (l *Lab) linkerCommand(h *Host) []string {
 		return nil
 	}
 	argv := []string{l.Binary, "linker", "--host", h.Name, "--underlay", h.Underlay.String()}
+	if l.Pool4.IsValid() {
+		argv = append(argv, "--pool", l.Pool4.String())
+	}
 	if l.Pool6.IsValid() {
 		argv = append(argv, "--pool6", l.Pool6.String())
 	}

@@ -46,6 +46,16 @@ func upAlone(ctx context.Context, cfg Config) (*Lab, error) {
 	if err := remove(); err != nil {
 		return nil, fmt.Errorf("remove what an earlier lab left: %w", err)
 	}
+	if !cfg.Pool.IsValid() && !cfg.NoLinker {
+		pool, why, err := linker.FreePool4(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if why != nil {
+			cfg.Log.Warn("the default pool is not free on this machine; containers get addresses of another one", "pool", pool, "why", why)
+		}
+		cfg.Pool = pool
+	}
 	l := plan(cfg)
 	if l.hasControl() {
 		if err := mayControl(rundir.Default, 0); err != nil {

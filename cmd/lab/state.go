@@ -20,6 +20,7 @@ type Lab struct {
 	Binary       string       `json:"binary"`
 	Disk         string       `json:"disk"` // its folder in DataDir, see newDisk
 	NoLinker     bool         `json:"no_linker,omitempty"`
+	Pool4        netip.Prefix `json:"pool,omitzero"`  // IPv4 range of the overlay; unset: the default one
 	Pool6        netip.Prefix `json:"pool6,omitzero"` // IPv6 range of the overlay; unset: no IPv6
 	Hosts        []Host       `json:"hosts"`
 	Registry     Process      `json:"registry"`

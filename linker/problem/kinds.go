@@ -79,7 +79,12 @@ var (
 	})
 	PoolDropped = kind(Kind{
 		Name: "pool-dropped", Severity: Degraded,
-		Meaning: "another program drops packets because of addresses of the pool: containers may not resolve names or not be reached",
+		Meaning: "another program has a rule that drops packets because of addresses of the pool; no packet has met it lately",
+		Remedy:  "remove that rule, or choose another pool on every host with --pool or --pool6; for a cluster of one machine: tombolo down, tombolo daemon stop, tombolo up --pool",
+	})
+	PoolDropping = kind(Kind{
+		Name: "pool-dropping", Severity: Outage,
+		Meaning: "another program drops packets of containers now, because of addresses of the pool: they do not resolve names, or are not reached",
 		Remedy:  "remove that rule, or choose another pool on every host with --pool or --pool6; for a cluster of one machine: tombolo down, tombolo daemon stop, tombolo up --pool",
 	})
 	PoolHasResolver = kind(Kind{
