@@ -231,11 +231,11 @@ func (l linkers) catalog() *record.Snapshot {
 // linker has shown one yet.
 func (l linkers) hostRecord(name string) (found *record.Host) {
 	for _, c := range l {
-		if c.snapshot == nil || c.snapshot.Hosts[name] == nil {
+		if c.snapshot == nil {
 			continue
 		}
-		if c.up || found == nil {
-			found = c.snapshot.Hosts[name]
+		if h := c.snapshot.HostNamed(name); h != nil && (c.up || found == nil) {
+			found = h
 		}
 	}
 	return found
@@ -250,7 +250,10 @@ func (l linkers) problem(host string) string {
 		return "linker of " + host + " is down"
 	}
 	for _, c := range l {
-		if c.up && c.snapshot.Hosts[host] != nil && !c.snapshot.Suspended[host] {
+		if !c.up {
+			continue
+		}
+		if h := c.snapshot.HostNamed(host); h != nil && !c.snapshot.Suspended[h.Key()] {
 			return ""
 		}
 	}
@@ -269,10 +272,10 @@ func (l linkers) logs(host string) Logs {
 func (l linkers) foreignPorts(tasks map[string]*task) (list []place.Taken) {
 	for _, c := range l.up() {
 		for _, e := range c.snapshot.Endpoints {
-			if e.Host != c.name || tasks[e.Task] != nil || !e.Running {
+			if c.snapshot.HostName(e.Host) != c.name || tasks[e.Task] != nil || !e.Running {
 				continue
 			}
-			holder := place.Taken{Host: e.Host, Holder: "container " + e.Container, App: e.App, Service: e.Service}
+			holder := place.Taken{Host: c.name, Holder: "container " + e.Container, App: e.App, Service: e.Service}
 			list = append(list, taken(hostPorts(e.Published), holder)...)
 		}
 	}

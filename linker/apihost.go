@@ -40,12 +40,12 @@ func (h apiHost) Status(context.Context) (api.Status, error) {
 		Version: h.version, Started: h.started, Host: *e.self, Problems: h.problems.List(), Counters: h.counters.all(),
 	}
 	for _, m := range h.gossip.Members() {
-		p := api.Peer{Name: m.Name, Underlay: m.Addr.Addr().String(), State: "suspended"}
+		p := api.Peer{ID: m.Name, Name: m.Name, Underlay: m.Addr.Addr().String(), State: "suspended"}
 		if m.Alive {
 			p.State = "alive"
 		}
 		if known := e.Hosts[m.Name]; known != nil {
-			p.Underlay = known.Underlay.String()
+			p.Name, p.Underlay = known.Name, known.Underlay.String()
 		}
 		out.Peers = append(out.Peers, p)
 	}
@@ -67,7 +67,7 @@ func (h apiHost) Resolve(_ context.Context, name, from string) (api.Resolution, 
 			return api.Resolution{}, err
 		}
 		asked := e.Relation
-		if ep.Host != e.self.Name {
+		if ep.Host != e.self.Key() {
 			asked = asked.WithAddresses(nil) // services have other addresses there
 		}
 		theirs := asked.Names(ep.Key())
@@ -99,7 +99,7 @@ func findEndpoint(s *record.Snapshot, container string) (*record.Endpoint, error
 	for _, ep := range s.Endpoints {
 		switch {
 		case ep.Addr4.String() == container, ep.Addr6.IsValid() && ep.Addr6.String() == container,
-			ep.Container == container, ep.ContainerName == container, ep.Host+"/"+ep.ContainerName == container:
+			ep.Container == container, ep.ContainerName == container, s.HostName(ep.Host)+"/"+ep.ContainerName == container:
 			exact = append(exact, ep)
 		case len(container) >= 4 && strings.HasPrefix(ep.Container, container):
 			prefixed = append(prefixed, ep)
@@ -117,7 +117,7 @@ func findEndpoint(s *record.Snapshot, container string) (*record.Endpoint, error
 	}
 	var names []string
 	for _, ep := range found {
-		names = append(names, ep.Host+"/"+ep.ContainerName)
+		names = append(names, s.HostName(ep.Host)+"/"+ep.ContainerName)
 	}
 	slices.Sort(names)
 	return nil, fmt.Errorf("%w: %q may be any of %s", api.ErrInvalid, container, strings.Join(names, ", "))

@@ -54,6 +54,7 @@ func (l *Linker) assemble(ctx context.Context) ([]task, error) {
 	return append([]task{
 		{"gossip", func(ctx context.Context) error { return outlive(ctx, l.gossip.Run, l.announceRestart) }},
 		{"suspender", l.newSuspender().run},
+		{"identity", l.identity().run},
 		{"broadcaster", l.broadcast.run},
 		{"catalog file", l.file.run},
 		{"tombstones", func(ctx context.Context) error { return collectTombstones(ctx, l.catalog) }},
@@ -89,21 +90,21 @@ func (l *Linker) assembleCluster() error {
 		return err
 	}
 	last := l.state.get()
-	l.catalog = catalog.New(cfg.Host, last.Epoch)
-	l.file = catalogFile{path: filepath.Join(cfg.StateDir, "catalog.json"), catalog: l.catalog, problems: l.problems}
+	l.catalog = catalog.New(last.Identity, last.Epoch)
+	l.file = catalogFile{path: catalogPath(cfg.StateDir), catalog: l.catalog, problems: l.problems}
 	if err := l.file.load(cfg.Log); err != nil {
 		return err
 	}
 	for _, host := range last.Suspended {
 		l.catalog.Suspend(host)
 	}
-	l.host = thisHost{name: cfg.Host, underlay: cfg.Underlay, catalog: l.catalog, facts: &hostFacts{}}
+	l.host = thisHost{id: last.Identity, name: cfg.Host, version: cfg.Version, underlay: cfg.Underlay, catalog: l.catalog, facts: &hostFacts{}}
 	l.gossip, err = gossip.New(gossip.Config{
-		Name: cfg.Host, Bind: netip.AddrPortFrom(cfg.Underlay, cfg.GossipPort), Keys: cfg.Keys,
+		Name: last.Identity, Bind: netip.AddrPortFrom(cfg.Underlay, cfg.GossipPort), Keys: cfg.Keys,
 		Seeds: cfg.Join, Known: last.Members, Log: cfg.Log,
 		Note: func(from string, body []byte) error { return l.prober.Note(from, body) },
 	}, l.catalog)
-	l.names = nameConflicts{self: cfg.Host, gossip: l.gossip, problems: l.problems}
+	l.names = nameConflicts{self: last.Identity, gossip: l.gossip, catalog: l.catalog, problems: l.problems}
 	l.broadcast = broadcaster{catalog: l.catalog, gossip: l.gossip, state: l.state}
 	return err
 }
@@ -145,7 +146,7 @@ func (l *Linker) describeEndpoint(endpoint string) string {
 
 // localEndpoint returns the record of this host's endpoint with an ID, or nil.
 func (l *Linker) localEndpoint(id string) *record.Endpoint {
-	return l.catalog.Snapshot().Endpoints[record.EndpointKey(l.cfg.Host, id)]
+	return l.catalog.Snapshot().Endpoints[record.EndpointKey(l.host.id, id)]
 }
 
 // withoutService reports whether an endpoint's container is known to belong to no service.
@@ -162,15 +163,15 @@ func (l *Linker) forgetNetwork() {
 
 func (l *Linker) newSuspender() *suspender {
 	return &suspender{
-		self: l.cfg.Host, gossip: l.gossip, catalog: l.catalog, state: l.state,
-		names: l.names, log: l.cfg.Log,
+		self: l.host.id, gossip: l.gossip, catalog: l.catalog, state: l.state,
+		names: l.names, times: &l.times, log: l.cfg.Log,
 		met: map[string]gossip.Member{}, silent: map[string]time.Time{},
 	}
 }
 
 func (l *Linker) newIdentifier() *identifier {
 	return &identifier{
-		host: l.cfg.Host, docker: l.docker, table: l.table, catalog: l.catalog,
+		host: l.host.id, docker: l.docker, table: l.table, catalog: l.catalog,
 		blockKnown: l.addresses.Ready(), adopted: l.adopted, problems: l.problems,
 	}
 }
@@ -208,7 +209,10 @@ func (l *Linker) assembleServers(ctx context.Context) ([]task, error) {
 		matched: l.matched, problems: l.problems,
 		counters: counters{gossip: l.gossip, catalog: l.catalog, dns: server, plugin: l.plugin, addresses: l.addresses, plane: l.plane, log: cfg.Log},
 	}
-	apiServer := api.NewServer(api.Config{Catalog: l.catalog, Host: host, Engine: apiEngine{l.docker}, Inspector: inspector{l.effective, l.table, inspect.Look}, Log: cfg.Log})
+	apiServer := api.NewServer(api.Config{
+		Catalog: l.catalog, Host: host, Cluster: clusterHosts{self: l.host, catalog: l.catalog, gossip: l.gossip, times: &l.times},
+		Engine: apiEngine{l.docker}, Inspector: inspector{l.effective, l.table, inspect.Look}, Log: cfg.Log,
+	})
 	return []task{
 		{"overlay", kernel.run},
 		{"dns", server.Run},

@@ -3,6 +3,7 @@ package linker
 import (
 	"log/slog"
 	"net/netip"
+	"slices"
 
 	"tombolo/linker/attach"
 	"tombolo/linker/block"
@@ -15,10 +16,13 @@ import (
 
 // newBlock connects the block keeper with the other parts.
 func (l *Linker) newBlock() *block.Keeper {
-	cfg := l.cfg
+	cfg, last := l.cfg, l.state.get()
 	return block.New(block.Config{
-		Rules:       block.Rules{Host: cfg.Host, Pool4: cfg.Pool4, Pool6: cfg.Pool6, Fixed: cfg.Block},
-		Last:        l.state.get().Claim,
+		Rules:       block.Rules{Host: l.host.id, Pool4: cfg.Pool4, Pool6: cfg.Pool6, Fixed: cfg.Block},
+		Last:        last.Claim,
+		Contested:   last.Contested,
+		Moved:       last.Underlay.IsValid() && last.Underlay != cfg.Underlay,
+		Adopt:       l.identity().adopt,
 		Joins:       cfg.Join,
 		JoinTimeout: cfg.JoinTimeout,
 		Settle:      cfg.Settle,
@@ -27,6 +31,7 @@ func (l *Linker) newBlock() *block.Keeper {
 		Addresses:   blockAddresses{l.table, l.addresses, cfg.Log},
 		Exchange:    exchange{l.gossip, l.catalog},
 		Announce: func(c block.Claim, hold record.Hold) error {
+			l.state.saveUnderlay(cfg.Underlay)
 			return l.host.facts.whilePresent(func() error { return l.host.announce(l.host.record(&c, hold)) })
 		},
 		Save:   l.state.saveClaim,
@@ -45,13 +50,27 @@ type blockPeers struct {
 func (p blockPeers) Searched() <-chan struct{} { return p.gossip.Ready() }
 
 func (p blockPeers) Count() (answering, known int) {
+	forgotten := p.catalog.Snapshot().Forgotten
 	for _, m := range p.gossip.Members() {
+		if _, gone := forgotten[m.Name]; gone {
+			continue
+		}
 		known++
 		if m.Alive {
 			answering++
 		}
 	}
 	return answering, max(known, len(p.state.get().Members))
+}
+
+// identity returns the part that gives this host another identity where that is necessary.
+func (l *Linker) identity() identityKeeper {
+	return identityKeeper{
+		self: l.host, catalog: l.catalog, state: l.state, underlay: l.cfg.Underlay,
+		answers: func(key string) bool {
+			return slices.ContainsFunc(l.gossip.Members(), func(m gossip.Member) bool { return m.Name == key && m.Alive })
+		},
+	}
 }
 
 // exchange implements block.Exchange.

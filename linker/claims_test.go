@@ -32,7 +32,7 @@ type claimant struct {
 }
 
 func (h *claimant) Searched() <-chan struct{}             { return h.gossip.Ready() }
-func (h *claimant) NameTaken() bool                       { return false }
+func (h *claimant) IdentityTaken() bool                   { return false }
 func (h *claimant) InUse() bool                           { return h.inUse.Load() }
 func (h *claimant) Refuse(reason error)                   { h.refused.Store(reason != nil) }
 func (h *claimant) UseBlock(block4, _ netip.Prefix) error { return nil }
@@ -84,7 +84,7 @@ func (c *claimants) start(i int, skew time.Duration, join ...string) *claimant {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	this := thisHost{name: h.name, underlay: h.addr.Addr(), catalog: h.catalog}
+	this := thisHost{id: h.name, name: h.name, underlay: h.addr.Addr(), catalog: h.catalog}
 	h.keeper = block.New(block.Config{
 		Rules: block.Rules{Host: h.name, Pool4: c.pool}, Joins: join, JoinTimeout: 10 * time.Second, Settle: time.Second,
 		Catalog: h.catalog, Peers: h, Exchange: h, Addresses: h,
@@ -92,7 +92,7 @@ func (c *claimants) start(i int, skew time.Duration, join ...string) *claimant {
 			claim.Claimed = claim.Claimed.Add(skew)
 			return this.announce(this.record(&claim, hold))
 		},
-		Save: func(claim block.Claim) { h.saved = claim }, Report: func(error) {}, Log: slog.New(slog.DiscardHandler),
+		Save: func(claim block.Claim) { h.saved = claim }, Adopt: func() error { return nil }, Report: func(error) {}, Log: slog.New(slog.DiscardHandler),
 	})
 	ctx, cancel := context.WithCancel(c.t.Context())
 	done := make(chan error, 3)

@@ -150,7 +150,7 @@ func compile(base overlay.Config, e *effectiveCatalog, endpoints []attach.Endpoi
 			ID: ep.ID, Addr4: ep.Addr4, Addr6: ep.Addr6, Sandbox: ep.Sandbox, Internal: !open,
 		})
 	}
-	for _, g := range e.Groups(e.self.Name) {
+	for _, g := range e.Groups(e.self.Key()) {
 		cfg.Groups = append(cfg.Groups, overlay.Group{Name: g.Reason, From: addresses(g.From), To: addresses(g.To), Ports: hostPorts(g.Ports)})
 	}
 	cfg.ServicePool4, cfg.ServicePool6 = block.ServiceRange4(cfg.Pool4), block.ServiceRange6(e.pool6)

@@ -24,8 +24,8 @@ func TestFullDiskIsReported(t *testing.T) {
 	_ = os.WriteFile(filler, bytes.Repeat([]byte{1}, 1<<20), 0o600) // fills the disk
 	epoch := h.catalog.Epoch()
 	peerRemembers := func(later uint64) { // a later run of this host than its disk knows
-		own := h.catalog.Snapshot().Hosts[h.cfg.Host]
-		merge(t, h.catalog, record.Record{Key: record.Key{Kind: record.KindHost, Name: h.cfg.Host}, Owner: h.cfg.Host,
+		own := h.catalog.Snapshot().Hosts[h.host.id]
+		merge(t, h.catalog, record.Record{Key: record.Key{Kind: record.KindHost, Name: h.host.id}, Owner: h.host.id,
 			Version: record.Version{Epoch: epoch + later, Seq: 1}, Host: own})
 	}
 	peerRemembers(10)

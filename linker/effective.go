@@ -85,7 +85,7 @@ func (c *effectiveCache) derive(source *record.Snapshot, claim *block.Claim) *ef
 	e.peers, e.excluded = peers(source, e.self, c.pool4, e.pool6)
 	e.Snapshot, e.misplaced = reachable(source, e.self, e.peers)
 	e.Relation = reach.Of(e.Snapshot)
-	e.services, e.unaddressed = assign(c.vips, e.Services(e.self.Name), e.pool6)
+	e.services, e.unaddressed = assign(c.vips, e.Services(e.self.Key()), e.pool6)
 	e.Relation = e.WithAddresses(addressesOf(e.services))
 	return e
 }
@@ -95,7 +95,7 @@ func (c *effectiveCache) derive(source *record.Snapshot, claim *block.Claim) *ef
 func (e *effectiveCatalog) addressesElsewhere(which func(key string) bool) []netip.Addr {
 	var some []*record.Endpoint
 	for key, ep := range e.Endpoints {
-		if ep.Host != e.self.Name && which(key) {
+		if ep.Host != e.self.Key() && which(key) {
 			some = append(some, ep)
 		}
 	}
@@ -103,7 +103,7 @@ func (e *effectiveCatalog) addressesElsewhere(which func(key string) bool) []net
 }
 
 // localKey returns the key of this host's endpoint with an ID.
-func (e *effectiveCatalog) localKey(id string) string { return record.EndpointKey(e.self.Name, id) }
+func (e *effectiveCatalog) localKey(id string) string { return record.EndpointKey(e.self.Key(), id) }
 
 // local returns the record of this host's endpoint with an ID; nil: it is not identified yet.
 func (e *effectiveCatalog) local(id string) *record.Endpoint { return e.Endpoints[e.localKey(id)] }
@@ -123,7 +123,7 @@ func (e *effectiveCatalog) view(asker string) *record.View {
 	switch ep := e.Endpoints[asker]; {
 	case asker == hostAsker:
 		v = e.HostView()
-	case ep == nil || ep.Host != e.self.Name:
+	case ep == nil || ep.Host != e.self.Key():
 		return nil
 	default:
 		v = e.Names(asker)

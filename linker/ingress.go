@@ -132,7 +132,7 @@ func ingressTargets(p ingressPort, e *effectiveCatalog) []*record.Endpoint {
 	for key, ep := range e.Endpoints {
 		switch {
 		case !p.of(ep) || !e.Answers(key):
-		case ep.Host == e.self.Name:
+		case ep.Host == e.self.Key():
 			here = append(here, ep)
 		default:
 			elsewhere = append(elsewhere, ep)

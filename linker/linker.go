@@ -59,6 +59,7 @@ type cluster struct {
 	file      catalogFile
 	gossip    *gossip.Gossip
 	names     nameConflicts
+	times     hostTimes
 	broadcast broadcaster
 }
 
@@ -120,12 +121,13 @@ func New(cfg Config) (*Linker, error) {
 // Run links this host until ctx ends. It then tells the peers that this linker may come
 // back, and leaves the containers as they are. It returns an error if something is wrong
 // that does not pass by itself: no root, no VXLAN, a pool that overlaps the host's own
-// routes, another linker. It may be called once.
+// routes, another linker. It returns nil before ctx ends if this host has another identity now, with
+// which the next linker has to run. It may be called once.
 func (l *Linker) Run(ctx context.Context) error {
 	if os.Geteuid() != 0 {
 		return errors.New("the linker needs root: it makes network interfaces")
 	}
-	if err := l.run(ctx); err != nil {
+	if err := l.run(ctx); err != nil && !errors.Is(err, errNewIdentity) {
 		return fmt.Errorf("linker: %w", err)
 	}
 	return nil

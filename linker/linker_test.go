@@ -81,6 +81,11 @@ func newTestHost(t *testing.T, n int) *testHost {
 		t.Fatal(err)
 	}
 	t.Cleanup(h.engine.Stop)
+	// The identity is the name, so that tests know it.
+	state := filepath.Join(dir, "state", "linker.json")
+	if err := errors.Join(os.Mkdir(filepath.Dir(state), 0o700), os.WriteFile(state, fmt.Appendf(nil, `{"identity":"h%d"}`, n), 0o600)); err != nil {
+		t.Fatal(err)
+	}
 	h.cfg = Config{
 		Host: fmt.Sprintf("h%d", n), Underlay: netip.AddrFrom4([4]byte{127, 77, 0, byte(n)}),
 		Docker: h.engine.Host(), StateDir: filepath.Join(dir, "state"), RunDir: filepath.Join(dir, "run"),

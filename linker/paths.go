@@ -23,7 +23,10 @@ func (l *Linker) newProber() (*probe.Prober, error) {
 	if err := state.LoadOrReset(file, &mtus, cfg.Log, "the MTUs of paths are found again"); err != nil {
 		return nil, err
 	}
-	reporter := pathReporter{underlay: cfg.Underlay, port: cfg.VXLANPort, problems: l.problems}
+	reporter := pathReporter{
+		underlay: cfg.Underlay, port: cfg.VXLANPort, problems: l.problems,
+		nameOf: func(key string) string { return l.catalog.Snapshot().HostName(key) },
+	}
 	return probe.New(probe.Config{
 		Cluster: &probeCluster{effective: l.effective, gossip: l.gossip, plane: l.plane, matched: l.matched},
 		Listen: func(ctx context.Context, addr netip.Addr) (probe.Tunnel, error) {
@@ -52,7 +55,7 @@ type probeCluster struct {
 
 	mu      sync.Mutex
 	derived *effectiveCatalog // from which linked was made
-	linked  map[string]bool   // names of hosts, see linkedHosts
+	linked  map[string]bool   // by record.Host.Key, see linkedHosts
 }
 
 func (c *probeCluster) Tell(peer string, note []byte) { c.gossip.Tell(peer, note) }
@@ -74,8 +77,8 @@ func (c *probeCluster) Peers() (all []probe.Peer) {
 		alive[m.Name] = m.Alive
 	}
 	for _, p := range e.peers {
-		if alive[p.Name] && !e.Suspended[p.Name] && p.Overlay4.IsValid() {
-			all = append(all, probe.Peer{Name: p.Name, Underlay: p.Underlay, Addr: p.Overlay4, MTU: p.MTU, Linked: linked[p.Name]})
+		if alive[p.ID] && !e.Suspended[p.ID] && p.Overlay4.IsValid() {
+			all = append(all, probe.Peer{Name: p.ID, Underlay: p.Underlay, Addr: p.Overlay4, MTU: p.MTU, Linked: linked[p.ID]})
 		}
 	}
 	return all
@@ -91,7 +94,7 @@ func (c *probeCluster) linkedHosts(e *effectiveCatalog) map[string]bool {
 	}
 	apps, linked := map[string]bool{}, map[string]bool{}
 	for _, ep := range e.Endpoints {
-		if ep.Host == e.self.Name && ep.App != "" {
+		if ep.Host == e.self.Key() && ep.App != "" {
 			apps[ep.App] = true
 		}
 	}
@@ -100,7 +103,7 @@ func (c *probeCluster) linkedHosts(e *effectiveCatalog) map[string]bool {
 			linked[ep.Host] = true
 		}
 	}
-	for _, g := range e.Groups(e.self.Name) {
+	for _, g := range e.Groups(e.self.Key()) {
 		for _, ep := range g.From {
 			linked[ep.Host] = true
 		}
@@ -114,7 +117,7 @@ func (c *probeCluster) linkedHosts(e *effectiveCatalog) map[string]bool {
 func withMTUs(peers []overlay.Peer, mtus map[string]int) []overlay.Peer {
 	out := make([]overlay.Peer, len(peers))
 	for i, p := range peers {
-		if mtu := mtus[p.Name]; mtu > 0 && (p.MTU == 0 || mtu < p.MTU) {
+		if mtu := mtus[p.ID]; mtu > 0 && (p.MTU == 0 || mtu < p.MTU) {
 			p.MTU = max(mtu, overlay.MinMTU)
 		}
 		out[i] = p
@@ -127,11 +130,13 @@ type pathReporter struct {
 	underlay netip.Addr // of this host
 	port     uint16     // of VXLAN
 	problems *problem.Set
+	nameOf   func(key string) string // the name of a host by record.Host.Key
 }
 
 func (r pathReporter) report(all []probe.Finding, failed error) {
 	var blocked, narrow []error
 	for _, f := range all {
+		f.Peer = r.nameOf(f.Peer)
 		if f.MTU == 0 {
 			blocked = append(blocked, problem.Found{Subject: f.Peer, Reason: r.blocked(f)})
 		} else {

@@ -41,7 +41,7 @@ func TestWhatDoesNotPassIsNamed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			problems := problem.NewSet(slog.New(slog.DiscardHandler))
-			r := pathReporter{underlay: netip.MustParseAddr("198.18.0.11"), port: 8480, problems: problems}
+			r := pathReporter{underlay: netip.MustParseAddr("198.18.0.11"), port: 8480, problems: problems, nameOf: func(key string) string { return key }}
 			r.report(tt.found, nil)
 			status := fmt.Sprint(problems.List())
 			for _, part := range tt.want {
@@ -60,9 +60,9 @@ func TestWhatDoesNotPassIsNamed(t *testing.T) {
 }
 
 func TestTheSmallestMTUOfAPathCounts(t *testing.T) {
-	peers := []overlay.Peer{{Name: "h2"}, {Name: "h3", MTU: 1350}, {Name: "h4", MTU: 1350}, {Name: "h5"}}
+	peers := []overlay.Peer{{ID: "h2", Name: "h2"}, {ID: "h3", Name: "h3", MTU: 1350}, {ID: "h4", Name: "h4", MTU: 1350}, {ID: "h5", Name: "h5"}}
 	got := withMTUs(peers, map[string]int{"h2": 950, "h3": 1400, "h4": 900, "h5": 100})
-	want := []overlay.Peer{{Name: "h2", MTU: 950}, {Name: "h3", MTU: 1350}, {Name: "h4", MTU: 900}, {Name: "h5", MTU: overlay.MinMTU}}
+	want := []overlay.Peer{{ID: "h2", Name: "h2", MTU: 950}, {ID: "h3", Name: "h3", MTU: 1350}, {ID: "h4", Name: "h4", MTU: 900}, {ID: "h5", Name: "h5", MTU: overlay.MinMTU}}
 	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b overlay.Peer) bool { return a.Name == b.Name && a.MTU == b.MTU })); diff != "" {
 		t.Errorf("peers (-want +got):\n%s", diff)
 	}
@@ -80,13 +80,13 @@ func TestPeersThatAnswerAreProbed(t *testing.T) {
 	e := &effectiveCatalog{source: &record.Snapshot{}, self: self}
 	claim := &block.Claim{}
 	for _, name := range []string{"h2", "h3", "h4"} {
-		e.peers = append(e.peers, overlay.Peer{Name: name, Overlay4: netip.MustParseAddr("100.64.2.1"), MTU: 1350})
+		e.peers = append(e.peers, overlay.Peer{ID: name, Name: name, Overlay4: netip.MustParseAddr("100.64.2.1"), MTU: 1350})
 	}
 	snapshot, relation := linkedSnapshot()
 	e.Snapshot, e.Relation = snapshot, relation
 	table := catalog.New("h1", 1)
 	e.source, e.claim = table.Snapshot(), claim
-	cache := &effectiveCache{host: thisHost{name: "h1", catalog: table}, block: &fakeHost{claim: claim}}
+	cache := &effectiveCache{host: thisHost{id: "h1", name: "h1", catalog: table}, block: &fakeHost{claim: claim}}
 	cache.last.Store(e)
 	c := &probeCluster{
 		effective: cache, plane: newPlane(), matched: matched,
@@ -117,7 +117,7 @@ func TestAHostTellsItsTroubles(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		table := catalog.New("h1", 1)
 		problems, matched := problem.NewSet(slog.New(slog.DiscardHandler)), newLatch()
-		host := thisHost{name: "h1", catalog: table, facts: &hostFacts{}}
+		host := thisHost{id: "h1", name: "h1", catalog: table, facts: &hostFacts{}}
 		r := &selfReporter{host: host, block: &fakeHost{claim: &block.Claim{Block4: netip.MustParsePrefix("100.64.1.0/24")}}, plane: newPlane(), problems: problems, matched: matched}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)

@@ -22,9 +22,10 @@ import (
 func peers(s *record.Snapshot, self *record.Host, pool4, pool6 netip.Prefix) ([]overlay.Peer, error) {
 	var out []overlay.Peer
 	var errs []error
-	for _, name := range slices.Sorted(maps.Keys(s.Hosts)) {
-		h := s.Hosts[name]
-		if name == self.Name || !h.Block4.IsValid() {
+	for _, key := range slices.Sorted(maps.Keys(s.Hosts)) {
+		h := s.Hosts[key]
+		name := h.Name
+		if key == self.Key() || !h.Block4.IsValid() {
 			continue
 		}
 		if !block.Within(h.Block4, pool4) {
@@ -69,7 +70,7 @@ func peer(h *record.Host) overlay.Peer {
 		mtu = max(mtu, overlay.MinMTU)
 	}
 	return overlay.Peer{
-		MTU: mtu, Name: h.Name, Underlay: h.Underlay, Block4: h.Block4, Block6: h.Block6,
+		MTU: mtu, ID: h.Key(), Name: h.Name, Underlay: h.Underlay, Block4: h.Block4, Block6: h.Block6,
 		Overlay4: h.Overlay4, Overlay6: h.Overlay6, MAC: mac,
 	}
 }
@@ -80,9 +81,9 @@ func peer(h *record.Host) overlay.Peer {
 // take over the address and the permissions of another host's container. The error names
 // the endpoints with such addresses.
 func reachable(s *record.Snapshot, self *record.Host, peers []overlay.Peer) (*record.Snapshot, error) {
-	blocks := map[string]*record.Host{self.Name: self}
+	blocks := map[string]*record.Host{self.Key(): self}
 	for _, p := range peers {
-		blocks[p.Name] = s.Hosts[p.Name]
+		blocks[p.ID] = s.Hosts[p.ID]
 	}
 	changed := map[string]*record.Endpoint{} // by key; nil: left out
 	var misplaced []error
@@ -118,18 +119,18 @@ func placed(ep *record.Endpoint, h *record.Host) (*record.Endpoint, error) {
 	case !h.Block4.IsValid():
 		return ep, nil
 	case ep.Addr4.IsValid() && !h.Block4.Contains(ep.Addr4):
-		return nil, outside(ep, ep.Addr4, h.Block4)
+		return nil, outside(h, ep, ep.Addr4, h.Block4)
 	case ep.Addr6.IsValid() && !h.Block6.Contains(ep.Addr6):
 		without := *ep
 		without.Addr6 = netip.Addr{}
-		return &without, outside(ep, ep.Addr6, h.Block6)
+		return &without, outside(h, ep, ep.Addr6, h.Block6)
 	}
 	return ep, nil
 }
 
-func outside(ep *record.Endpoint, addr netip.Addr, own netip.Prefix) error {
+func outside(h *record.Host, ep *record.Endpoint, addr netip.Addr, own netip.Prefix) error {
 	if !own.IsValid() {
-		return fmt.Errorf("host %s announces %s at %s, but has no block of that kind", ep.Host, describe(ep), addr)
+		return fmt.Errorf("host %s announces %s at %s, but has no block of that kind", h.Name, describe(ep), addr)
 	}
-	return fmt.Errorf("host %s announces %s at %s, which is outside of its block %s", ep.Host, describe(ep), addr, own)
+	return fmt.Errorf("host %s announces %s at %s, which is outside of its block %s", h.Name, describe(ep), addr, own)
 }

@@ -37,7 +37,7 @@ func (r *revocations) update(e *effectiveCatalog, now time.Time) []overlay.Revoc
 		r.lately = map[revoked]time.Time{}
 	}
 	if r.before != nil && r.before != e {
-		for _, v := range reach.Revoked(r.before.Relation, e.Relation, e.source, e.self.Name) {
+		for _, v := range reach.Revoked(r.before.Relation, e.Relation, e.source, e.self.Key()) {
 			r.lately[revokedOf(v)] = now
 		}
 	}

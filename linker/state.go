@@ -65,9 +65,12 @@ type stateFile struct {
 }
 
 type stateDocument struct {
-	Epoch uint64 `json:"epoch"` // of this run's records; larger than in all earlier runs
+	Identity string `json:"identity"` // record.Host.Key of this host, whatever its name is
+	Epoch    uint64 `json:"epoch"`    // of this run's records; larger than in all earlier runs
 	block.Claim
-	Members map[string]netip.AddrPort `json:"members"` // gossip addresses of all hosts ever met, by name
+	Contested bool                      `json:"contested,omitempty"` // the claim is another identity's: it has to settle again
+	Underlay  netip.Addr                `json:"underlay,omitzero"`   // of the run that announced the claim
+	Members   map[string]netip.AddrPort `json:"members"`             // gossip addresses of all hosts ever met, by record.Host.Key
 
 	// Suspended hosts stay suspended over a restart until they answer. Otherwise DNS
 	// would give out the addresses of their containers until gossip finds them dead again.
@@ -83,6 +86,9 @@ func openState(cfg Config, problems *problem.Set) (*stateFile, error) {
 	}
 	if s.doc.Members == nil {
 		s.doc.Members = map[string]netip.AddrPort{}
+	}
+	if s.doc.Identity == "" {
+		s.doc.Identity = keptIdentity(cfg, s.doc)
 	}
 	s.doc.Epoch = max(s.doc.Epoch+1, uint64(time.Now().Unix()))
 	err := s.save()
@@ -116,7 +122,16 @@ func (s *stateFile) update(change func(*stateDocument)) {
 
 func (s *stateFile) save() error { return state.Save(s.path, s.doc, true) }
 
-func (s *stateFile) saveClaim(c block.Claim) { s.update(func(d *stateDocument) { d.Claim = c }) }
+func (s *stateFile) saveClaim(c block.Claim) {
+	s.update(func(d *stateDocument) { d.Claim, d.Contested = c, false })
+}
+
+// saveUnderlay keeps the address at which this host has announced itself.
+func (s *stateFile) saveUnderlay(addr netip.Addr) {
+	if s.get().Underlay != addr {
+		s.update(func(d *stateDocument) { d.Underlay = addr })
+	}
+}
 
 // saveMember keeps where a host's gossip listens.
 func (s *stateFile) saveMember(name string, addr netip.AddrPort) {
@@ -126,6 +141,14 @@ func (s *stateFile) saveMember(name string, addr netip.AddrPort) {
 	s.update(func(d *stateDocument) {
 		d.Members = maps.Clone(d.Members) // get has given the old map away
 		d.Members[name] = addr
+	})
+}
+
+// forgetMember removes a host that is gone for good.
+func (s *stateFile) forgetMember(key string) {
+	s.update(func(d *stateDocument) {
+		d.Members = maps.Clone(d.Members)
+		delete(d.Members, key)
 	})
 }
 

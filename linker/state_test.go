@@ -14,7 +14,7 @@ import (
 )
 
 // written is the state file as every version writes it, but for the epoch.
-const written = `{"epoch":EPOCH,"block4":"100.64.7.0/24","block6":"fd00:1:2:0:7::/80","claimed":"2026-05-01T00:00:00Z",` +
+const written = `{"identity":"h7","epoch":EPOCH,"block4":"100.64.7.0/24","block6":"fd00:1:2:0:7::/80","claimed":"2026-05-01T00:00:00Z",` +
 	`"members":{"h2":"198.18.0.12:7980"},"suspended":["h2"]}` + "\n"
 
 func TestStateOfTheLastRunIsKept(t *testing.T) {

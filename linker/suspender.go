@@ -26,10 +26,12 @@ type suspender struct {
 	gossip interface {
 		Members() []gossip.Member
 		Watch() (changes <-chan struct{}, cancel func())
+		Forget(name string)
 	}
 	catalog *catalog.Catalog
 	state   *stateFile
 	names   nameConflicts
+	times   *hostTimes
 	log     *slog.Logger
 
 	met    map[string]gossip.Member // hosts that were alive during this run, as last seen
@@ -49,15 +51,21 @@ func (s *suspender) run(ctx context.Context) error {
 		case <-changes:
 		case <-tick.C:
 		}
+		s.forget()
 		s.meet()
 		s.names.report()
 		s.review(time.Now())
+		s.times.note(statesOf(s.catalog.Snapshot()), time.Now())
 	}
 }
 
 // meet logs hosts that came to life, and keeps their addresses for the next run.
 func (s *suspender) meet() {
+	forgotten := s.catalog.Snapshot().Forgotten
 	for _, m := range s.gossip.Members() {
+		if _, gone := forgotten[m.Name]; gone {
+			continue
+		}
 		last, met := s.met[m.Name]
 		if m.Alive && m != last {
 			s.log.Info("host alive", "host", m.Name, "addr", m.Addr)
@@ -65,6 +73,17 @@ func (s *suspender) meet() {
 		}
 		if met || m.Alive {
 			s.met[m.Name] = m
+		}
+	}
+}
+
+// forget no longer counts and dials hosts that were forgotten.
+func (s *suspender) forget() {
+	known := s.state.get().Members
+	for key := range s.catalog.Snapshot().Forgotten {
+		s.gossip.Forget(key)
+		if _, ok := known[key]; ok {
+			s.state.forgetMember(key)
 		}
 	}
 }
@@ -94,12 +113,12 @@ func (s *suspender) review(now time.Time) {
 // overdue reports whether a host that does not answer should be suspended now. A host
 // that announced a restart has the announced time, a host not met yet firstContact.
 func (s *suspender) overdue(h *record.Host, now time.Time) bool {
-	since, ok := s.silent[h.Name]
+	since, ok := s.silent[h.Key()]
 	if !ok {
 		since = now
-		s.silent[h.Name] = now
+		s.silent[h.Key()] = now
 	}
-	_, met := s.met[h.Name]
+	_, met := s.met[h.Key()]
 	silent := now.Sub(since)
 	restarting := silent < min(h.Restarting, longestRestart)
 	return !restarting && (met || silent >= firstContact)

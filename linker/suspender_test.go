@@ -52,6 +52,7 @@ type fakeGossip struct {
 }
 
 func (g *fakeGossip) Members() []gossip.Member                  { return []gossip.Member{*g.member.Load()} }
+func (g *fakeGossip) Forget(string)                             {}
 func (g *fakeGossip) Conflicts(time.Duration) []gossip.Conflict { return nil }
 
 func TestHostsAreSuspendedWhileTheyDoNotAnswer(t *testing.T) {
@@ -64,9 +65,10 @@ func TestHostsAreSuspendedWhileTheyDoNotAnswer(t *testing.T) {
 		}
 		g := &fakeGossip{}
 		g.member.Store(&gossip.Member{})
+		table := catalog.New("h1", 1)
 		s := &suspender{
-			self: "h1", gossip: g, catalog: catalog.New("h1", 1), state: state,
-			names: nameConflicts{"h1", g, problems}, log: slog.New(slog.DiscardHandler),
+			self: "h1", gossip: g, catalog: table, state: state,
+			names: nameConflicts{"h1", g, table, problems}, times: &hostTimes{}, log: slog.New(slog.DiscardHandler),
 			met: map[string]gossip.Member{}, silent: map[string]time.Time{},
 		}
 		merge(t, s.catalog, record.Record{Key: record.Key{Kind: record.KindHost, Name: "h2"}, Owner: "h2", Version: record.Version{Epoch: 1, Seq: 1}, Host: &record.Host{Name: "h2"}})

@@ -14,7 +14,9 @@ import (
 
 // thisHost makes this host's record.
 type thisHost struct {
+	id       string // record.Host.Key
 	name     string
+	version  string
 	underlay netip.Addr
 	catalog  *catalog.Catalog
 	facts    *hostFacts // nil: none are known
@@ -22,7 +24,10 @@ type thisHost struct {
 
 // record describes this host with a claim; nil: it has none.
 func (t thisHost) record(c *block.Claim, hold record.Hold) *record.Host {
-	h := &record.Host{Name: t.name, Underlay: t.underlay}
+	h := &record.Host{Name: t.name, Version: t.version, Underlay: t.underlay}
+	if t.id != t.name {
+		h.ID = t.id
+	}
 	if c != nil {
 		h.Hold = hold
 		h.Block4, h.Block6, h.Claimed = c.Block4, c.Block6, c.Claimed
@@ -36,7 +41,7 @@ func (t thisHost) record(c *block.Claim, hold record.Hold) *record.Host {
 // announce puts a description of this host into the catalog, from where it spreads. It spreads
 // again if the catalog has the same one already.
 func (t thisHost) announce(h *record.Host) error {
-	key := record.Key{Kind: record.KindHost, Name: t.name}
+	key := record.Key{Kind: record.KindHost, Name: t.id}
 	changed, err := t.catalog.Put(record.Record{Key: key, Host: h})
 	if err == nil && !changed {
 		err = t.catalog.Repeat(key)
@@ -51,7 +56,7 @@ func (t thisHost) announce(h *record.Host) error {
 // there is one: the keeper of the block may be about to change it.
 func (t thisHost) refresh(c *block.Claim) error {
 	h := t.record(c, record.HoldSettled)
-	if last := t.catalog.Snapshot().Hosts[t.name]; last != nil && last.Block4.IsValid() {
+	if last := t.catalog.Snapshot().Hosts[t.id]; last != nil && last.Block4.IsValid() {
 		now := *last
 		now.MTU, now.Troubles = h.MTU, h.Troubles
 		h = &now
@@ -62,7 +67,7 @@ func (t thisHost) refresh(c *block.Claim) error {
 // announceRestart tells the peers that this linker may come back within a time, so that they do
 // not suspend its containers meanwhile. It does nothing while this host has no block.
 func (t thisHost) announceRestart(window time.Duration) error {
-	h := t.catalog.Snapshot().Hosts[t.name]
+	h := t.catalog.Snapshot().Hosts[t.id]
 	if h == nil || !h.Block4.IsValid() {
 		return nil
 	}

@@ -45,6 +45,34 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 	return s, err
 }
 
+// Hosts returns every host of the cluster, forgotten ones included.
+func (c *Client) Hosts(ctx context.Context) ([]HostState, error) {
+	var all []HostState
+	_, err := c.get(ctx, "/v1/hosts", callTimeout, &all)
+	return all, err
+}
+
+// ForgetHost makes the records of a host, by its name or ID, void on every host. It returns the
+// host as it was. A host that is alive is only forgotten with force.
+func (c *Client) ForgetHost(ctx context.Context, name string, force bool) (HostState, error) {
+	path := "/v1/hosts/" + url.PathEscape(name)
+	if force {
+		path += "?force=1"
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	res, err := c.send(ctx, http.MethodDelete, path, nil)
+	if err != nil {
+		return HostState{}, err
+	}
+	defer res.Body.Close()
+	var h HostState
+	if err := json.NewDecoder(res.Body).Decode(&h); err != nil {
+		return HostState{}, fmt.Errorf("linker at %s: DELETE %s: %w", c.socket, path, err)
+	}
+	return h, nil
+}
+
 // Catalog returns the present snapshot.
 func (c *Client) Catalog(ctx context.Context) (*record.Snapshot, error) {
 	var snap *record.Snapshot

@@ -81,6 +81,27 @@ func named[T any](part string, ask func(ctx context.Context, name string) (T, er
 	}
 }
 
+func (s *Server) hosts(ctx context.Context, _ map[string]string) ([]HostState, error) {
+	return s.cfg.Cluster.Hosts(ctx), nil
+}
+
+// forgetHost forgets a host that is gone for good; force=1: also one that is alive.
+func (s *Server) forgetHost(w http.ResponseWriter, r *http.Request) error {
+	q, err := parameters(r, "force")
+	if err != nil {
+		return err
+	}
+	if q["force"] != "" && q["force"] != "1" {
+		return fmt.Errorf("%w: force=%.20q: want 1 or nothing", ErrInvalid, q["force"])
+	}
+	h, err := s.cfg.Cluster.Forget(r.Context(), r.PathValue("name"), q["force"] == "1")
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, h)
+	return nil
+}
+
 // putApp stores the app record of a PUT, or the tombstone of a DELETE.
 func (s *Server) putApp(w http.ResponseWriter, r *http.Request) error {
 	if _, err := parameters(r); err != nil {

@@ -67,10 +67,21 @@ type Engine interface {
 	Version(ctx context.Context) (EngineVersion, error)
 }
 
+// Cluster are all hosts.
+type Cluster interface {
+	// Hosts returns every host, this one and forgotten ones included, sorted by name.
+	Hosts(ctx context.Context) []HostState
+	// Forget makes the records of a host (by name or ID) void on every host, and returns the
+	// host as it was. It returns ErrNotFound if there is no such host, and ErrInvalid if several
+	// have the name, if it was forgotten before, or if it is alive and force is not set.
+	Forget(ctx context.Context, name string, force bool) (HostState, error)
+}
+
 // Config has the parts that a Server makes available.
 type Config struct {
 	Catalog   Catalog
 	Host      Host
+	Cluster   Cluster
 	Engine    Engine
 	Inspector Inspector
 	Log       *slog.Logger
@@ -110,6 +121,8 @@ func (s *Server) Handler() http.Handler {
 	for path, methods := range map[string]methods{
 		"/v1/status":               {"GET": get(s.status)},
 		"/v1/catalog":              {"GET": s.catalog},
+		"/v1/hosts":                {"GET": get(s.hosts)},
+		"/v1/hosts/{name}":         {"DELETE": s.forgetHost},
 		"/v1/apps/{name}":          {"PUT": s.putApp, "DELETE": s.putApp},
 		"/v1/containers/{id}/logs": {"GET": s.logs},
 		"/v1/containers/{id}":      {"GET": named("id", s.cfg.Engine.Container)},

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"net/netip"
 	"time"
 
 	"tombolo/linker/problem"
@@ -23,9 +24,29 @@ type Status struct {
 
 // Peer is another linker as this one sees it.
 type Peer struct {
+	ID       string `json:"id"` // record.Host.Key
 	Name     string `json:"name"`
 	Underlay string `json:"underlay"`
 	State    string `json:"state"` // "alive" or "suspended"
+}
+
+// The states of a host.
+const (
+	HostAlive     = "alive"
+	HostSuspended = "suspended" // it does not answer: no name leads to its containers, but its block is its own
+	HostLeft      = "left"      // it was forgotten: nothing is left of it but the rule that its records are void
+)
+
+// HostState is a host as this linker sees it. A host that has left has no more than an ID, a
+// name and a state.
+type HostState struct {
+	ID       string       `json:"id"` // record.Host.Key
+	Name     string       `json:"name"`
+	Underlay netip.Addr   `json:"underlay,omitzero"`
+	Block4   netip.Prefix `json:"block4,omitzero"` // unset: it has none yet
+	State    string       `json:"state"`
+	Since    time.Time    `json:"since,omitzero"` // when this linker saw the state first, since it started
+	Version  string       `json:"version,omitempty"`
 }
 
 // LogOptions select lines of a container's output.

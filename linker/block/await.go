@@ -2,6 +2,7 @@ package block
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -57,14 +58,24 @@ func (k *Keeper) lonely(answering, known int, searching bool) error {
 	return nil
 }
 
-// awaitName waits while another machine uses this host's name, so that a newcomer takes
-// no block from the host that had the name first. It returns false when ctx ends.
-func (k *Keeper) awaitName(ctx context.Context) bool {
-	for k.cfg.Peers.NameTaken() {
+// awaitIdentity waits until the known hosts have been dialled, and then while another machine
+// uses this host's identity: a copy must not take over the block of the machine from whose disk
+// it was made. It returns false when ctx ends.
+func (k *Keeper) awaitIdentity(ctx context.Context) bool {
+	if !k.cfg.Rules.Fixed.IsValid() || k.cfg.Moved {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-k.cfg.Peers.Searched():
+		}
+	}
+	for k.cfg.Peers.IdentityTaken() {
+		k.cfg.Report(errors.New("another machine has the identity of this host"))
 		if !wake.Sleep(ctx, time.Second) {
 			return false
 		}
 	}
+	k.cfg.Report(nil)
 	return true
 }
 

@@ -23,8 +23,8 @@ type Peers interface {
 	Searched() <-chan struct{}
 	// Count returns how many other hosts answer now, and how many this host has ever met.
 	Count() (answering, known int)
-	// NameTaken reports whether another machine uses this host's name.
-	NameTaken() bool
+	// IdentityTaken reports whether another machine uses this host's identity.
+	IdentityTaken() bool
 }
 
 // Exchange compares this host's records with those of other hosts.
@@ -56,6 +56,8 @@ type Addresses interface {
 type Config struct {
 	Rules       Rules
 	Last        Claim         // of the last run; zero: there is none
+	Moved       bool          // this machine has another address than in the last run: it may be a copy of another one
+	Contested   bool          // Last was another identity's claim: others may have the block by now
 	Joins       []string      // the hosts to join that the operator named
 	JoinTimeout time.Duration // how long a host that has met no other looks for those to join
 	Settle      time.Duration // how long other hosts may contest a new claim
@@ -66,6 +68,7 @@ type Config struct {
 	Addresses Addresses
 
 	Announce func(Claim, record.Hold) error // tells the other hosts, also what they have been told before
+	Adopt    func() error                   // is called before this host claims a block; an error ends Run
 	Save     func(Claim)                    // keeps the claim for the next run
 	Report   func(error)                    // says why this host has no usable block; nil: it has one
 	Log      *slog.Logger
@@ -92,8 +95,19 @@ func (k *Keeper) Watch() (changes <-chan struct{}, cancel func()) { return k.cha
 // cannot be used or announced.
 func (k *Keeper) Run(ctx context.Context) error {
 	claim := k.lastClaim()
-	if !claim.Block4.IsValid() && (!k.awaitMajority(ctx) || !k.awaitName(ctx) || !k.awaitRecords(ctx)) {
+	if k.cfg.Moved && !k.awaitIdentity(ctx) {
 		return nil
+	}
+	if !claim.Block4.IsValid() || k.cfg.Contested {
+		if !k.awaitMajority(ctx) || !k.awaitIdentity(ctx) || !k.awaitRecords(ctx) {
+			return nil
+		}
+		if err := k.cfg.Adopt(); err != nil {
+			return err
+		}
+		if k.lent(claim) && !k.cfg.Addresses.InUse() {
+			claim = Claim{}
+		}
 	}
 	for {
 		if !claim.Block4.IsValid() {
@@ -107,6 +121,9 @@ func (k *Keeper) Run(ctx context.Context) error {
 		}
 		if err := k.use(claim); err != nil {
 			return err
+		}
+		if !k.lent(claim) {
+			k.cfg.Save(claim)
 		}
 		if lost, err := k.defend(ctx, claim); !lost || err != nil {
 			return err
@@ -157,7 +174,6 @@ func (k *Keeper) acquire(ctx context.Context) (Claim, error) {
 		}
 		if k.settles(ctx, claim, changes) {
 			k.cfg.Log.Info("claimed a block", "block", claim.Block4, "block6", claim.Block6)
-			k.cfg.Save(claim)
 			return claim, nil
 		}
 	}
@@ -235,7 +251,7 @@ func (k *Keeper) defend(ctx context.Context, claim Claim) (lost bool, err error)
 type told struct {
 	hold   record.Hold
 	at     time.Time
-	rivals map[string]*record.Host // that have been answered, by name
+	rivals map[string]*record.Host // that have been answered, by key
 }
 
 // tell announces a claim when its hold has changed, and when another host announces the same
@@ -246,16 +262,24 @@ func (k *Keeper) tell(claim Claim, t *told) error {
 		hold = record.HoldUsed
 	}
 	rivals := map[string]*record.Host{}
+	if k.lent(claim) {
+		hold = record.HoldAnnounced // it never takes the block from a host that has it by now
+	}
 	news := hold != t.hold
 	for _, h := range k.cfg.Rules.rivals(k.cfg.Catalog.Snapshot(), claim) {
-		rivals[h.Name] = h
-		news = news || t.rivals[h.Name] != h && time.Since(t.at) >= recheck
+		rivals[h.Key()] = h
+		news = news || t.rivals[h.Key()] != h && time.Since(t.at) >= recheck
 	}
 	if !news {
 		return nil
 	}
 	*t = told{hold: hold, at: time.Now(), rivals: rivals}
 	return k.cfg.Announce(claim, hold)
+}
+
+// lent reports whether a claim was another identity's, and another host has the block by now.
+func (k *Keeper) lent(claim Claim) bool {
+	return k.cfg.Contested && claim.Block4 == k.cfg.Last.Block4 && k.cfg.Rules.taken(k.cfg.Catalog.Snapshot(), claim.Block4)
 }
 
 func (k *Keeper) contested(claim Claim, hold record.Hold) error {

@@ -90,7 +90,7 @@ func (c *cluster) Compared() Comparison {
 
 func (c *cluster) Searched() <-chan struct{}     { return c.searched }
 func (c *cluster) Count() (answering, known int) { return int(c.answering.Load()), c.known }
-func (c *cluster) NameTaken() bool               { return c.nameTaken.Load() }
+func (c *cluster) IdentityTaken() bool           { return c.nameTaken.Load() }
 func (c *cluster) InUse() bool                   { return c.inUse.Load() }
 func (c *cluster) Refuse(reason error) {
 	c.change(func(o *outcome) { o.refused = reason })
@@ -108,6 +108,7 @@ func (c *cluster) config() Config {
 		Catalog: c, Peers: c, Exchange: c, Addresses: c,
 		Announce: c.announce,
 		Save:     func(claim Claim) { c.change(func(o *outcome) { o.saved = claim }) },
+		Adopt:    func() error { return nil },
 		Report:   func(err error) { c.change(func(o *outcome) { o.problem = err }) },
 		Log:      slog.New(slog.DiscardHandler),
 	}
@@ -218,11 +219,29 @@ func TestNoClaimWithoutAMajority(t *testing.T) {
 	})
 }
 
-func TestNoClaimWhileTheNameIsTaken(t *testing.T) {
+func TestNoClaimWhileTheIdentityIsTaken(t *testing.T) {
 	inBubble(t, func(c *cluster, _ *Config) { c.nameTaken.Store(true); close(c.searched) }, func(t *testing.T, c *cluster, k *Keeper) {
 		pass(time.Hour)
 		if c.outcome().hosts["h1"] != nil {
-			t.Error("a claim was announced under the name of another machine")
+			t.Error("a claim was announced under the identity of another machine")
+		}
+		c.nameTaken.Store(false)
+		pass(2 * time.Second)
+		c.mustHave(t, k)
+	})
+}
+
+// A machine that was made from a copy of another one's disk, with another address, does not take
+// over that one's block.
+func TestACopyDoesNotUseTheBlockOfItsOriginal(t *testing.T) {
+	inBubble(t, func(c *cluster, cfg *Config) {
+		cfg.Last, cfg.Moved = Claim{Block4: netip.MustParsePrefix("10.0.2.0/24"), Block6: netip.MustParsePrefix("fd00:1:2:0:2::/80"), Claimed: day}, true
+		c.nameTaken.Store(true)
+		close(c.searched)
+	}, func(t *testing.T, c *cluster, k *Keeper) {
+		pass(time.Hour)
+		if k.Current() != nil || len(c.outcome().told) > 0 || c.outcome().problem == nil {
+			t.Errorf("the copy uses %v, has announced %v and has the problem %v; want a problem only", k.Current(), c.outcome().told, c.outcome().problem)
 		}
 		c.nameTaken.Store(false)
 		pass(2 * time.Second)

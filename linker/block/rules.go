@@ -65,7 +65,7 @@ func Pair6(pool4, pool6, block4 netip.Prefix) netip.Prefix {
 // PriorClaim returns the host whose claim of h's block, or of a part of it, comes before all
 // others, or nil if that is h. It ignores claims of blocks outside the pool.
 func PriorClaim(s *record.Snapshot, pool netip.Prefix, h *record.Host) *record.Host {
-	if first := firstClaim(s, pool, h.Name, h.Block4); first != nil && prior(first, h) {
+	if first := firstClaim(s, pool, h.Key(), h.Block4); first != nil && prior(first, h) {
 		return first
 	}
 	return nil
@@ -76,7 +76,7 @@ func PriorClaim(s *record.Snapshot, pool netip.Prefix, h *record.Host) *record.H
 func firstClaim(s *record.Snapshot, pool netip.Prefix, self string, block netip.Prefix) *record.Host {
 	var first *record.Host
 	for _, h := range s.Hosts {
-		if h.Name != self && Within(h.Block4, pool) && h.Block4.Overlaps(block) && (first == nil || prior(h, first)) {
+		if h.Key() != self && Within(h.Block4, pool) && h.Block4.Overlaps(block) && (first == nil || prior(h, first)) {
 			first = h
 		}
 	}
@@ -85,10 +85,10 @@ func firstClaim(s *record.Snapshot, pool netip.Prefix, self string, block netip.
 
 // prior reports whether a keeps a block that b claims, too. The firmer hold wins: a host with
 // containers keeps its block, and a newcomer never takes a block from a host that has settled.
-// Names decide between equal holds, so that every host comes to the same result. Times do not
+// Identities decide between equal holds, so that every host comes to the same result. Times do not
 // decide, because the clocks of hosts differ.
 func prior(a, b *record.Host) bool {
-	return cmp.Or(b.Hold.Compare(a.Hold), cmp.Compare(a.Name, b.Name)) < 0
+	return cmp.Or(b.Hold.Compare(a.Hold), cmp.Compare(a.Key(), b.Key())) < 0
 }
 
 // errNoBlock says that the pool has no block left.
@@ -96,7 +96,7 @@ var errNoBlock = errors.New("other hosts hold every block of the pool: this host
 
 // Rules say which blocks a host may claim.
 type Rules struct {
-	Host  string       // this host's name
+	Host  string       // this host's record.Host.Key
 	Pool4 netip.Prefix // at least one block of Bits4
 	Pool6 netip.Prefix // unset: no IPv6
 	Fixed netip.Prefix // the block that the operator chose, even if others claim it; unset: any
@@ -105,7 +105,7 @@ type Rules struct {
 // choose returns a block that no other host claims. Suspended hosts count, because
 // their containers may be alive. A host that lost its state gets back the block that
 // its peers remember. Otherwise the search starts at a place that depends on the host's
-// name, so that hosts which start together seldom choose the same block.
+// identity, so that hosts which start together seldom choose the same block.
 func (r Rules) choose(s *record.Snapshot) (Claim, error) {
 	if old := s.Hosts[r.Host]; old != nil {
 		claim := Claim{Block4: old.Block4, Block6: old.Block6, Claimed: old.Claimed}
@@ -157,7 +157,7 @@ func (r Rules) contested(s *record.Snapshot, c Claim, hold record.Hold) error {
 // rivals returns the other hosts that claim this host's block or a part of it.
 func (r Rules) rivals(s *record.Snapshot, c Claim) (all []*record.Host) {
 	for _, h := range s.Hosts {
-		if h.Name != r.Host && Within(h.Block4, r.Pool4) && h.Block4.Overlaps(c.Block4) {
+		if h.Key() != r.Host && Within(h.Block4, r.Pool4) && h.Block4.Overlaps(c.Block4) {
 			all = append(all, h)
 		}
 	}

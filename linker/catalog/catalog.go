@@ -18,16 +18,17 @@ type Catalog struct {
 	owner   string // this host's name
 	changes wake.Broadcast
 
-	mu       sync.Mutex
-	epoch    uint64
-	seq      uint64
-	complete bool // DeleteLeftovers was called
-	entries  map[ref]*entry
-	sums     map[string]uint64 // digest group -> sum of the hashes of its records that are not deleted
-	usage    usage
-	compared comparison
-	outbox   outbox
-	snapshot snapshotBuilder
+	mu        sync.Mutex
+	epoch     uint64
+	seq       uint64
+	complete  bool // DeleteLeftovers was called
+	entries   map[ref]*entry
+	forgotten map[string]bool   // hosts whose records are void
+	sums      map[string]uint64 // digest group -> sum of the hashes of its records that are not deleted
+	usage     usage
+	compared  comparison
+	outbox    outbox
+	snapshot  snapshotBuilder
 }
 
 // New returns an empty catalog of the host owner. The epoch must be larger than every
@@ -35,12 +36,13 @@ type Catalog struct {
 // Epoch.
 func New(owner string, epoch uint64) *Catalog {
 	return &Catalog{
-		owner:   owner,
-		epoch:   epoch,
-		entries: map[ref]*entry{},
-		sums:    map[string]uint64{},
-		usage:   newUsage(),
-		outbox:  outbox{queued: map[ref]bool{}},
+		owner:     owner,
+		epoch:     epoch,
+		entries:   map[ref]*entry{},
+		forgotten: map[string]bool{},
+		sums:      map[string]uint64{},
+		usage:     newUsage(),
+		outbox:    outbox{queued: map[ref]bool{}},
 	}
 }
 
@@ -56,7 +58,7 @@ func (c *Catalog) Epoch() uint64 {
 // Version. It reports whether the catalog changed. It returns an error if r does not
 // pass Check or belongs to another host.
 func (c *Catalog) Put(r record.Record) (changed bool, err error) {
-	if r.Kind == record.KindApp || r.Deleted {
+	if r.Kind != record.KindHost && r.Kind != record.KindEndpoint || r.Deleted {
 		return false, fmt.Errorf("put %s/%s: not a host's own record", r.Kind, r.Name)
 	}
 	c.mu.Lock()
@@ -146,7 +148,7 @@ func (c *Catalog) DeleteLeftovers() {
 	defer c.mu.Unlock()
 	c.complete = true
 	for ref, e := range c.entries {
-		if c.owns(e.rec) && !e.issued && !e.rec.Deleted {
+		if c.owns(e.rec) && !e.issued && !e.rec.Deleted && ref.Kind != record.KindForgotten {
 			c.issueTombstone(ref)
 		}
 	}
@@ -164,9 +166,11 @@ func (c *Catalog) DrainOutbox() []Packet {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	refs := c.outbox.drain()
-	all := make([]Packet, len(refs))
-	for i, k := range refs {
-		all[i] = Packet{Key: k.packetKey(), Wire: c.entries[k].wire}
+	all := make([]Packet, 0, len(refs))
+	for _, k := range refs {
+		if e := c.entries[k]; e != nil { // nil: its host was forgotten meanwhile
+			all = append(all, Packet{Key: k.packetKey(), Wire: e.wire})
+		}
 	}
 	return all
 }
@@ -235,6 +239,9 @@ func (c *Catalog) store(e *entry) {
 	c.usage.add(e, +1)
 	c.trimTombstones()
 	c.snapshot.set(e.rec)
+	if e.rec.Forgotten != nil {
+		c.forget(ref.Name)
+	}
 	c.changes.Notify()
 }
 

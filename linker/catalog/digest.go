@@ -86,7 +86,7 @@ func (c *Catalog) compare(theirs map[string]uint64) {
 	for g, sum := range theirs {
 		ours, known := c.sums[g]
 		switch {
-		case g[0] != hostGroup || g[1:] == c.owner || ours == sum:
+		case g[0] != hostGroup || g[1:] == c.owner || c.forgotten[g[1:]] || ours == sum:
 		case !known:
 			result.missing++
 		default:

@@ -80,6 +80,9 @@ func (c *Catalog) merge(r record.Record, packet []byte) (changed bool) {
 	if old != nil && r.Version.Less(old.rec.Version) {
 		return false
 	}
+	if c.void(r) {
+		return false
+	}
 	if c.owns(r) && r.Version.Epoch >= record.MaxEpoch {
 		return false // forged: this host could not issue a later epoch
 	}
@@ -116,7 +119,7 @@ func (c *Catalog) mergeOwn(e, old *entry) (changed bool) {
 			panic(err) // it was issued before
 		}
 		return false
-	case c.complete && !e.rec.Deleted:
+	case c.complete && !e.rec.Deleted && e.rec.Kind != record.KindForgotten:
 		if old == nil && c.usage.tombstones >= MaxTombstones {
 			c.usage.refuse(e, fmt.Errorf("%w: %d tombstones", ErrLimit, MaxTombstones))
 			return false

@@ -13,6 +13,7 @@ type snapshotBuilder struct {
 	endpoints table[*record.Endpoint]
 	apps      table[*record.App]
 	owners    table[string]
+	forgotten table[string]
 	suspended table[bool]
 	last      *record.Snapshot // nil: something has changed since
 }
@@ -57,6 +58,10 @@ func (b *snapshotBuilder) set(r record.Record) {
 	case record.KindApp:
 		b.apps.set(r.Name, r.App, r.Deleted)
 		b.owners.set(r.Name, r.Owner, r.Deleted)
+	case record.KindForgotten:
+		if name, known := b.forgotten.rows[r.Name]; !known || r.Forgotten.Name < name { // several hosts may have written it
+			b.forgotten.set(r.Name, r.Forgotten.Name, false)
+		}
 	}
 }
 
@@ -66,7 +71,7 @@ func (b *snapshotBuilder) build() *record.Snapshot {
 	if b.last == nil {
 		b.last = &record.Snapshot{
 			Index: b.index, Hosts: b.hosts.share(), Endpoints: b.endpoints.share(),
-			Apps: b.apps.share(), Owners: b.owners.share(), Suspended: b.suspended.share(),
+			Apps: b.apps.share(), Owners: b.owners.share(), Forgotten: b.forgotten.share(), Suspended: b.suspended.share(),
 		}
 	}
 	return b.last

@@ -133,6 +133,10 @@ func (g *Gossip) Exchange() {
 // Members returns every other member ever known, sorted by name.
 func (g *Gossip) Members() []Member { return g.membership.members() }
 
+// Forget removes a member that is not alive from Members, until it answers again. It is no longer
+// dialled.
+func (g *Gossip) Forget(name string) { g.membership.forget(name) }
+
 // Watch tells of changes to Members, as wake.Broadcast.Watch does.
 func (g *Gossip) Watch() (changes <-chan struct{}, cancel func()) {
 	return g.membership.changed.Watch()

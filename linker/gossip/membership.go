@@ -110,6 +110,16 @@ func (m *membership) update(n *memberlist.Node, alive bool) {
 	m.changed.Notify()
 }
 
+// forget removes a member that is not alive, so that it is no longer dialled.
+func (m *membership) forget(name string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if p := m.known[name]; p != nil && !p.Alive {
+		delete(m.known, name)
+		m.changed.Notify()
+	}
+}
+
 func (m *membership) members() []Member {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -37,9 +37,14 @@ var (
 		Meaning: "the host's own firewall drops packets of the overlay, unless another rule of it accepts them, and the linker cannot put a rule before that",
 		Remedy:  "accept packets with the mark 0x2000 before the rule that drops them",
 	})
+	HostIdentityTaken = kind(Kind{
+		Name: "host-identity-taken", Severity: Outage, Subject: "host",
+		Meaning: "two machines have one identity, because one has a copy of the other's disk; names and routes lead to one of them only",
+		Remedy:  "on the copy: end its containers, stop its linker, delete the linker's state folder (/var/lib/tombolo/linker), and start the linker again",
+	})
 	HostNameTaken = kind(Kind{
-		Name: "host-name-taken", Severity: Outage, Subject: "host",
-		Meaning: "two machines have one name, and one of them is left out",
+		Name: "host-name-taken", Severity: Degraded, Subject: "host",
+		Meaning: "two machines have one name: NAME.host leads to both, and commands need the ID of one of them (tombolo host ls)",
 		Remedy:  "give one of the two another name with --host",
 	})
 	KernelContested = kind(Kind{

@@ -1,7 +1,9 @@
 package reach
 
 import (
+	"maps"
 	"net/netip"
+	"slices"
 
 	"tombolo/linker/record"
 )
@@ -90,9 +92,10 @@ func sees(a *endpoint, g group) bool {
 // one. All views of the snapshot share the result.
 func hostAnswers(s *record.Snapshot) map[string]record.Answers {
 	all := make(map[string]record.Answers, len(s.Hosts))
-	for host, h := range s.Hosts {
-		name := host + ".host"
-		var a record.Answers
+	for _, host := range slices.Sorted(maps.Keys(s.Hosts)) {
+		h := s.Hosts[host]
+		name := h.Name + ".host"
+		a := all[name] // that of another machine with this name
 		if h.Underlay.IsValid() && !s.Suspended[host] {
 			t := record.Target{Name: name}
 			if h.Underlay.Is4() {
@@ -100,7 +103,7 @@ func hostAnswers(s *record.Snapshot) map[string]record.Answers {
 			} else {
 				t.Addr6 = h.Underlay
 			}
-			a.Targets = []record.Target{t}
+			a.Targets = append(slices.Clone(a.Targets), t)
 		}
 		all[name] = a
 	}

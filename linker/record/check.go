@@ -57,6 +57,8 @@ func (r *Record) check() error {
 		return r.checkEndpoint()
 	case KindApp:
 		return r.checkApp()
+	case KindForgotten:
+		return errors.Join(checkLowerLabel(r.Name), checkLowerLabel(r.Forgotten.Name))
 	}
 	return nil // a kind of a newer version: the record is only stored and passed on
 }
@@ -71,11 +73,14 @@ func (r *Record) checkShape() error {
 	if r.Kind == KindHost && r.Owner != r.Name {
 		return fmt.Errorf("it is owned by %.64q, but a host owns its own record", r.Owner)
 	}
-	host, endpoint, app := r.Host != nil, r.Endpoint != nil, r.App != nil
-	if r.Deleted && (host || endpoint || app) {
+	host, endpoint, app, forgotten := r.Host != nil, r.Endpoint != nil, r.App != nil, r.Forgotten != nil
+	if r.Deleted && r.Kind == KindForgotten {
+		return errors.New("it is never deleted")
+	}
+	if r.Deleted && (host || endpoint || app || forgotten) {
 		return errors.New("a tombstone has no content")
 	}
-	if !r.Deleted && (host != (r.Kind == KindHost) || endpoint != (r.Kind == KindEndpoint) || app != (r.Kind == KindApp)) {
+	if !r.Deleted && (host != (r.Kind == KindHost) || endpoint != (r.Kind == KindEndpoint) || app != (r.Kind == KindApp) || forgotten != (r.Kind == KindForgotten)) {
 		return errors.New("content does not fit the kind")
 	}
 	return nil
@@ -83,11 +88,13 @@ func (r *Record) checkShape() error {
 
 func (r *Record) checkHost() error {
 	h := r.Host
-	if h.Name != r.Name {
-		return fmt.Errorf("it describes the host %.64q", h.Name)
+	if h.Key() != r.Name {
+		return fmt.Errorf("it describes the host %.64q", h.Key())
 	}
 	return errors.Join(
+		checkLowerLabel(h.Key()),
 		checkLowerLabel(h.Name),
+		checkText("version", h.Version, MaxID),
 		checkAddr(h.Underlay, h.Underlay.Is4()),
 		checkTime(h.Claimed),
 		checkHold(h),

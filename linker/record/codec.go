@@ -38,6 +38,8 @@ func Encode(r Record) ([]byte, error) {
 		m.Content = &recordpb.Record_Endpoint{Endpoint: endpointToWire(r.Endpoint)}
 	case r.App != nil:
 		m.Content = &recordpb.Record_App{App: appToWire(r.App)}
+	case r.Forgotten != nil:
+		m.Content = &recordpb.Record_Forgotten{Forgotten: &recordpb.Forgotten{Name: r.Forgotten.Name}}
 	}
 	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
 	if err != nil {
@@ -95,6 +97,8 @@ func (r *Record) setContent(m *recordpb.Record) (err error) {
 		r.Endpoint, err = endpointFromWire(r.Name, r.Owner, m.GetEndpoint())
 	case m.GetApp() != nil:
 		r.App, err = appFromWire(r.Name, m.GetApp())
+	case m.GetForgotten() != nil:
+		r.Forgotten = &Forgotten{Name: m.GetForgotten().Name}
 	}
 	return err
 }

@@ -3,6 +3,7 @@ package record
 import (
 	"cmp"
 	"errors"
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -11,11 +12,12 @@ import (
 // Kind tells what a Record describes.
 type Kind string
 
-// The three kinds of record.
+// The kinds of record.
 const (
-	KindHost     Kind = "host"
-	KindEndpoint Kind = "endpoint"
-	KindApp      Kind = "app"
+	KindHost      Kind = "host"
+	KindEndpoint  Kind = "endpoint"
+	KindApp       Kind = "app"
+	KindForgotten Kind = "forgotten"
 )
 
 // Version orders the states of one record. A record has only one writer, so the state
@@ -39,28 +41,39 @@ var ErrStale = errors.New("a newer or different version is known")
 // Key names a record among those of its owner.
 type Key struct {
 	Kind Kind   `json:"kind"`
-	Name string `json:"name"` // host name, endpoint ID, or app name
+	Name string `json:"name"` // Host.Key, endpoint ID, or app name
 }
 
-// Record is a replicated, versioned description. Kind tells which one of Host, Endpoint
-// and App is set. A tombstone (Deleted) has none of them.
+// Record is a replicated, versioned description. Kind tells which one of Host, Endpoint,
+// App and Forgotten is set. A tombstone (Deleted) has none of them.
 type Record struct {
 	Key
-	Owner    string    `json:"owner"` // name of the host that writes it; of an app: the framework's ID
+	Owner    string    `json:"owner"` // Host.Key of the host that writes it; of an app: the framework's ID
 	Version  Version   `json:"version"`
 	Deleted  bool      `json:"deleted,omitempty"`
 	Host     *Host     `json:"host,omitempty"`
 	Endpoint *Endpoint `json:"endpoint,omitempty"`
 	App      *App      `json:"app,omitempty"`
+
+	Forgotten *Forgotten `json:"forgotten,omitempty"`
+}
+
+// Forgotten says that a host is gone for good. Its records are void for ever, whatever version
+// they have: a machine that comes back needs another identity. The record's name is the
+// forgotten host's key, its owner the host that was told to forget it. It is never deleted.
+type Forgotten struct {
+	Name string `json:"name"` // of the forgotten host, for people
 }
 
 // Host describes a machine with a Docker Engine and a linker.
 type Host struct {
-	Name     string       `json:"name"`            // a DNS label, unique in the cluster
-	Underlay netip.Addr   `json:"underlay"`        // address of gossip and of the VXLAN tunnel
-	Block4   netip.Prefix `json:"block4"`          // the part of the IPv4 pool that this host owns
-	Block6   netip.Prefix `json:"block6,omitzero"` // unset without IPv6, as is Overlay6
-	Overlay4 netip.Addr   `json:"overlay4"`        // the host's own address: the first of Block4
+	ID       string       `json:"id,omitempty"`      // a DNS label, unique in the cluster, that never changes; "": it is the name, see Key
+	Name     string       `json:"name"`              // a DNS label for people; two machines should not have the same
+	Version  string       `json:"version,omitempty"` // of the linker, for people
+	Underlay netip.Addr   `json:"underlay"`          // address of gossip and of the VXLAN tunnel
+	Block4   netip.Prefix `json:"block4"`            // the part of the IPv4 pool that this host owns
+	Block6   netip.Prefix `json:"block6,omitzero"`   // unset without IPv6, as is Overlay6
+	Overlay4 netip.Addr   `json:"overlay4"`          // the host's own address: the first of Block4
 	Overlay6 netip.Addr   `json:"overlay6,omitzero"`
 	MAC      string       `json:"mac"`              // of the host's VXLAN device
 	Hold     Hold         `json:"hold,omitempty"`   // of Block4; HoldNone: it has no block
@@ -75,6 +88,10 @@ type Host struct {
 	// names, reach others or be reached. There are at most MaxTroubles.
 	Troubles []string `json:"troubles,omitempty"`
 }
+
+// Key returns the host's identity, which names its records, its blocks and its gossip: the ID,
+// or the name of a host that is older than IDs.
+func (h *Host) Key() string { return cmp.Or(h.ID, h.Name) }
 
 // Hold says how firmly a host holds its block. If two hosts claim one block, the one with
 // the firmer hold keeps it, so that a newcomer never takes a block from a host that uses it.
@@ -147,7 +164,7 @@ func (x *Export) Allows(app string) bool {
 // runs the container.
 type Endpoint struct {
 	ID            string              `json:"id"`        // libnetwork's endpoint ID
-	Host          string              `json:"host"`      // Host.Name
+	Host          string              `json:"host"`      // Host.Key
 	Container     string              `json:"container"` // the container's ID
 	ContainerName string              `json:"container_name,omitempty"`
 	Hostname      string              `json:"hostname,omitempty"`
@@ -222,10 +239,31 @@ type Service struct {
 // Snapshot is the content of the catalog at one moment. Nobody may change it or anything
 // to which it points.
 type Snapshot struct {
-	Index     uint64               `json:"index"` // grows with every change; comparable only within one run of one linker
-	Hosts     map[string]*Host     `json:"hosts"`
+	Index     uint64               `json:"index"`     // grows with every change; comparable only within one run of one linker
+	Hosts     map[string]*Host     `json:"hosts"`     // by Host.Key
 	Endpoints map[string]*Endpoint `json:"endpoints"` // by Endpoint.Key
 	Apps      map[string]*App      `json:"apps"`
 	Owners    map[string]string    `json:"owners,omitempty"`    // of apps: the ID of the framework that wrote the record
-	Suspended map[string]bool      `json:"suspended,omitempty"` // names of hosts that are thought dead
+	Forgotten map[string]string    `json:"forgotten,omitempty"` // names of hosts that are gone for good, by Host.Key
+	Suspended map[string]bool      `json:"suspended,omitempty"` // hosts that are thought dead, by Host.Key
+}
+
+// HostNamed returns the host with a name, or nil. Of several it returns one that answers, if
+// there is one, and the same on every host.
+func (s *Snapshot) HostNamed(name string) (found *Host) {
+	for _, key := range slices.Sorted(maps.Keys(s.Hosts)) {
+		h := s.Hosts[key]
+		if h.Name == name && (found == nil || s.Suspended[found.Key()] && !s.Suspended[key]) {
+			found = h
+		}
+	}
+	return found
+}
+
+// HostName returns the name of the host with a key: the key itself if the host is not known.
+func (s *Snapshot) HostName(key string) string {
+	if h := s.Hosts[key]; h != nil {
+		return h.Name
+	}
+	return key
 }

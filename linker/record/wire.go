@@ -14,7 +14,7 @@ import (
 )
 
 var (
-	kindNumbers   = map[Kind]recordpb.Kind{KindHost: recordpb.Kind_KIND_HOST, KindEndpoint: recordpb.Kind_KIND_ENDPOINT, KindApp: recordpb.Kind_KIND_APP}
+	kindNumbers   = map[Kind]recordpb.Kind{KindHost: recordpb.Kind_KIND_HOST, KindEndpoint: recordpb.Kind_KIND_ENDPOINT, KindApp: recordpb.Kind_KIND_APP, KindForgotten: recordpb.Kind_KIND_FORGOTTEN}
 	healthNumbers = map[Health]recordpb.Health{
 		HealthNone: recordpb.Health_HEALTH_NONE, HealthStarting: recordpb.Health_HEALTH_STARTING,
 		HealthHealthy: recordpb.Health_HEALTH_HEALTHY, HealthUnhealthy: recordpb.Health_HEALTH_UNHEALTHY,
@@ -67,7 +67,12 @@ func (k Kind) Known() bool { return kindNumbers[k] != recordpb.Kind_KIND_UNSPECI
 func (k Kind) valid() bool { return k.number() > recordpb.Kind_KIND_UNSPECIFIED }
 
 func hostToWire(h *Host) *recordpb.Host {
+	name := h.Name
+	if h.ID == "" {
+		name = "" // it is the record's
+	}
 	return &recordpb.Host{
+		Name: name, Version: h.Version,
 		Underlay: h.Underlay.AsSlice(), Block4: prefixToWire(h.Block4), Block6: prefixToWire(h.Block6),
 		Overlay4: h.Overlay4.AsSlice(), Overlay6: h.Overlay6.AsSlice(), Mac: h.MAC,
 		Claimed: timeToWire(h.Claimed), Hold: recordpb.Hold(slices.Index(holds, h.Hold)), RestartMs: uint32(h.Restarting.Milliseconds()),
@@ -75,10 +80,15 @@ func hostToWire(h *Host) *recordpb.Host {
 	}
 }
 
-func hostFromWire(name string, m *recordpb.Host) (*Host, error) {
+func hostFromWire(key string, m *recordpb.Host) (*Host, error) {
 	var c converter
+	id, name := key, m.Name
+	if name == "" {
+		id, name = "", key
+	}
 	h := &Host{
-		Name: name, Underlay: c.addr(m.Underlay), Block4: c.prefix(m.Block4), Block6: c.prefix(m.Block6),
+		ID: id, Name: name, Version: m.Version,
+		Underlay: c.addr(m.Underlay), Block4: c.prefix(m.Block4), Block6: c.prefix(m.Block6),
 		Overlay4: c.addr(m.Overlay4), Overlay6: c.addr(m.Overlay6), MAC: m.Mac,
 		Claimed: timeFromWire(m.Claimed), Hold: holdFromWire(m), Restarting: restartingFromWire(m),
 		MTU: c.int(m.Mtu), Troubles: m.Troubles,

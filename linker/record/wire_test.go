@@ -44,6 +44,15 @@ func samples() map[string]record.Record {
 				Troubles: []string{"reach: nothing passes to agent-18"},
 			},
 		},
+		"host-with-identity": {
+			Key: record.Key{Kind: record.KindHost, Name: "k3hq7x2mzt5wvb4c"}, Owner: "k3hq7x2mzt5wvb4c",
+			Version: record.Version{Epoch: 1764000000, Seq: 5},
+			Host:    &record.Host{ID: "k3hq7x2mzt5wvb4c", Name: "agent-17", Version: "0.3.0", Underlay: netip.MustParseAddr("198.18.0.17")},
+		},
+		"forgotten": {
+			Key: record.Key{Kind: record.KindForgotten, Name: "k3hq7x2mzt5wvb4c"}, Owner: "agent-18",
+			Version: record.Version{Epoch: 1764000000, Seq: 6}, Forgotten: &record.Forgotten{Name: "agent-17"},
+		},
 		"app": {
 			Key: record.Key{Kind: record.KindApp, Name: "shop"}, Owner: "0f9c-0001", Version: record.Version{Epoch: 7, Seq: 9},
 			App: &record.App{Name: "shop", Revision: 4, Strict: true, Services: map[string]record.Service{

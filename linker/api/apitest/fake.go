@@ -30,6 +30,7 @@ type Linker struct {
 	Looks  map[string]inspect.Result // what it sees, by container
 	States map[string]api.Container  // what the Engine says, by ID or name
 	Kept   []string                  // names of the volumes that the Engine has
+	All    []api.HostState           // the hosts; Forget finds them by name, and refuses those that are alive
 
 	changes  wake.Broadcast
 	mu       sync.Mutex
@@ -54,7 +55,7 @@ func (l *Linker) Serve(t testing.TB) string {
 func (l *Linker) ServeOn(t testing.TB, sock net.Listener) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	s := api.NewServer(api.Config{Catalog: l, Host: l, Engine: l, Inspector: l, Log: slog.New(slog.DiscardHandler)})
+	s := api.NewServer(api.Config{Catalog: l, Host: l, Cluster: l, Engine: l, Inspector: l, Log: slog.New(slog.DiscardHandler)})
 	go func() { done <- s.Serve(ctx, sock) }()
 	return func() {
 		cancel()
@@ -121,6 +122,23 @@ func (l *Linker) PutApp(packet []byte) error {
 		}
 	})
 	return nil
+}
+
+// Hosts implements api.Cluster.
+func (l *Linker) Hosts(context.Context) []api.HostState { return l.All }
+
+// Forget implements api.Cluster.
+func (l *Linker) Forget(_ context.Context, name string, force bool) (api.HostState, error) {
+	for _, h := range l.All {
+		if h.Name != name {
+			continue
+		}
+		if h.State == api.HostAlive && !force {
+			return h, fmt.Errorf("%w: %s is alive", api.ErrInvalid, name)
+		}
+		return h, nil
+	}
+	return api.HostState{}, fmt.Errorf("host %q: %w", name, api.ErrNotFound)
 }
 
 // Status implements api.Host.

@@ -35,6 +35,7 @@ const (
 	Kind_KIND_HOST        Kind = 1
 	Kind_KIND_ENDPOINT    Kind = 2
 	Kind_KIND_APP         Kind = 3
+	Kind_KIND_FORGOTTEN   Kind = 4
 )
 
 // Enum value maps for Kind.
@@ -44,12 +45,14 @@ var (
 		1: "KIND_HOST",
 		2: "KIND_ENDPOINT",
 		3: "KIND_APP",
+		4: "KIND_FORGOTTEN",
 	}
 	Kind_value = map[string]int32{
 		"KIND_UNSPECIFIED": 0,
 		"KIND_HOST":        1,
 		"KIND_ENDPOINT":    2,
 		"KIND_APP":         3,
+		"KIND_FORGOTTEN":   4,
 	}
 )
 
@@ -245,11 +248,11 @@ func (Proto) EnumDescriptor() ([]byte, []int) {
 type Record struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Kind  Kind                   `protobuf:"varint,1,opt,name=kind,proto3,enum=tombolo.record.v1.Kind" json:"kind,omitempty"`
-	// The host's name, the endpoint's ID, or the app's name. A name that consists of
+	// The host's identity, the endpoint's ID, or the app's name. A name that consists of
 	// hexadecimal digits is in packed_name instead, two digits to the byte.
 	Name       string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	PackedName []byte `protobuf:"bytes,3,opt,name=packed_name,json=packedName,proto3" json:"packed_name,omitempty"`
-	// The writer: a host's name, or the ID of a framework. Empty for a host's own
+	// The writer: a host's identity, or the ID of a framework. Empty for a host's own
 	// record, whose writer is its name.
 	Owner string `protobuf:"bytes,4,opt,name=owner,proto3" json:"owner,omitempty"`
 	// The version. A later one replaces an earlier one: first by epoch, then by sequence.
@@ -262,6 +265,7 @@ type Record struct {
 	//	*Record_Host
 	//	*Record_Endpoint
 	//	*Record_App
+	//	*Record_Forgotten
 	Content       isRecord_Content `protobuf_oneof:"content"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -380,6 +384,15 @@ func (x *Record) GetApp() *App {
 	return nil
 }
 
+func (x *Record) GetForgotten() *Forgotten {
+	if x != nil {
+		if x, ok := x.Content.(*Record_Forgotten); ok {
+			return x.Forgotten
+		}
+	}
+	return nil
+}
+
 type isRecord_Content interface {
 	isRecord_Content()
 }
@@ -396,11 +409,63 @@ type Record_App struct {
 	App *App `protobuf:"bytes,10,opt,name=app,proto3,oneof"`
 }
 
+type Record_Forgotten struct {
+	Forgotten *Forgotten `protobuf:"bytes,11,opt,name=forgotten,proto3,oneof"`
+}
+
 func (*Record_Host) isRecord_Content() {}
 
 func (*Record_Endpoint) isRecord_Content() {}
 
 func (*Record_App) isRecord_Content() {}
+
+func (*Record_Forgotten) isRecord_Content() {}
+
+// Forgotten makes the records of a host void for ever. The record's name is that host's
+// identity, its owner the host that wrote it.
+type Forgotten struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"` // of the forgotten host, for people
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Forgotten) Reset() {
+	*x = Forgotten{}
+	mi := &file_record_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Forgotten) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Forgotten) ProtoMessage() {}
+
+func (x *Forgotten) ProtoReflect() protoreflect.Message {
+	mi := &file_record_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Forgotten.ProtoReflect.Descriptor instead.
+func (*Forgotten) Descriptor() ([]byte, []int) {
+	return file_record_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Forgotten) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
 
 // Prefix is a block of addresses.
 type Prefix struct {
@@ -413,7 +478,7 @@ type Prefix struct {
 
 func (x *Prefix) Reset() {
 	*x = Prefix{}
-	mi := &file_record_proto_msgTypes[1]
+	mi := &file_record_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -425,7 +490,7 @@ func (x *Prefix) String() string {
 func (*Prefix) ProtoMessage() {}
 
 func (x *Prefix) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[1]
+	mi := &file_record_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -438,7 +503,7 @@ func (x *Prefix) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Prefix.ProtoReflect.Descriptor instead.
 func (*Prefix) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{1}
+	return file_record_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Prefix) GetAddr() []byte {
@@ -467,6 +532,8 @@ type Host struct {
 	Claimed       int64                  `protobuf:"fixed64,7,opt,name=claimed,proto3" json:"claimed,omitempty"` // Unix time in nanoseconds, for people and for linkers that do not know hold; 0: never
 	Restart       int64                  `protobuf:"fixed64,8,opt,name=restart,proto3" json:"restart,omitempty"` // earlier versions: the Unix time in nanoseconds of the end of restart_ms; 0: no restart announced
 	Hold          Hold                   `protobuf:"varint,9,opt,name=hold,proto3,enum=tombolo.record.v1.Hold" json:"hold,omitempty"`
+	Name          string                 `protobuf:"bytes,11,opt,name=name,proto3" json:"name,omitempty"`                             // for people; empty: the name is the identity, which is the record's name
+	Version       string                 `protobuf:"bytes,12,opt,name=version,proto3" json:"version,omitempty"`                       // of the linker, for people
 	RestartMs     uint32                 `protobuf:"varint,10,opt,name=restart_ms,json=restartMs,proto3" json:"restart_ms,omitempty"` // how long peers wait for a linker that restarts; 0: no restart announced
 	Mtu           uint32                 `protobuf:"varint,20,opt,name=mtu,proto3" json:"mtu,omitempty"`                              // bytes of the largest IP packet that the host's VXLAN device carries; 0: unknown
 	Troubles      []string               `protobuf:"bytes,21,rep,name=troubles,proto3" json:"troubles,omitempty"`                     // why the host's containers cannot resolve, reach others or be reached
@@ -476,7 +543,7 @@ type Host struct {
 
 func (x *Host) Reset() {
 	*x = Host{}
-	mi := &file_record_proto_msgTypes[2]
+	mi := &file_record_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -488,7 +555,7 @@ func (x *Host) String() string {
 func (*Host) ProtoMessage() {}
 
 func (x *Host) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[2]
+	mi := &file_record_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -501,7 +568,7 @@ func (x *Host) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Host.ProtoReflect.Descriptor instead.
 func (*Host) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{2}
+	return file_record_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Host) GetUnderlay() []byte {
@@ -567,6 +634,20 @@ func (x *Host) GetHold() Hold {
 	return Hold_HOLD_UNSPECIFIED
 }
 
+func (x *Host) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Host) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
 func (x *Host) GetRestartMs() uint32 {
 	if x != nil {
 		return x.RestartMs
@@ -621,7 +702,7 @@ type Endpoint struct {
 
 func (x *Endpoint) Reset() {
 	*x = Endpoint{}
-	mi := &file_record_proto_msgTypes[3]
+	mi := &file_record_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -633,7 +714,7 @@ func (x *Endpoint) String() string {
 func (*Endpoint) ProtoMessage() {}
 
 func (x *Endpoint) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[3]
+	mi := &file_record_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -646,7 +727,7 @@ func (x *Endpoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Endpoint.ProtoReflect.Descriptor instead.
 func (*Endpoint) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{3}
+	return file_record_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Endpoint) GetContainer() string {
@@ -814,7 +895,7 @@ type Network struct {
 
 func (x *Network) Reset() {
 	*x = Network{}
-	mi := &file_record_proto_msgTypes[4]
+	mi := &file_record_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -826,7 +907,7 @@ func (x *Network) String() string {
 func (*Network) ProtoMessage() {}
 
 func (x *Network) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[4]
+	mi := &file_record_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -839,7 +920,7 @@ func (x *Network) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Network.ProtoReflect.Descriptor instead.
 func (*Network) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{4}
+	return file_record_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Network) GetName() string {
@@ -868,7 +949,7 @@ type Link struct {
 
 func (x *Link) Reset() {
 	*x = Link{}
-	mi := &file_record_proto_msgTypes[5]
+	mi := &file_record_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -880,7 +961,7 @@ func (x *Link) String() string {
 func (*Link) ProtoMessage() {}
 
 func (x *Link) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[5]
+	mi := &file_record_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -893,7 +974,7 @@ func (x *Link) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Link.ProtoReflect.Descriptor instead.
 func (*Link) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{5}
+	return file_record_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Link) GetApp() string {
@@ -927,7 +1008,7 @@ type Export struct {
 
 func (x *Export) Reset() {
 	*x = Export{}
-	mi := &file_record_proto_msgTypes[6]
+	mi := &file_record_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -939,7 +1020,7 @@ func (x *Export) String() string {
 func (*Export) ProtoMessage() {}
 
 func (x *Export) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[6]
+	mi := &file_record_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -952,7 +1033,7 @@ func (x *Export) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Export.ProtoReflect.Descriptor instead.
 func (*Export) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{6}
+	return file_record_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Export) GetTo() []string {
@@ -973,7 +1054,7 @@ type Port struct {
 
 func (x *Port) Reset() {
 	*x = Port{}
-	mi := &file_record_proto_msgTypes[7]
+	mi := &file_record_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -985,7 +1066,7 @@ func (x *Port) String() string {
 func (*Port) ProtoMessage() {}
 
 func (x *Port) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[7]
+	mi := &file_record_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -998,7 +1079,7 @@ func (x *Port) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Port.ProtoReflect.Descriptor instead.
 func (*Port) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{7}
+	return file_record_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Port) GetName() string {
@@ -1035,7 +1116,7 @@ type Published struct {
 
 func (x *Published) Reset() {
 	*x = Published{}
-	mi := &file_record_proto_msgTypes[8]
+	mi := &file_record_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1047,7 +1128,7 @@ func (x *Published) String() string {
 func (*Published) ProtoMessage() {}
 
 func (x *Published) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[8]
+	mi := &file_record_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1060,7 +1141,7 @@ func (x *Published) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Published.ProtoReflect.Descriptor instead.
 func (*Published) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{8}
+	return file_record_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Published) GetHostIp() []byte {
@@ -1103,7 +1184,7 @@ type App struct {
 
 func (x *App) Reset() {
 	*x = App{}
-	mi := &file_record_proto_msgTypes[9]
+	mi := &file_record_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1115,7 +1196,7 @@ func (x *App) String() string {
 func (*App) ProtoMessage() {}
 
 func (x *App) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[9]
+	mi := &file_record_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1128,7 +1209,7 @@ func (x *App) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use App.ProtoReflect.Descriptor instead.
 func (*App) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{9}
+	return file_record_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *App) GetRevision() uint64 {
@@ -1171,7 +1252,7 @@ type Service struct {
 
 func (x *Service) Reset() {
 	*x = Service{}
-	mi := &file_record_proto_msgTypes[10]
+	mi := &file_record_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1183,7 +1264,7 @@ func (x *Service) String() string {
 func (*Service) ProtoMessage() {}
 
 func (x *Service) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[10]
+	mi := &file_record_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1196,7 +1277,7 @@ func (x *Service) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Service.ProtoReflect.Descriptor instead.
 func (*Service) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{10}
+	return file_record_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Service) GetName() string {
@@ -1288,7 +1369,7 @@ type Slot struct {
 
 func (x *Slot) Reset() {
 	*x = Slot{}
-	mi := &file_record_proto_msgTypes[11]
+	mi := &file_record_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1300,7 +1381,7 @@ func (x *Slot) String() string {
 func (*Slot) ProtoMessage() {}
 
 func (x *Slot) ProtoReflect() protoreflect.Message {
-	mi := &file_record_proto_msgTypes[11]
+	mi := &file_record_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1313,7 +1394,7 @@ func (x *Slot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Slot.ProtoReflect.Descriptor instead.
 func (*Slot) Descriptor() ([]byte, []int) {
-	return file_record_proto_rawDescGZIP(), []int{11}
+	return file_record_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Slot) GetNumber() uint32 {
@@ -1341,7 +1422,7 @@ var File_record_proto protoreflect.FileDescriptor
 
 const file_record_proto_rawDesc = "" +
 	"\n" +
-	"\frecord.proto\x12\x11tombolo.record.v1\"\xe3\x02\n" +
+	"\frecord.proto\x12\x11tombolo.record.v1\"\xa1\x03\n" +
 	"\x06Record\x12+\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x17.tombolo.record.v1.KindR\x04kind\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1f\n" +
@@ -1354,11 +1435,14 @@ const file_record_proto_rawDesc = "" +
 	"\x04host\x18\b \x01(\v2\x17.tombolo.record.v1.HostH\x00R\x04host\x129\n" +
 	"\bendpoint\x18\t \x01(\v2\x1b.tombolo.record.v1.EndpointH\x00R\bendpoint\x12*\n" +
 	"\x03app\x18\n" +
-	" \x01(\v2\x16.tombolo.record.v1.AppH\x00R\x03appB\t\n" +
-	"\acontent\"0\n" +
+	" \x01(\v2\x16.tombolo.record.v1.AppH\x00R\x03app\x12<\n" +
+	"\tforgotten\x18\v \x01(\v2\x1c.tombolo.record.v1.ForgottenH\x00R\tforgottenB\t\n" +
+	"\acontent\"\x1f\n" +
+	"\tForgotten\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"0\n" +
 	"\x06Prefix\x12\x12\n" +
 	"\x04addr\x18\x01 \x01(\fR\x04addr\x12\x12\n" +
-	"\x04bits\x18\x02 \x01(\rR\x04bits\"\x80\x03\n" +
+	"\x04bits\x18\x02 \x01(\rR\x04bits\"\xae\x03\n" +
 	"\x04Host\x12\x1a\n" +
 	"\bunderlay\x18\x01 \x01(\fR\bunderlay\x121\n" +
 	"\x06block4\x18\x02 \x01(\v2\x19.tombolo.record.v1.PrefixR\x06block4\x121\n" +
@@ -1368,7 +1452,9 @@ const file_record_proto_rawDesc = "" +
 	"\x03mac\x18\x06 \x01(\tR\x03mac\x12\x18\n" +
 	"\aclaimed\x18\a \x01(\x10R\aclaimed\x12\x18\n" +
 	"\arestart\x18\b \x01(\x10R\arestart\x12+\n" +
-	"\x04hold\x18\t \x01(\x0e2\x17.tombolo.record.v1.HoldR\x04hold\x12\x1d\n" +
+	"\x04hold\x18\t \x01(\x0e2\x17.tombolo.record.v1.HoldR\x04hold\x12\x12\n" +
+	"\x04name\x18\v \x01(\tR\x04name\x12\x18\n" +
+	"\aversion\x18\f \x01(\tR\aversion\x12\x1d\n" +
 	"\n" +
 	"restart_ms\x18\n" +
 	" \x01(\rR\trestartMs\x12\x10\n" +
@@ -1440,12 +1526,13 @@ const file_record_proto_rawDesc = "" +
 	"\n" +
 	"generation\x18\x02 \x01(\x04R\n" +
 	"generation\x12\x18\n" +
-	"\adrained\x18\x03 \x01(\bR\adrained*L\n" +
+	"\adrained\x18\x03 \x01(\bR\adrained*`\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tKIND_HOST\x10\x01\x12\x11\n" +
 	"\rKIND_ENDPOINT\x10\x02\x12\f\n" +
-	"\bKIND_APP\x10\x03*Q\n" +
+	"\bKIND_APP\x10\x03\x12\x12\n" +
+	"\x0eKIND_FORGOTTEN\x10\x04*Q\n" +
 	"\x04Hold\x12\x14\n" +
 	"\x10HOLD_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eHOLD_ANNOUNCED\x10\x01\x12\x10\n" +
@@ -1477,53 +1564,55 @@ func file_record_proto_rawDescGZIP() []byte {
 }
 
 var file_record_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_record_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_record_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_record_proto_goTypes = []any{
 	(Kind)(0),         // 0: tombolo.record.v1.Kind
 	(Hold)(0),         // 1: tombolo.record.v1.Hold
 	(Health)(0),       // 2: tombolo.record.v1.Health
 	(Proto)(0),        // 3: tombolo.record.v1.Proto
 	(*Record)(nil),    // 4: tombolo.record.v1.Record
-	(*Prefix)(nil),    // 5: tombolo.record.v1.Prefix
-	(*Host)(nil),      // 6: tombolo.record.v1.Host
-	(*Endpoint)(nil),  // 7: tombolo.record.v1.Endpoint
-	(*Network)(nil),   // 8: tombolo.record.v1.Network
-	(*Link)(nil),      // 9: tombolo.record.v1.Link
-	(*Export)(nil),    // 10: tombolo.record.v1.Export
-	(*Port)(nil),      // 11: tombolo.record.v1.Port
-	(*Published)(nil), // 12: tombolo.record.v1.Published
-	(*App)(nil),       // 13: tombolo.record.v1.App
-	(*Service)(nil),   // 14: tombolo.record.v1.Service
-	(*Slot)(nil),      // 15: tombolo.record.v1.Slot
+	(*Forgotten)(nil), // 5: tombolo.record.v1.Forgotten
+	(*Prefix)(nil),    // 6: tombolo.record.v1.Prefix
+	(*Host)(nil),      // 7: tombolo.record.v1.Host
+	(*Endpoint)(nil),  // 8: tombolo.record.v1.Endpoint
+	(*Network)(nil),   // 9: tombolo.record.v1.Network
+	(*Link)(nil),      // 10: tombolo.record.v1.Link
+	(*Export)(nil),    // 11: tombolo.record.v1.Export
+	(*Port)(nil),      // 12: tombolo.record.v1.Port
+	(*Published)(nil), // 13: tombolo.record.v1.Published
+	(*App)(nil),       // 14: tombolo.record.v1.App
+	(*Service)(nil),   // 15: tombolo.record.v1.Service
+	(*Slot)(nil),      // 16: tombolo.record.v1.Slot
 }
 var file_record_proto_depIdxs = []int32{
 	0,  // 0: tombolo.record.v1.Record.kind:type_name -> tombolo.record.v1.Kind
-	6,  // 1: tombolo.record.v1.Record.host:type_name -> tombolo.record.v1.Host
-	7,  // 2: tombolo.record.v1.Record.endpoint:type_name -> tombolo.record.v1.Endpoint
-	13, // 3: tombolo.record.v1.Record.app:type_name -> tombolo.record.v1.App
-	5,  // 4: tombolo.record.v1.Host.block4:type_name -> tombolo.record.v1.Prefix
-	5,  // 5: tombolo.record.v1.Host.block6:type_name -> tombolo.record.v1.Prefix
-	1,  // 6: tombolo.record.v1.Host.hold:type_name -> tombolo.record.v1.Hold
-	2,  // 7: tombolo.record.v1.Endpoint.health:type_name -> tombolo.record.v1.Health
-	8,  // 8: tombolo.record.v1.Endpoint.networks:type_name -> tombolo.record.v1.Network
-	9,  // 9: tombolo.record.v1.Endpoint.links:type_name -> tombolo.record.v1.Link
-	10, // 10: tombolo.record.v1.Endpoint.export:type_name -> tombolo.record.v1.Export
-	11, // 11: tombolo.record.v1.Endpoint.ports:type_name -> tombolo.record.v1.Port
-	12, // 12: tombolo.record.v1.Endpoint.published:type_name -> tombolo.record.v1.Published
-	3,  // 13: tombolo.record.v1.Port.proto:type_name -> tombolo.record.v1.Proto
-	3,  // 14: tombolo.record.v1.Published.proto:type_name -> tombolo.record.v1.Proto
-	14, // 15: tombolo.record.v1.App.services:type_name -> tombolo.record.v1.Service
-	8,  // 16: tombolo.record.v1.Service.networks:type_name -> tombolo.record.v1.Network
-	9,  // 17: tombolo.record.v1.Service.links:type_name -> tombolo.record.v1.Link
-	10, // 18: tombolo.record.v1.Service.export:type_name -> tombolo.record.v1.Export
-	11, // 19: tombolo.record.v1.Service.ports:type_name -> tombolo.record.v1.Port
-	15, // 20: tombolo.record.v1.Service.slots:type_name -> tombolo.record.v1.Slot
-	12, // 21: tombolo.record.v1.Service.ingress:type_name -> tombolo.record.v1.Published
-	22, // [22:22] is the sub-list for method output_type
-	22, // [22:22] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	7,  // 1: tombolo.record.v1.Record.host:type_name -> tombolo.record.v1.Host
+	8,  // 2: tombolo.record.v1.Record.endpoint:type_name -> tombolo.record.v1.Endpoint
+	14, // 3: tombolo.record.v1.Record.app:type_name -> tombolo.record.v1.App
+	5,  // 4: tombolo.record.v1.Record.forgotten:type_name -> tombolo.record.v1.Forgotten
+	6,  // 5: tombolo.record.v1.Host.block4:type_name -> tombolo.record.v1.Prefix
+	6,  // 6: tombolo.record.v1.Host.block6:type_name -> tombolo.record.v1.Prefix
+	1,  // 7: tombolo.record.v1.Host.hold:type_name -> tombolo.record.v1.Hold
+	2,  // 8: tombolo.record.v1.Endpoint.health:type_name -> tombolo.record.v1.Health
+	9,  // 9: tombolo.record.v1.Endpoint.networks:type_name -> tombolo.record.v1.Network
+	10, // 10: tombolo.record.v1.Endpoint.links:type_name -> tombolo.record.v1.Link
+	11, // 11: tombolo.record.v1.Endpoint.export:type_name -> tombolo.record.v1.Export
+	12, // 12: tombolo.record.v1.Endpoint.ports:type_name -> tombolo.record.v1.Port
+	13, // 13: tombolo.record.v1.Endpoint.published:type_name -> tombolo.record.v1.Published
+	3,  // 14: tombolo.record.v1.Port.proto:type_name -> tombolo.record.v1.Proto
+	3,  // 15: tombolo.record.v1.Published.proto:type_name -> tombolo.record.v1.Proto
+	15, // 16: tombolo.record.v1.App.services:type_name -> tombolo.record.v1.Service
+	9,  // 17: tombolo.record.v1.Service.networks:type_name -> tombolo.record.v1.Network
+	10, // 18: tombolo.record.v1.Service.links:type_name -> tombolo.record.v1.Link
+	11, // 19: tombolo.record.v1.Service.export:type_name -> tombolo.record.v1.Export
+	12, // 20: tombolo.record.v1.Service.ports:type_name -> tombolo.record.v1.Port
+	16, // 21: tombolo.record.v1.Service.slots:type_name -> tombolo.record.v1.Slot
+	13, // 22: tombolo.record.v1.Service.ingress:type_name -> tombolo.record.v1.Published
+	23, // [23:23] is the sub-list for method output_type
+	23, // [23:23] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_record_proto_init() }
@@ -1535,6 +1624,7 @@ func file_record_proto_init() {
 		(*Record_Host)(nil),
 		(*Record_Endpoint)(nil),
 		(*Record_App)(nil),
+		(*Record_Forgotten)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1542,7 +1632,7 @@ func file_record_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_record_proto_rawDesc), len(file_record_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   12,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -88,7 +88,12 @@ func Any() *rapid.Generator[record.Record] {
 			Epoch: rapid.Uint64Range(1, 3).Draw(t, "epoch"), Seq: rapid.Uint64Range(1, 3).Draw(t, "seq"),
 		}}
 		owner := "h" + fmt.Sprint(rapid.IntRange(1, 3).Draw(t, "host"))
-		switch rapid.IntRange(0, 2).Draw(t, "kind") {
+		switch rapid.IntRange(0, 3).Draw(t, "kind") {
+		case 3:
+			forgotten := "h" + fmt.Sprint(rapid.IntRange(1, 3).Draw(t, "forgotten"))
+			r.Key, r.Owner = record.Key{Kind: record.KindForgotten, Name: forgotten}, owner
+			r.Forgotten = &record.Forgotten{Name: "old"}
+			return r // it is never deleted
 		case 0:
 			r.Key, r.Owner = record.Key{Kind: record.KindHost, Name: owner}, owner
 			r.Host = host(t, owner)
@@ -114,6 +119,7 @@ func host(t *rapid.T, name string) *record.Host {
 	n := rapid.Byte().Draw(t, "block")
 	h := &record.Host{
 		Name:     name,
+		Version:  rapid.SampledFrom([]string{"", "1.2.3"}).Draw(t, "version"),
 		Underlay: netip.AddrFrom4([4]byte{198, 18, 0, n}),
 		Block4:   netip.PrefixFrom(netip.AddrFrom4([4]byte{100, 64, n, 0}), 24),
 		Overlay4: netip.AddrFrom4([4]byte{100, 64, n, 1}),
@@ -122,6 +128,9 @@ func host(t *rapid.T, name string) *record.Host {
 		Hold:     rapid.SampledFrom([]record.Hold{record.HoldAnnounced, record.HoldSettled, record.HoldUsed}).Draw(t, "hold"),
 
 		Restarting: time.Duration(rapid.Int64Range(0, 1e6).Draw(t, "restarting")) * time.Millisecond,
+	}
+	if rapid.Bool().Draw(t, "renamed") {
+		h.ID, h.Name = name, "renamed"
 	}
 	if rapid.Bool().Draw(t, "v6") {
 		h.Block6 = netip.PrefixFrom(netip.AddrFrom16([16]byte{0xfd, 9: n}), 80)
