@@ -76,6 +76,7 @@ func (f *Facts) askLinker(ctx context.Context, socket string) {
 	if err != nil {
 		return
 	}
+	catalog = catalog.ByName()
 	f.Peers = peers(status, catalog)
 	f.Names = names(ctx, c, status.Host.Name, catalog)
 }

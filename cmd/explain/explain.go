@@ -71,7 +71,10 @@ func (g *gathering) askHosts(linkers []Linker) error {
 			g.facts.Hosts[l.Host] = explain.Host{Problems: status.Problems}
 			g.linkers[l.Host] = l
 			if g.facts.Snapshot == nil {
-				g.facts.Snapshot, err = c.Catalog(g.ctx)
+				var catalog *record.Snapshot
+				if catalog, err = c.Catalog(g.ctx); err == nil {
+					g.facts.Snapshot = catalog.ByName()
+				}
 			}
 			return err
 		})
