@@ -166,7 +166,6 @@ func (e *Engine) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /events", e.events)
 	mux.HandleFunc("/_ping", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Api-Version", "1.41") })
-	mux.HandleFunc("GET /version", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"Version":"20.10.24"}`)) })
 	for path, handler := range map[string]http.HandlerFunc{
 		"GET /networks":             e.listNetworks,
 		"POST /networks/create":     e.createNetwork,
