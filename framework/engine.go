@@ -66,7 +66,8 @@ func (x *examiner) examine(now time.Time) {
 		t.examined.asked = now
 		x.wakeAt(now.Add(examineAgain))
 		if engine := x.linkers.engine(t.Host); engine != nil && t.Container != "" {
-			x.spawn(func(ctx context.Context) { x.ask(ctx, engine, t.ID, t.Container) })
+			id, container := t.ID, t.Container // an update may change the task meanwhile
+			x.spawn(func(ctx context.Context) { x.ask(ctx, engine, id, container) })
 		}
 	}
 }

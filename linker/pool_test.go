@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -84,15 +85,14 @@ func TestOverlappingPoolEndsRun(t *testing.T) {
 func TestOverlappingPoolIsReportedWhileTheLinkerRuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		found := []error{nil, &overlay.PoolOverlapError{Pool: DefaultPool4, Route: netip.MustParsePrefix("100.100.0.0/16"), Device: "vpn0", Table: 52}, nil}
-		looks := 0
+		var looks atomic.Int32
 		problems := problem.NewSet(slog.New(slog.DiscardHandler))
 		check := poolCheck{
 			problems: problems, log: slog.New(slog.DiscardHandler), met: met{},
 			resolvers: func(...netip.Prefix) error { return nil },
 			drops:     func(context.Context, ...netip.Prefix) ([]overlay.PoolDrop, error) { return nil, nil },
 			find: func(...netip.Prefix) error {
-				looks++
-				return found[looks-1]
+				return found[looks.Add(1)-1]
 			},
 		}
 		ctx, cancel := context.WithCancel(t.Context())
@@ -101,9 +101,9 @@ func TestOverlappingPoolIsReportedWhileTheLinkerRuns(t *testing.T) {
 		time.Sleep(time.Nanosecond) // from here on, the test looks a moment after each check
 		for _, want := range []string{"", "overlaps 100.100.0.0/16 on vpn0", ""} {
 			if got := fmt.Sprint(problems.List()); (got == "[]") != (want == "") || !strings.Contains(got, want) {
-				t.Errorf("after check %d the problems are %q, want %q", looks, got, want)
+				t.Errorf("after check %d the problems are %q, want %q", looks.Load(), got, want)
 			}
-			if want == "" && looks == len(found) {
+			if want == "" && int(looks.Load()) == len(found) {
 				break
 			}
 			time.Sleep(recheckPool)

@@ -14,7 +14,7 @@ import (
 // setAddresses gives the host's overlay addresses and Gateway4 to the VXLAN device, and
 // Gateway6 to every veth.
 func (m *match) setAddresses() error {
-	list, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
+	list, err := dumpAddrs()
 	if err != nil {
 		return fmt.Errorf("list addresses: %w", err)
 	}

@@ -20,7 +20,7 @@ var insidePorts = []string{"veth", "tuntap", "dummy"}
 // one of its ports belongs to no container or virtual machine, or if the host itself uses the
 // bridge for VXLAN or for its default route.
 func outsideBridges(c Config) ([]string, error) {
-	links, err := netlink.LinkList()
+	links, err := dumpLinks()
 	if err != nil {
 		return nil, fmt.Errorf("list interfaces: %w", err)
 	}
@@ -50,7 +50,7 @@ func outsideBridges(c Config) ([]string, error) {
 }
 
 func defaultRouteDevices() ([]int, error) {
-	routes, err := netlink.RouteListFiltered(netlink.FAMILY_ALL, &netlink.Route{Table: unix.RT_TABLE_MAIN}, netlink.RT_FILTER_TABLE)
+	routes, err := dumpRoutes(netlink.FAMILY_ALL, netlink.Route{Table: unix.RT_TABLE_MAIN}, netlink.RT_FILTER_TABLE)
 	if err != nil {
 		return nil, fmt.Errorf("list routes: %w", err)
 	}

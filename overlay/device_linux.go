@@ -131,7 +131,7 @@ func tunnelMTU(underlay netip.Addr) int {
 
 // linkWithAddr returns the device that has an address, or nil if none has it.
 func linkWithAddr(addr netip.Addr) netlink.Link {
-	addrs, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
+	addrs, err := dumpAddrs()
 	if err != nil {
 		return nil
 	}

@@ -83,7 +83,7 @@ var loadGuard = sync.OnceValues(func() (int, error) {
 
 // guard makes a device of ours transmit only what our table has accepted, unless it does already.
 func (m *match) guard(link netlink.Link) error {
-	if have, err := netlink.FilterList(link, netlink.HANDLE_MIN_EGRESS); err == nil && slices.ContainsFunc(have, isGuard) {
+	if have, err := dump(func() ([]netlink.Filter, error) { return netlink.FilterList(link, netlink.HANDLE_MIN_EGRESS) }); err == nil && slices.ContainsFunc(have, isGuard) {
 		return nil
 	}
 	m.done.add(KindFilter, link.Attrs().Name)

@@ -57,7 +57,7 @@ func wantedNeighbours(c Config) (neighbours map[netip.Addr]neighbour, forwarding
 // entries and FAMILY_ALL for neighbour entries. The kernel has at most one entry for each key.
 func syncEntries[K comparable](m *match, family int, want map[K]neighbour, key func(neighbour) K) error {
 	index := m.device.Attrs().Index
-	list, err := netlink.NeighList(index, family)
+	list, err := dumpNeighbours(index, family)
 	if err != nil {
 		return fmt.Errorf("list neighbours: %w", err)
 	}

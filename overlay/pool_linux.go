@@ -16,7 +16,7 @@ import (
 // It checks all routing tables, because VPNs have tables of their own, but skips default routes
 // that take nothing from the pools, the routes of an Overlay, and pools that are the zero value.
 func CheckPool(pools ...netip.Prefix) error {
-	routes, err := netlink.RouteListFiltered(netlink.FAMILY_ALL, &netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE)
+	routes, err := dumpRoutes(netlink.FAMILY_ALL, netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE)
 	if err != nil {
 		return fmt.Errorf("list routes: %w", err)
 	}
@@ -98,7 +98,7 @@ func ruleOf(table, family int) string {
 	if table == unix.RT_TABLE_MAIN || table == unix.RT_TABLE_LOCAL || table == unix.RT_TABLE_DEFAULT {
 		return ""
 	}
-	rules, err := netlink.RuleList(family)
+	rules, err := dump(func() ([]netlink.Rule, error) { return netlink.RuleList(family) })
 	if err != nil {
 		return ""
 	}

@@ -93,7 +93,7 @@ func endpointRoutes(e Endpoint, c Config, link netlink.Link) []route {
 // listRoutes returns the routes that are ours, by destination.
 func listRoutes() (map[netip.Prefix]route, error) {
 	have := map[netip.Prefix]route{}
-	list, err := netlink.RouteListFiltered(netlink.FAMILY_ALL, &netlink.Route{Protocol: routeProtocol}, netlink.RT_FILTER_PROTOCOL)
+	list, err := dumpRoutes(netlink.FAMILY_ALL, netlink.Route{Protocol: routeProtocol}, netlink.RT_FILTER_PROTOCOL)
 	if err != nil {
 		return nil, fmt.Errorf("list routes: %w", err)
 	}

@@ -39,7 +39,9 @@ func (o *Overlay) Run(ctx context.Context) error {
 	changed := wake.NewSignal()
 	changed.Notify() // of changes before this call, which no event tells about
 	o.disturbed.Notify()
-	g, ctx := errgroup.WithContext(ctx)
+	o.toEquip.Notify()
+	parent := ctx
+	g, ctx := errgroup.WithContext(parent)
 	g.Go(func() error {
 		<-ctx.Done()
 		sockets.close() // this ends those that read them
@@ -66,7 +68,7 @@ func (o *Overlay) Run(ctx context.Context) error {
 			}
 		})
 	})
-	if err := g.Wait(); err != nil && ctx.Err() == nil {
+	if err := g.Wait(); parent.Err() == nil {
 		return err
 	}
 	return nil

@@ -133,8 +133,8 @@ func (s *strayFlows) has(flow *netlink.ConntrackFlow, own map[netip.Addr]bool) b
 
 // ownAddrs returns the addresses of this network namespace.
 func ownAddrs() (map[netip.Addr]bool, error) {
-	list, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
-	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
+	list, err := dumpAddrs()
+	if err != nil {
 		return nil, fmt.Errorf("list the host's addresses: %w", err)
 	}
 	own := map[netip.Addr]bool{}

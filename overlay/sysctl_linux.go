@@ -135,7 +135,7 @@ func (m *match) setSysctls(settings []sysctl) error {
 // advertisements. With 1, a host that forwards ignores advertisements and would lose its default
 // route. With 0 the routes are those of a network manager, which reads advertisements itself.
 func (m *match) keepRouterAdvertisements() error {
-	routes, err := netlink.RouteListFiltered(netlink.FAMILY_V6, &netlink.Route{Protocol: unix.RTPROT_RA}, netlink.RT_FILTER_PROTOCOL)
+	routes, err := dumpRoutes(netlink.FAMILY_V6, netlink.Route{Protocol: unix.RTPROT_RA}, netlink.RT_FILTER_PROTOCOL)
 	if err != nil {
 		return fmt.Errorf("list advertised routes: %w", err)
 	}

@@ -13,7 +13,7 @@ import (
 type veths map[string]netlink.Link
 
 func listVeths() (veths, error) {
-	links, err := netlink.LinkList()
+	links, err := dumpLinks()
 	if err != nil {
 		return nil, fmt.Errorf("list interfaces: %w", err)
 	}

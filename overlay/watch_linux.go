@@ -11,7 +11,6 @@ import (
 	"slices"
 	"syscall"
 
-	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
@@ -43,7 +42,7 @@ func (l linkState) ours() bool { return l.name == Device || vethName.MatchString
 
 // list reads the interfaces that exist.
 func (w *watcher) list() error {
-	links, err := netlink.LinkList()
+	links, err := dumpLinks()
 	if err != nil {
 		return fmt.Errorf("list interfaces: %w", err)
 	}

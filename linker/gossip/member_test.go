@@ -101,10 +101,9 @@ func TestANoteReachesOneMember(t *testing.T) {
 		n.Tell("h4", []byte("nobody has this name"))
 		n.Tell("h2", make([]byte, 1001))
 		time.Sleep(secs(1))
-		close(got)
 		var all []string
-		for text := range got {
-			all = append(all, text)
+		for len(got) > 0 {
+			all = append(all, <-got)
 		}
 		if diff := cmp.Diff([]string{"h1 to h2: hello"}, all); diff != "" {
 			t.Errorf("notes that members got (-want +got):\n%s", diff)

@@ -83,9 +83,15 @@ func (w *network) rest(d time.Duration) {
 	synctest.Wait()
 }
 
-func (h *host) Self() (netip.Addr, int) { return h.addr, h.mtu }
+func (h *host) Self() (netip.Addr, int) {
+	h.net.mu.Lock()
+	defer h.net.mu.Unlock()
+	return h.addr, h.mtu
+}
 
 func (h *host) Peers() (all []Peer) {
+	h.net.mu.Lock()
+	defer h.net.mu.Unlock()
 	for _, other := range h.net.hosts {
 		if other != h {
 			all = append(all, Peer{Name: other.name, Addr: other.addr, Underlay: other.addr, MTU: other.mtu})
@@ -135,6 +141,8 @@ func (h *host) findings() (all []string) {
 }
 
 func (h *host) listen(context.Context, netip.Addr) (Tunnel, error) {
+	h.net.mu.Lock()
+	defer h.net.mu.Unlock()
 	h.inbox, h.closed = make(chan arrivedPacket, 64), make(chan struct{})
 	return fakeTunnel{h, h.inbox, h.closed}, nil
 }

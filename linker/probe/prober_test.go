@@ -98,7 +98,7 @@ func TestLargePacketsAreBlocked(t *testing.T) {
 // A host takes no larger packets than its peer can send back.
 func TestTheFullSizeIsThatOfTheSmallerHost(t *testing.T) {
 	bubble(t, 2, func(w *network) {
-		w.host("h2").mtu = 1350
+		w.set(func() { w.host("h2").mtu = 1350 })
 		w.set(func() { w.tunnel = func(_, _ string, size int) bool { return size <= 1350 } })
 		w.rest(time.Minute)
 		w.expect("after a minute", nil)

@@ -58,7 +58,7 @@ func TestUDPLoadWithoutServer(t *testing.T) {
 	}
 	defer conn.Close()
 	l := UDPLoad{Server: conn.LocalAddr().(*net.UDPAddr).AddrPort(), Query: make([]byte, 40), Sockets: 1, Outstanding: 4}
-	if r, err := l.Run(t.Context(), time.Millisecond); err == nil || r.Lost == 0 {
+	if r, err := l.Run(t.Context(), 100*time.Millisecond); err == nil || r.Lost == 0 {
 		t.Errorf("without a server, Run = %+v, %v, want an error and lost queries", r, err)
 	}
 }
