@@ -12,8 +12,8 @@ GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.6.0
 # for root. RELEASE carries the version instead.
 BUILD := $(GO) build -trimpath -buildvcs=false
 
-# The Engine of the lab in e2e and lab, and of the machines of vm: make e2e ENGINE=29 (or
-# 20.10). Without it, that is the dockerd of this machine; in vm it is Debian's.
+# The Engine of the lab in e2e and lab: make e2e ENGINE=29 (or 20.10). Without it, that is the
+# dockerd of this machine.
 ENGINE ?=
 WITH_ENGINE = $(if $(ENGINE),env GO="$(GO)" test/engine.sh $(ENGINE))
 
@@ -49,7 +49,7 @@ unit: toolchain ## Run go test on all packages (without root, kernel and lab tes
 
 e2e: build setup ## Run the end-to-end tests in a lab, as root (ENGINE=29: on that Docker Engine, RUN=regexp: some of them)
 	@test/tools.sh
-	TOMBOLO_BINARY=$(abspath $(BIN)) $(WITH_ENGINE) $(GO) test -p 1 -count=1 -timeout 15m $(if $(RUN),-run '$(RUN)') ./test/e2e/...
+	TOMBOLO_BINARY=$(abspath $(BIN)) $(WITH_ENGINE) $(GO) test -p 1 -count=1 -timeout 40m $(if $(RUN),-run '$(RUN)') ./test/e2e/...
 
 soak: build setup ## Run for an hour: fuzzing, many seeds, repeated end-to-end tests
 	@GO="$(GO)" test/soak.sh

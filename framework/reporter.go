@@ -115,7 +115,7 @@ func (r *reporter) troubles(instances []api.Instance) (list []string) {
 		hosts[i.Host] = true
 	}
 	for _, name := range slices.Sorted(maps.Keys(hosts)) {
-		if h := catalog.Hosts[name]; h != nil && !catalog.Suspended[name] {
+		if h := catalog.HostNamed(name); h != nil && !catalog.Suspended[h.Key()] {
 			for _, trouble := range h.Troubles {
 				list = append(list, fmt.Sprintf("host %s is not ready: %s", name, trouble))
 			}

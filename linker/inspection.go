@@ -27,7 +27,7 @@ func (i inspector) Inspect(ctx context.Context, q api.InspectQuery) (api.Inspect
 	if err != nil {
 		return api.Inspection{}, err
 	}
-	if ep.Host != e.self.Name {
+	if ep.Host != e.self.Key() {
 		return api.Inspection{}, fmt.Errorf("%w: container %s is on %s: ask the linker there", api.ErrNotFound, q.Container, ep.Host)
 	}
 	held := i.table.Snapshot()

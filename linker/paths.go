@@ -138,9 +138,9 @@ func (r pathReporter) report(all []probe.Finding, failed error) {
 	for _, f := range all {
 		f.Peer = r.nameOf(f.Peer)
 		if f.MTU == 0 {
-			blocked = append(blocked, problem.Found{Subject: f.Peer, Reason: r.blocked(f)})
+			blocked = append(blocked, problem.Found{Subject: r.nameOf(f.Peer), Reason: r.blocked(f)})
 		} else {
-			narrow = append(narrow, problem.Found{Subject: f.Peer, Reason: r.narrow(f)})
+			narrow = append(narrow, problem.Found{Subject: r.nameOf(f.Peer), Reason: r.narrow(f)})
 		}
 	}
 	r.problems.Report(problem.PathBlocked, errors.Join(blocked...))

@@ -113,7 +113,7 @@ func linkerIdle(ctx context.Context, socket string) error {
 	}
 	var used []string
 	for _, e := range catalog.Endpoints {
-		if e.Host == status.Host.Name {
+		if e.Host == status.Host.Key() {
 			used = append(used, containerName(e))
 		}
 	}
