@@ -66,7 +66,7 @@ func (c container) awaitsIdentity(t *testing.T, shut bool) {
 			return err
 		}
 		for _, ep := range snap.Endpoints {
-			if ep.Host != c.host.Name || ep.ContainerName != c.name || !ep.Running {
+			if snap.HostName(ep.Host) != c.host.Name || ep.ContainerName != c.name || !ep.Running {
 				continue
 			}
 			if named := strings.Contains(fmt.Sprint(s.Problems), "labels-unreadable "+c.name+": "); named != shut || !s.Ready {
