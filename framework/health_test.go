@@ -85,8 +85,8 @@ func stopping(s api.Status) (n int) {
 	return n
 }
 
-// What a failing check prints is what a user needs to see: in the reason of the instance, in the
-// failure of the app, and when the instance was replaced.
+// The reason of an instance, the failure of its app and the end of a replaced instance show the
+// output of the failing health check.
 func TestTheOutputOfAFailingHealthCheckIsShown(t *testing.T) {
 	options := frameworktest.Options{Behave: behave(map[string]frameworktest.Behaviour{
 		"db:1": {Start: time.Second, Unhealthy: 3 * time.Second, Check: "no response"},

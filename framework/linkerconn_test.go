@@ -154,6 +154,31 @@ func TestATaskWhoseLabelsCannotBeReadHasAReason(t *testing.T) {
 	}
 }
 
+// A check may fail for some time while a container starts. After it has passed, its failure is no
+// reason any more.
+func TestTheReasonEndsWhenTheHealthCheckPasses(t *testing.T) {
+	for name, tt := range map[string]struct {
+		seen record.Endpoint
+		want string
+	}{
+		"it passes":               {record.Endpoint{Task: "t1", Running: true, Health: record.HealthHealthy}, ""},
+		"it fails":                {record.Endpoint{Task: "t1", Running: true, Health: record.HealthStarting}, "its health check fails"},
+		"the container is paused": {record.Endpoint{Task: "t1", Health: record.HealthHealthy}, "its health check fails"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newLinkerConn("h1", Linker{}, linkerEvents{queue: wake.NewQueue[func()](), catalog: func(*linkerConn, bool) {}}, slog.New(slog.DiscardHandler))
+			c.bring(&record.Snapshot{Endpoints: map[string]*record.Endpoint{"e": &tt.seen}})
+			c.take()
+			task := &task{Task: store.Task{ID: "t1", Host: "h1"}, examined: examination{finding: "its health check fails"}}
+			task.observe([]*linkerConn{c}, time.Now())
+			var i api.Instance
+			if showTask(&i, task); i.Reason != tt.want {
+				t.Errorf("ps shows the reason %q, want %q", i.Reason, tt.want)
+			}
+		})
+	}
+}
+
 func TestRecordsAreDeliveredUntilTheLinkerTakesThem(t *testing.T) {
 	connect(t, func(l *fakeLinker, c *linkerConn, step func() []string) {
 		l.fail(errors.New("connection refused"))

@@ -68,6 +68,9 @@ func (t *task) observe(up []*linkerConn, now time.Time) {
 	}
 	if seen != nil {
 		t.endpoint = seen
+		if seen.Running && seen.Health == record.HealthHealthy {
+			t.examined.finding = "" // the failed check that it tells of is over
+		}
 	}
 	// If no linker reports on a task, it counts as healthy: missing data must not end it.
 	switch unhealthy := seen != nil && seen.Running && seen.Health == record.HealthUnhealthy; {

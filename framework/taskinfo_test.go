@@ -176,8 +176,8 @@ func TestReasonsOfEndedTasks(t *testing.T) {
 	}
 }
 
-// Nobody can pull an image by its ID, or one that only this machine has: an attempt would ask
-// registries for a name that they do not have.
+// Agents do not pull an image that is named by its ID, or that only this machine has: they would
+// ask registries for a name that no registry has.
 func TestImagesThatAreNeverPulled(t *testing.T) {
 	for image, want := range map[string]bool{
 		"tombolo.internal/shop/web:0123456789ab": true, "sha256:" + strings.Repeat("0", 64): true, "nginx:1": false,

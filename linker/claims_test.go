@@ -176,7 +176,7 @@ func TestHostsThatJoinAtOnceClaimDifferentBlocks(t *testing.T) {
 }
 
 // Newcomers, one with a clock that is a year behind, join a cluster whose hosts have settled.
-// Nobody loses a block.
+// No host loses its block.
 func TestNewcomersTakeNoBlock(t *testing.T) {
 	simulateClaims(t, "10.1.0.0/20", func(t *testing.T, c *claimants) {
 		for i := range 6 {

@@ -54,7 +54,7 @@ func TestARenamedMachineKeepsEverything(t *testing.T) {
 	b.stop()
 }
 
-// What a host is does not depend on its name, and the state of earlier versions is kept.
+// A host keeps its identity when its name changes. A state file of an earlier version gives its name as identity.
 func TestIdentityOfTheStateFile(t *testing.T) {
 	own := record.Host{Name: "h33", Underlay: netip.MustParseAddr("198.18.0.33"), Block4: netip.MustParsePrefix("100.64.33.0/24"), Hold: record.HoldSettled, Claimed: day}
 	other := record.Host{Name: "h34", Underlay: netip.MustParseAddr("198.18.0.34"), Block4: netip.MustParsePrefix("100.64.34.0/24"), Hold: record.HoldSettled, Claimed: day}

@@ -6,8 +6,7 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
-// dumpTries is how often a listing is repeated. Each takes well below a millisecond, and is
-// interrupted only if something changes meanwhile.
+// dumpTries is how often a listing is tried before its error is returned.
 const dumpTries = 50
 
 // dump calls list again while the kernel says that what it lists has changed during the call

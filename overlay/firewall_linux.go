@@ -31,22 +31,22 @@ const noticed = -1
 // retryFirewall is the time between attempts at a table that cannot be read or changed.
 const retryFirewall = 10 * time.Second
 
-// ensure adds the rules that are missing, and returns the chains that it has changed. It does
+// ensure puts our rules into their places, and returns the chains in which rules were missing. It does
 // nothing if no other program has changed a firewall since the last time.
-func (f *hostFirewall) ensure(ctx context.Context, c Config, foreignChanges int) (changed []string) {
+func (f *hostFirewall) ensure(ctx context.Context, c Config, foreignChanges int) (undone []string) {
 	want := firewallConfig(c)
 	legacy, err := firewall.LegacyDigest()
 	same := err == nil && legacy == f.legacy && f.seen == foreignChanges && f.seen != 0 && reflect.DeepEqual(want, f.want)
 	if same && (!f.Failed() || time.Since(f.last) < retryFirewall) {
 		return nil
 	}
-	changed = f.Ensure(ctx, want)
+	undone = f.Ensure(ctx, want)
 	f.want, f.seen, f.last = want, foreignChanges, time.Now()
-	if f.legacy = legacy; len(changed) > 0 { // our rules may be gone again by now
+	if f.legacy = legacy; len(undone) > 0 { // our rules may be gone again by now
 		f.legacy = [sha256.Size]byte{}
 	}
 	f.report(f.Findings())
-	return changed
+	return undone
 }
 
 func (f *hostFirewall) reportNow() { f.report(f.Findings()) }

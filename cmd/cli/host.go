@@ -64,9 +64,9 @@ func newHostForgetCommand() *cobra.Command {
 others, and nobody waits for it any more. If most of the known hosts are gone, the rest
 claims no blocks until these are forgotten.
 
-What a forgotten host has written is void for ever, on every host. If its machine comes
-back, it gets another ID by itself; it keeps its containers, and its block if no other
-host has that by now. A host that is alive is only forgotten with --force.`,
+Every host ignores the records of a forgotten host for ever. If its machine comes back, it
+takes another ID by itself. It keeps its containers, and it keeps its block if no other
+host has taken the block by then. A host that is alive is only forgotten with --force.`,
 		Args:              takes(1, true, "one host"),
 		ValidArgsFunction: completer(hostNames).complete,
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -63,24 +62,6 @@ func removeDisks(dir string) error {
 	}
 	return errors.Join(errs...)
 }
-
-// awaitUnheld waits until the inits of a lab that were killed have let go of its folder: the last
-// thread of a process closes its files, and may end after the first has.
-func awaitUnheld(disk string) {
-	lock, err := os.Open(lockPath(disk))
-	if err != nil {
-		return // there is nothing to wait for
-	}
-	defer lock.Close()
-	for end := time.Now().Add(unheldWait); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		if unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil {
-			return
-		}
-	}
-}
-
-// unheldWait bounds the wait for processes that were killed.
-const unheldWait = 5 * time.Second
 
 // removeUnheld removes the folder of a lock that nobody holds.
 func removeUnheld(path string) error {

@@ -177,7 +177,6 @@ func remove() error {
 		for _, h := range l.Hosts {
 			errs = append(errs, h.Init.kill())
 		}
-		awaitUnheld(l.Disk)
 		removeCgroups(cgroupTop(l.Disk))
 	}
 	errs = append(errs, removeUnderlay())

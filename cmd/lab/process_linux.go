@@ -6,8 +6,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // killWait bounds how long a killed process may take to end. The init of a host ends
@@ -15,31 +16,57 @@ import (
 const killWait = 20 * time.Second
 
 // kill ends this very process with SIGKILL and waits for its end.
-func (p Process) kill() error { return p.end(syscall.SIGKILL, killWait) }
+func (p Process) kill() error { return p.end(unix.SIGKILL, killWait) }
 
 // stop asks the process to end with SIGTERM, and kills it after grace.
 func (p Process) stop(grace time.Duration) error {
-	if err := p.end(syscall.SIGTERM, grace); err == nil {
+	if err := p.end(unix.SIGTERM, grace); err == nil {
 		return nil
 	}
 	return p.kill()
 }
 
-func (p Process) end(sig syscall.Signal, wait time.Duration) error {
-	proc, err := os.FindProcess(p.PID) // opens a pidfd: the signal never hits a later process
-	if err != nil || !p.Alive() {
+// end sends a signal and waits until the last thread of the process has ended, because that one
+// closes the files of the process. A pidfd tells so (pidfd_open(2)), and the signal never hits a
+// later process with the same number.
+func (p Process) end(sig unix.Signal, wait time.Duration) error {
+	if !p.Alive() {
 		return nil
 	}
-	if err := proc.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
+	fd, err := unix.PidfdOpen(p.PID, 0)
+	if errors.Is(err, unix.ESRCH) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("find process %d: %w", p.PID, err)
+	}
+	defer unix.Close(fd)
+	if !p.Alive() { // the number may have passed to another process before fd named it
+		return nil
+	}
+	if err := unix.PidfdSendSignal(fd, sig, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
 		return fmt.Errorf("signal process %d: %w", p.PID, err)
 	}
-	for deadline := time.Now().Add(wait); p.Alive(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			return fmt.Errorf("process %d still runs %s after %s", p.PID, wait, sig)
+	ended, err := readable(fd, wait)
+	if err != nil {
+		return fmt.Errorf("wait for process %d: %w", p.PID, err)
+	}
+	if !ended {
+		return fmt.Errorf("process %d still runs %s after %s", p.PID, wait, sig)
+	}
+	_, _ = unix.Wait4(p.PID, nil, unix.WNOHANG, nil) // so that a child of this process leaves no zombie; others are reaped by their parents
+	return nil
+}
+
+// readable waits until the file can be read, and reports whether that was so in time.
+func readable(fd int, wait time.Duration) (bool, error) {
+	for deadline := time.Now().Add(wait); ; {
+		left := max(time.Until(deadline), 0)
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(left.Milliseconds())+1) //nolint:gosec // a file descriptor
+		if !errors.Is(err, unix.EINTR) {
+			return n > 0, err
 		}
 	}
-	_, _ = proc.Wait() // so that a child of this process leaves no zombie; others are reaped by their parents
-	return nil
 }
 
 // cgroupTop is the parent of all cgroups of the lab with a folder.

@@ -19,15 +19,17 @@
 //   - of nftables tables of other programs (nftables.go);
 //   - of firewalld too. Where its table belongs to it alone, Run asks it by D-Bus (firewalld.go).
 //
-// What the overlay cannot do without comes before all rules that drop something. Rules for
-// packets between containers and the outside come before the first rule that drops everything,
-// so a rule with which the administrator refuses some of these packets holds.
+// The rules for DNS, VXLAN, gossip and packets between containers stand before every rule that
+// drops something, because the overlay cannot work without them. The rules for packets between
+// containers and the outside stand before the first rule that drops everything. So a rule with
+// which the administrator refuses some of these packets still holds.
 //
 // # What it never does
 //
 // It opens no port to the outside, changes no policy and no rule of others, and creates no
-// chain or table where a firewall has none (but a zone and policies of firewalld). What it cannot change it returns as a Finding, which
-// names the table, the chain, the rule and the remedy.
+// chain or table where a firewall has none. The exception is firewalld, in which it makes a zone
+// and policies. If it cannot change a chain, it returns a Finding, which names the table, the
+// chain, the rule and the remedy.
 //
 // Start reading at Firewall.Ensure.
 package firewall

@@ -21,7 +21,7 @@ func (f Finding) Place() string {
 	return strings.Join(strings.Fields(f.Firewall+" "+f.Table+" "+f.Chain), " ")
 }
 
-// What says what is dropped, and by which rule.
+// What names the packets that are dropped, and the rule that drops them.
 func (f Finding) What() string {
 	if f.Rule == "" {
 		return "drops " + f.Drops

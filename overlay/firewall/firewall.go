@@ -93,8 +93,9 @@ func (f *Firewall) Failed() bool {
 }
 
 // Ensure puts the rules of ours that are missing into the tables of the calling thread's network
-// namespace. It returns the chains that it has changed, such as "iptables-nft INPUT". What it cannot do is in Findings.
-func (f *Firewall) Ensure(ctx context.Context, c Config) (changed []string) {
+// namespace, and moves those that stand in the wrong place. It returns the chains in which rules
+// were missing, such as "iptables-nft INPUT". Findings has the chains that it cannot change.
+func (f *Firewall) Ensure(ctx context.Context, c Config) (undone []string) {
 	p := pass{ctx: ctx, c: c}
 	p.all()
 	f.mu.Lock()
@@ -104,7 +105,7 @@ func (f *Firewall) Ensure(ctx context.Context, c Config) (changed []string) {
 		f.noteAnswer()
 		f.ask.Notify() // also if it was asked before: it may have been reloaded
 	}
-	return p.changed
+	return p.undone
 }
 
 // Remove removes the rules of ours.
@@ -129,7 +130,7 @@ type pass struct {
 	c      Config
 	remove bool // the rules of ours, instead of adding them
 
-	changed   []string
+	undone    []string // as Ensure returns it
 	findings  []Finding
 	firewalld bool // firewalld has a table here
 	failed    bool
@@ -172,9 +173,9 @@ func (p *pass) xtables(b backend) (readable bool) {
 	if err != nil && !b.legacy && !isBusy(err) {
 		return false // iptables is missing, or the table is not iptables'
 	}
-	script, changed := "", []string(nil)
+	script, undone := "", []string(nil)
 	if err == nil {
-		script, changed = x.repair(p.c, p.remove)
+		script, undone = x.repair(p.c, p.remove)
 	}
 	if script != "" {
 		err = b.restore(p.ctx, script)
@@ -186,8 +187,8 @@ func (p *pass) xtables(b backend) (readable bool) {
 		}, err)
 		return true
 	}
-	for _, name := range changed {
-		p.changed = append(p.changed, b.String()+" "+name)
+	for _, name := range undone {
+		p.undone = append(p.undone, b.String()+" "+name)
 	}
 	for _, h := range []hook{input, forward, output} {
 		if name := chainNames[h]; x.chains.dropsByDefault(name) {

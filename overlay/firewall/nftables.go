@@ -111,8 +111,8 @@ func (r *rule) addExpression(name string, value json.RawMessage) {
 }
 
 // script returns nft's commands that put the rules of ours into a chain. It is empty if they
-// are in their places.
-func (c Config) script(at baseChain, cs chains, remove bool) string {
+// are in their places. Undone reports whether some of these rules are missing.
+func (c Config) script(at baseChain, cs chains, remove bool) (commands string, undone bool) {
 	var first, late []accept
 	if !remove && cs.mayDrop(at.name) {
 		family := map[string]int{"ip": 4, "ip6": 6}[at.family]
@@ -120,7 +120,7 @@ func (c Config) script(at baseChain, cs chains, remove bool) string {
 	}
 	p, differs := cs.place(at.name, comments(first), comments(late))
 	if !differs {
-		return ""
+		return "", false
 	}
 	var b strings.Builder
 	where := at.nftTable.String() + " " + at.name
@@ -131,7 +131,7 @@ func (c Config) script(at baseChain, cs chains, remove bool) string {
 	}
 	c.insert(&b, where, p.others, p.lead, first)
 	c.insert(&b, where, p.others, p.end, late)
-	return b.String()
+	return b.String(), p.undone
 }
 
 // insert writes commands that insert the rules before others[i], or at the end.

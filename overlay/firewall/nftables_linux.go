@@ -54,17 +54,18 @@ func (p *pass) tooEarly(at baseChain) bool { return at.priority <= p.c.Priority 
 // change puts the rules of ours into the chains of a table.
 func (p *pass) change(t nftTable, bases []baseChain, cs chains) error {
 	var all strings.Builder
-	var changed []string
+	var undone []string
 	for _, at := range bases {
 		if p.tooEarly(at) {
 			continue
 		}
-		if script := p.c.script(at, cs, p.remove); script != "" {
-			all.WriteString(script)
-			changed = append(changed, "nftables "+t.String()+" "+at.name)
+		script, missing := p.c.script(at, cs, p.remove)
+		all.WriteString(script)
+		if missing {
+			undone = append(undone, "nftables "+t.String()+" "+at.name)
 		}
 	}
-	if len(changed) == 0 {
+	if all.Len() == 0 {
 		return nil
 	}
 	cmd := exec.CommandContext(p.ctx, "nft", "-f", "-")
@@ -75,7 +76,7 @@ func (p *pass) change(t nftTable, bases []baseChain, cs chains) error {
 		p.errs = append(p.errs, err)
 		return err
 	}
-	p.changed = append(p.changed, changed...)
+	p.undone = append(p.undone, undone...)
 	return nil
 }
 

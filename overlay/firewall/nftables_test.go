@@ -36,10 +36,12 @@ func TestCommandsForNft(t *testing.T) {
 	} {
 		want += "insert rule inet filter fwd handle " + r.at + " " + r.text + mark + r.comment + "\"\n"
 	}
-	if diff := cmp.Diff(want, testConfig.script(bases[0], cs, false)); diff != "" {
+	add, undone := testConfig.script(bases[0], cs, false)
+	if diff := cmp.Diff(want, add); diff != "" || !undone {
 		t.Errorf("commands (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff("delete rule inet filter fwd handle 5\n", testConfig.script(bases[0], cs, true)); diff != "" {
+	remove, _ := testConfig.script(bases[0], cs, true)
+	if diff := cmp.Diff("delete rule inet filter fwd handle 5\n", remove); diff != "" {
 		t.Errorf("commands that remove our rules (-want +got):\n%s", diff)
 	}
 }

@@ -85,8 +85,8 @@ func texts(rules []accept, mark uint32) (out []string) {
 var managed = []string{chainNames[input], chainNames[forward], chainNames[output], dockerUser}
 
 // repair returns the commands for iptables-restore that put the rules of ours into their places,
-// and the chains that they change. With remove they remove these rules.
-func (x xtables) repair(c Config, remove bool) (script string, changed []string) {
+// and the chains in which some of these rules are missing. With remove they remove these rules.
+func (x xtables) repair(c Config, remove bool) (script string, undone []string) {
 	var b strings.Builder
 	for _, name := range managed {
 		var first, late []string
@@ -97,7 +97,9 @@ func (x xtables) repair(c Config, remove bool) (script string, changed []string)
 		if !differs {
 			continue
 		}
-		changed = append(changed, name)
+		if p.undone {
+			undone = append(undone, name)
+		}
 		for _, r := range x.chains[name].rules {
 			if r.ours != "" {
 				fmt.Fprintf(&b, "-D %s %s\n", name, r.text)
@@ -110,7 +112,7 @@ func (x xtables) repair(c Config, remove bool) (script string, changed []string)
 			fmt.Fprintf(&b, "-I %s %d %s\n", name, p.end+len(p.first)+1+i, text)
 		}
 	}
-	return b.String(), changed
+	return b.String(), undone
 }
 
 // culprit returns what drops packets in a chain: a rule, or the chain's policy.

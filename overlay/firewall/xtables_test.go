@@ -84,8 +84,8 @@ func TestRulesHaveTheirPlaces(t *testing.T) {
 	}
 }
 
-// Whatever other programs do to a chain, one repair puts all rules of ours into their places, and
-// a second one has nothing to do.
+// After any change of a chain by other programs, one repair puts all our rules into their places,
+// and a second repair changes nothing.
 func TestOneRepairIsEnough(t *testing.T) {
 	others := []string{"-j ACCEPT", "-j DROP", "-j RETURN", "-i eth0 -j DROP", "-j sub", "-s 1.2.3.4/32 -j sub", "-m limit --limit 3/min -j LOG"}
 	rapid.Check(t, func(t *rapid.T) {
