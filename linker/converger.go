@@ -3,6 +3,7 @@ package linker
 import (
 	"context"
 	"errors"
+	"net"
 	"net/netip"
 	"reflect"
 	"slices"
@@ -191,6 +192,9 @@ func blockedPorts(cfg Config) []overlay.HostPort {
 	}
 	for _, p := range cfg.BlockedPorts {
 		ports = append(ports, overlay.HostPort{Port: p, Proto: "tcp"})
+	}
+	if metrics, err := net.ResolveTCPAddr("tcp", cfg.Metrics); cfg.Metrics != "" && err == nil { // Validate refuses an address that is none
+		ports = append(ports, overlay.HostPort{Port: metrics.AddrPort().Port(), Proto: "tcp"})
 	}
 	return ports
 }

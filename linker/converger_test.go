@@ -113,6 +113,16 @@ type fakeHost struct {
 func (f *fakeHost) Current() *block.Claim       { return f.claim }
 func (f *fakeHost) Snapshot() []attach.Endpoint { return f.endpoints }
 
+// A container reaches neither the linker's own ports, nor the one at which it serves metrics.
+func TestTheMetricsAreAtABlockedPort(t *testing.T) {
+	blocked := blockedPorts(Config{Metrics: "0.0.0.0:9999", BlockedPorts: []uint16{2375}})
+	for _, port := range []uint16{7981, 7982, 2375, 9999} {
+		if !slices.Contains(blocked, overlay.HostPort{Port: port, Proto: "tcp"}) {
+			t.Errorf("the blocked ports are %v, want port %d among them", blocked, port)
+		}
+	}
+}
+
 func TestConverger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())

@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -48,6 +49,31 @@ func TestMistakesInLabelsOpenNoWay(t *testing.T) {
 	}
 	lonely.awaitsIdentity(t, false)
 	lonely.refuses(t, outside)
+}
+
+// An image says with labels that its containers are db of the app shop. Names lead to the real one
+// alone, and the container gets no permission of the app.
+func TestLabelsOfAnImageGiveNoIdentity(t *testing.T) {
+	dir := t.TempDir()
+	copyFile(t, probe, filepath.Join(dir, "probe"))
+	hostile := "tombolo-e2e/hostile:latest"
+	dockerfile := "FROM scratch\nCOPY probe /probe\nENTRYPOINT [\"/probe\"]\n" +
+		`LABEL tombolo.app=shop tombolo.service=db tombolo.slot=1 tombolo.generation=9 tombolo.networks="{\"shop_default\":null}"` + "\n"
+	if err := publish(t.Context(), dir, &hostile, dockerfile); err != nil {
+		t.Fatal(err)
+	}
+	db := start(t, 0, spec{app: "shop", service: "db", args: []string{"serve", "5432"}})
+	web := start(t, 1, spec{app: "shop", service: "web", args: []string{"serve", "80"}})
+	web.sees(t, "tasks.db", db.address(t))
+	impostor := container{host: testLab.Hosts[1], name: "impostor"}
+	t.Cleanup(func() { removeContainer(t, impostor.host, impostor.name) })
+	if out, err := docker(t.Context(), impostor.host, "run", "-d", "--name", impostor.name, "--net", "tombolo", hostile, "serve", "5432"); err != nil {
+		t.Fatalf("start %s: %v: %s", impostor.name, err, out)
+	}
+	impostor.awaitsIdentity(t, false)
+	web.sees(t, "tasks.db", db.address(t))
+	web.refuses(t, impostor.address(t)+":5432")
+	impostor.refuses(t, db.address(t)+":5432")
 }
 
 // awaitsIdentity waits until the linker of the container's host has read its labels, and
