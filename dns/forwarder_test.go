@@ -312,3 +312,18 @@ func FuzzParseResolvConf(f *testing.F) {
 		}
 	})
 }
+
+// systemd-resolved's stub asks other servers. An address of theirs can be one of the pool, too.
+func TestResolversIncludeThoseBehindTheStub(t *testing.T) {
+	own := netip.MustParseAddr("169.254.1.1")
+	behind := []byte("nameserver 100.100.2.136\n")
+	for content, want := range map[string]string{
+		"nameserver 127.0.0.53\n":                         "[127.0.0.53 100.100.2.136]",
+		"nameserver 192.0.2.53\n":                         "[192.0.2.53]",
+		"nameserver 169.254.1.1\nnameserver 192.0.2.54\n": "[192.0.2.54]",
+	} {
+		if got := fmt.Sprint(resolvers([]byte(content), behind, []netip.Addr{own})); got != want {
+			t.Errorf("with %q the name servers are %s, want %s", content, got, want)
+		}
+	}
+}

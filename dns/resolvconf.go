@@ -54,22 +54,34 @@ func (r *resolvConf) at(now time.Time) ([]netip.AddrPort, error) {
 	return r.servers, nil
 }
 
-// Resolvers returns the name servers in the host's /etc/resolv.conf, which queries for other
-// names than ours are forwarded to, without the addresses own.
+// Resolvers returns the name servers to which queries for other names than ours go: those in the
+// host's /etc/resolv.conf, without the addresses own, and those that systemd-resolved asks if
+// its stub is one of them.
 func Resolvers(own ...netip.Addr) ([]netip.Addr, error) {
 	content, err := os.ReadFile(hostResolvConf)
 	if err != nil {
 		return nil, fmt.Errorf("find the host's name servers: %w", err)
 	}
-	var all []netip.Addr
+	behind, _ := os.ReadFile(resolvedConf) // only systemd-resolved writes it
+	return resolvers(content, behind, own), nil
+}
+
+func resolvers(content, behind []byte, own []netip.Addr) (all []netip.Addr) {
 	for _, s := range parseResolvConf(content, own) {
 		all = append(all, s.Addr())
 	}
-	return all, nil
+	if slices.ContainsFunc(all, netip.Addr.IsLoopback) {
+		for _, s := range parseResolvConf(behind, own) {
+			all = append(all, s.Addr())
+		}
+	}
+	return all
 }
 
-// hostResolvConf is where a host names its name servers.
-const hostResolvConf = "/etc/resolv.conf"
+const (
+	hostResolvConf = "/etc/resolv.conf"                 // where a host names its name servers
+	resolvedConf   = "/run/systemd/resolve/resolv.conf" // the servers that systemd-resolved asks (systemd-resolved.service(8))
+)
 
 // parseResolvConf returns the name servers in the order of the file, without our own addresses.
 func parseResolvConf(content []byte, own []netip.Addr) []netip.AddrPort {

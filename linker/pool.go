@@ -71,7 +71,7 @@ func resolversIn(pools ...netip.Prefix) error {
 	for _, s := range servers {
 		for _, pool := range pools {
 			if pool.IsValid() && pool.Contains(s) {
-				found = append(found, problem.About(s.String(), fmt.Errorf("the name server %s in /etc/resolv.conf has an address of the pool %s", s, pool)))
+				found = append(found, problem.About(s.String(), fmt.Errorf("the name server %s of this host has an address of the pool %s", s, pool)))
 			}
 		}
 	}

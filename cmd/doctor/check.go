@@ -35,7 +35,7 @@ var checks = []check{
 	{"kernel", problem.KernelLacks, kernelLacks},
 	{"forwarding", problem.ForwardingOff, forwardingOff},
 	{"pool", problem.PoolRoutedElsewhere, poolRouted},
-	{"resolvers", problem.ResolverInPool, resolverInPool},
+	{"resolvers", problem.PoolHasResolver, resolverInPool},
 	{"MTU", problem.MTUTooSmall, mtuTooSmall},
 	{"disk", problem.DiskLow, diskLow},
 	{"clock", problem.ClockUnsynchronised, clockUnsynchronised},
@@ -125,7 +125,7 @@ func poolRouted(f Facts) []found {
 func resolverInPool(f Facts) (all []found) {
 	for _, addr := range f.Pools.Resolvers {
 		if f.Pools.Pool4.IsValid() && f.Pools.Pool4.Contains(addr) {
-			all = append(all, found{subject: addr.String(), reason: fmt.Sprintf("the host's resolver %s is inside of the pool %s", addr, f.Pools.Pool4)})
+			all = append(all, found{subject: addr.String(), reason: fmt.Sprintf("the name server %s of this host has an address of the pool %s", addr, f.Pools.Pool4)})
 		}
 	}
 	return all

@@ -51,7 +51,7 @@ func TestFaultsAreNamed(t *testing.T) {
 		{"a VPN routes a part of the pool", func(f *Facts) { f.Pools.Conflict = "100.64.0.0/10 overlaps 100.100.0.0/16 on tailscale0 (table 52)" },
 			"pool-routed-elsewhere: 100.64.0.0/10 overlaps 100.100.0.0/16 on tailscale0 (table 52)", "--pool"},
 		{"the resolver is in the pool", func(f *Facts) { f.Pools.Resolvers = []netip.Addr{netip.MustParseAddr("100.100.2.136")} },
-			"resolver-in-pool 100.100.2.136: the host's resolver 100.100.2.136 is inside of the pool 100.64.0.0/10", "--pool"},
+			"pool-has-resolver 100.100.2.136: the name server 100.100.2.136 of this host has an address of the pool 100.64.0.0/10", "--pool"},
 		{"the underlay carries less than the overlay needs", func(f *Facts) { f.Network.UnderlayMTU = 1400 },
 			"mtu-too-small: tombolo0 carries packets of 1450 bytes, but eth0 of 1400: with 50 bytes of VXLAN they do not fit", "one MTU"},
 		{"a peer has another MTU", func(f *Facts) { f.Peers[0].MTU = 8950 },

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tombolo/cmd/docker"
+	"tombolo/dns"
 	"tombolo/internal/unixhttp"
 	"tombolo/linker"
 	"tombolo/linker/api"
@@ -29,7 +30,6 @@ type Places struct {
 	Docker string // address of the Engine
 	Plugin string // socket of the linker's Docker plugin
 	Proc   string // usually /proc
-	Etc    string // usually /etc
 	Disks  []string
 }
 
@@ -37,7 +37,7 @@ type Places struct {
 func Here(linkerSocket string) Places {
 	return Places{
 		Linker: linkerSocket, Docker: docker.Machine(), Plugin: "/run/docker/plugins/tombolo.sock",
-		Proc: "/proc", Etc: "/etc", Disks: []string{"/var/lib/tombolo", "/var/lib/docker"},
+		Proc: "/proc", Disks: []string{"/var/lib/tombolo", "/var/lib/docker"},
 	}
 }
 
@@ -51,7 +51,7 @@ func Gather(ctx context.Context, at Places) Facts {
 	f.Docker = engine(ctx, at)
 	f.askLinker(ctx, at.Linker)
 	f.Pools.Pool4 = pool(f)
-	f.Pools.Resolvers = append(resolvers(filepath.Join(at.Etc, "resolv.conf")), resolvers("/run/systemd/resolve/resolv.conf")...)
+	f.Pools.Resolvers, _ = dns.Resolvers(overlay.Gateway4) // without a resolv.conf, there are none
 	if err := overlay.CheckPool(f.Pools.Pool4); err != nil {
 		f.Pools.Conflict = err.Error()
 	}
@@ -194,19 +194,6 @@ func disks(paths []string) (all []Disk) {
 			Path: path, Free: s.Bfree * size, Size: s.Blocks * size, FreeInodes: s.Ffree, Inodes: s.Files,
 			ReadOnly: s.Flags&unix.ST_RDONLY != 0,
 		})
-	}
-	return all
-}
-
-func resolvers(path string) (all []netip.Addr) {
-	for line := range strings.Lines(read(path)) {
-		fields := strings.Fields(line)
-		if len(fields) < 2 || fields[0] != "nameserver" {
-			continue
-		}
-		if addr, err := netip.ParseAddr(fields[1]); err == nil && !addr.IsLoopback() {
-			all = append(all, addr)
-		}
 	}
 	return all
 }

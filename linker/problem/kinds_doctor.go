@@ -67,9 +67,4 @@ var (
 		Meaning: "Docker cannot ask the linker: no container starts on the overlay",
 		Remedy:  "restart the linker; --plugin-dir must name the folder in which Docker looks for plugins",
 	})
-	ResolverInPool = kind(Kind{
-		Name: "resolver-in-pool", Severity: Degraded, Subject: "address",
-		Meaning: "the host's resolver has an address of the overlay: containers get no answers to names of the outside",
-		Remedy:  "choose another pool on every host with --pool, or another resolver",
-	})
 )
