@@ -28,7 +28,7 @@ func (i inspector) Inspect(ctx context.Context, q api.InspectQuery) (api.Inspect
 		return api.Inspection{}, err
 	}
 	if ep.Host != e.self.Key() {
-		return api.Inspection{}, fmt.Errorf("%w: container %s is on %s: ask the linker there", api.ErrNotFound, q.Container, ep.Host)
+		return api.Inspection{}, fmt.Errorf("%w: container %s is on %s: ask the linker there", api.ErrNotFound, q.Container, e.HostName(ep.Host))
 	}
 	held := i.table.Snapshot()
 	at := slices.IndexFunc(held, func(h attach.Endpoint) bool { return h.ID == ep.ID })

@@ -46,7 +46,7 @@ type Config struct {
 
 // Peer is a host. An unset block or address means that nothing leads there.
 type Peer struct {
-	ID       string // who the host is, whatever its name; the overlay does not use it
+	ID       string // the identity of the host (record.Host.Key); the overlay does not use it
 	Name     string
 	Underlay netip.Addr // where the host receives VXLAN
 	Block4   netip.Prefix

@@ -30,9 +30,10 @@ func newHostListCommand() *cobra.Command {
 		Use:   "ls",
 		Short: "List the hosts of the cluster",
 		Long: `List the hosts as this host's linker sees them; in a lab, as that of the first host that
-runs does. ID is what a host is, whatever its name and its address are. STATE is alive,
-suspended (the host does not answer: no name leads to its containers, but its block is its
-own) or left (it was forgotten). SINCE is when this linker saw that first.`,
+runs does. ID is the identity of a host: it stays the same when the host's name or address
+changes. STATE is alive, suspended (the host does not answer: no name leads to its
+containers, but it keeps its block) or left (it was forgotten). SINCE tells when this
+linker first saw the host in this state.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := oneOf("format", format, "table", "json"); err != nil {
