@@ -2,7 +2,6 @@ package framework
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -26,7 +25,10 @@ func (f *Framework) PutApp(ctx context.Context, wanted app.App) (uint64, error) 
 		case d != nil && same(d.Wanted, wanted):
 			f.model.retryFailed(d, time.Now())
 		default:
-			if err := cmp.Or(f.model.checkSize(wanted), f.model.checkIngress(wanted)); err != nil {
+			if err := f.model.checkSize(wanted); err != nil {
+				return 0, err
+			}
+			if err := f.model.checkIngress(wanted); err != nil {
 				return 0, err
 			}
 			d = f.model.putApp(wanted, time.Now())

@@ -18,7 +18,7 @@ var (
 	ErrNotSet = errors.New("the overlay is not configured yet")
 	// ErrResolverOpen means that a container reaches Docker's own resolver, and that nothing
 	// could be done against it.
-	ErrResolverOpen = errors.New("Docker's own resolver is open to the container")
+	ErrResolverOpen = errors.New("the container can reach the resolver of Docker")
 	// ErrExists means that the endpoint is attached already, with other addresses.
 	ErrExists = errors.New("endpoint exists with another address")
 )

@@ -31,7 +31,7 @@ const noticed = -1
 // retryFirewall is the time between attempts at a table that cannot be read or changed.
 const retryFirewall = 10 * time.Second
 
-// ensure puts our rules into their places, and returns the chains in which rules were missing. It does
+// ensure puts our rules into their places, and returns the chains that have lost some of them. It does
 // nothing if no other program has changed a firewall since the last time.
 func (f *hostFirewall) ensure(ctx context.Context, c Config, foreignChanges int) (undone []string) {
 	want := firewallConfig(c)
@@ -106,14 +106,11 @@ func (o *Overlay) recheckFirewall(ctx context.Context) {
 
 // ensureFirewall has the host's own firewall accept what our policy accepts.
 func (o *Overlay) ensureFirewall(ctx context.Context, c Config) {
-	repeated := o.firewall.seen != 0
 	var undone changes
 	for _, chain := range o.firewall.ensure(ctx, c, o.table.foreignChanges) {
 		undone.add(KindFirewall, chain)
 	}
-	if repeated {
-		o.noteRepairs(undone)
-	}
+	o.noteRepairs(undone)
 }
 
 // Firewall returns what the host's own firewall drops of the overlay's packets, as of the last look

@@ -246,7 +246,8 @@ func TestFirewallsThatCannotBeChangedAreNamed(t *testing.T) {
 }
 
 // Repairs are counted by kind. Changes that concern no rule of ours are not, and neither is a rule
-// that another program inserts before ours, as Docker does with each network: ours only move.
+// that another program inserts before ours, as Docker does with each network: ours only move. A
+// chain that drops packets from now on, as after Docker's start, has lost no rule either.
 func TestRepairsOfFirewallsAreCounted(t *testing.T) {
 	t.Parallel()
 	h := newLab(t, 1).hosts[0]
@@ -254,7 +255,7 @@ func TestRepairsOfFirewallsAreCounted(t *testing.T) {
 	h.set()
 	var undone []Repair
 	h.overlay.undone = func(done []Repair) { undone = append(undone, done...) }
-	for _, damage := range []string{"iptables-nft -F INPUT", "nft flush chain inet tombolo input", "nft add element inet tombolo blocked '{ tcp . 99 }'", "iptables-nft -N others; nft add table inet other", "iptables-nft -I INPUT -s 192.0.2.1 -j DROP"} {
+	for _, damage := range []string{"iptables-nft -F INPUT", "nft flush chain inet tombolo input", "nft add element inet tombolo blocked '{ tcp . 99 }'", "iptables-nft -N others; nft add table inet other", "iptables-nft -I INPUT -s 192.0.2.1 -j DROP", "iptables-nft -P FORWARD ACCEPT", "iptables-nft -P FORWARD DROP"} {
 		runIn(t, h.ns, damage)
 		h.overlay.repair(t.Context(), false)
 		h.overlay.repair(t.Context(), false) // the repair itself changed nftables

@@ -78,7 +78,12 @@ type placement struct {
 	others      []rule
 	first, late []string
 	lead, end   int
-	undone      bool // some of them are not in the chain; otherwise they only have to move
+	rulesOfOurs
+}
+
+// rulesOfOurs are the rules that a chain should have from us.
+type rulesOfOurs struct {
+	wanted, missing []string // missing: those of them that are not in the chain; the others may have to move
 }
 
 // place finds the places in a chain for rules of ours. The ones in first come before every rule that
@@ -105,8 +110,11 @@ func (cs chains) place(name string, first, late []string) (p placement, changed 
 	if len(have) == len(p.others) { // none of ours is there
 		p.lead = 0
 	}
-	for i := range ours {
-		p.undone = p.undone || !slices.Contains(have, 1e6+i)
+	p.wanted = ours
+	for i, its := range ours {
+		if !slices.Contains(have, 1e6+i) {
+			p.missing = append(p.missing, its)
+		}
 	}
 	p.end = len(p.others)
 	if i := slices.IndexFunc(p.others, func(r rule) bool { return cs.dropsTheRest(r) || r.bare && r.returns }); i >= p.lead {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -21,10 +22,11 @@ type Firewall struct {
 
 	mu       sync.Mutex
 	findings []Finding
-	failed   bool   // the last Ensure could not read or change something
-	wanted   Config // of the last Ensure
-	asked    Config // that firewalld accepts
-	refusal  error  // why it does not
+	failed   bool                // the last Ensure could not read or change something
+	wanted   Config              // of the last Ensure
+	placed   map[string][]string // the rules that it left in place, see pass.placed
+	asked    Config              // that firewalld accepts
+	refusal  error               // why it does not
 }
 
 // New returns a Firewall that has done nothing yet.
@@ -93,24 +95,25 @@ func (f *Firewall) Failed() bool {
 }
 
 // Ensure puts the rules of ours that are missing into the tables of the calling thread's network
-// namespace, and moves those that stand in the wrong place. It returns the chains in which rules
-// were missing, such as "iptables-nft INPUT". Findings has the chains that it cannot change.
+// namespace, and moves those that stand in the wrong place. It returns the chains that have lost a rule
+// since the last Ensure, such as "iptables-nft INPUT". Findings has the chains that it cannot change.
 func (f *Firewall) Ensure(ctx context.Context, c Config) (undone []string) {
-	p := pass{ctx: ctx, c: c}
+	p := pass{ctx: ctx, c: c, before: map[string]rulesOfOurs{}}
 	p.all()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.findings, f.failed, f.wanted = p.findings, p.failed, c
+	undone = p.undone(f.placed)
+	f.findings, f.failed, f.wanted, f.placed = p.findings, p.failed, c, p.placed()
 	if slices.ContainsFunc(f.findings, func(at Finding) bool { return at.locked }) {
 		f.noteAnswer()
 		f.ask.Notify() // also if it was asked before: it may have been reloaded
 	}
-	return p.undone
+	return undone
 }
 
 // Remove removes the rules of ours.
 func (f *Firewall) Remove(ctx context.Context, c Config) error {
-	p := pass{ctx: ctx, c: c, remove: true}
+	p := pass{ctx: ctx, c: c, before: map[string]rulesOfOurs{}, remove: true}
 	p.all()
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -120,7 +123,7 @@ func (f *Firewall) Remove(ctx context.Context, c Config) error {
 			p.errs = append(p.errs, err)
 		}
 	}
-	f.findings, f.failed, f.asked, f.refusal = nil, false, Config{}, nil
+	f.findings, f.failed, f.asked, f.refusal, f.placed = nil, false, Config{}, nil, nil
 	return errors.Join(p.errs...)
 }
 
@@ -130,7 +133,7 @@ type pass struct {
 	c      Config
 	remove bool // the rules of ours, instead of adding them
 
-	undone    []string // as Ensure returns it
+	before    map[string]rulesOfOurs // by firewall and chain, such as "iptables-nft INPUT"; without those that could not be changed
 	findings  []Finding
 	firewalld bool // firewalld has a table here
 	failed    bool
@@ -159,6 +162,28 @@ func (p *pass) all() {
 	slices.SortFunc(p.findings, func(a, b Finding) int { return strings.Compare(a.String(), b.String()) })
 }
 
+func (p *pass) note(before map[string]rulesOfOurs) { maps.Copy(p.before, before) }
+
+// undone returns the chains without a rule that an earlier pass has put there.
+func (p *pass) undone(placed map[string][]string) (chains []string) {
+	for name, its := range p.before {
+		if slices.ContainsFunc(its.missing, func(r string) bool { return slices.Contains(placed[name], r) }) {
+			chains = append(chains, name)
+		}
+	}
+	slices.Sort(chains)
+	return chains
+}
+
+// placed returns the rules of ours that are in place after the pass, by chain.
+func (p *pass) placed() map[string][]string {
+	out := map[string][]string{}
+	for name, its := range p.before {
+		out[name] = its.wanted
+	}
+	return out
+}
+
 // fail notes that something could not be read or changed.
 func (p *pass) fail(at Finding, err error) {
 	p.failed = true
@@ -173,9 +198,10 @@ func (p *pass) xtables(b backend) (readable bool) {
 	if err != nil && !b.legacy && !isBusy(err) {
 		return false // iptables is missing, or the table is not iptables'
 	}
-	script, undone := "", []string(nil)
+	var script string
+	var chains map[string]rulesOfOurs
 	if err == nil {
-		script, undone = x.repair(p.c, p.remove)
+		script, chains = x.repair(p.c, p.remove)
 	}
 	if script != "" {
 		err = b.restore(p.ctx, script)
@@ -187,9 +213,11 @@ func (p *pass) xtables(b backend) (readable bool) {
 		}, err)
 		return true
 	}
-	for _, name := range undone {
-		p.undone = append(p.undone, b.String()+" "+name)
+	before := map[string]rulesOfOurs{}
+	for name, its := range chains {
+		before[b.String()+" "+name] = its
 	}
+	p.note(before)
 	for _, h := range []hook{input, forward, output} {
 		if name := chainNames[h]; x.chains.dropsByDefault(name) {
 			p.findings = append(p.findings, Finding{

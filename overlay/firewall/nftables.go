@@ -110,9 +110,9 @@ func (r *rule) addExpression(name string, value json.RawMessage) {
 	}
 }
 
-// script returns nft's commands that put the rules of ours into a chain. It is empty if they
-// are in their places. Undone reports whether some of these rules are missing.
-func (c Config) script(at baseChain, cs chains, remove bool) (commands string, undone bool) {
+// script returns nft's commands that put the rules of ours into a chain, and the chain's state before.
+// It is empty if the rules are in their places.
+func (c Config) script(at baseChain, cs chains, remove bool) (commands string, before rulesOfOurs) {
 	var first, late []accept
 	if !remove && cs.mayDrop(at.name) {
 		family := map[string]int{"ip": 4, "ip6": 6}[at.family]
@@ -120,7 +120,7 @@ func (c Config) script(at baseChain, cs chains, remove bool) (commands string, u
 	}
 	p, differs := cs.place(at.name, comments(first), comments(late))
 	if !differs {
-		return "", false
+		return "", p.rulesOfOurs
 	}
 	var b strings.Builder
 	where := at.nftTable.String() + " " + at.name
@@ -131,7 +131,7 @@ func (c Config) script(at baseChain, cs chains, remove bool) (commands string, u
 	}
 	c.insert(&b, where, p.others, p.lead, first)
 	c.insert(&b, where, p.others, p.end, late)
-	return b.String(), p.undone
+	return b.String(), p.rulesOfOurs
 }
 
 // insert writes commands that insert the rules before others[i], or at the end.

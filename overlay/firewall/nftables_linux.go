@@ -54,18 +54,17 @@ func (p *pass) tooEarly(at baseChain) bool { return at.priority <= p.c.Priority 
 // change puts the rules of ours into the chains of a table.
 func (p *pass) change(t nftTable, bases []baseChain, cs chains) error {
 	var all strings.Builder
-	var undone []string
+	before := map[string]rulesOfOurs{}
 	for _, at := range bases {
 		if p.tooEarly(at) {
 			continue
 		}
-		script, missing := p.c.script(at, cs, p.remove)
+		script, its := p.c.script(at, cs, p.remove)
 		all.WriteString(script)
-		if missing {
-			undone = append(undone, "nftables "+t.String()+" "+at.name)
-		}
+		before["nftables "+t.String()+" "+at.name] = its
 	}
 	if all.Len() == 0 {
+		p.note(before)
 		return nil
 	}
 	cmd := exec.CommandContext(p.ctx, "nft", "-f", "-")
@@ -76,7 +75,7 @@ func (p *pass) change(t nftTable, bases []baseChain, cs chains) error {
 		p.errs = append(p.errs, err)
 		return err
 	}
-	p.undone = append(p.undone, undone...)
+	p.note(before)
 	return nil
 }
 

@@ -36,8 +36,8 @@ func TestCommandsForNft(t *testing.T) {
 	} {
 		want += "insert rule inet filter fwd handle " + r.at + " " + r.text + mark + r.comment + "\"\n"
 	}
-	add, undone := testConfig.script(bases[0], cs, false)
-	if diff := cmp.Diff(want, add); diff != "" || !undone {
+	add, before := testConfig.script(bases[0], cs, false)
+	if diff := cmp.Diff(want, add); diff != "" || len(before.missing) != 6 {
 		t.Errorf("commands (-want +got):\n%s", diff)
 	}
 	remove, _ := testConfig.script(bases[0], cs, true)

@@ -85,20 +85,19 @@ func texts(rules []accept, mark uint32) (out []string) {
 var managed = []string{chainNames[input], chainNames[forward], chainNames[output], dockerUser}
 
 // repair returns the commands for iptables-restore that put the rules of ours into their places,
-// and the chains in which some of these rules are missing. With remove they remove these rules.
-func (x xtables) repair(c Config, remove bool) (script string, undone []string) {
+// and the state of each chain before. With remove they remove these rules.
+func (x xtables) repair(c Config, remove bool) (script string, before map[string]rulesOfOurs) {
 	var b strings.Builder
+	before = map[string]rulesOfOurs{}
 	for _, name := range managed {
 		var first, late []string
 		if !remove {
 			first, late = x.wanted(c, name)
 		}
 		p, differs := x.chains.place(name, first, late)
+		before[name] = p.rulesOfOurs
 		if !differs {
 			continue
-		}
-		if p.undone {
-			undone = append(undone, name)
 		}
 		for _, r := range x.chains[name].rules {
 			if r.ours != "" {
@@ -112,7 +111,7 @@ func (x xtables) repair(c Config, remove bool) (script string, undone []string) 
 			fmt.Fprintf(&b, "-I %s %d %s\n", name, p.end+len(p.first)+1+i, text)
 		}
 	}
-	return b.String(), undone
+	return b.String(), before
 }
 
 // culprit returns what drops packets in a chain: a rule, or the chain's policy.

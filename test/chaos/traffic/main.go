@@ -6,6 +6,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -17,12 +18,11 @@ import (
 )
 
 func main() {
-	if err := run(os.Args[1:]); err != nil {
-		fmt.Println("traffic:", err)
-		os.Exit(1)
-	}
+	fmt.Println("traffic:", run(os.Args[1:]))
+	os.Exit(1)
 }
 
+// run never returns without an error.
 func run(args []string) error {
 	switch {
 	case len(args) == 2 && args[0] == "serve":
@@ -30,7 +30,7 @@ func run(args []string) error {
 	case len(args) > 3 && args[0] == "drive":
 		return drive(args[1], args[2], args[3:])
 	}
-	return fmt.Errorf("usage: traffic serve HOST | traffic drive HOST FILE NAME...")
+	return errors.New("usage: traffic serve HOST | traffic drive HOST FILE NAME, and more names")
 }
 
 // writeEvery is the time between two writes of the state.
