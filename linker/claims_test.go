@@ -31,12 +31,12 @@ type claimant struct {
 	stop    func()
 }
 
-func (h *claimant) Searched() <-chan struct{}             { return h.gossip.Ready() }
-func (h *claimant) IdentityTaken() bool                   { return false }
-func (h *claimant) InUse() bool                           { return h.inUse.Load() }
-func (h *claimant) Refuse(reason error)                   { h.refused.Store(reason != nil) }
-func (h *claimant) UseBlock(block4, _ netip.Prefix) error { return nil }
-func (h *claimant) Ask()                                  { h.gossip.Exchange() }
+func (h *claimant) Searched() <-chan struct{}        { return h.gossip.Ready() }
+func (h *claimant) IdentityTaken() bool              { return false }
+func (h *claimant) InUse() bool                      { return h.inUse.Load() }
+func (h *claimant) Refuse(reason error)              { h.refused.Store(reason != nil) }
+func (h *claimant) UseBlock(_, _ netip.Prefix) error { return nil }
+func (h *claimant) Ask()                             { h.gossip.Exchange() }
 func (h *claimant) Count() (answering, known int) {
 	for _, m := range h.gossip.Members() {
 		known++

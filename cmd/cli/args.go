@@ -38,12 +38,12 @@ func takes(n int, exact bool, what string) cobra.PositionalArgs {
 	}
 }
 
-// oneOf refuses a value of a flag that is not one of two words.
-func oneOf(flag, value, one, other string) error {
-	if value == one || value == other {
+// textOrJSON refuses a value of --format that is neither the name of the form for people nor json.
+func textOrJSON(value, forPeople string) error {
+	if value == forPeople || value == "json" {
 		return nil
 	}
-	return usageError{fmt.Errorf("--%s %q is neither %s nor %s", flag, value, one, other)}
+	return usageError{fmt.Errorf("--format %q is neither %s nor json", value, forPeople)}
 }
 
 // needRoot returns a PreRunE that refuses to go on without root.

@@ -29,7 +29,7 @@ canonical form: merged, interpolated, in long form and with full names. Tombolo 
 the printed file as the same app. Nothing needs to run for this command.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := oneOf("format", f.format, "yaml", "json"); err != nil {
+			if err := textOrJSON(f.format, "yaml"); err != nil {
 				return err
 			}
 			a, err := project.load(cmd.Context(), cmd.ErrOrStderr())

@@ -49,7 +49,7 @@ Exit code 1 if something is wrong. A notice alone is no reason for that.`,
 }
 
 func runDoctor(cmd *cobra.Command, flags doctorFlags) error {
-	if err := oneOf("format", flags.format, "text", "json"); err != nil {
+	if err := textOrJSON(flags.format, "text"); err != nil {
 		return err
 	}
 	if err := privilege.NeedRoot("doctor looks into the containers and the kernel"); err != nil {

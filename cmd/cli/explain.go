@@ -33,7 +33,7 @@ Exit code 1 if a step fails.`,
 		Example: "  tombolo explain web.1 db:5432\n  tombolo explain shop/web pay/api\n  tombolo explain outside web:80\n  tombolo explain web outside",
 		Args:    takes(2, true, "FROM and TO"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := oneOf("format", format, "text", "json"); err != nil {
+			if err := textOrJSON(format, "text"); err != nil {
 				return err
 			}
 			linkers, err := linkersToAsk(socket)

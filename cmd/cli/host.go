@@ -36,7 +36,7 @@ containers, but it keeps its block) or left (it was forgotten). SINCE tells when
 linker first saw the host in this state.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := oneOf("format", format, "table", "json"); err != nil {
+			if err := textOrJSON(format, "table"); err != nil {
 				return err
 			}
 			var all []api.HostState

@@ -35,7 +35,7 @@ kernel and the linker put right. --format json also shows counters: repairs by k
 packets and queries, failed calls of Docker, and input that could not be parsed.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := oneOf("format", format, "table", "json"); err != nil {
+			if err := textOrJSON(format, "table"); err != nil {
 				return err
 			}
 			sockets, err := linkerSockets(socket)

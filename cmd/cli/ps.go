@@ -35,7 +35,7 @@ the standard error.`,
 }
 
 func (f *psFlags) run(cmd *cobra.Command, project *projectFlags) error {
-	if err := oneOf("format", f.format, "table", "json"); err != nil {
+	if err := textOrJSON(f.format, "table"); err != nil {
 		return err
 	}
 	apps, err := f.apps(cmd, project)

@@ -153,7 +153,7 @@ func (g *gathering) resolve(name string) {
 	if f.To.Outside || f.To.Addr.IsValid() || f.Resolved != nil {
 		return
 	}
-	f.Name = lookupName(f.To, f.From, name)
+	f.Name = lookupName(f.To, name)
 	asker := f.From.Endpoints[0]
 	l, ok := g.linkers[asker.Host]
 	if !ok {
@@ -184,7 +184,7 @@ func (g *gathering) resolve(name string) {
 
 // lookupName returns the name by which the sender asks for the target. A container that is no
 // instance of a service has its own name.
-func lookupName(to, from explain.Party, text string) string {
+func lookupName(to explain.Party, text string) string {
 	switch {
 	case to.Service == "":
 		return text

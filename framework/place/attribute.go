@@ -41,6 +41,7 @@ func (a Attribute) Matches(value string) bool {
 		return err == nil && slices.ContainsFunc(a.Ranges, func(r Range) bool { return r.First <= number && number <= r.Last })
 	case Set:
 		return slices.Contains(a.Set, value)
+	default:
+		return a.Text == value
 	}
-	return a.Text == value
 }

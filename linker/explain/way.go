@@ -153,9 +153,10 @@ func (w *walk) connection(ep *record.Endpoint) bool {
 	case inspect.Unreachable:
 		return w.failed(Step{Name: "connection", Host: host, Found: fmt.Sprintf("%s cannot reach %s: %s", w.From.Text, to, look.Connection.Error),
 			Remedy: fmt.Sprintf("tombolo doctor --host %s", host)})
+	default: // Timeout
+		return w.failed(Step{Name: "connection", Host: host, Found: fmt.Sprintf("nothing answered %s at %s within 2 s", w.From.Text, to),
+			Remedy: fmt.Sprintf("packets are lost on the way: let UDP port 8480 pass between the hosts; tombolo doctor on %s and %s", host, ep.Host)})
 	}
-	return w.failed(Step{Name: "connection", Host: host, Found: fmt.Sprintf("nothing answered %s at %s within 2 s", w.From.Text, to),
-		Remedy: fmt.Sprintf("packets are lost on the way: let UDP port 8480 pass between the hosts; tombolo doctor on %s and %s", host, ep.Host)})
 }
 
 // dropped returns a problem of one of the hosts whose own firewall may drop the packets; nil if

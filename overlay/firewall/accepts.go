@@ -70,9 +70,10 @@ func (c Config) accepts(h hook, family int) (first, late []accept) {
 			}
 		}
 		return append(first, ports...), nil
+	default: // forward
+		return []accept{{in: veths, out: veths}, {in: veths, out: c.Device}, {in: c.Device, out: veths}},
+			[]accept{{in: veths}, {out: veths}, {in: c.Device}, {out: c.Device}}
 	}
-	return []accept{{in: veths, out: veths}, {in: veths, out: c.Device}, {in: c.Device, out: veths}},
-		[]accept{{in: veths}, {out: veths}, {in: c.Device}, {out: c.Device}}
 }
 
 // comment stands in every rule of ours.

@@ -103,7 +103,7 @@ func (cs chains) place(name string, first, late []string) (p placement, changed 
 		}
 		have = append(have, len(p.others))
 		p.others = append(p.others, r)
-		if harmless = harmless && !cs.ruleMayDrop(r) && !(r.bare && r.returns); harmless {
+		if harmless = harmless && !cs.ruleMayDrop(r) && (!r.bare || !r.returns); harmless {
 			p.lead = len(p.others)
 		}
 	}

@@ -65,7 +65,7 @@ func TestOutputRulesFitTheFamily(t *testing.T) {
 func FuzzListings(f *testing.F) {
 	f.Add(table)
 	f.Add("-P INPUT DROP\n-A INPUT -j x\n-N x\n-A x -j INPUT\n")
-	f.Fuzz(func(t *testing.T, text string) {
+	f.Fuzz(func(_ *testing.T, text string) {
 		if bases, err := testConfig.parseChains([]byte(text)); err == nil {
 			cs, err := parseTable([]byte(text))
 			for _, at := range bases {

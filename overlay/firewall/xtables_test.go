@@ -109,11 +109,12 @@ func TestOneRepairIsEnough(t *testing.T) {
 		first, late := x.wanted(testConfig, "INPUT")
 		var have []string
 		for _, r := range x.chains["INPUT"].rules {
-			if r.ours != "" {
+			switch {
+			case r.ours != "":
 				have = append(have, r.ours)
-			} else if len(have) < len(first) && len(have) > 0 {
+			case len(have) < len(first) && len(have) > 0:
 				t.Fatalf("%q stands among the rules of ours:\n%s", r.text, once)
-			} else if len(have) == 0 && len(first) > 0 && x.chains.ruleMayDrop(r) {
+			case len(have) == 0 && len(first) > 0 && x.chains.ruleMayDrop(r):
 				t.Fatalf("%q stands before the rules of ours:\n%s", r.text, once)
 			}
 		}

@@ -34,20 +34,24 @@ func main() {
 	seed := flag.Uint64("seed", 0, "repeats the faults of an earlier run; 0: others")
 	only := flag.String("only", "", "makes this fault in every round")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	if *seed == 0 {
 		*seed = rand.Uint64N(1_000_000) + 1
 	}
 	fmt.Printf("seed %d (repeat this run with: make chaos SEED=%d)\n", *seed, *seed)
 	plan, err := newPlan(*seed, *rounds, *only)
 	if err == nil {
-		err = run(ctx, *binary, plan)
+		err = runUntilSignal(*binary, plan)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "chaos:", err)
 		os.Exit(1)
 	}
+}
+
+func runUntilSignal(binary string, plan []round) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	return run(ctx, binary, plan)
 }
 
 // round is one fault on one host.

@@ -44,8 +44,11 @@ func examine(ctx context.Context, host string, flags ...string) (doctor.Examinat
 		return doctor.Examination{}, 0, err
 	}
 	var all []doctor.Examination
-	if err := json.Unmarshal([]byte(r.Stdout), &all); err != nil || len(all) != 1 {
-		return doctor.Examination{}, 0, fmt.Errorf("doctor of %s printed %q (%v): %s", host, r.Stdout, err, r.Stderr)
+	if err := json.Unmarshal([]byte(r.Stdout), &all); err != nil {
+		return doctor.Examination{}, 0, fmt.Errorf("doctor of %s printed %q: %w: %s", host, r.Stdout, err, r.Stderr)
+	}
+	if len(all) != 1 {
+		return doctor.Examination{}, 0, fmt.Errorf("doctor of %s examined %d hosts: %s", host, len(all), r.Stderr)
 	}
 	return all[0], r.Code, nil
 }

@@ -42,13 +42,16 @@ func hostState(t *testing.T, name, state string) (found api.HostState) {
 	defer client.Close()
 	within(t, func(ctx context.Context) error {
 		all, err := client.Hosts(ctx)
+		if err != nil {
+			return err
+		}
 		for _, h := range all {
 			if h.Name == name && h.State == state {
 				found = h
 				return nil
 			}
 		}
-		return fmt.Errorf("no host %s is %s: %+v (%v)", name, state, all, err)
+		return fmt.Errorf("no host %s is %s: %+v", name, state, all)
 	})
 	return found
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -63,7 +64,7 @@ func libcImage(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	for libc, compiler := range libcs {
-		args := append(compiler[1:], "-Wall", "-Werror", "-o", filepath.Join(dir, "spread-"+libc), "libc/spread.c")
+		args := append(slices.Clone(compiler[1:]), "-Wall", "-Werror", "-o", filepath.Join(dir, "spread-"+libc), "libc/spread.c")
 		if out, err := exec.CommandContext(t.Context(), compiler[0], args...).CombinedOutput(); err != nil {
 			t.Fatalf("build the client for %s (test/tools.sh installs its compiler): %v: %s", libc, err, out)
 		}

@@ -139,8 +139,12 @@ func TestLargePacketsThatAreLostAreNamed(t *testing.T) {
 	open()
 	soon(t, func(ctx context.Context) error {
 		for _, h := range []lab.Host{h1, h2} {
-			if s, problems, err := linkerStatus(ctx, h); err != nil || len(s.Problems) > 0 {
-				return fmt.Errorf("%s still has the problems %s (%v)", h.Name, problems, err)
+			s, problems, err := linkerStatus(ctx, h)
+			if err != nil {
+				return err
+			}
+			if len(s.Problems) > 0 {
+				return fmt.Errorf("%s still has the problems %s", h.Name, problems)
 			}
 		}
 		return routeMTU(t, h1, h2, 0, 0)

@@ -41,7 +41,7 @@ func TestPausedAndDisconnectedContainersAreNamed(t *testing.T) {
 	inLab(t, i, "network", "disconnect", "tombolo", i.Container)
 	says("its container was disconnected from the network tombolo (to connect it again: docker network connect tombolo ")
 	inLab(t, i, "network", "connect", "tombolo", i.Container)
-	within(t, func(ctx context.Context) error {
+	within(t, func(context.Context) error {
 		if now := instance(t, "stopped", "web", 1); now.State != api.StateUp || now.Reason != "" {
 			return fmt.Errorf("web.1 is %s: %s", now.State, now.Reason)
 		}
