@@ -3,6 +3,7 @@ package mesos
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -13,6 +14,7 @@ import (
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
 
+	"tombolo/framework/mesos/wire"
 	"tombolo/internal/wake"
 )
 
@@ -52,11 +54,13 @@ type Client struct {
 
 	id      atomic.Pointer[mesos.FrameworkID] // nil: none yet
 	session atomic.Pointer[session]           // nil: not subscribed
+	form    wire.Codec                        // in which to subscribe; only Run uses it
 	count   uint64                            // of subscriptions so far; only Run uses it
 }
 
 type session struct {
 	number   uint64 // counts the subscriptions of the client from 1
+	form     wire.Codec
 	url      string
 	streamID string
 	cancel   context.CancelCauseFunc
@@ -65,7 +69,7 @@ type session struct {
 // New returns a client that connects when Run is called.
 func New(config Config) *Client {
 	config.Log = cmp.Or(config.Log, slog.New(slog.DiscardHandler))
-	c := &Client{config: config}
+	c := &Client{config: config, form: wire.Protobuf}
 	c.id.Store(config.Framework.ID)
 	if config.HTTP != nil {
 		c.http = *config.HTTP
@@ -100,6 +104,8 @@ func (c *Client) Run(ctx context.Context, handle func(subscription uint64, e sch
 		switch {
 		case ctx.Err() != nil:
 			return nil
+		case c.fallBack(err):
+			continue
 		case isAny(err, ErrRemoved, ErrFailedOver, ErrRefused, ErrUnauthorized, ErrInvalid):
 			return fmt.Errorf("subscription ended: %w", err)
 		case subscribed:
@@ -114,6 +120,19 @@ func (c *Client) Run(ctx context.Context, handle func(subscription uint64, e sch
 			return nil
 		}
 	}
+}
+
+// fallBack turns to JSON if err says that the master and this program do not understand each other's
+// protobuf. It reports whether to try again at once.
+func (c *Client) fallBack(err error) bool {
+	var status *StatusError
+	refused := errors.As(err, &status) && (status.Status == http.StatusUnsupportedMediaType || status.Status == http.StatusNotAcceptable)
+	if c.form == wire.JSON || !refused && !errors.Is(err, errUnreadable) {
+		return false
+	}
+	c.form = wire.JSON
+	c.config.Log.Warn("no protobuf with this master; JSON instead", "err", err)
+	return true
 }
 
 // Call makes one call in the subscription with the given number. If that has ended, Call
@@ -131,7 +150,7 @@ func (c *Client) Call(ctx context.Context, subscription uint64, call *scheduler.
 	defer cancel()
 	sent := *call
 	sent.FrameworkID = c.id.Load()
-	response, err := c.post(ctx, s.url, s.streamID, &sent)
+	response, err := c.post(ctx, s, &sent)
 	if err != nil {
 		err = fmt.Errorf("%s: %w", call.Type, err)
 		if sessionLost(err) {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
 	"net/url"
 	"strings"
@@ -23,7 +24,10 @@ const (
 	maxErrorBody     = 4096 // bytes of an error response that are read
 )
 
-var errSilence = errors.New("no heartbeat from the master")
+var (
+	errSilence    = errors.New("no heartbeat from the master")
+	errUnreadable = errors.New("event of the master cannot be read")
+)
 
 // subscribe makes one subscription and reads it until it ends. It reports whether
 // SUBSCRIBED came. The error is never nil.
@@ -35,16 +39,19 @@ func (c *Client) subscribe(ctx context.Context, t *targets, handle func(uint64, 
 
 	info, url := c.config.Framework, t.url()
 	info.ID = c.id.Load()
-	response, err := c.post(ctx, url, "", &scheduler.Call{
+	opened := &session{url: url, form: c.form, cancel: cancel}
+	response, err := c.post(ctx, opened, &scheduler.Call{
 		Type: scheduler.Call_SUBSCRIBE, FrameworkID: info.ID, Subscribe: &scheduler.Call_Subscribe{FrameworkInfo: &info},
 	})
 	if err != nil {
 		return false, cmp.Or(context.Cause(ctx), err)
 	}
 	defer response.Body.Close()
+	opened.streamID = response.Header.Get(streamIDHeader)
 	s := &stream{
 		client:  c,
-		session: &session{url: url, streamID: response.Header.Get(streamIDHeader), cancel: cancel},
+		session: opened,
+		form:    formOf(response, c.form),
 		records: wire.NewReader(response.Body, wire.MaxRecord),
 		silence: silence,
 		limit:   callTimeout,
@@ -65,6 +72,7 @@ func (c *Client) subscribe(ctx context.Context, t *targets, handle func(uint64, 
 type stream struct {
 	client     *Client
 	session    *session
+	form       wire.Codec // of the events
 	records    *wire.Reader
 	silence    *time.Timer   // ends the subscription when it fires
 	limit      time.Duration // without an event, until it fires
@@ -84,7 +92,10 @@ func (s *stream) read() error {
 			return fmt.Errorf("read event: %w", err)
 		}
 		var event scheduler.Event
-		unknown, err := wire.UnmarshalTolerant(record, &event)
+		unknown, err := s.form.Decode(record, &event)
+		if err != nil && s.form != wire.JSON {
+			return fmt.Errorf("%w: %w", errUnreadable, err)
+		}
 		if err != nil {
 			s.client.config.Log.Warn("event of the master ignored: it cannot be decoded", "err", err)
 			continue
@@ -117,21 +128,33 @@ func (s *stream) begin(e *scheduler.Event_Subscribed) {
 	c.config.Log.Info("subscribed", "framework", e.FrameworkID.GetValue(), "master", s.session.url)
 }
 
+// formOf returns the form of a response's events: what it says, or what was asked for.
+func formOf(response *http.Response, asked wire.Codec) wire.Codec {
+	if kind, _, err := mime.ParseMediaType(response.Header.Get("Content-Type")); err == nil {
+		for _, form := range []wire.Codec{wire.JSON, wire.Protobuf} {
+			if kind == form.MediaType() {
+				return form
+			}
+		}
+	}
+	return asked
+}
+
 // post sends a call and returns a response that reports success. The caller closes its
 // body.
-func (c *Client) post(ctx context.Context, url, streamID string, call *scheduler.Call) (*http.Response, error) {
-	body, err := wire.Marshal(call)
+func (c *Client) post(ctx context.Context, s *session, call *scheduler.Call) (*http.Response, error) {
+	body, err := s.form.Encode(call)
 	if err != nil {
 		return nil, err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
-	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set("Accept", "application/json")
-	if streamID != "" {
-		request.Header.Set(streamIDHeader, streamID)
+	request.Header.Set("Content-Type", s.form.MediaType())
+	request.Header.Set("Accept", s.form.MediaType())
+	if s.streamID != "" {
+		request.Header.Set(streamIDHeader, s.streamID)
 	}
 	if k := c.config.Credentials; k != nil {
 		request.SetBasicAuth(k.Principal, k.Secret)

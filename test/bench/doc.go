@@ -7,6 +7,7 @@
 //	vip         TCP to a service's address and to its one container: tombolo, Swarm
 //	attach      docker run minus the same with --network none: tombolo, bridge, Swarm's overlay
 //	policy      what one container more costs, with up to 250,000 pairs that reach each other
+//	mesos       offers and calls a second between a framework and its master: protobuf, JSON
 //	resolve     time from a container's start until its name resolves on all other hosts: tombolo, Swarm
 //
 // It makes a lab of three hosts and removes it at the end. It needs root, Docker and the tombolo

@@ -44,12 +44,13 @@ var parts = []struct {
 	{"attach", benchAttach},
 	{"policy", benchPolicy},
 	{"resolve", benchResolve},
+	{"mesos", benchMesos},
 }
 
 // benches runs the parts that the flag only names.
 func benches(ctx context.Context, args []string, out io.Writer) (err error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	only := flags.String("only", "rest,dns,throughput,vip,attach,policy,resolve", "the parts to run, comma separated")
+	only := flags.String("only", "rest,dns,throughput,vip,attach,policy,resolve,mesos", "the parts to run, comma separated")
 	binary := flags.String("binary", "bin/tombolo", "the tombolo binary")
 	check := flags.Bool("check", false, "fail when a goal is missed")
 	if err := flags.Parse(args); err != nil {

@@ -143,7 +143,7 @@ func firstRecord(e *mesostest.Exchange) []byte {
 	return first
 }
 
-func records(t *testing.T, name string, body []byte) [][]byte {
+func records(t testing.TB, name string, body []byte) [][]byte {
 	t.Helper()
 	var all [][]byte
 	r := wire.NewReader(bytes.NewReader(body), wire.MaxRecord)
