@@ -70,6 +70,7 @@ func (l *Linker) assemble(ctx context.Context) ([]task, error) {
 		{"pool check", l.pools.run},
 		{"contests", l.contests.run},
 		{"prober", l.prober.Run},
+		{"look-ups", l.newLookUps().run},
 		{"host facts", (&selfReporter{host: l.host, block: l.block, plane: l.plane, problems: l.problems, matched: l.matched}).run},
 	}, serving...), nil
 }

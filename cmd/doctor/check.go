@@ -45,6 +45,7 @@ var checks = []check{
 	{"Docker network", problem.NetworkMissing, networkMissing},
 	{"plugin socket", problem.PluginSilent, pluginSilent},
 	{"names in containers", problem.NamesUnanswered, namesUnanswered},
+	{"names in single containers", problem.ContainerUnanswered, containerUnanswered},
 	{"peers", problem.PeerSilent, peerSilent},
 	{"troubles of peers", problem.PeerInTrouble, peerInTrouble},
 }
@@ -224,13 +225,37 @@ func pluginSilent(f Facts) []found {
 	return []found{{reason: f.Docker.Plugin}}
 }
 
-func namesUnanswered(f Facts) (all []found) {
+// namesUnanswered finds the containers without answers, if all are.
+func namesUnanswered(f Facts) []found {
+	if silent := silentContainers(f); len(silent) == len(f.Names) {
+		return silent
+	}
+	return nil
+}
+
+// containerUnanswered finds the containers without answers, if others get some.
+func containerUnanswered(f Facts) []found {
+	if silent := silentContainers(f); len(silent) < len(f.Names) {
+		return silent
+	}
+	return nil
+}
+
+// silentContainers returns those without answers that the linker does not report itself.
+func silentContainers(f Facts) (all []found) {
 	for _, n := range f.Names {
-		if n.Error != "" {
+		if n.Error != "" && !f.linkerSays(n.Container, problem.NamesUnanswered, problem.ContainerUnanswered) {
 			all = append(all, found{subject: n.Container, reason: n.Error})
 		}
 	}
 	return all
+}
+
+// linkerSays reports whether the linker reports a problem of one of the kinds about a subject.
+func (f Facts) linkerSays(subject string, kinds ...problem.Kind) bool {
+	return f.Linker != nil && slices.ContainsFunc(f.Linker.Problems, func(p problem.Problem) bool {
+		return p.Subject == subject && slices.ContainsFunc(kinds, func(k problem.Kind) bool { return k.Name == p.Name })
+	})
 }
 
 func peerSilent(f Facts) (all []found) {

@@ -69,6 +69,8 @@ func TestFaultsAreNamed(t *testing.T) {
 		{"the Docker network is a bridge", func(f *Facts) { f.Docker.Driver = "bridge" }, "network-missing: Docker's network tombolo has the driver bridge", "docker network rm tombolo"},
 		{"the plugin socket does not answer", func(f *Facts) { f.Docker.Plugin = "connection refused" }, "plugin-silent: connection refused", "--plugin-dir"},
 		{"containers get no answers to DNS queries", func(f *Facts) { f.Names[0].Error = "i/o timeout" }, "names-unanswered web: i/o timeout", "port 53"},
+		{"one container gets no answers", func(f *Facts) { f.Names = append(f.Names, Names{Container: "vpn", Error: "i/o timeout"}) },
+			"container-unanswered vpn: i/o timeout", "this container alone"},
 		{"a peer's linker is stopped", func(f *Facts) { f.Peers[0].State = "suspended" },
 			"peer-silent h2: the linker of h2 (198.18.0.12) does not answer the gossip", "port 7980"},
 		{"a peer has an outage", func(f *Facts) { f.Peers[0].Troubles = []string{"UDP port 8480 is blocked"} }, "peer-in-trouble h2: UDP port 8480 is blocked", "on h2: tombolo doctor"},
@@ -112,6 +114,18 @@ func TestTheLinkersOwnProblemIsNotRepeated(t *testing.T) {
 	got := Examine(f)
 	if len(got.Findings) != 1 || got.Findings[0].Reason != "not connected to Docker" {
 		t.Errorf("doctor finds %v, want the linker's problem once", got.Findings)
+	}
+}
+
+// The linker knows more: which rule drops the queries.
+func TestTheLinkerNamesContainersWithoutAnswers(t *testing.T) {
+	for _, kind := range []problem.Kind{problem.NamesUnanswered, problem.ContainerUnanswered} {
+		f := healthy()
+		f.Names = []Names{{Container: "web", Error: "i/o timeout"}}
+		f.Linker.Problems = []problem.Problem{problem.New(kind, problem.Found{Subject: "web", Reason: "dropped by a rule"})}
+		if got := Examine(f); len(got.Findings) != 1 || got.Findings[0].Reason != "dropped by a rule" {
+			t.Errorf("doctor finds %v, want the linker's %s once", got.Findings, kind.Name)
+		}
 	}
 }
 

@@ -232,6 +232,27 @@ func TestEngineThatStopsIsFoundAgain(t *testing.T) {
 	}
 }
 
+// An Engine that is stopped by SIGSTOP accepts connections and keeps those that it has.
+func TestAnEngineThatIsStuckIsNamed(t *testing.T) {
+	w := newWatched(t)
+	if err := w.fake.Start(); err != nil {
+		t.Fatal(err)
+	}
+	w.run(t)
+	w.until(t, "connected", synced)
+	w.fake.Freeze()
+	began := time.Now()
+	w.until(t, "stuck", func(s *docker.Snapshot) bool {
+		return s.Err != nil && strings.Contains(s.Err.Error(), "the Engine has not answered for 5s")
+	})
+	if took := time.Since(began); took > 12*time.Second {
+		t.Errorf("a stuck Engine was noticed after %s, want about 8 s at most", took)
+	}
+	w.fake.Put(web) // without an event
+	w.fake.Thaw()
+	w.until(t, "answers again, and lists what it has", func(s *docker.Snapshot) bool { return synced(s) && s.Containers["c1"] != nil })
+}
+
 func TestLogsAreCutIntoLines(t *testing.T) {
 	frame := func(stream byte, text string) string {
 		head := []byte{stream, 0, 0, 0, 0, 0, 0, 0}

@@ -3,6 +3,7 @@ package docker
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -46,14 +47,10 @@ func (e *Engine) session(ctx context.Context) error {
 		results: make(chan func()), work: work, awaiting: map[string]bool{},
 	}
 	work.Go(func() error {
-		if _, err := e.api.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true}); err != nil {
+		if err := s.greet(ctx); err != nil {
 			return err
 		}
-		version, err := e.api.ServerVersion(ctx, client.ServerVersionOptions{})
-		if err != nil {
-			return fmt.Errorf("ask for the version: %w", err)
-		}
-		s.state.Version = version.Version
+		work.Go(func() error { return s.watch(ctx) })
 		filters := client.Filters{}.Add("type", "container", "network").Add("event", watchedEvents...)
 		stream := e.api.Events(ctx, client.EventsListOptions{Filters: filters})
 		if err := s.resync(ctx); err != nil {
@@ -62,6 +59,48 @@ func (e *Engine) session(ctx context.Context) error {
 		return s.loop(ctx, stream)
 	})
 	return work.Wait()
+}
+
+// greet waits for the Engine's first answers.
+func (s *session) greet(ctx context.Context) error {
+	if err := s.ping(ctx, client.PingOptions{NegotiateAPIVersion: true}); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
+	version, err := s.api.ServerVersion(ctx, client.ServerVersionOptions{})
+	if err != nil {
+		return fmt.Errorf("ask for the version: %w", err)
+	}
+	s.state.Version = version.Version
+	return nil
+}
+
+// An Engine that is stuck, or stopped by a signal, keeps its connections open and says nothing: it is
+// noticed after 8 s at most.
+const (
+	pingEvery   = 3 * time.Second
+	pingTimeout = 5 * time.Second
+)
+
+// watch returns an error once the Engine does not answer.
+func (s *session) watch(ctx context.Context) error {
+	for wake.Sleep(ctx, pingEvery) {
+		if err := s.ping(ctx, client.PingOptions{}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *session) ping(ctx context.Context, options client.PingOptions) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, pingTimeout, fmt.Errorf("the Engine has not answered for %s", pingTimeout))
+	defer cancel()
+	_, err := s.api.Ping(ctx, options)
+	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return context.Cause(ctx)
+	}
+	return err
 }
 
 func (s *session) loop(ctx context.Context, stream client.EventsResult) error {

@@ -7,6 +7,11 @@ var (
 		Meaning: "the clock of this host may be wrong; times in logs and ps are then wrong too",
 		Remedy:  "run a time service, like systemd-timesyncd or chrony",
 	})
+	ContainerUnanswered = kind(Kind{
+		Name: "container-unanswered", Severity: Degraded, Subject: "container",
+		Meaning: "a container gets no answer to DNS queries, and others on its host do",
+		Remedy:  "look for a rule that concerns this container alone, in the firewall of the host and in the container's own network namespace",
+	})
 	DiskLow = kind(Kind{
 		Name: "disk-low", Severity: Degraded, Subject: "folder",
 		Meaning: "the disk is nearly full: soon the state cannot be saved, and no image be pulled",
@@ -44,8 +49,8 @@ var (
 	})
 	NamesUnanswered = kind(Kind{
 		Name: "names-unanswered", Severity: Outage, Subject: "container",
-		Meaning: "a container on this host gets no answer to DNS queries",
-		Remedy:  "let TCP and UDP port 53 pass from the interfaces tb* to this host, in the firewall of the host",
+		Meaning: "containers on this host get no answer to DNS queries",
+		Remedy:  "let TCP and UDP port 53 pass from the interfaces tb* to this host, and the answers, in the firewall of the host: remove the rule, or put one before it",
 	})
 	NetworkMissing = kind(Kind{
 		Name: "network-missing", Severity: Outage,

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"tombolo/cmd/doctor"
 	"tombolo/cmd/lab"
@@ -185,6 +186,13 @@ func TestDoctorNamesAnEngineThatIsStopped(t *testing.T) {
 	pid := inHost(t, h, "pgrep", "-x", "dockerd")
 	inHost(t, h, "kill", "-STOP", pid)
 	t.Cleanup(func() { inHost(t, h, "kill", "-CONT", pid) })
+	stopped := time.Now()
+	if names(t, h, problem.DockerUnreachable.Name, "the Engine has not answered for 5s") {
+		t.Errorf("%s is ready, although its Engine answers nothing", h.Name)
+	}
+	if took := time.Since(stopped); took > 15*time.Second {
+		t.Errorf("the linker named the Engine after %s, want about 8 s", took)
+	}
 	diagnoses(t, h.Name, problem.DockerUnreachable, "")
 	inHost(t, h, "kill", "-CONT", pid)
 	waitReady(t, h)

@@ -41,6 +41,7 @@ type Engine struct {
 	made       int            // networks created so far
 	failing    int            // requests that fail yet
 	streams    map[chan []byte]bool
+	frozen     chan struct{} // closed by Thaw; nil: the Engine answers
 }
 
 // New returns an Engine that listens on the unix socket at path once Start is called.
@@ -110,6 +111,38 @@ func (e *Engine) Fail(n int) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.failing = n
+}
+
+// Freeze keeps all connections open without an answer to any request, until Thaw or Stop, as an Engine does that
+// is stopped by SIGSTOP.
+func (e *Engine) Freeze() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.frozen = make(chan struct{})
+}
+
+// Thaw answers all requests again.
+func (e *Engine) Thaw() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	close(e.frozen)
+	e.frozen = nil
+}
+
+// awaitThaw returns false if the client has given up.
+func (e *Engine) awaitThaw(r *http.Request) bool {
+	e.mu.Lock()
+	frozen := e.frozen
+	e.mu.Unlock()
+	if frozen == nil {
+		return true
+	}
+	select {
+	case <-frozen:
+		return true
+	case <-r.Context().Done():
+		return false
+	}
 }
 
 // fails answers with an error, and returns true, if Fail asked for that. e.mu is held.
@@ -182,6 +215,9 @@ func (e *Engine) routes() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if rest, ok := strings.CutPrefix(r.URL.Path, "/v1.41"); ok {
 			r.URL.Path = rest
+		}
+		if !e.awaitThaw(r) {
+			return
 		}
 		mux.ServeHTTP(w, r)
 	})
