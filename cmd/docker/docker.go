@@ -52,11 +52,16 @@ func Run(ctx context.Context, host string, args ...string) (string, error) {
 func RunWith(ctx context.Context, host, stdin string, args ...string) (string, error) {
 	cmd := Command(ctx, host, args...)
 	cmd.Stdin = strings.NewReader(stdin)
+	return Output(ctx, cmd)
+}
+
+// Output is Run for a command that Command has prepared with the same ctx.
+func Output(ctx context.Context, cmd *exec.Cmd) (string, error) {
 	var out, complaints bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &complaints
 	if err := cmd.Run(); err != nil {
 		printed := strings.TrimRight(out.String()+complaints.String(), "\n")
-		return "", cmp.Or(ctx.Err(), fmt.Errorf("docker %s: %w\n%s", args[0], err, printed))
+		return "", cmp.Or(ctx.Err(), fmt.Errorf("docker %s: %w\n%s", cmd.Args[3], err, printed)) // behind docker -H HOST
 	}
 	return out.String(), nil
 }

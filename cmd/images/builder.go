@@ -22,6 +22,7 @@ import (
 	"tombolo/cmd/docker"
 	"tombolo/framework/api"
 	"tombolo/framework/app"
+	"tombolo/internal/dockerenv"
 )
 
 // Builder prepares the images of an app.
@@ -107,13 +108,15 @@ func (b *Builder) image(ctx context.Context, appName string, s app.Service) (str
 
 // build runs docker build. Off a terminal, docker's output matters only if it fails.
 func (b *Builder) build(ctx context.Context, image string, build *app.Build) error {
-	args := buildArgs(image, build)
+	args, env := buildArgs(image, build)
+	cmd := docker.Command(ctx, docker.Machine(), args...)
+	cmd.Env = append(cmd.Env, env...)
+	cmd.Stdin = strings.NewReader(build.Inline)
 	if !b.Terminal {
-		_, err := docker.RunWith(ctx, docker.Machine(), build.Inline, args...)
+		_, err := docker.Output(ctx, cmd)
 		return err
 	}
-	cmd := docker.Command(ctx, docker.Machine(), args...)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(build.Inline), b.Out, b.Out
+	cmd.Stdout, cmd.Stderr = b.Out, b.Out
 	if err := cmd.Run(); err != nil {
 		return cmp.Or(ctx.Err(), fmt.Errorf("docker build: %w", err))
 	}
@@ -147,9 +150,11 @@ func imageID(ctx context.Context, image string) (string, error) {
 	return docker.Run(ctx, docker.Machine(), "image", "inspect", "--format", "{{.Id}}", image)
 }
 
-// buildArgs returns the arguments of docker build. The classic builder knows them too.
-func buildArgs(image string, b *app.Build) []string {
-	args := []string{"build", "-t", image}
+// buildArgs returns the arguments of docker build, which the classic builder knows too, and
+// the environment for it, which holds the build's arguments: every user of the machine can read the
+// command line. Only variables that the docker command reads itself, such as HTTP_PROXY, stay there.
+func buildArgs(image string, b *app.Build) (args, env []string) {
+	args = []string{"build", "-t", image}
 	add := func(flag, value string) {
 		if value != "" {
 			args = append(args, flag, value)
@@ -169,7 +174,12 @@ func buildArgs(image string, b *app.Build) []string {
 	}
 	add("--network", b.Network)
 	for _, key := range slices.Sorted(maps.Keys(b.Args)) {
-		add("--build-arg", key+"="+b.Args[key])
+		if argument := key + "=" + b.Args[key]; dockerenv.Reads(key) {
+			add("--build-arg", argument)
+		} else {
+			add("--build-arg", key)
+			env = append(env, argument)
+		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(b.Labels)) {
 		add("--label", key+"="+b.Labels[key])
@@ -177,5 +187,5 @@ func buildArgs(image string, b *app.Build) []string {
 	for _, f := range b.Flags {
 		args = append(args, "--"+f.Name+"="+f.Value)
 	}
-	return append(args, b.Context)
+	return append(args, b.Context), env
 }

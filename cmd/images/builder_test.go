@@ -25,11 +25,12 @@ func TestBuildArgsAreThoseOfDockerBuild(t *testing.T) {
 		{app.Build{Context: "/src", Dockerfile: "/other"}, "build -t shop-web -f /other /src"},
 		{app.Build{Context: "/src", Inline: "FROM scratch"}, "build -t shop-web -f - /src"},
 		{app.Build{
-			Context: "/src", Target: "prod", NoCache: true, Network: "host", Args: map[string]string{"b": "2", "a": "1"},
+			Context: "/src", Target: "prod", NoCache: true, Network: "host", Args: map[string]string{"b": "2", "a": "1", "HTTP_PROXY": "p"},
 			Labels: map[string]string{"l": "v"}, Flags: []app.Flag{{Name: "pull", Value: "true"}},
-		}, "build -t shop-web --target prod --no-cache --network host --build-arg a=1 --build-arg b=2 --label l=v --pull=true /src"},
+		}, "a=1 b=2 build -t shop-web --target prod --no-cache --network host --build-arg HTTP_PROXY=p --build-arg a --build-arg b --label l=v --pull=true /src"},
 	} {
-		if got := strings.Join(buildArgs("shop-web", &c.build), " "); got != c.want {
+		args, env := buildArgs("shop-web", &c.build)
+		if got := strings.Join(append(env, args...), " "); got != c.want { // as one would type it
 			t.Errorf("got  %s\nwant %s", got, c.want)
 		}
 	}

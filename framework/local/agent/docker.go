@@ -47,6 +47,8 @@ type CommandLine interface {
 type Command struct {
 	Args           []string // without "docker" itself
 	Stdout, Stderr io.Writer
+	// Secrets are what the arguments only name: every user of the host can read those.
+	Secrets secrets
 }
 
 // Machine is the hardware that a Docker Engine runs on.

@@ -34,13 +34,14 @@ type dockerRun struct {
 	MemTotal    int64  // of the host, in bytes; zero: unknown
 }
 
-// dockerArgs returns the arguments of the docker command that runs a task. Their order,
-// their rounding and the texts of the errors are those of Mesos' Docker containerizer
-// (Docker::RunOptions::create, Docker::run).
-func dockerArgs(r dockerRun) ([]string, error) {
+// dockerArgs returns the arguments of the docker command that runs a task, and its secrets.
+// The order of the arguments, their rounding and the texts of the errors are those of Mesos'
+// Docker containerizer (Docker::RunOptions::create, Docker::run), which passes the secrets as
+// arguments, too.
+func dockerArgs(r dockerRun) ([]string, secrets, error) {
 	b := argsBuilder{run: r, docker: r.Task.GetContainer().GetDocker()}
 	if b.docker == nil {
-		return nil, errors.New("No docker info found in container info")
+		return nil, secrets{}, errors.New("No docker info found in container info")
 	}
 	b.add(hostArgs(r.Host)...)
 	b.add("run")
@@ -49,13 +50,12 @@ func dockerArgs(r dockerRun) ([]string, error) {
 	}
 	b.cpu()
 	b.memory()
-	b.environment()
-	for _, step := range []func() error{b.volumes, b.network, b.ports, b.command} {
+	for _, step := range []func() error{b.environment, b.volumes, b.network, b.ports, b.command} {
 		if err := step(); err != nil {
-			return nil, err
+			return nil, secrets{}, err
 		}
 	}
-	return b.args, nil
+	return b.args, b.secrets, nil
 }
 
 func hostArgs(host string) []string {
@@ -71,6 +71,7 @@ type argsBuilder struct {
 	docker     *mesos.ContainerInfo_DockerInfo
 	parameters []mesos.Parameter // those of the task, without the one that became --net
 	args       []string
+	secrets    secrets
 }
 
 func (b *argsBuilder) add(args ...string) { b.args = append(b.args, args...) }
@@ -114,7 +115,7 @@ func oomScoreAdj(request, total int64) int {
 	return min(max(1000-int(1000*request/total), 2), 999)
 }
 
-func (b *argsBuilder) environment() {
+func (b *argsBuilder) environment() error {
 	env := map[string]string{}
 	for _, v := range b.run.Task.GetCommand().GetEnvironment().GetVariables() {
 		env[v.Name] = v.GetValue() // a secret has no value
@@ -124,9 +125,9 @@ func (b *argsBuilder) environment() {
 	if role := allocationRole(b.run.Task.Resources); role != "" {
 		env["MESOS_ALLOCATION_ROLE"] = role
 	}
-	for _, name := range slices.Sorted(maps.Keys(env)) {
-		b.add("-e", name+"="+env[name])
-	}
+	flags, err := b.secrets.variables(env, slices.Sorted(maps.Keys(env)))
+	b.add(flags...)
+	return err
 }
 
 // volumes adds the volumes and the sandbox. One docker run has one volume driver.
@@ -246,9 +247,15 @@ func (b *argsBuilder) command() error {
 		tail = c.Arguments
 	}
 	b.add("--name", namePrefix+b.run.ContainerID)
+	var labels []string
 	for _, p := range b.parameters {
-		b.add("--" + p.Key + "=" + p.Value)
+		if p.Key == "label" {
+			labels = append(labels, p.Value)
+		} else {
+			b.add("--" + p.Key + "=" + p.Value)
+		}
 	}
+	b.add(b.secrets.labels(labels)...)
 	b.add(b.docker.Image)
 	b.add(tail...)
 	return nil

@@ -3,6 +3,7 @@ package agent
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"math"
 	"os"
 	"slices"
@@ -33,7 +34,7 @@ func TestDockerArgsAreThoseOfMesos(t *testing.T) {
 		}
 		compared++
 		t.Run(rec.Task, func(t *testing.T) {
-			got, err := dockerArgs(dockerRun{
+			args, hidden, err := dockerArgs(dockerRun{
 				Host:        rec.Argv[1],
 				Task:        recordedTask(t, rec),
 				ContainerID: strings.TrimPrefix(after(rec.Argv, "--name"), namePrefix),
@@ -43,7 +44,8 @@ func TestDockerArgsAreThoseOfMesos(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(rec.Argv, got); diff != "" {
+			// Mesos passes variables and labels as arguments.
+			if diff := cmp.Diff(sortedOut(rec.Argv, nil), sortedOut(args, &hidden)); diff != "" {
 				t.Errorf("docker command (-recorded +got):\n%s", diff)
 			}
 		})
@@ -76,7 +78,7 @@ func TestDockerArgsRefusesInMesosWords(t *testing.T) {
 			}
 			task := decodeTask(t, `{"name":"t","task_id":{"value":"t"},"agent_id":{"value":"a"},"resources":[`+c.resources+
 				`],"command":`+command+`,"container":{"type":"DOCKER",`+c.container+`}}`)
-			_, err := dockerArgs(dockerRun{Task: task, ContainerID: "c", Sandbox: "/s"})
+			_, _, err := dockerArgs(dockerRun{Task: task, ContainerID: "c", Sandbox: "/s"})
 			if err == nil || err.Error() != c.want {
 				t.Errorf("the error is %v, want %q", err, c.want)
 			}
@@ -98,6 +100,45 @@ func TestOOMScoreAdj(t *testing.T) {
 			t.Errorf("oomScoreAdj(%d, %d) = %d, want %d", c.request, c.total, got, c.want)
 		}
 	}
+}
+
+// command is a docker command, with its variables and labels apart.
+type command struct{ Args, Variables, Labels []string }
+
+// sortedOut takes the variables and labels out of the arguments or the secrets.
+func sortedOut(argv []string, hidden *secrets) (c command) {
+	for i := 0; i < len(argv); i++ {
+		label, isLabel := strings.CutPrefix(argv[i], "--label=")
+		file, isLabels := strings.CutPrefix(argv[i], "--label-file=")
+		switch {
+		case argv[i] == "-e" && strings.Contains(argv[i+1], "="):
+			i++
+			c.Variables = append(c.Variables, argv[i])
+		case argv[i] == "-e":
+			i++
+			value := slices.IndexFunc(hidden.env, func(v string) bool { return strings.HasPrefix(v, argv[i]+"=") })
+			c.Variables = append(c.Variables, hidden.env[value])
+		case argv[i] == "--env-file":
+			i++
+			c.Variables = append(c.Variables, hidden.lines(argv[i])...)
+		case isLabel:
+			c.Labels = append(c.Labels, label)
+		case isLabels:
+			c.Labels = append(c.Labels, hidden.lines(file)...)
+		default:
+			c.Args = append(c.Args, argv[i])
+		}
+	}
+	slices.Sort(c.Variables)
+	return c
+}
+
+func (s *secrets) lines(file string) []string {
+	var number int
+	if _, err := fmt.Sscanf(file, "/proc/self/fd/%d", &number); err != nil {
+		return []string{err.Error()}
+	}
+	return strings.Split(strings.TrimSuffix(s.files[number-firstFile], "\n"), "\n")
 }
 
 func recordedRuns(t *testing.T) []recordedRun {

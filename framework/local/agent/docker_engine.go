@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"os/exec"
 	"strings"
 	"sync"
@@ -161,10 +162,17 @@ func sandboxSource(mounts []container.MountPoint) string {
 func (e *dockerEngine) Run(ctx context.Context, c Command) (int, error) {
 	cmd := exec.CommandContext(ctx, "docker", c.Args...)
 	cmd.Stdout, cmd.Stderr = c.Stdout, c.Stderr
+	cmd.Env = append(os.Environ(), c.Secrets.env...)
+	files, err := openFiles(c.Secrets.files)
+	if err != nil {
+		return -1, err
+	}
+	defer closeFiles(files)
+	cmd.ExtraFiles = files
 	// In a session of its own, so that Ctrl-C in the daemon's terminal does not reach
 	// the docker command, which would pass it on to the container.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	err := cmd.Run()
+	err = cmd.Run()
 	var exit *exec.ExitError
 	switch {
 	case err == nil:
