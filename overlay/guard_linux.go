@@ -7,7 +7,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"unsafe"
 
 	"github.com/vishvananda/netlink"
@@ -59,7 +58,9 @@ func networkOrder(v uint16) int32 {
 
 // loadGuard gives the program to the kernel. The file descriptor stays open: every interface
 // refers to the same program.
-var loadGuard = sync.OnceValues(func() (int, error) {
+var loadGuard = untilSuccess(loadGuardProgram)
+
+func loadGuardProgram() (int, error) {
 	program, license := guardProgram(), []byte("GPL\x00")
 	attr := struct {
 		kind, count           uint32
@@ -74,12 +75,12 @@ var loadGuard = sync.OnceValues(func() (int, error) {
 	}
 	defer runtime.KeepAlive(program)
 	defer runtime.KeepAlive(license)
-	fd, _, errno := unix.Syscall(unix.SYS_BPF, unix.BPF_PROG_LOAD, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr))
-	if errno != 0 {
-		return 0, fmt.Errorf("%w: load a BPF program: %w", ErrNoGuard, errno)
+	fd, err := bpfLoad(unsafe.Pointer(&attr), unsafe.Sizeof(attr))
+	if err != nil {
+		return 0, fmt.Errorf("%w: load a BPF program: %w", ErrNoGuard, err)
 	}
-	return int(fd), nil
-})
+	return fd, nil
+}
 
 // guard makes a device of ours transmit only what our table has accepted, unless it does already.
 func (m *match) guard(link netlink.Link) error {
