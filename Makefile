@@ -14,7 +14,9 @@ BUILD := $(GO) build -trimpath -buildvcs=false
 
 # The Engine of the lab in e2e and lab: make e2e ENGINE=29 (or 20.10). Without it, that is the
 # dockerd of this machine.
+# ENGINE_CONFIG names a file with settings of the lab's Engines, in the format of daemon.json.
 ENGINE ?=
+ENGINE_CONFIG ?=
 WITH_ENGINE = $(if $(ENGINE),env GO="$(GO)" test/engine.sh $(ENGINE))
 
 .PHONY: help toolchain build setup images demo test unit e2e soak chaos vm bench check lint lab install clean
@@ -49,7 +51,7 @@ unit: toolchain ## Run go test on all packages (without root, kernel and lab tes
 
 e2e: build setup ## Run the end-to-end tests in a lab, as root (ENGINE=29: on that Docker Engine, RUN=regexp: some of them)
 	@test/tools.sh
-	TOMBOLO_BINARY=$(abspath $(BIN)) $(WITH_ENGINE) $(GO) test -p 1 -count=1 -timeout 40m $(if $(RUN),-run '$(RUN)') ./test/e2e/...
+	TOMBOLO_BINARY=$(abspath $(BIN)) TOMBOLO_ENGINE_CONFIG=$(abspath $(ENGINE_CONFIG)) $(WITH_ENGINE) $(GO) test -p 1 -count=1 -timeout 40m $(if $(RUN),-run '$(RUN)') ./test/e2e/...
 
 soak: build setup ## Run for an hour: fuzzing, many seeds, repeated end-to-end tests
 	@GO="$(GO)" test/soak.sh

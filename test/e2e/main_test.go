@@ -72,9 +72,14 @@ func prepare(dir string) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
+	config := lab.Config{Hosts: hosts, Binary: tombolo.Binary, Owner: os.Getpid(), Log: slog.New(slog.DiscardHandler)}
 	var err error
-	testLab, err = lab.Up(ctx, lab.Config{Hosts: hosts, Binary: tombolo.Binary, Owner: os.Getpid(), Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
+	if file := os.Getenv("TOMBOLO_ENGINE_CONFIG"); file != "" { // make e2e ENGINE_CONFIG=…
+		if config.Engine, err = lab.LoadEngineSettings(file); err != nil {
+			return err
+		}
+	}
+	if testLab, err = lab.Up(ctx, config); err != nil {
 		return err
 	}
 	return publishImages(ctx, dir)
