@@ -19,7 +19,7 @@ ENGINE ?=
 ENGINE_CONFIG ?=
 WITH_ENGINE = $(if $(ENGINE),env GO="$(GO)" test/engine.sh $(ENGINE))
 
-.PHONY: help toolchain build setup images demo test unit e2e soak chaos vm bench check lint lab install clean
+.PHONY: help toolchain build setup images demo test unit e2e sim soak chaos vm bench check lint lab install clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -52,6 +52,9 @@ unit: toolchain ## Run go test on all packages (without root, kernel and lab tes
 e2e: build setup ## Run the end-to-end tests in a lab, as root (ENGINE=29: on that Docker Engine, RUN=regexp: some of them)
 	@test/tools.sh
 	TOMBOLO_BINARY=$(abspath $(BIN)) TOMBOLO_ENGINE_CONFIG=$(abspath $(ENGINE_CONFIG)) $(WITH_ENGINE) $(GO) test -p 1 -count=1 -timeout 40m $(if $(RUN),-run '$(RUN)') ./test/e2e/...
+
+sim: toolchain ## Simulate random apps and failures of everything, for 200 seeds (SEEDS=n: more, SEED=n: shows one of them)
+	@GO="$(GO)" test/sim/run.sh
 
 soak: build setup ## Run for an hour: fuzzing, many seeds, repeated end-to-end tests
 	@GO="$(GO)" test/soak.sh

@@ -46,12 +46,14 @@ if [ "${status:-0}" != 0 ]; then
 fi
 no_skips
 
+GO=$GO SEED='' test/sim/run.sh # `make sim` with its 200 seeds
+
 if command -v vagrant >/dev/null; then
 	for agents in 2 5; do # with its own state folder, because .vagrant may belong to running machines
 		AGENTS=$agents VAGRANT_DOTFILE_PATH=$scratch vagrant validate --ignore-provider
 	done
 fi
-for script in packaging/*.sh examples/*.sh test/tools.sh test/vm/*.sh; do sh -n "$script"; done
+for script in packaging/*.sh examples/*.sh test/tools.sh test/sim/*.sh test/vm/*.sh; do sh -n "$script"; done
 bash -n test/engine.sh
 
 # One package after the other (-p 1), because each makes labs and a machine has one lab.

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the long tests: every fuzz target, the simulated cluster with SEEDS (1000) seeds,
+# Runs the long tests: every fuzz target, the simulated cluster with SEEDS (10,000) seeds,
 # and the end-to-end tests again and again. It takes at most MINUTES (60): a quarter of
 # the time for fuzzing, then the simulation, then as many whole rounds of the end-to-end
 # tests as fit. `make soak` runs it after building the binary.
@@ -27,7 +27,7 @@ done 3<<<"$targets"
 
 echo "== simulated cluster"
 timeout=$(left)
-TOMBOLO_SEEDS=${SEEDS:-1000} "$GO" test -count=1 -timeout "${timeout}s" ./framework/
+SEED='' SEEDS=${SEEDS:-10000} TIMEOUT="${timeout}s" test/sim/run.sh
 
 round=0 took=0
 while [ $((SECONDS + took * 3 / 2)) -lt "$end" ]; do

@@ -3,6 +3,7 @@ package frameworktest
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -45,8 +46,11 @@ func (t *task) run() {
 		if b.Run > 0 {
 			t.c.after(b.Run, func() {
 				state := mesos.TASK_FAILED
-				if b.Exit == 0 {
+				switch {
+				case b.Exit == 0:
 					state = mesos.TASK_FINISHED
+				case t.c.calm:
+					return
 				}
 				t.end(state, fmt.Sprintf("Container exited with status %d", b.Exit))
 			})
@@ -79,6 +83,9 @@ func (t *task) setHealth(after time.Duration, health record.Health) {
 		return
 	}
 	t.c.after(after, func() {
+		if health == record.HealthUnhealthy && t.c.calm {
+			return
+		}
 		t.health = health
 		t.c.gossip()
 	})
@@ -120,9 +127,12 @@ func (t *task) push() {
 	}
 	status := t.pending[0]
 	event := scheduler.Event{Type: scheduler.Event_UPDATE, Update: &scheduler.Event_Update{Status: status}}
-	t.c.master.send(event)
-	if t.c.random.Float64() < t.c.options.Repeat {
-		t.c.master.send(event)
+	name := t.info.TaskID.Value + " " + status.GetState().String()
+	if !t.c.chance(t.c.options.Gaps, "lose "+name) {
+		t.c.master.forward(event, name)
+	}
+	if t.c.chance(t.c.options.Repeat, "repeat "+name) {
+		t.c.master.forward(event, name)
 	}
 	t.c.after(10*time.Second, func() {
 		if len(t.pending) > 0 && bytes.Equal(t.pending[0].UUID, status.UUID) {
@@ -132,7 +142,9 @@ func (t *task) push() {
 }
 
 func (h *host) pushAll() {
-	for _, t := range h.tasks {
+	for _, id := range slices.Sorted(maps.Keys(h.tasks)) {
+		t := h.tasks[id]
+		t.missing()
 		t.push()
 	}
 }
@@ -151,7 +163,8 @@ func (c *Cluster) check(info mesos.TaskInfo) {
 			// A task that has ended does not hold its slot, also while its end is not
 			// acknowledged. Neither does one that was given up as lost: the framework
 			// replaces it, and kills it if it returns.
-			if other, _ := slotOf(id); other == slot && !terminal(t.state) && h.alive && !t.lost {
+			excused := t.lost && (c.options.Exclusive == nil || !c.options.Exclusive(info))
+			if other, _ := slotOf(id); other == slot && !terminal(t.state) && h.alive && !excused {
 				c.violate("%s launched while %s is alive on %s", info.TaskID.Value, id, h.name)
 			}
 		}

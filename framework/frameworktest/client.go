@@ -106,21 +106,43 @@ func (cl *Client) subscribe() (*session, error) {
 		FrameworkID: &mesos.FrameworkID{Value: cl.id},
 	}})
 	c.master.revive()
-	for _, h := range c.hosts {
+	for _, h := range c.sorted() {
 		h.pushAll()
 	}
 	return s, nil
+}
+
+// nameOf names a call by what it is about.
+func nameOf(call *scheduler.Call) string {
+	name := call.Type.String()
+	switch call.Type {
+	case scheduler.Call_KILL:
+		return name + " " + call.Kill.TaskID.Value
+	case scheduler.Call_ACKNOWLEDGE:
+		return name + " " + call.Acknowledge.TaskID.Value
+	case scheduler.Call_ACCEPT:
+		for _, op := range call.Accept.Operations {
+			for _, info := range op.GetLaunch().GetTaskInfos() {
+				return name + " " + info.TaskID.Value
+			}
+		}
+	}
+	return name
 }
 
 // Call implements framework.Master. It notes a violation if the framework uses the number of
 // a subscription that it never had.
 func (cl *Client) Call(ctx context.Context, subscription uint64, call *scheduler.Call) error {
 	c := cl.c
-	if c.options.Late > 0 {
-		c.mu.Lock()
-		late := time.Duration(c.random.Int64N(int64(c.options.Late)))
-		c.mu.Unlock()
-		wake.Sleep(ctx, late)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	name := nameOf(call)
+	c.mu.Lock()
+	late := c.within(c.options.Late, "late "+name)
+	c.mu.Unlock()
+	if late > 0 {
+		wake.Sleep(ctx, late) // a call that was made may arrive after the framework has ended
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -128,7 +150,7 @@ func (cl *Client) Call(ctx context.Context, subscription uint64, call *scheduler
 		c.violate("%s is made in subscription %d of %d", call.Type, subscription, c.master.subscriptions)
 	}
 	s := c.master.session
-	if s == nil || s.client != cl || s.number != subscription || c.master.down || ctx.Err() != nil {
+	if s == nil || s.client != cl || s.number != subscription || c.master.down {
 		return mesosclient.ErrDisconnected
 	}
 	if time.Now().Before(c.master.failing) {
@@ -137,8 +159,8 @@ func (cl *Client) Call(ctx context.Context, subscription uint64, call *scheduler
 	if call.Type == scheduler.Call_ACCEPT && c.master.refusing {
 		return fmt.Errorf("ACCEPT: %w", mesosclient.ErrInvalid)
 	}
-	lost := c.random.Float64() < c.options.Loss
-	if lost && c.random.IntN(2) == 0 {
+	lost := c.chance(c.options.Loss, "lose "+name)
+	if lost && c.chance(0.5, "lose early "+name) {
 		return errors.New("the call was lost")
 	}
 	c.master.take(call)

@@ -3,6 +3,7 @@ package frameworktest
 import (
 	"cmp"
 	"fmt"
+	"hash/fnv"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -48,6 +49,13 @@ type Options struct {
 	Attributes []mesos.Attribute
 	// Killing makes agents report TASK_KILLING before the end of a task that is killed.
 	Killing bool
+	// Slow is the longest time that an update takes from an agent to the framework.
+	Slow time.Duration
+	// Gaps is the probability that a launch, a KILL or an update is lost between the master and
+	// an agent. Agents repeat updates, and report a launch that they did not get after a while.
+	Gaps float64
+	// Exclusive reports whether no other task may start beside a lost one of its slot. Nil: never.
+	Exclusive func(mesos.TaskInfo) bool
 	// Stored reports whether a task was ever in the framework's store. To launch another one is a
 	// violation. Nil: nobody knows.
 	Stored func(id string) bool
@@ -59,10 +67,11 @@ type Cluster struct {
 	catalogs wake.Broadcast // the catalog or the output of a container has changed
 
 	mu         sync.Mutex
-	random     *rand.Rand
 	hosts      map[string]*host
 	master     master
 	count      int                 // of offers, containers and updates
+	calm       bool                // containers stay healthy and do not fail
+	draws      map[string]uint64   // what chance has decided, by name, and how often
 	forbidden  map[string][]string // apps -> tasks that may be launched nevertheless
 	violations []string
 	launches   []string        // task IDs
@@ -104,6 +113,7 @@ type task struct {
 	paused    bool
 	output    []linker.LogLine
 	lost      bool               // it was given up with its host once
+	absent    bool               // its agent has never got it
 	pending   []mesos.TaskStatus // updates that are not acknowledged
 	behaviour Behaviour
 }
@@ -116,7 +126,7 @@ func New(options Options) *Cluster {
 		options.Behave = func(mesos.TaskInfo) Behaviour { return Behaviour{Start: 200 * time.Millisecond} }
 	}
 	c := &Cluster{
-		options: options, random: rand.New(rand.NewPCG(options.Seed, 1)),
+		options: options, draws: map[string]uint64{},
 		hosts: map[string]*host{}, forbidden: map[string][]string{}, launched: map[string]bool{}, apps: map[string]record.Record{},
 	}
 	c.master = master{c: c, offers: map[string]*offer{}, removed: map[string]bool{}}
@@ -168,6 +178,42 @@ func (c *Cluster) Running() map[string]string {
 		for id, t := range h.tasks {
 			if h.alive && t.running {
 				out[id] = h.name
+			}
+		}
+	}
+	return out
+}
+
+// chance reports whether something happens that has a probability. Its name and the seed decide
+// it, and how often it was asked, so that other things that happen do not change it.
+func (c *Cluster) chance(probability float64, name string) bool {
+	return probability > 0 && c.draw(name).Float64() < probability
+}
+
+// within returns a random time below limit.
+func (c *Cluster) within(limit time.Duration, name string) time.Duration {
+	if limit <= 0 {
+		return 0
+	}
+	return time.Duration(c.draw(name).Int64N(int64(limit)))
+}
+
+func (c *Cluster) draw(name string) *rand.Rand {
+	c.draws[name]++
+	h := fnv.New64a()
+	h.Write([]byte(name))
+	return rand.New(rand.NewPCG(c.options.Seed^h.Sum64(), c.draws[name]))
+}
+
+// Infos returns the tasks whose containers run, as the framework has described them.
+func (c *Cluster) Infos() map[string]mesos.TaskInfo {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	out := map[string]mesos.TaskInfo{}
+	for _, h := range c.hosts {
+		for id, t := range h.tasks {
+			if h.alive && t.running {
+				out[id] = t.info
 			}
 		}
 	}

@@ -2,6 +2,8 @@ package frameworktest
 
 import (
 	"bytes"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,6 +39,15 @@ func (m *master) send(e scheduler.Event) {
 
 // fullName returns the name with which the agent of a host offers. Linkers use host.
 func fullName(host string) string { return strings.ToUpper(host) + ".example.com" }
+
+// forward sends an update of an agent, which takes a while.
+func (m *master) forward(e scheduler.Event, name string) {
+	if slow := m.c.within(m.c.options.Slow, "slow "+name); slow > 0 {
+		m.c.after(slow, func() { m.send(e) })
+		return
+	}
+	m.send(e)
+}
 
 func (m *master) leave(s *session) {
 	m.c.mu.Lock()
@@ -83,6 +94,9 @@ func (m *master) kill(id, agent string) {
 		if !h.joined {
 			return
 		}
+		if m.c.chance(m.c.options.Gaps, "lose KILL "+id) {
+			return
+		}
 		if m.c.options.Killing && t.state != mesos.TASK_KILLING {
 			t.setState(mesos.TASK_KILLING, "")
 		}
@@ -118,9 +132,9 @@ func (m *master) acknowledge(a *scheduler.Call_Acknowledge) {
 func (m *master) reconcile(asked []scheduler.Call_Reconcile_Task) {
 	if len(asked) == 0 {
 		for _, h := range m.c.sorted() {
-			for id, t := range h.tasks {
+			for _, id := range slices.Sorted(maps.Keys(h.tasks)) {
 				if h.joined {
-					m.tell(id, h.agent, t.state, mesos.REASON_RECONCILIATION)
+					m.tell(id, h.agent, h.tasks[id].state, mesos.REASON_RECONCILIATION)
 				}
 			}
 		}

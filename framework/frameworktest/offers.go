@@ -76,7 +76,7 @@ func (m *master) newOffer(h *host, cpus, memory float64) mesos.Offer {
 	id := fmt.Sprintf("O%d", m.c.next())
 	m.offers[id] = &offer{h, cpus, memory, time.Now()}
 	h.offers++
-	if m.c.random.Float64() < m.c.options.Rescind {
+	if m.c.chance(m.c.options.Rescind, "rescind "+h.name) {
 		m.c.after(time.Second, func() { m.rescind(id); m.offer() })
 	}
 	return mesos.Offer{
@@ -185,5 +185,19 @@ func (m *master) launch(info mesos.TaskInfo, h *host) {
 	t := &task{c: m.c, info: info, host: h, state: mesos.TASK_STAGING, behaviour: m.c.options.Behave(info)}
 	t.container = fmt.Sprintf("c%d", m.c.next())
 	h.tasks[id] = t
+	if m.c.chance(m.c.options.Gaps, "lose launch "+id) {
+		t.absent = true
+		m.c.after(agentReturns, t.missing)
+		return
+	}
 	t.run()
+}
+
+// missing makes the agent register again, which shows the master that the launch of the task
+// was lost on its way.
+func (t *task) missing() {
+	if t.absent && t.host.tasks[t.info.TaskID.Value] == t && !terminal(t.state) && t.host.joined {
+		delete(t.host.tasks, t.info.TaskID.Value)
+		t.c.master.tell(t.info.TaskID.Value, t.host.agent, mesos.TASK_DROPPED, mesos.REASON_RECONCILIATION)
+	}
 }

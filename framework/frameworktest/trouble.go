@@ -1,17 +1,28 @@
 package frameworktest
 
 import (
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
 
 	mesosclient "tombolo/framework/mesos"
+	"tombolo/linker/record"
 )
 
 // partition is the time after which the master gives up an agent that is away.
 const partition = 10 * time.Second
+
+// agentReturns is the time after which an agent that has missed a message registers again.
+const agentReturns = 5 * time.Second
+
+// forgiven is the time after the return of a lost task in which the framework may still replace
+// it, because it has not heard of the return.
+const forgiven = time.Minute
 
 // KillHost ends a host and everything that runs on it.
 func (c *Cluster) KillHost(name string) {
@@ -36,7 +47,7 @@ func (c *Cluster) Partition(name string) {
 // leave makes the rest of the cluster notice that the host is gone.
 func (h *host) leave() {
 	c := h.c
-	if !h.joined {
+	if h.away != nil {
 		return
 	}
 	h.joined = false
@@ -45,8 +56,8 @@ func (h *host) leave() {
 	h.away = c.after(partition, func() {
 		h.lost = true
 		c.master.send(scheduler.Event{Type: scheduler.Event_FAILURE, Failure: &scheduler.Event_Failure{AgentID: &mesos.AgentID{Value: h.agent}}})
-		for id, t := range h.tasks {
-			if !terminal(t.state) {
+		for _, id := range slices.Sorted(maps.Keys(h.tasks)) {
+			if t := h.tasks[id]; !terminal(t.state) {
 				t.lost = true
 				c.master.tell(id, h.agent, mesos.TASK_UNREACHABLE, mesos.REASON_AGENT_REMOVED)
 			}
@@ -66,14 +77,20 @@ func (c *Cluster) Return(name string) {
 	h.lost = false
 	if h.away != nil {
 		h.away.Stop()
+		h.away = nil
 	}
-	for id, t := range h.tasks {
+	for _, id := range slices.Sorted(maps.Keys(h.tasks)) {
+		t := h.tasks[id]
+		if t.lost {
+			c.after(forgiven, func() { t.lost = t.lost && h.lost })
+		}
 		switch {
 		case dead && !terminal(t.state):
 			t.setState(mesos.TASK_FAILED, "Container terminated")
 		case lost && !terminal(t.state):
 			c.master.tell(id, h.agent, t.state, mesos.REASON_AGENT_REREGISTERED)
 		}
+		t.missing()
 		t.push()
 	}
 	c.gossip()
@@ -130,6 +147,37 @@ func (c *Cluster) RestartMaster(down time.Duration) {
 		c.after(down+time.Duration(i+1)*2*time.Second, h.rejoin)
 	}
 }
+
+// Calm ends everything that happens by chance: from now on messages arrive at once, and once, and
+// containers that run stay healthy and do not fail.
+func (c *Cluster) Calm() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	o := &c.options
+	o.Loss, o.Repeat, o.Late, o.Slow, o.Gaps, o.Rescind = 0, 0, 0, 0, 0, 0
+	c.master.failing, c.master.refusing, c.calm = time.Time{}, false, true
+	for _, h := range c.hosts {
+		for _, t := range h.tasks {
+			if t.health == record.HealthUnhealthy {
+				t.health = record.HealthHealthy
+			}
+		}
+	}
+	c.gossip()
+}
+
+// DropSession ends the framework's subscription, as when a connection breaks. The master goes on.
+func (c *Cluster) DropSession() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.master.session != nil {
+		c.master.session.end(errStreamLost)
+		c.master.session = nil
+		c.master.voidOffers()
+	}
+}
+
+var errStreamLost = errors.New("the connection to the master is gone")
 
 func (h *host) rejoin() {
 	if !h.reachable || !h.alive || h.c.master.down {
