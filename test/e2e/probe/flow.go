@@ -29,9 +29,10 @@ func spread(args []string) error {
 	first := slices.MinFunc(addrs, netip.Addr.Compare).Unmap().String()
 	answered := map[string]int{}
 	for range n {
+		began := time.Now()
 		who, err := whoAnswers(network, net.JoinHostPort(first, port))
 		if err != nil {
-			return err
+			return fmt.Errorf("after %v: %w", time.Since(began), err)
 		}
 		answered[who]++
 	}
