@@ -133,19 +133,31 @@ type pathReporter struct {
 	nameOf   func(key string) string // the name of a host by record.Host.Key
 }
 
-func (r pathReporter) report(all []probe.Finding, failed error) {
-	var blocked, narrow []error
-	for _, f := range all {
+func (r pathReporter) report(found probe.Found) {
+	var blocked, narrow, clocks []error
+	for _, f := range found.Paths {
 		f.Peer = r.nameOf(f.Peer)
 		if f.MTU == 0 {
-			blocked = append(blocked, problem.Found{Subject: r.nameOf(f.Peer), Reason: r.blocked(f)})
+			blocked = append(blocked, problem.Found{Subject: f.Peer, Reason: r.blocked(f)})
 		} else {
-			narrow = append(narrow, problem.Found{Subject: r.nameOf(f.Peer), Reason: r.narrow(f)})
+			narrow = append(narrow, problem.Found{Subject: f.Peer, Reason: r.narrow(f)})
 		}
+	}
+	for _, c := range found.Clocks {
+		c.Peer = r.nameOf(c.Peer)
+		clocks = append(clocks, problem.Found{Subject: c.Peer, Reason: skewed(c)})
 	}
 	r.problems.Report(problem.PathBlocked, errors.Join(blocked...))
 	r.problems.Report(problem.PathNarrow, errors.Join(narrow...))
-	r.problems.Report(problem.ProbeImpossible, failed)
+	r.problems.Report(problem.ClockDiffers, errors.Join(clocks...))
+	r.problems.Report(problem.ProbeImpossible, found.Err)
+}
+
+func skewed(c probe.Skew) string {
+	if c.Ahead < 0 {
+		return fmt.Sprintf("the clock of %s is %s behind that of this host", c.Peer, -c.Ahead)
+	}
+	return fmt.Sprintf("the clock of %s is %s ahead of that of this host", c.Peer, c.Ahead)
 }
 
 func (r pathReporter) blocked(f probe.Finding) string {

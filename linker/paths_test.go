@@ -42,7 +42,7 @@ func TestWhatDoesNotPassIsNamed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			problems := problem.NewSet(slog.New(slog.DiscardHandler))
 			r := pathReporter{underlay: netip.MustParseAddr("198.18.0.11"), port: 8480, problems: problems, nameOf: func(key string) string { return key }}
-			r.report(tt.found, nil)
+			r.report(probe.Found{Paths: tt.found})
 			status := fmt.Sprint(problems.List())
 			for _, part := range tt.want {
 				if !strings.Contains(status, part) {
@@ -52,7 +52,7 @@ func TestWhatDoesNotPassIsNamed(t *testing.T) {
 			if problems.Ready() != tt.ready {
 				t.Errorf("ready is %v, want %v", problems.Ready(), tt.ready)
 			}
-			if r.report(nil, nil); len(problems.List()) > 0 {
+			if r.report(probe.Found{}); len(problems.List()) > 0 {
 				t.Errorf("the status is still %q", problems.List())
 			}
 		})
@@ -169,4 +169,16 @@ func linkedSnapshot() (*record.Snapshot, *reach.Relation) {
 		s.Endpoints[ep.Key()] = ep
 	}
 	return s, reach.Of(s)
+}
+
+func TestClocksThatDifferAreNamed(t *testing.T) {
+	problems := problem.NewSet(slog.New(slog.DiscardHandler))
+	r := pathReporter{problems: problems, nameOf: func(key string) string { return "name of " + key }}
+	r.report(probe.Found{Clocks: []probe.Skew{{Peer: "h2", Ahead: 61 * time.Second}, {Peer: "h3", Ahead: -3 * time.Second}}})
+	status := fmt.Sprint(problems.List())
+	for _, part := range []string{"clock-differs name of h2: the clock of name of h2 is 1m1s ahead of that of this host", "the clock of name of h3 is 3s behind that of this host"} {
+		if !strings.Contains(status, part) || !problems.Ready() {
+			t.Errorf("the status is %q (ready: %v), want that it says %q and is ready", status, problems.Ready(), part)
+		}
+	}
 }

@@ -49,6 +49,12 @@ func (f *hostFirewall) ensure(ctx context.Context, c Config, foreignChanges int)
 	return undone
 }
 
+// LookAtFirewall returns what drops packets of the overlay in this host's firewall, and changes nothing. It is for
+// hosts where no linker runs; a running linker reports that itself.
+func LookAtFirewall(ctx context.Context, pool4 netip.Prefix) []firewall.Finding {
+	return firewall.Look(ctx, firewallConfig(Config{Pool4: pool4, Port: DefaultPort}))
+}
+
 func (f *hostFirewall) reportNow() { f.report(f.Findings()) }
 
 // remove removes our rules.

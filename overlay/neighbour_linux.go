@@ -102,3 +102,20 @@ func entryOf(n netlink.Neigh) neighbour {
 	}
 	return neighbour{addr.Unmap(), string(n.HardwareAddr)}
 }
+
+// setGateways gives a container the MAC addresses of its gateways, for good. Otherwise it had to ask
+// for them by ARP, and a host with net.ipv4.conf.all.arp_ignore above 0 does not answer: the address
+// is not one of the container's own interface. Load balancers need that setting.
+func setGateways(link netlink.Link, e Endpoint) error {
+	gateways := []netip.Addr{Gateway4}
+	if e.Addr6.IsValid() {
+		gateways = append(gateways, Gateway6)
+	}
+	for _, gateway := range gateways {
+		n := netlink.Neigh{LinkIndex: link.Attrs().Index, State: netlink.NUD_PERMANENT, IP: gateway.AsSlice(), HardwareAddr: hostSideMAC(e.Addr4)}
+		if err := netlink.NeighSet(&n); err != nil {
+			return fmt.Errorf("give the container the MAC address of %s: %w", gateway, err)
+		}
+	}
+	return nil
+}

@@ -15,8 +15,8 @@ import (
 
 // Docker moves a container's side of the veth pair into the sandbox, the container's network
 // namespace, and gives it its IPv4 address. The rest is done here: IPv6, because an Engine
-// before 25 starts three processes to add an address, and what leads queries to Docker's own
-// resolver to the linker.
+// before 25 starts three processes to add an address, the MAC addresses of the gateways, and what
+// leads queries to Docker's own resolver to the linker.
 //
 //	attached --Docker sets the container's side up--> carrier --equip--> equipped
 //	                                                     |  ^
@@ -200,7 +200,7 @@ func visitSandbox(e Endpoint, last visit) visit {
 		if e.Addr6.IsValid() {
 			errs = append(errs, setIPv6(link, e))
 		}
-		errs = append(errs, guardResolver(link, e))
+		errs = append(errs, setGateways(link, e), guardResolver(link, e))
 		gen, err := generation()
 		v.nftables = gen
 		return errors.Join(append(errs, err)...)

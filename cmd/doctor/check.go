@@ -36,6 +36,8 @@ var checks = []check{
 	{"forwarding", problem.ForwardingOff, forwardingOff},
 	{"pool", problem.PoolRoutedElsewhere, poolRouted},
 	{"resolvers", problem.PoolHasResolver, resolverInPool},
+	{"firewall", problem.FirewallDrops, firewallDrops},
+	{"rules about the pool", problem.PoolDropped, poolDropped},
 	{"MTU", problem.MTUTooSmall, mtuTooSmall},
 	{"disk", problem.DiskLow, diskLow},
 	{"clock", problem.ClockUnsynchronised, clockUnsynchronised},
@@ -130,6 +132,28 @@ func resolverInPool(f Facts) (all []found) {
 		}
 	}
 	return all
+}
+
+func firewallDrops(f Facts) (all []found) {
+	for _, d := range f.Drops {
+		if !d.Pool {
+			all = append(all, found{subject: d.Place, reason: d.Why, remedy: d.Remedy})
+		}
+	}
+	return all
+}
+
+func poolDropped(f Facts) (all []found) {
+	var rules []string
+	for _, d := range f.Drops {
+		if d.Pool {
+			rules = append(rules, d.Why)
+		}
+	}
+	if len(rules) == 0 {
+		return nil
+	}
+	return []found{{reason: strings.Join(rules, "; ")}}
 }
 
 // overhead is what VXLAN adds to a packet on an IPv4 underlay, in bytes.

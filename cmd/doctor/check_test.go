@@ -50,6 +50,13 @@ func TestFaultsAreNamed(t *testing.T) {
 			"forwarding-off net.ipv4.ip_forward: net.ipv4.ip_forward is 0", "sysctl -w net.ipv4.ip_forward=1"},
 		{"a VPN routes a part of the pool", func(f *Facts) { f.Pools.Conflict = "100.64.0.0/10 overlaps 100.100.0.0/16 on tailscale0 (table 52)" },
 			"pool-routed-elsewhere: 100.64.0.0/10 overlaps 100.100.0.0/16 on tailscale0 (table 52)", "--pool"},
+		{"the firewall drops, and no linker is there to accept", func(f *Facts) {
+			f.Drops = []Drop{{Place: "nftables inet site in", Why: "drops names by “policy drop”: no rule of the linker stands before it", Remedy: "start the linker"}}
+		}, "firewall-drops nftables inet site in: drops names by “policy drop”: no rule of the linker stands before it", "start the linker"},
+		{"a rule drops the pool", func(f *Facts) {
+			f.Drops = []Drop{{Why: `the rule "-s 100.64.0.0/10 -j DROP" drops packets of the pool`, Pool: true}}
+		},
+			`pool-dropped: the rule "-s 100.64.0.0/10 -j DROP" drops packets of the pool`, "remove that rule"},
 		{"the resolver is in the pool", func(f *Facts) { f.Pools.Resolvers = []netip.Addr{netip.MustParseAddr("100.100.2.136")} },
 			"pool-has-resolver 100.100.2.136: the name server 100.100.2.136 of this host has an address of the pool 100.64.0.0/10", "--pool"},
 		{"the underlay carries less than the overlay needs", func(f *Facts) { f.Network.UnderlayMTU = 1400 },

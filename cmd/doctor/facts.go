@@ -14,6 +14,7 @@ type Facts struct {
 
 	Kernel  Kernel
 	Pools   Pools
+	Drops   []Drop // of the host's firewall; with a linker, it reports these itself
 	Clock   Clock
 	Disks   []Disk
 	Network Network
@@ -35,6 +36,14 @@ type Pools struct {
 	Pool4     netip.Prefix
 	Conflict  string // a route that overlaps; with a linker, it reports that itself
 	Resolvers []netip.Addr
+}
+
+// Drop is a place in the host's firewall that drops packets of the overlay.
+type Drop struct {
+	Place  string // the chain; "": see Why
+	Why    string
+	Remedy string // "": that of the kind
+	Pool   bool   // a rule that names addresses of the pool
 }
 
 // Clock is the state of the kernel's clock.

@@ -57,8 +57,26 @@ func Gather(ctx context.Context, at Places) Facts {
 	}
 	if f.Linker != nil {
 		f.Network = network(f.Linker.Host.Underlay)
+	} else {
+		f.Drops = drops(ctx, f.Pools.Pool4)
 	}
 	return f
+}
+
+// drops looks at the host's firewall as the linker does, and changes nothing.
+func drops(ctx context.Context, pool netip.Prefix) (all []Drop) {
+	ctx, cancel := context.WithTimeout(ctx, gatherTimeout)
+	defer cancel()
+	for _, found := range overlay.LookAtFirewall(ctx, pool) {
+		if !found.Mended {
+			all = append(all, Drop{Place: found.Place(), Why: found.What() + ": " + found.Reason, Remedy: found.Remedy})
+		}
+	}
+	rules, _ := overlay.PoolDrops(ctx, pool) // where nft is missing, there is a finding about that already
+	for _, r := range rules {
+		all = append(all, Drop{Why: r.Rule + " drops packets of the pool", Pool: true})
+	}
+	return all
 }
 
 func (f *Facts) askLinker(ctx context.Context, socket string) {

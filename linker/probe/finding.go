@@ -6,6 +6,13 @@ import (
 	"slices"
 )
 
+// Found is all that holds now.
+type Found struct {
+	Paths  []Finding
+	Clocks []Skew
+	Err    error // why nothing can be found out; nil: something can
+}
+
 // Finding is a direction between this host and a peer in which packets do not pass.
 type Finding struct {
 	Peer     string     // name of the peer

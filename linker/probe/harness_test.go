@@ -32,7 +32,8 @@ type host struct {
 	inbox  chan arrivedPacket
 	closed chan struct{}
 
-	found []Finding
+	ahead time.Duration // of its clock
+	found Found
 	saved map[string]int
 }
 
@@ -103,6 +104,10 @@ func (h *host) Peers() (all []Peer) {
 func (h *host) Tell(peer string, note []byte) {
 	h.net.mu.Lock()
 	lost := h.net.silent[h.name] || h.net.silent[peer]
+	if n, err := parseNote(note); err == nil && n.sizes == nil {
+		n.clock += h.ahead.Milliseconds()
+		note = n.encode()
+	}
 	h.net.mu.Unlock()
 	if lost {
 		return
@@ -112,12 +117,12 @@ func (h *host) Tell(peer string, note []byte) {
 	}
 }
 
-func (h *host) report(all []Finding, err error) {
+func (h *host) report(f Found) {
 	h.net.mu.Lock()
 	defer h.net.mu.Unlock()
-	h.found = all
-	if err != nil {
-		h.net.t.Errorf("%s reports %v", h.name, err)
+	h.found = f
+	if f.Err != nil {
+		h.net.t.Errorf("%s reports %v", h.name, f.Err)
 	}
 }
 
@@ -127,7 +132,7 @@ func (h *host) save(mtus map[string]int) { h.saved = mtus }
 func (h *host) findings() (all []string) {
 	h.net.mu.Lock()
 	defer h.net.mu.Unlock()
-	for _, f := range h.found {
+	for _, f := range h.found.Paths {
 		direction, what := "from", "nothing"
 		if f.Outgoing {
 			direction = "to"

@@ -9,7 +9,7 @@ import (
 	"maps"
 	"net"
 	"net/netip"
-	"reflect"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -43,9 +43,8 @@ type Config struct {
 	Cluster Cluster
 	Listen  func(ctx context.Context, addr netip.Addr) (Tunnel, error)
 
-	// Report is called with all that holds, whenever that changes. err says why nothing can be
-	// found out; nil: something can.
-	Report func(all []Finding, err error)
+	// Report is called with all that holds, whenever that changes.
+	Report func(Found)
 
 	// MTUs are the MTUs of paths that the last run found, by peer; Save keeps them for the next
 	// one. Otherwise large packets would be lost after each restart until they are found again.
@@ -116,8 +115,7 @@ func (p *Prober) Run(ctx context.Context) error {
 	defer socket.close()
 	clock := time.NewTicker(tick)
 	defer clock.Stop()
-	var told []Finding
-	var failed error
+	var told Found
 	for {
 		select {
 		case <-ctx.Done():
@@ -132,11 +130,15 @@ func (p *Prober) Run(ctx context.Context) error {
 		}
 		err := socket.follow(ctx, p.cfg, func(t Tunnel) { readers.Go(func() error { p.read(ctx, t); return nil }) })
 		p.step(socket)
-		if found := p.state.findings(); !reflect.DeepEqual(found, told) || (err == nil) != (failed == nil) {
-			told, failed = found, err
-			p.cfg.Report(found, err)
+		if now := (Found{p.state.findings(), p.state.skews(), err}); now.differs(told) {
+			told = now
+			p.cfg.Report(now)
 		}
 	}
+}
+
+func (f Found) differs(old Found) bool {
+	return (f.Err == nil) != (old.Err == nil) || !slices.Equal(f.Paths, old.Paths) || !slices.Equal(f.Clocks, old.Clocks)
 }
 
 func (p *Prober) take(r received) {
@@ -144,7 +146,7 @@ func (p *Prober) take(r received) {
 		p.state.query(r.from, r.note, time.Now())
 		return
 	}
-	p.state.answered(r.from, r.note)
+	p.state.answered(r.from, r.note, time.Now())
 	p.publish()
 }
 

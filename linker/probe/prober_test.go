@@ -72,7 +72,7 @@ func TestLargePacketsAreBlocked(t *testing.T) {
 		if diff := cmp.Diff(h.prober.MTUs(), h.saved); diff != "" {
 			t.Errorf("MTUs that are saved (-want +got):\n%s", diff)
 		}
-		if found := w.host("h2").found; len(found) != 1 || found[0].MTU > limit || found[0].MTU < limit-precise || found[0].Full != 1450 {
+		if found := w.host("h2").found.Paths; len(found) != 1 || found[0].MTU > limit || found[0].MTU < limit-precise || found[0].Full != 1450 {
 			t.Errorf("h2 reports %+v, want about %d of 1450 bytes", found, limit)
 		}
 
@@ -154,7 +154,7 @@ func TestTheNextRunKnowsTheMTU(t *testing.T) {
 	for now := time.Unix(0, 0); now.Before(time.Unix(30, 0)); now = now.Add(tick) {
 		if k := s.next(now); k != nil {
 			sizes := s.begin(k, roundID{1}, 1450, now)
-			s.answered("h2", note{round: roundID{1}, known: true, arrived: 1<<len(sizes) - 1})
+			s.answered("h2", note{round: roundID{1}, known: true, arrived: 1<<len(sizes) - 1}, now)
 		}
 	}
 	if len(s.mtus) > 0 {
@@ -177,7 +177,7 @@ func TestTrafficIsBoundedAndLinkedPeersComeFirst(t *testing.T) {
 		if k := s.next(now); k != nil {
 			rounds++
 			sizes := s.begin(k, roundID{1}, 1450, now)
-			s.answered(k.peer.Name, note{round: roundID{1}, known: true, arrived: 1<<len(sizes) - 1})
+			s.answered(k.peer.Name, note{round: roundID{1}, known: true, arrived: 1<<len(sizes) - 1}, now)
 			if before, ok := last[k.peer.Name]; ok {
 				longest[k.peer.Linked] = max(longest[k.peer.Linked], now.Sub(before))
 			}
@@ -211,8 +211,8 @@ func TestOthersCannotAnswer(t *testing.T) {
 	s.setPeers([]Peer{{Name: "h2", Addr: h2}, {Name: "h3", Addr: h3}}, now)
 	for range 2 * brokenAfter {
 		s.begin(s.peers["h2"], roundID{1}, 1450, now)
-		s.answered("h3", note{round: roundID{1}, known: true})
-		s.answered("h2", note{round: roundID{2}, known: true})
+		s.answered("h3", note{round: roundID{1}, known: true}, now)
+		s.answered("h2", note{round: roundID{2}, known: true}, now)
 	}
 	if found := s.findings(); len(found) > 0 {
 		t.Errorf("findings after others' answers: %+v", found)
@@ -221,7 +221,7 @@ func TestOthersCannotAnswer(t *testing.T) {
 	s.received(h3, shot{roundID{3}, 0, 100}, now)
 	s.received(h3, shot{roundID{3}, 1, 1450}, now)
 	got := s.answers(now.Add(-time.Minute), now.Add(shotWait))["h2"]
-	if diff := cmp.Diff([]note{{round: roundID{3}, known: true}}, got, cmp.AllowUnexported(note{})); diff != "" {
+	if diff := cmp.Diff([]note{{round: roundID{3}, known: true, clock: now.Add(shotWait).UnixMilli()}}, got, cmp.AllowUnexported(note{})); diff != "" {
 		t.Errorf("the answer about shots that another host has sent (-want +got):\n%s", diff)
 	}
 }

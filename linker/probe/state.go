@@ -35,6 +35,7 @@ type Peer struct {
 type known struct {
 	peer     Peer
 	out, in  path
+	clock    clock
 	began    time.Time // the last round in the outgoing direction
 	observed time.Time // the last conclusion about the incoming direction
 }
@@ -147,13 +148,17 @@ func (s *state) begin(k *known, id roundID, mtu int, now time.Time) (sizes []int
 }
 
 // answered draws the conclusions from a peer's answer.
-func (s *state) answered(from string, n note) {
+func (s *state) answered(from string, n note, now time.Time) {
 	r, ok := s.rounds[n.round]
 	if !ok || r.peer != from {
 		return
 	}
 	delete(s.rounds, n.round)
-	if k := s.peers[from]; k != nil && n.known {
+	k := s.peers[from]
+	if k != nil {
+		k.clock.observe(time.UnixMilli(n.clock), r.began, now.Sub(r.began))
+	}
+	if k != nil && n.known {
 		k.out.observe(resultOf(r.sizes, n.arrived))
 		if s.mtus[from] = k.out.mtu(); s.mtus[from] == 0 {
 			delete(s.mtus, from)
@@ -213,7 +218,7 @@ func (s *state) answers(listens, now time.Time) map[string][]note {
 			return false // see wait
 		}
 		k := s.peers[q.peer]
-		answer := note{round: q.round, arrived: arrived, known: complete || k != nil && !listens.IsZero() && now.Sub(listens) >= newSocket}
+		answer := note{round: q.round, arrived: arrived, clock: now.UnixMilli(), known: complete || k != nil && !listens.IsZero() && now.Sub(listens) >= newSocket}
 		if answer.known && k != nil {
 			k.in.observe(resultOf(q.sizes, arrived))
 			k.observed = now

@@ -49,7 +49,7 @@ func parseShot(b []byte) (shot, error) {
 // The types of notes, which travel by gossip.
 const (
 	noteQuery  = 1 // round, number of shots, their sizes
-	noteAnswer = 2 // round, known, bits of the shots that have arrived
+	noteAnswer = 2 // round, known, bits of the shots that have arrived, the clock in milliseconds since 1970
 )
 
 // note is a query or an answer.
@@ -60,6 +60,7 @@ type note struct {
 
 	known   bool   // of an answer: the peer can tell
 	arrived uint16 // of an answer: bit n is set if shot n has arrived
+	clock   int64  // of an answer: that of the peer when it answered, as time.Time.UnixMilli
 }
 
 func (n note) encode() []byte {
@@ -69,7 +70,7 @@ func (n note) encode() []byte {
 		if n.known {
 			b[len(b)-1] = 1
 		}
-		return binary.BigEndian.AppendUint16(b, n.arrived)
+		return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint16(b, n.arrived), uint64(n.clock))
 	}
 	b := append([]byte{noteQuery}, n.round[:]...)
 	b = append(b, byte(len(n.sizes)))
@@ -86,8 +87,8 @@ func parseNote(b []byte) (note, error) {
 	}
 	n, rest := note{round: roundID(b[1:9])}, b[header:]
 	switch count := int(b[9]); {
-	case b[0] == noteAnswer && len(rest) == 2 && count <= 1:
-		n.known, n.arrived = count == 1, binary.BigEndian.Uint16(rest)
+	case b[0] == noteAnswer && len(rest) == 10 && count <= 1:
+		n.known, n.arrived, n.clock = count == 1, binary.BigEndian.Uint16(rest), int64(binary.BigEndian.Uint64(rest[2:]))
 		return n, nil
 	case b[0] == noteQuery && count > 0 && count <= maxShots && len(rest) == 2*count:
 		for ; len(rest) > 0; rest = rest[2:] {

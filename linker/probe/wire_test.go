@@ -9,7 +9,7 @@ import (
 func TestMessagesAreReadAsTheyWereWritten(t *testing.T) {
 	id := roundID{1, 2, 3, 4, 5, 6, 7, 8}
 	for _, want := range []note{
-		{round: id, sizes: []int{100, 1450, 65000}}, {round: id, known: true, arrived: 0x8001}, {round: id},
+		{round: id, sizes: []int{100, 1450, 65000}}, {round: id, known: true, arrived: 0x8001, clock: 1764558000123}, {round: id},
 	} {
 		got, err := parseNote(want.encode())
 		if diff := cmp.Diff(want, got, cmp.AllowUnexported(note{})); diff != "" || err != nil {
@@ -28,7 +28,7 @@ func TestMessagesAreReadAsTheyWereWritten(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	f.Add(note{sizes: []int{100, 1450}}.encode())
-	f.Add(note{known: true, arrived: 3}.encode())
+	f.Add(note{known: true, arrived: 3, clock: 7}.encode())
 	f.Add(shot{number: 1, size: 100}.encode())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if n, err := parseNote(b); err == nil && !cmp.Equal(b, n.encode()) {

@@ -22,6 +22,11 @@ var (
 		Meaning: "the linker cannot save the catalog: after a restart, it does not know hosts that do not answer",
 		Remedy:  "make the state folder writable, with room on its disk",
 	})
+	ClockDiffers = kind(Kind{
+		Name: "clock-differs", Severity: Notice, Subject: "host",
+		Meaning: "the clocks of two hosts differ: times in logs and ps cannot be compared; Tombolo decides nothing by them",
+		Remedy:  "run a time service, like systemd-timesyncd or chrony, on both",
+	})
 	ContainerIncomplete = kind(Kind{
 		Name: "container-incomplete", Severity: Degraded, Subject: "container",
 		Meaning: "containers lack IPv6, or the resolver at 127.0.0.11",

@@ -127,11 +127,30 @@ func (f *Firewall) Remove(ctx context.Context, c Config) error {
 	return errors.Join(p.errs...)
 }
 
+// Look returns the places in the host's firewall that drop packets of the overlay, of the calling thread's network
+// namespace, and changes nothing. It is for hosts where no linker runs: a chain with any rule of ours counts as
+// mended, because the ports of the last linker are not known.
+func Look(ctx context.Context, c Config) []Finding {
+	p := pass{ctx: ctx, c: c, before: map[string]rulesOfOurs{}, look: true}
+	p.all()
+	return p.findings
+}
+
+// unlessAbsent returns a finding that is mended, or what mends it if the pass only looks and the chain has no rule
+// of ours.
+func (p *pass) unlessAbsent(f Finding, its chain) Finding {
+	if p.look && f.Mended && !slices.ContainsFunc(its.rules, func(r rule) bool { return r.ours != "" }) {
+		f.Mended, f.Reason, f.Remedy = false, "no rule of the linker stands before it", "start the linker, which puts its rules there"
+	}
+	return f
+}
+
 // pass is one comparison of the host's firewall with a Config.
 type pass struct {
 	ctx    context.Context
 	c      Config
 	remove bool // the rules of ours, instead of adding them
+	look   bool // change nothing
 
 	before    map[string]rulesOfOurs // by firewall and chain, such as "iptables-nft INPUT"; without those that could not be changed
 	findings  []Finding
@@ -203,7 +222,7 @@ func (p *pass) xtables(b backend) (readable bool) {
 	if err == nil {
 		script, chains = x.repair(p.c, p.remove)
 	}
-	if script != "" {
+	if script != "" && !p.look {
 		err = b.restore(p.ctx, script)
 	}
 	if err != nil {
@@ -220,9 +239,9 @@ func (p *pass) xtables(b backend) (readable bool) {
 	p.note(before)
 	for _, h := range []hook{input, forward, output} {
 		if name := chainNames[h]; x.chains.dropsByDefault(name) {
-			p.findings = append(p.findings, Finding{
+			p.findings = append(p.findings, p.unlessAbsent(Finding{
 				Firewall: b.String(), Table: "filter", Chain: name, Rule: x.chains.culprit(name), Drops: losses[h], Mended: true,
-			})
+			}, x.chains[name]))
 		}
 	}
 	return true

@@ -43,7 +43,7 @@ func (p *pass) nftables(t nftTable, bases []baseChain) {
 		if p.tooEarly(at) {
 			err = errTooEarly
 		}
-		p.findings = append(p.findings, p.inspect(at, cs, err))
+		p.findings = append(p.findings, p.unlessAbsent(p.inspect(at, cs, err), cs[at.name]))
 	}
 }
 
@@ -63,7 +63,7 @@ func (p *pass) change(t nftTable, bases []baseChain, cs chains) error {
 		all.WriteString(script)
 		before["nftables "+t.String()+" "+at.name] = its
 	}
-	if all.Len() == 0 {
+	if all.Len() == 0 || p.look {
 		p.note(before)
 		return nil
 	}

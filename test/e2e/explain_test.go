@@ -168,7 +168,11 @@ func TestDoctorWithoutALinker(t *testing.T) {
 	signalLinker(t, h, "-STOP")
 	t.Cleanup(func() { signalLinker(t, h, "-CONT") })
 	inHost(t, h, "sysctl", "-qw", "net.ipv4.ip_forward=0")
+	inHost(t, h, "nft", "table inet site { chain in { type filter hook input priority 0; policy accept; iifname lo accept; ip saddr 100.64.0.0/10 drop; tcp dport 9999 drop; counter drop; }; }")
+	t.Cleanup(func() { inHost(t, h, "nft", "delete table inet site") })
 	diagnoses(t, h.Name, problem.LinkerDown, "")
+	diagnoses(t, h.Name, problem.FirewallDrops, "counter drop")
+	diagnoses(t, h.Name, problem.PoolDropped, "ip saddr 100.64.0.0/10 drop")
 	diagnoses(t, h.Name, problem.ForwardingOff, "net.ipv4.ip_forward is 0")
 	diagnoses(t, testLab.Hosts[0].Name, problem.PeerSilent, h.Name)
 	if _, _, err := examine(t.Context(), h.Name, "--fix"); err != nil {
