@@ -1,6 +1,7 @@
 package framework
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"math"
@@ -11,6 +12,7 @@ import (
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
 
 	"tombolo/framework/app"
+	"tombolo/framework/local"
 	"tombolo/linker/record"
 )
 
@@ -65,7 +67,21 @@ func taskInfo(t *task, wanted app.App, linked bool, offered []uint16) mesos.Task
 		Container:  container(t, wanted, linked),
 		Command:    &mesos.CommandInfo{Shell: new(false), Arguments: s.Args(), Environment: environment(t, s)},
 		KillPolicy: &mesos.KillPolicy{GracePeriod: &mesos.DurationInfo{Nanoseconds: s.Grace().Nanoseconds()}},
+		Labels:     healthLabel(s.Health),
 	}
+}
+
+// healthLabel tells an embedded agent the words of a health check in CMD form. Docker's flags, which
+// are all that Mesos passes on, have only the form for a shell.
+func healthLabel(h *app.Health) *mesos.Labels {
+	if h == nil || len(h.Test) < 2 || h.Test[0] != "CMD" {
+		return nil
+	}
+	words, err := json.Marshal(h.Test[1:])
+	if err != nil {
+		return nil // strings can be encoded
+	}
+	return &mesos.Labels{Labels: []mesos.Label{{Key: local.HealthcheckLabel, Value: new(string(words))}}}
 }
 
 func resources(r reserved, ports []uint16) []mesos.Resource {

@@ -91,7 +91,7 @@ func (h *Health) flags(f *Flags) {
 }
 
 // shellLine quotes words for a shell: `docker run` knows health checks by the shell
-// only.
+// only. An embedded agent runs the words themselves.
 func shellLine(words []string) string {
 	quoted := make([]string, len(words))
 	for i, word := range words {

@@ -159,9 +159,6 @@ func (s *serviceMapping) health() {
 	if in.Disable {
 		h = &app.Health{Test: []string{"NONE"}}
 	}
-	if p := s.path.To("healthcheck", "test"); len(h.Test) > 0 && h.Test[0] == "CMD" {
-		s.Warn(p, "%s", remark(p))
-	}
 	s.out.Health = h
 }
 

@@ -11,6 +11,10 @@ import (
 // it down or its framework is gone (recorded: docker stop -t 3).
 const ShutdownGrace = 3 * time.Second
 
+// HealthcheckLabel is the label of a TaskInfo that holds the words of its health check, as a JSON
+// list. The agent makes the container run them without a shell. Agents of Mesos ignore it.
+const HealthcheckLabel = "tombolo.healthcheck"
+
 // ToMaster is a message from an agent: Registration, TaskUpdate or Departure.
 type ToMaster interface{ toMaster() }
 

@@ -49,6 +49,9 @@ type Command struct {
 	Stdout, Stderr io.Writer
 	// Secrets are what the arguments only name: every user of the host can read those.
 	Secrets secrets
+	// HealthWords are the words that docker run's container has as its health check, which the
+	// arguments can only give as a line for a shell; nil: the check is as the arguments say.
+	HealthWords []string
 }
 
 // Machine is the hardware that a Docker Engine runs on.

@@ -160,19 +160,31 @@ func sandboxSource(mounts []container.MountPoint) string {
 }
 
 func (e *dockerEngine) Run(ctx context.Context, c Command) (int, error) {
-	cmd := exec.CommandContext(ctx, "docker", c.Args...)
-	cmd.Stdout, cmd.Stderr = c.Stdout, c.Stderr
-	cmd.Env = append(os.Environ(), c.Secrets.env...)
+	env := append(os.Environ(), c.Secrets.env...)
+	if c.HealthWords != nil {
+		proxy, err := e.newHealthProxy(ctx, c.HealthWords)
+		if err != nil {
+			return -1, err
+		}
+		defer proxy.close()
+		c.Args, env = through(proxy.host, c.Args), withoutTLS(env)
+	}
 	files, err := openFiles(c.Secrets.files)
 	if err != nil {
 		return -1, err
 	}
 	defer closeFiles(files)
-	cmd.ExtraFiles = files
+	cmd := exec.CommandContext(ctx, "docker", c.Args...)
+	cmd.Env, cmd.ExtraFiles = env, files
+	cmd.Stdout, cmd.Stderr = c.Stdout, c.Stderr
 	// In a session of its own, so that Ctrl-C in the daemon's terminal does not reach
 	// the docker command, which would pass it on to the container.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	err = cmd.Run()
+	return ended(ctx, cmd.Run())
+}
+
+// ended returns the exit status of a command that has ended with err.
+func ended(ctx context.Context, err error) (int, error) {
 	var exit *exec.ExitError
 	switch {
 	case err == nil:

@@ -130,8 +130,9 @@ type realBed struct {
 	dir    string
 	agent  interface{ Send(local.ToAgent) }
 	stop   func()
-	heard  chan local.ToMaster // buffered, so that the agent never waits for the test
-	seen   map[string]bool     // UUIDs of updates; only the agent's goroutine uses it
+	heard  chan local.ToMaster   // buffered, so that the agent never waits for the test
+	seen   map[string]bool       // UUIDs of updates; only the agent's goroutine uses it
+	change func(*mesos.TaskInfo) // of each task before its launch; nil: none
 }
 
 func newRealBed(t *testing.T, e *realEngine) *realBed {
@@ -223,14 +224,15 @@ func (b *realBed) launch(network, image string, args ...string) local.TaskRef {
 	}
 	container.Docker = &mesos.ContainerInfo_DockerInfo{Image: image, Network: &kind}
 	ref := local.TaskRef{FrameworkID: mesos.FrameworkID{Value: "fw"}, TaskID: mesos.TaskID{Value: "task"}}
-	b.agent.Send(local.Launch{
-		Framework: mesos.FrameworkInfo{ID: &ref.FrameworkID, Name: "t", User: "root"},
-		Task: mesos.TaskInfo{
-			Name: "task", TaskID: ref.TaskID, AgentID: mesos.AgentID{Value: "a1"}, Container: container,
-			Command:   &mesos.CommandInfo{Shell: &shell, Arguments: args},
-			Resources: []mesos.Resource{{Name: "mem", Type: mesos.SCALAR.Enum(), Scalar: &mesos.Value_Scalar{Value: 64}}},
-		},
-	})
+	task := mesos.TaskInfo{
+		Name: "task", TaskID: ref.TaskID, AgentID: mesos.AgentID{Value: "a1"}, Container: container,
+		Command:   &mesos.CommandInfo{Shell: &shell, Arguments: args},
+		Resources: []mesos.Resource{{Name: "mem", Type: mesos.SCALAR.Enum(), Scalar: &mesos.Value_Scalar{Value: 64}}},
+	}
+	if b.change != nil {
+		b.change(&task)
+	}
+	b.agent.Send(local.Launch{Framework: mesos.FrameworkInfo{ID: &ref.FrameworkID, Name: "t", User: "root"}, Task: task})
 	return ref
 }
 
@@ -274,6 +276,7 @@ func TestRealEngine(t *testing.T) {
 		"a container cannot start":             realCannotStart,
 		"a container survives its agent":       realSurvivesItsAgent,
 		"the Engine is killed":                 realEngineIsKilled,
+		"a check needs no shell":               realCheckNeedsNoShell,
 		"a container ends while no agent runs": realEndsMeanwhile,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, e) })
@@ -392,4 +395,42 @@ func realEngineIsKilled(t *testing.T, e *realEngine) {
 	e.start(t)
 	b.update(mesos.TASK_FAILED)
 	b.nothingLeft()
+}
+
+// The image has one file, its program: no shell.
+func realCheckNeedsNoShell(t *testing.T, e *realEngine) {
+	b := newRealBed(t, e)
+	b.change = func(task *mesos.TaskInfo) {
+		docker := task.Container.Docker
+		for _, flag := range []string{"health-cmd=exec /task say 'it is' well", "health-interval=200ms", "health-retries=1", "label=a=b"} {
+			key, value, _ := strings.Cut(flag, "=")
+			docker.Parameters = append(docker.Parameters, mesos.Parameter{Key: key, Value: value})
+		}
+		words := `["/task","say","it is well"]`
+		task.Labels = &mesos.Labels{Labels: []mesos.Label{{Key: local.HealthcheckLabel, Value: &words}}}
+	}
+	ref := b.launch("mynet", "task", "say", "hello", "sleep", "1h")
+	b.update(mesos.TASK_STARTING)
+	b.update(mesos.TASK_RUNNING)
+	id := strings.TrimSpace(e.docker(nil, "ps", "-q"))
+	look := func(format string) string { return strings.TrimSpace(e.docker(nil, "inspect", "-f", format, id)) }
+	for range 100 {
+		if look("{{.State.Health.Status}}") != "starting" {
+			break
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	want := `healthy ["CMD","/task","say","it is well"] 200ms b`
+	if got := look(`{{.State.Health.Status}} {{json .Config.Healthcheck.Test}} {{.Config.Healthcheck.Interval}} {{.Config.Labels.a}}`); got != want {
+		t.Errorf("the container is %s, want %s; the last check: %s", got, want, look("{{json .State.Health.Log}}"))
+	}
+	if got := b.output("stdout"); got != "hello\n" {
+		t.Errorf("stdout is %q, want hello", got)
+	}
+	b.agent.Send(local.Kill{TaskRef: ref})
+	b.update(mesos.TASK_KILLED)
+	b.nothingLeft()
+	if left, _ := filepath.Glob(filepath.Join(os.TempDir(), "tombolo-docker*")); len(left) > 0 {
+		t.Errorf("proxies left folders behind: %v", left)
+	}
 }

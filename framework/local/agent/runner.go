@@ -187,7 +187,7 @@ func (r *runner) startContainer(ctx context.Context) (ended bool) {
 		r.reported.starting = true
 		r.Report(mesos.TaskStatus{State: mesos.TASK_STARTING.Enum()})
 	}
-	args, hidden, err := r.runArgs(ctx)
+	command, err := r.runCommand(ctx)
 	if err != nil {
 		r.Report(mesos.TaskStatus{
 			State: mesos.TASK_FAILED.Enum(), Message: new("Failed to create docker run options: " + err.Error()),
@@ -195,7 +195,7 @@ func (r *runner) startContainer(ctx context.Context) (ended bool) {
 		return true
 	}
 	r.begin(ctx, run, func(ctx context.Context) activity {
-		exit, err := r.Docker.Run(ctx, Command{Args: args, Secrets: hidden, Stdout: r.sandbox.stdout, Stderr: r.sandbox.stderr})
+		exit, err := r.Docker.Run(ctx, command)
 		if err != nil && ctx.Err() == nil {
 			fmt.Fprintln(r.sandbox.stderr, err)
 			return activity{exit: noCommand}
@@ -205,7 +205,7 @@ func (r *runner) startContainer(ctx context.Context) (ended bool) {
 	return false
 }
 
-func (r *runner) runArgs(ctx context.Context) ([]string, secrets, error) {
+func (r *runner) runCommand(ctx context.Context) (Command, error) {
 	d := dockerRun{Host: r.Host, Task: r.Task.Info, ContainerID: r.Task.ContainerID, Sandbox: r.Sandbox}
 	if len(r.Task.Info.Limits) > 0 {
 		machine, err := r.Docker.Machine(ctx)
@@ -214,7 +214,12 @@ func (r *runner) runArgs(ctx context.Context) ([]string, secrets, error) {
 		}
 		d.MemTotal = machine.MemBytes
 	}
-	return dockerArgs(d)
+	args, hidden, err := dockerArgs(d)
+	if err != nil {
+		return Command{}, err
+	}
+	words, err := healthWords(d.Task)
+	return Command{Args: args, Secrets: hidden, HealthWords: words, Stdout: r.sandbox.stdout, Stderr: r.sandbox.stderr}, err
 }
 
 // follow copies the output of a running container that no docker run copies. An
