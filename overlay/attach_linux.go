@@ -99,26 +99,38 @@ func (o *Overlay) checkSame(e Endpoint) (exists bool, err error) {
 
 // Detach removes an endpoint's interface and its tracked connections, so that another
 // endpoint can have its addresses. It does nothing for an ID that is not attached.
+//
+// Clients may use the addresses all the time, and none of them may wait in vain. So the tracked
+// connections go first: what a client sends then counts as new, and new packets to an address
+// without a route are answered (chain nobody). Those that began meanwhile go last.
 func (o *Overlay) Detach(_ context.Context, id string) error {
 	o.mu.Lock()
 	e, known := o.want.endpoint(id)
+	o.mu.Unlock()
+	if known {
+		o.forgetConnections(e) // on a busy host this takes a while: others can attach meanwhile
+	}
+	o.mu.Lock()
 	err := o.detach(id)
 	o.mu.Unlock()
 	if err != nil {
 		return fmt.Errorf("detach %s: %w", id, err)
 	}
-	if !known {
-		return nil
-	}
-	// On a busy host this takes a while: others can attach meanwhile.
-	if err := inside(o.ns, func() error { return deleteConnectionsOf(e) }); err != nil {
-		o.log.Warn("connections of a detached endpoint stay tracked", "endpoint", id, "err", err)
+	if known {
+		o.forgetConnections(e)
 	}
 	return nil
 }
 
+func (o *Overlay) forgetConnections(e Endpoint) {
+	if err := inside(o.ns, func() error { return deleteConnectionsOf(e) }); err != nil {
+		o.log.Warn("connections of a detached endpoint stay tracked", "endpoint", e.ID, "err", err)
+	}
+}
+
 // detach also removes the endpoint's elements from the sets: the next endpoint with the same
-// address has another interface, and may not be internal.
+// address has another interface, and may not be internal. They go last, because the sandbox may
+// still refuse connections, and its answers have to pass.
 func (o *Overlay) detach(id string) error {
 	e, known := o.want.endpoint(id)
 	o.want.detach(id)
@@ -126,18 +138,33 @@ func (o *Overlay) detach(id string) error {
 		o.leave(e)
 	}
 	return inside(o.ns, func() error {
+		err := o.deleteInterface(e, id)
 		if known {
 			o.unbind(e)
 		}
-		index, err := deviceIndex(HostSide(id))
-		if errors.Is(err, unix.ENODEV) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		return o.deleteVeth(deviceAt(index, HostSide(id)))
+		return err
 	})
+}
+
+// deleteInterface deletes the routes before the device, because a device loses what is sent to
+// it for some milliseconds before the kernel removes its routes.
+func (o *Overlay) deleteInterface(e Endpoint, id string) error {
+	index, err := deviceIndex(HostSide(id))
+	if errors.Is(err, unix.ENODEV) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	link := deviceAt(index, HostSide(id))
+	if o.want.config != nil && e.Addr4.IsValid() {
+		for _, r := range endpointRoutes(e, *o.want.config, link) {
+			if err := removeRoute(r); err != nil {
+				o.log.Debug("the route goes with the interface", "endpoint", id, "err", err)
+			}
+		}
+	}
+	return o.deleteVeth(link)
 }
 
 func (o *Overlay) unbind(e Endpoint) {
