@@ -1,6 +1,7 @@
 // Command probe runs inside the containers of the end-to-end tests.
 //
 //	probe serve PORT            answers each line, and each UDP datagram, with "HOSTNAME: line", or to "from" with the client's address
+//	probe linger PORT           the same, and goes on when SIGTERM asks it to end
 //	probe dial HOST:PORT        sends a line and prints the answer; exit code 1 if that fails
 //	probe send HOST:PORT        the same by UDP
 //	probe spread NET HOST PORT N  connects N times (NET: tcp4, tcp6, udp4, udp6) and prints how often each server answered
@@ -14,6 +15,9 @@
 //	probe watch NAME            looks the name up forever, prints how long each look-up took, or its error
 //	probe addresses             prints the container's own global addresses, one on each line
 //	probe hold HOST:PORT        keeps one connection busy, prints "lost" and exits with 1 when it breaks
+//	probe pool HOST:PORT        keeps one connection busy, opens another when it breaks, and prints how long that took
+//	probe keep HOST:PORT        uses one connection for each line that it reads, and prints who answers or how it was lost
+//	probe ping ADDR             sends an echo request and prints "reply", "unreachable" or "silence"
 //	probe forge SRC DST PORT    sends UDP datagrams with the source address SRC from a raw socket
 //	probe inject HOST1 HOST2 SRC DST PORT
 //	                            sends VXLAN from HOST1 ("-": from an ordinary socket) to HOST2 with UDP datagrams inside
@@ -59,7 +63,7 @@ func run(args []string) int {
 	}{
 		"serve": {1, serve}, "dial": {1, dial}, "send": {1, send}, "lookup": {1, lookup}, "watch": {1, watch}, "addresses": {0, addresses}, "hold": {1, hold}, "forge": {3, forge}, "catch": {1, catch},
 		"stream": {1, stream}, "answer": {1, answer}, "remember": {1, remember}, "facts": {0, facts}, "trap": {0, trap}, "end": {1, end}, "ask": {3, ask}, "inject": {5, inject}, "frame": {5, frame}, "flood": {2, flood}, "pause": {2, pause},
-		"spread": {4, spread}, "talk": {1, talk},
+		"spread": {4, spread}, "talk": {1, talk}, "linger": {1, linger}, "pool": {1, pool}, "keep": {1, keep}, "ping": {1, ping},
 		"member": {3, member}, "srv": {1, srv}, "resolve": {3, resolve}, "nameserver": {1, nameserver},
 		"check": {0, check}, "healthy": {0, healthy}, "unhealthy": {0, unhealthy},
 	}
@@ -77,12 +81,22 @@ func run(args []string) int {
 }
 
 func serve(args []string) error {
-	l, err := net.Listen("tcp", ":"+args[0])
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, syscall.SIGTERM) // process 1 has no default action for a signal
+	return serveUntil(stop, args[0])
+}
+
+// linger serves like a program that takes its time to end.
+func linger(args []string) error {
+	signal.Ignore(syscall.SIGTERM)
+	return serveUntil(nil, args[0])
+}
+
+func serveUntil(stop <-chan os.Signal, port string) error {
+	l, err := net.Listen("tcp", ":"+port)
 	if err != nil {
 		return err
 	}
-	stop := make(chan os.Signal, 1)
-	signal.Notify(stop, syscall.SIGTERM) // process 1 has no default action for a signal
 	go func() {
 		<-stop
 		l.Close()
@@ -91,7 +105,7 @@ func serve(args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := serveDatagrams(args[0], name); err != nil {
+	if err := serveDatagrams(port, name); err != nil {
 		return err
 	}
 	for {
