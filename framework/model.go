@@ -205,20 +205,30 @@ func (m *model) raiseFloors(endpoints map[string]*record.Endpoint) {
 	}
 }
 
+func taskID(slot store.SlotKey, generation uint64) string {
+	return fmt.Sprintf("%s.%s.%d.g%d", slot.App, slot.Service, slot.Slot, generation)
+}
+
 // launch adds the task that fills a slot on a host.
 func (m *model) launch(l launch, on string, now time.Time) *task {
 	d, h := m.apps[l.app], m.hosts[on]
 	service := d.Wanted.Services[l.Service]
+	slot := d.slots[l.SlotID]
+	if slot.Generation == 0 {
+		slot.Born = l.Generation
+	}
 	t := &task{Task: store.Task{
-		ID:  fmt.Sprintf("%s.%s.%d.g%d", l.app, l.Service, l.Slot, l.Generation),
-		App: l.app, Service: l.Service, Slot: l.Slot, Generation: l.Generation, Spec: l.Spec,
+		ID:  taskID(store.SlotKey{App: l.app, Service: l.Service, Slot: l.Slot}, l.Generation),
+		App: l.app, Service: l.Service, Slot: l.Slot, Generation: l.Generation, Born: slot.Born, Spec: l.Spec,
 		Agent: h.agent, Host: on, Ports: app.OfInstances(service.Ports), Volumes: localVolumes(d.Wanted, service),
 		Phase: string(deploy.Launched), Since: now,
 	}}
 	m.tasks[t.ID] = t
 	m.batch.PutTask(t.Task)
-	slot := d.slots[l.SlotID]
 	slot.App, slot.Service, slot.Slot = l.app, l.Service, l.Slot
+	if slot.Host != on {
+		slot.Kept = nil
+	}
 	slot.Generation, slot.Host = l.Generation, on
 	m.putSlot(d, l.SlotID, slot)
 	delete(d.unplaceable, l.SlotID)
@@ -252,6 +262,18 @@ func (m *model) advance(t *task, phase deploy.Phase, agent string, now time.Time
 		m.host(t.Host).drops = 0
 	}
 	m.batch.PutTask(t.Task)
+}
+
+// keep notes which volumes of its slot a task's container has.
+func (m *model) keep(t *task, names []string) {
+	d := m.apps[t.App]
+	if d == nil || len(names) == 0 {
+		return
+	}
+	if slot := d.slots[t.slot()]; slot.Generation == t.Generation && !slices.Equal(slot.Kept, names) {
+		slot.Kept = names
+		m.putSlot(d, t.slot(), slot)
+	}
 }
 
 // endTask notes in its slot how a task ended, unless a newer task has the slot, and

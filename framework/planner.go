@@ -153,7 +153,7 @@ func (p *planner) placeAndAccept(launches []launch, now time.Time) {
 func (p *planner) place(launches []launch, now time.Time) (unplaced bool, near map[string]bool) {
 	requests := make([]place.Request, len(launches))
 	for i, l := range launches {
-		requests[i] = p.request(l)
+		requests[i] = p.request(l, now)
 	}
 	result := place.Place(p.cluster(now), requests)
 	infos := map[string][]mesos.TaskInfo{}
@@ -223,7 +223,7 @@ func (p *planner) refuse(l launch, refusals []place.Refusal, now time.Time) {
 	}
 }
 
-func (p *planner) request(l launch) place.Request {
+func (p *planner) request(l launch, now time.Time) place.Request {
 	d := p.model.apps[l.app]
 	service := d.Wanted.Services[l.Service]
 	r := reservation(service)
@@ -231,10 +231,14 @@ func (p *planner) request(l launch) place.Request {
 	if last := d.slots[l.SlotID]; last.Failures > 0 {
 		avoid = last.Host
 	}
+	host := l.Host
+	if keeper := p.keeper(d.slots[l.SlotID], service, now); host == "" && keeper != "" {
+		host, avoid = keeper, ""
+	}
 	return place.Request{
 		App: l.app, Service: service.Name, Slot: l.Slot,
 		CPUs: r.cpus, MemBytes: r.memory, Ports: app.OfInstances(service.Ports), ExclusivePorts: service.NetworkMode != "",
-		Volumes: localVolumes(d.Wanted, service), Constraints: service.Constraints, Host: l.Host, Avoid: avoid,
+		Volumes: localVolumes(d.Wanted, service), Constraints: service.Constraints, Host: host, Avoid: avoid,
 	}
 }
 

@@ -58,6 +58,7 @@ func reservation(s app.Service) reserved {
 // containerizer has no field, or whose field it ignores, go into docker.parameters: these
 // come last on the command line of `docker run` and win.
 func taskInfo(t *task, wanted app.App, linked bool, offered []uint16) mesos.TaskInfo {
+	wanted = withSlotVolumes(wanted, t.Task)
 	s := wanted.Services[t.Service]
 	return mesos.TaskInfo{
 		Name:       fmt.Sprintf("%s.%s.%d", t.App, t.Service, t.Slot),
@@ -67,21 +68,26 @@ func taskInfo(t *task, wanted app.App, linked bool, offered []uint16) mesos.Task
 		Container:  container(t, wanted, linked),
 		Command:    &mesos.CommandInfo{Shell: new(false), Arguments: s.Args(), Environment: environment(t, s)},
 		KillPolicy: &mesos.KillPolicy{GracePeriod: &mesos.DurationInfo{Nanoseconds: s.Grace().Nanoseconds()}},
-		Labels:     healthLabel(s.Health),
+		Labels:     agentLabels(t, s),
 	}
 }
 
-// healthLabel tells an embedded agent the words of a health check in CMD form. Docker's flags, which
-// are all that Mesos passes on, have only the form for a shell.
-func healthLabel(h *app.Health) *mesos.Labels {
-	if h == nil || len(h.Test) < 2 || h.Test[0] != "CMD" {
-		return nil
+// agentLabels tell an embedded agent what Docker's flags, which are all that Mesos passes on, cannot
+// say: how to name the volumes of the image, and the words of a health check in CMD form.
+func agentLabels(t *task, s app.Service) *mesos.Labels {
+	labels := &mesos.Labels{Labels: []mesos.Label{agentLabel(local.VolumesLabel, slotVolumes(t.Task, s))}}
+	if h := s.Health; h != nil && len(h.Test) > 1 && h.Test[0] == "CMD" {
+		labels.Labels = append(labels.Labels, agentLabel(local.HealthcheckLabel, h.Test[1:]))
 	}
-	words, err := json.Marshal(h.Test[1:])
+	return labels
+}
+
+func agentLabel(key string, value any) mesos.Label {
+	raw, err := json.Marshal(value)
 	if err != nil {
-		return nil // strings can be encoded
+		panic(fmt.Sprintf("encode label %s: %v", key, err)) // it has texts only
 	}
-	return &mesos.Labels{Labels: []mesos.Label{{Key: local.HealthcheckLabel, Value: new(string(words))}}}
+	return mesos.Label{Key: key, Value: new(string(raw))}
 }
 
 func resources(r reserved, ports []uint16) []mesos.Resource {

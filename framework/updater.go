@@ -52,6 +52,7 @@ func (u *updater) update(status mesos.TaskStatus, now time.Time) {
 			u.log.Info("task changed", "task", t.ID, "host", t.Host, "phase", phase)
 		}
 		u.model.advance(t, phase, status.GetAgentID().GetValue(), now)
+		u.model.keep(t, keptVolumes(t.Task, status))
 		u.acknowledge(status)
 		return
 	}

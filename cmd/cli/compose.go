@@ -52,7 +52,7 @@ var flagAlternatives = map[string]string{
 	"up --no-recreate":             "up keeps instances that the file does not change",
 	"up --no-start":                "up starts what it creates",
 	"up --pull":                    "pull_policy: in the file says when the hosts pull",
-	"up --renew-anon-volumes":      "anonymous volumes are removed with their container",
+	"up --renew-anon-volumes":      "the anonymous volumes of an instance stay with it; tombolo down and up give it new ones",
 	"up --timeout":                 "stop_grace_period: in the file says how long a service may take",
 	"up --watch":                   "run tombolo up again after a change",
 }

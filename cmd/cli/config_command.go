@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -26,7 +27,8 @@ func newConfigCommand(project *projectFlags) *cobra.Command {
 		Short: "Check the Compose file and print it in canonical form",
 		Long: `Check the Compose file and print the app it describes as a Compose file in
 canonical form: merged, interpolated, in long form and with full names. Tombolo reads
-the printed file as the same app. Nothing needs to run for this command.`,
+the printed file as the same app. Nothing needs to run for this command. The standard
+error says what is not kept when a container ends and starts again.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := textOrJSON(f.format, "yaml"); err != nil {
@@ -36,6 +38,7 @@ the printed file as the same app. Nothing needs to run for this command.`,
 			if err != nil {
 				return err
 			}
+			f.notes(cmd.ErrOrStderr(), a)
 			return f.print(cmd.OutOrStdout(), a)
 		},
 	}
@@ -47,6 +50,23 @@ the printed file as the same app. Nothing needs to run for this command.`,
 	flags.StringVar(&f.format, "format", "yaml", "output `format`: yaml or json")
 	cmd.MarkFlagsMutuallyExclusive("services", "images", "volumes", "quiet")
 	return cmd
+}
+
+// notes says what the app loses that docker compose would keep. It is no fault of the file.
+func (f *configFlags) notes(out io.Writer, a *app.App) {
+	if f.quiet || f.services || f.volumes || f.images {
+		return
+	}
+	var losing []string
+	for name, s := range a.Services {
+		if !slices.Contains(s.Docker, app.Flag{Name: "read-only", Value: "true"}) {
+			losing = append(losing, name)
+		}
+	}
+	if len(losing) > 0 {
+		slices.Sort(losing)
+		fmt.Fprintf(out, "not kept: each restart is a new container, without what the last one wrote outside of its volumes: %s\n", strings.Join(losing, ", "))
+	}
 }
 
 func (f *configFlags) print(out io.Writer, a *app.App) error {

@@ -34,7 +34,7 @@ up, unless --volumes removes them. Ctrl-C ends the waiting; the app still goes d
 	}
 	f.register(cmd.Flags())
 	alreadyDefault(cmd.Flags(), "remove-orphans", "down always stops everything that belongs to the app")
-	cmd.Flags().BoolVarP(&f.volumes, "volumes", "v", false, "remove the app's named volumes and their data too")
+	cmd.Flags().BoolVarP(&f.volumes, "volumes", "v", false, "remove the app's volumes and their data too")
 	return cmd
 }
 

@@ -80,7 +80,8 @@ func TestDownRemovesVolumesFromEveryEngine(t *testing.T) {
 	cluster := filepath.Join(t.TempDir(), "cluster.json")
 	writeFile(t, cluster, `{"hosts": [{"name": "h1", "docker": "unix:///1"}, {"name": "h2", "docker": "unix:///2"}]}`)
 	holdLock(t, filepath.Dir(socket), rundir.Holder{Kind: rundir.Cluster, Cluster: cluster})
-	want := "-H unix:///1 volume rm -f shop_data\n-H unix:///2 volume rm -f shop_data\n"
+	const list = " volume ls -q --filter label=tombolo.app=shop\n"
+	want := "-H unix:///1" + list + "-H unix:///1 volume rm -f shop_data\n-H unix:///2" + list + "-H unix:///2 volume rm -f shop_data\n"
 	if _, err := tombolo(t, socket, shopWithData, "up", "-d"); err != nil {
 		t.Fatal(err)
 	}

@@ -28,8 +28,9 @@ func TestPlanKnowsTheEnginesOfAnEmbeddedClusterOnly(t *testing.T) {
 		calls  string
 		err    string
 	}{
-		{"this machine", rundir.Holder{Kind: rundir.Machine}, "volume rm -f shop_data\n", ""},
-		{"a cluster file", rundir.Holder{Kind: rundir.Cluster, Cluster: file}, "-H unix:///1 volume rm -f shop_data\n-H unix:///2 volume rm -f shop_data\n", ""},
+		{"this machine", rundir.Holder{Kind: rundir.Machine}, "volume ls -q --filter label=tombolo.app=shop\nvolume rm -f shop_data\n", ""},
+		{"a cluster file", rundir.Holder{Kind: rundir.Cluster, Cluster: file}, "-H unix:///1 volume ls -q --filter label=tombolo.app=shop\n-H unix:///1 volume rm -f shop_data\n" +
+			"-H unix:///2 volume ls -q --filter label=tombolo.app=shop\n-H unix:///2 volume rm -f shop_data\n", ""},
 		{"a cluster file that is gone", rundir.Holder{Kind: rundir.Cluster, Cluster: "/nowhere"}, "", "nothing was done"},
 		{"a real cluster", rundir.Holder{Kind: rundir.Framework}, "", "docker volume rm shop_data"},
 	} {

@@ -24,6 +24,8 @@ type Slot struct {
 	Slot       int       `json:"slot"`
 	Generation uint64    `json:"generation"`         // of the last task launched
 	Host       string    `json:"host,omitempty"`     // of the last task launched
+	Born       uint64    `json:"born,omitempty"`     // generation of the first task; 0: an earlier version launched it
+	Kept       []string  `json:"kept,omitempty"`     // the slot's volumes on Host that nobody has named
 	Restarts   int       `json:"restarts,omitempty"` // tasks that have ended
 	Failures   int       `json:"failures,omitempty"` // of the last tasks in a row that ended badly or soon
 	Ended      time.Time `json:"ended,omitzero"`     // when the last task ended
@@ -42,8 +44,9 @@ type Task struct {
 	Service              string     `json:"service"`
 	Slot                 int        `json:"slot"`
 	Generation           uint64     `json:"generation"`
-	Spec                 string     `json:"spec"`  // digest of the service that it runs
-	Agent                string     `json:"agent"` // Mesos agent ID
+	Born                 uint64     `json:"born,omitempty"` // of its slot
+	Spec                 string     `json:"spec"`           // digest of the service that it runs
+	Agent                string     `json:"agent"`          // Mesos agent ID
 	Host                 string     `json:"host"`
 	Ports                []app.Port `json:"ports,omitempty"`   // that its service publishes
 	Volumes              []string   `json:"volumes,omitempty"` // that exist on its host only

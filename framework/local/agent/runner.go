@@ -206,7 +206,11 @@ func (r *runner) startContainer(ctx context.Context) (ended bool) {
 }
 
 func (r *runner) runCommand(ctx context.Context) (Command, error) {
-	d := dockerRun{Host: r.Host, Task: r.Task.Info, ContainerID: r.Task.ContainerID, Sandbox: r.Sandbox}
+	task, err := r.nameVolumes(ctx)
+	if err != nil {
+		return Command{}, err
+	}
+	d := dockerRun{Host: r.Host, Task: task, ContainerID: r.Task.ContainerID, Sandbox: r.Sandbox}
 	if len(r.Task.Info.Limits) > 0 {
 		machine, err := r.Docker.Machine(ctx)
 		if err != nil {
