@@ -24,6 +24,7 @@ var faults = []struct {
 	{8, (*scenario).endTask},
 	{6, (*scenario).kill},
 	{8, (*scenario).crash},
+	{6, (*scenario).crashInCommand},
 	{1, (*scenario).removeFramework},
 	{8, (*scenario).putRandom},
 	{12, (*scenario).change},
@@ -144,6 +145,16 @@ func (s *scenario) crash() string {
 	s.memory.CrashAfter(n, lose)
 	s.armed = true
 	return fmt.Sprintf("the framework ends at the write %d from now, which is lost: %v", n, lose)
+}
+
+// crashInCommand ends the framework at the write that a command makes, which is lost. The command
+// then has no effect, and must not have been answered.
+func (s *scenario) crashInCommand() string {
+	s.pass(time.Minute) // no other write is likely then
+	s.memory.CrashAfter(1, true)
+	s.armed = true
+	command := []func(*scenario) string{(*scenario).change, (*scenario).removeRandom, (*scenario).putRandom}[s.random.IntN(3)]
+	return command(s) + ", and the framework ends at the first write, which is lost"
 }
 
 func (s *scenario) removeFramework() string {

@@ -1,7 +1,9 @@
 #!/bin/sh
 # Plays SEEDS (200) seeds of the simulation, or the one in SEED, of which it shows everything that
 # happens. Each processor plays a share of the seeds in a process of its own with one thread: so
-# the goroutines of a scenario run in the same order when its seed is played again.
+# the goroutines of a scenario run in nearly the same order when its seed is played again. Go
+# starts what is due at the same instant in random order, therefore the seed in SEED is played up
+# to PLAYS (10) times, until it fails.
 set -eu
 cd "$(dirname "$0")/../.."
 GO=${GO:-go}
@@ -11,7 +13,7 @@ trap 'rm -rf "$work"' EXIT
 cd test/sim
 export GOMAXPROCS=1
 if [ -n "${SEED:-}" ]; then
-	TOMBOLO_SEED=$SEED "$work/sim.test" -test.v -test.run '^TestSeeds$' -test.timeout 10m
+	TOMBOLO_SEED=$SEED "$work/sim.test" -test.v -test.count "${PLAYS:-10}" -test.failfast -test.run '^TestSeeds$' -test.timeout 10m
 	exit
 fi
 shards=$(nproc) shard=0 processes= status=0
