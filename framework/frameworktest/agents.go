@@ -106,18 +106,7 @@ func (t *task) setState(state mesos.TaskState, message string) {
 		return
 	}
 	t.state = state
-	status := mesos.TaskStatus{
-		TaskID: t.info.TaskID, State: &state, AgentID: &mesos.AgentID{Value: t.host.agent},
-		UUID:            fmt.Appendf(nil, "%016d", t.c.next()),
-		ContainerStatus: &mesos.ContainerStatus{ContainerID: &mesos.ContainerID{Value: t.container}},
-	}
-	if message != "" {
-		status.Message = &message
-	}
-	t.pending = append(t.pending, status)
-	if len(t.pending) == 1 {
-		t.push()
-	}
+	t.report(state, message)
 }
 
 // push sends a task's oldest update, and again later unless it is acknowledged.

@@ -25,6 +25,7 @@ var faults = []struct {
 	{6, (*scenario).kill},
 	{8, (*scenario).crash},
 	{6, (*scenario).crashInCommand},
+	{2, (*scenario).sayNewer},
 	{1, (*scenario).removeFramework},
 	{8, (*scenario).putRandom},
 	{12, (*scenario).change},
@@ -133,6 +134,16 @@ func (s *scenario) endTask() string {
 	id := running[s.random.IntN(len(running))]
 	s.cluster.EndTask(id)
 	return "end " + id
+}
+
+func (s *scenario) sayNewer() string {
+	running := sorted(s.cluster.Running())
+	if len(running) == 0 {
+		return ""
+	}
+	id := running[s.random.IntN(len(running))]
+	s.cluster.SayNewer(id)
+	return "the master sends what only newer programs understand, about " + id
 }
 
 func (s *scenario) kill() string {
