@@ -46,6 +46,7 @@ type callQueue struct {
 	events callEvents
 	queue  *wake.Queue[numbered]
 	places chan struct{} // one for each call that is being made
+	counts callCounts
 }
 
 // callEvents are what the queue tells the framework, from any goroutine.
@@ -151,7 +152,11 @@ func (q *callQueue) attempt(ctx context.Context, call numbered) error {
 	select {
 	case q.places <- struct{}{}:
 		defer func() { <-q.places }()
-		return q.master.Call(ctx, call.subscription, call.Call)
+		err := q.master.Call(ctx, call.subscription, call.Call)
+		if ctx.Err() == nil {
+			q.counts.add(call.Type.String(), err)
+		}
+		return err
 	case <-ctx.Done():
 		return ctx.Err()
 	}

@@ -84,6 +84,16 @@ func TestCallQueue(t *testing.T) {
 				if diff := cmp.Diff(tt.want, m.calls); diff != "" {
 					t.Errorf("calls to the master (-want +got):\n%s", diff)
 				}
+				counted := 0
+				for _, n := range q.counts.get().Calls {
+					counted += int(n)
+				}
+				for _, n := range q.counts.get().FailedCalls {
+					counted += int(n)
+				}
+				if failed := q.counts.get().FailedCalls[tt.want[0]]; counted != len(tt.want) || (failed > 0) != (len(tt.errs) > 0) {
+					t.Errorf("%d calls are counted, %d of %s as failed; want %d and %d errors", counted, failed, tt.want[0], len(tt.want), len(tt.errs))
+				}
 				if diff := cmp.Diff(tt.uncertain, uncertain); diff != "" {
 					t.Errorf("uncertain tasks (-want +got):\n%s", diff)
 				}

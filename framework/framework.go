@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
@@ -36,7 +37,7 @@ type Config struct {
 	Log  *slog.Logger // nil: slog.Default()
 }
 
-// Framework schedules apps. All fields but queue and board belong to the goroutine of
+// Framework schedules apps. All fields but queue, board and offersHeld belong to the goroutine of
 // loop.
 type Framework struct {
 	config     Config
@@ -53,6 +54,7 @@ type Framework struct {
 	examiner   *examiner
 	reporter   *reporter
 	board      *board
+	offersHeld atomic.Int64
 }
 
 // New returns a framework that does nothing before Run.
@@ -158,6 +160,7 @@ func (f *Framework) loop(ctx context.Context) error {
 		}
 		// A caller that gets a reply must find its effect in the snapshot.
 		f.board.publish(f.reporter.snapshot(time.Now()))
+		f.offersHeld.Store(int64(f.offers.Held()))
 		f.out.flush()
 		timer.Reset(f.out.untilWake())
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tombolo/dns"
+	"tombolo/internal/scrape"
 	"tombolo/internal/unixhttp"
 	"tombolo/linker/api"
 	"tombolo/linker/attach"
@@ -71,6 +72,7 @@ func (l *Linker) assemble(ctx context.Context) ([]task, error) {
 		{"contests", l.contests.run},
 		{"prober", l.prober.Run},
 		{"look-ups", l.newLookUps().run},
+		{"lag", l.lag.run},
 		{"host facts", (&selfReporter{host: l.host, block: l.block, plane: l.plane, problems: l.problems, matched: l.matched}).run},
 	}, serving...), nil
 }
@@ -103,11 +105,20 @@ func (l *Linker) assembleCluster() error {
 	l.gossip, err = gossip.New(gossip.Config{
 		Name: last.Identity, Bind: netip.AddrPortFrom(cfg.Underlay, cfg.GossipPort), Keys: cfg.Keys,
 		Seeds: cfg.Join, Known: last.Members, Log: cfg.Log,
-		Note: func(from string, body []byte) error { return l.prober.Note(from, body) },
+		Note: l.take,
 	}, l.catalog)
+	l.lag = newLag(last.Identity, l.gossip, l.catalog)
 	l.names = nameConflicts{self: last.Identity, gossip: l.gossip, catalog: l.catalog, problems: l.problems}
 	l.broadcast = broadcaster{catalog: l.catalog, gossip: l.gossip, state: l.state}
 	return err
+}
+
+// take takes a note of another host for the part that it is for.
+func (l *Linker) take(from string, body []byte) error {
+	if isLagNote(body) {
+		return l.lag.take(from, body)
+	}
+	return l.prober.Note(from, body)
 }
 
 func (l *Linker) assembleContainers() error {
@@ -196,7 +207,7 @@ func (l *Linker) assembleServers(ctx context.Context) ([]task, error) {
 		Upstream: dns.NewForwarder(dns.ForwarderConfig{Own: []netip.Addr{overlay.Gateway4}}),
 	})
 	kernel := &converger{
-		plane: l.plane, effective: l.effective, table: l.table, sockets: l.hostPorts, problems: l.problems, adopted: l.adopted, matched: l.matched, paths: l.prober,
+		plane: l.plane, effective: l.effective, table: l.table, sockets: l.hostPorts, problems: l.problems, adopted: l.adopted, matched: l.matched, paths: l.prober, appliedNow: l.lag.nowApplied,
 		base: overlay.Config{
 			Pool4: cfg.Pool4, VNI: cfg.VNI, Port: cfg.VXLANPort, DNSPort: sockets.Addr().Port(), Blocked: blockedPorts(cfg), Peering: peeringPorts(cfg),
 		},
@@ -218,8 +229,8 @@ func (l *Linker) assembleServers(ctx context.Context) ([]task, error) {
 		{"overlay", kernel.run},
 		{"dns", server.Run},
 		{"api", func(ctx context.Context) error { return apiServer.Serve(ctx, listener) }},
-		{"metrics", metrics.Server{
-			Addr: cfg.Metrics, Source: metricsSource{host, l.catalog}, Log: cfg.Log,
+		{"metrics", scrape.Server{
+			Addr: cfg.Metrics, Collector: metrics.New(metricsSource{host, l.catalog}, l.lag.seconds, l.lag.incomplete), Log: cfg.Log,
 			Report: func(err error) { l.problems.Report(problem.MetricsUnavailable, err) },
 		}.Run},
 	}, nil

@@ -33,6 +33,8 @@ type converger struct {
 	revoked   revocations
 	adopted   latch // opened once the table holds the endpoints of the last run
 	matched   latch // the converger opens it when the kernel matches for the first time
+	// appliedNow is told of each snapshot of the catalog that the kernel matches.
+	appliedNow func(*record.Snapshot)
 }
 
 // portSockets hold the published ports and serve them at ::1: hostport.Ports.
@@ -122,6 +124,7 @@ func (c *converger) apply(ctx context.Context, applied *overlay.Config) (*overla
 	c.problems.Report(problem.ServiceWithoutAddress, e.unaddressed)
 	c.problems.Report(problem.AddressMisplaced, e.misplaced)
 	if applied != nil && reflect.DeepEqual(want, *applied) { // as after most changes of the catalog
+		c.appliedNow(e.source)
 		return applied, nil
 	}
 	err := c.plane.Set(ctx, want)
@@ -133,6 +136,7 @@ func (c *converger) apply(ctx context.Context, applied *overlay.Config) (*overla
 		return nil, err
 	}
 	c.matched.open()
+	c.appliedNow(e.source)
 	return &want, nil
 }
 
@@ -188,7 +192,7 @@ func addresses(endpoints []*record.Endpoint) []netip.Addr {
 func blockedPorts(cfg Config) []overlay.HostPort {
 	ports := []overlay.HostPort{
 		{Port: cfg.GossipPort, Proto: "tcp"}, {Port: cfg.GossipPort, Proto: "udp"}, {Port: cfg.VXLANPort, Proto: "udp"},
-		{Port: 7981, Proto: "tcp"}, {Port: 7982, Proto: "tcp"},
+		{Port: 7981, Proto: "tcp"}, {Port: 7982, Proto: "tcp"}, {Port: 7983, Proto: "tcp"},
 	}
 	for _, p := range cfg.BlockedPorts {
 		ports = append(ports, overlay.HostPort{Port: p, Proto: "tcp"})

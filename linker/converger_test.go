@@ -128,7 +128,8 @@ func TestConverger(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		kernel, host, problems := &flakyKernel{}, &fakeHost{}, problem.NewSet(slog.New(slog.DiscardHandler))
 		c := &converger{
-			plane: kernel, table: host, sockets: hostport.New(slog.New(slog.DiscardHandler)), problems: problems, adopted: newLatch(), matched: newLatch(),
+			appliedNow: func(*record.Snapshot) {},
+			plane:      kernel, table: host, sockets: hostport.New(slog.New(slog.DiscardHandler)), problems: problems, adopted: newLatch(), matched: newLatch(),
 			effective: &effectiveCache{host: thisHost{name: "h1", catalog: catalog.New("h1", 1)}, block: host, pool4: DefaultPool4, vips: newBook(t)},
 		}
 		c.paths = probe.New(probe.Config{})

@@ -61,6 +61,7 @@ type cluster struct {
 	names     nameConflicts
 	times     hostTimes
 	broadcast broadcaster
+	lag       *lag
 }
 
 // containers has the parts that know this host's containers.

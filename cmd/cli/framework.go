@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -66,6 +67,7 @@ Every flag has an environment variable: --secret-file is TOMBOLO_SECRET_FILE.`,
 	flags.StringVar(&f.secretFile, "secret-file", "", "`file` with the principal's secret; only its owner may be able to read it")
 	flags.StringSliceVar(&f.linkers, "linker", []string{defaultLinkerSocket}, "`socket` of a linker; may be repeated; HOST=SOCKET names the host of a linker that may not answer yet; none: run without")
 	runDirFlag(flags, &f.cfg.RunDir, "`folder` for the API's socket and the lock")
+	flags.StringVar(&f.cfg.Metrics, "metrics", daemon.DefaultFrameworkMetrics, "`address` and port at which Prometheus gets metrics over HTTP, at /metrics; empty: none")
 	flags.StringVar(&f.cfg.StateDir, "state-dir", filepath.Join(daemon.DefaultStateDir, "framework"), "`folder` for the state that the next run needs")
 	return cmd
 }
@@ -83,6 +85,9 @@ func (f *frameworkFlags) validate() error {
 		case ok && scheme != "http" && scheme != "https":
 			errs = append(errs, fmt.Errorf("--master %s: want host:port, http:// or https://", m))
 		}
+	}
+	if _, err := net.ResolveTCPAddr("tcp", f.cfg.Metrics); f.cfg.Metrics != "" && err != nil {
+		errs = append(errs, fmt.Errorf("--metrics %q: want an address like %s", f.cfg.Metrics, daemon.DefaultFrameworkMetrics))
 	}
 	if len(f.linkers) > 1 && slices.Contains(f.linkers, noLinker) {
 		errs = append(errs, fmt.Errorf("--linker %s: and others are named too; name either the linkers or none", noLinker))

@@ -15,11 +15,16 @@ import (
 	"tombolo/framework"
 	"tombolo/framework/api"
 	"tombolo/framework/mesos"
+	"tombolo/framework/metrics"
 	"tombolo/framework/store"
+	"tombolo/internal/scrape"
 	"tombolo/internal/unixhttp"
 	"tombolo/internal/wake"
 	linkerapi "tombolo/linker/api"
 )
+
+// DefaultFrameworkMetrics is where frameworks serve their metrics, beside those of the linker.
+const DefaultFrameworkMetrics = "127.0.0.1:7983"
 
 // FrameworkConfig says what a framework schedules on, and where it keeps its state.
 type FrameworkConfig struct {
@@ -34,6 +39,7 @@ type FrameworkConfig struct {
 	Linkers     map[string]string  // host name -> socket of the host's linker; empty: containers get no names
 	Registry    *api.Registry      // nil: none
 	Version     string             // of this binary
+	Metrics     string             // host and port at which Prometheus gets metrics; "": none
 	Log         *slog.Logger
 }
 
@@ -73,7 +79,21 @@ func RunFramework(ctx context.Context, cfg FrameworkConfig) (err error) {
 	group.Go(func() error {
 		return serve(ctx, cfg.RunDir.API(), api.NewHandler(api.Config{Cluster: f, Logs: f, Volumes: f, Log: cfg.Log}))
 	})
+	group.Go(func() error { return frameworkMetrics(f, cfg).Run(ctx) })
 	return group.Wait()
+}
+
+// frameworkMetrics serves what a framework tells about itself.
+func frameworkMetrics(f *framework.Framework, cfg FrameworkConfig) scrape.Server {
+	source := metrics.Source{
+		Snapshot: func() *api.Snapshot { s, _ := f.Snapshot(); return s },
+		Stats:    func() metrics.Stats { return metrics.Stats(f.Stats()) },
+	}
+	return scrape.Server{Addr: cfg.Metrics, Collector: metrics.New(source), Log: cfg.Log, Report: func(err error) {
+		if err != nil {
+			cfg.Log.Warn("no metrics for Prometheus", "err", err)
+		}
+	}}
 }
 
 // LinkerHost asks a linker for the name of its host, until it answers or ctx ends. A

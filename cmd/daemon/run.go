@@ -159,7 +159,7 @@ func (d *daemon) runFramework(ctx context.Context) error {
 		Masters: []string{"master"}, MasterName: "embedded",
 		HTTP:     &http.Client{Transport: unixhttp.Transport(d.RunDir.Master())},
 		StateDir: d.StateDir, RunDir: d.RunDir,
-		Linkers: linkers, Registry: d.hosts.Registry, Version: d.Version, Log: d.Log,
+		Linkers: linkers, Registry: d.hosts.Registry, Version: d.Version, Metrics: DefaultFrameworkMetrics, Log: d.Log,
 	})
 }
 

@@ -47,6 +47,9 @@ type Actions struct {
 	Wake  time.Time         // when to call the book again; zero: when something changes
 }
 
+// Held returns the number of offers that are held.
+func (b *Book) Held() int { return len(b.held) }
+
 // Subscribed notes a new subscription, for which the master starts without offers and
 // filters and with offers revived.
 func (b *Book) Subscribed() { *b = Book{} }

@@ -36,16 +36,29 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc("tombolo_"+name, help, labels, nil)
 }
 
-// collector implements prometheus.Collector.
-type collector struct{ source Source }
+// New returns a collector of what the source tells, and of others.
+func New(source Source, others ...prometheus.Collector) prometheus.Collector {
+	return collector{source, others}
+}
+
+type collector struct {
+	source Source
+	others []prometheus.Collector
+}
 
 func (c collector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{build, ready, problems, peers, records, rejected, repairs, dns, gossip, catalog, other} {
 		out <- d
 	}
+	for _, other := range c.others {
+		other.Describe(out)
+	}
 }
 
 func (c collector) Collect(out chan<- prometheus.Metric) {
+	for _, other := range c.others {
+		other.Collect(out)
+	}
 	status, err := c.source.State()
 	if err != nil {
 		out <- prometheus.NewInvalidMetric(ready, err)

@@ -1,11 +1,7 @@
 package metrics
 
 import (
-	"context"
 	"errors"
-	"io"
-	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -13,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
+	"tombolo/internal/scrape"
 	"tombolo/linker/api"
 	"tombolo/linker/problem"
 	"tombolo/linker/record"
@@ -39,15 +36,15 @@ func source() fakeSource {
 	}}
 }
 
-func scrape(t *testing.T, s fakeSource) (int, string) {
+func read(t *testing.T, s fakeSource) (int, string) {
 	t.Helper()
 	w := httptest.NewRecorder()
-	Server{Source: s}.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	scrape.Server{Collector: New(s)}.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	return w.Code, w.Body.String()
 }
 
 func TestMetricsShowWhatTheStatusShows(t *testing.T) {
-	code, text := scrape(t, source())
+	code, text := read(t, source())
 	if code != http.StatusOK {
 		t.Fatalf("the answer has the status %d:\n%s", code, text)
 	}
@@ -66,7 +63,7 @@ func TestMetricsShowWhatTheStatusShows(t *testing.T) {
 
 // promlint has the rules of `promtool check metrics`.
 func TestMetricsFollowTheRulesOfPrometheus(t *testing.T) {
-	_, text := scrape(t, source())
+	_, text := read(t, source())
 	found, err := promlint.New(strings.NewReader(text)).Lint()
 	if err != nil || len(found) > 0 {
 		t.Errorf("promlint finds %v (%v), want nothing", found, err)
@@ -74,30 +71,7 @@ func TestMetricsFollowTheRulesOfPrometheus(t *testing.T) {
 }
 
 func TestAStateThatCannotBeReadIsAnError(t *testing.T) {
-	if code, _ := scrape(t, fakeSource{err: errors.New("broken")}); code != http.StatusInternalServerError {
+	if code, _ := read(t, fakeSource{err: errors.New("broken")}); code != http.StatusInternalServerError {
 		t.Errorf("the answer has the status %d, want 500", code)
-	}
-}
-
-func TestATakenAddressIsReported(t *testing.T) {
-	taken, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer taken.Close()
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	reported := make(chan error, 1)
-	done := make(chan error, 1)
-	s := Server{Addr: taken.Addr().String(), Source: source(), Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Report: func(err error) {
-		reported <- err
-		cancel()
-	}}
-	go func() { done <- s.Run(ctx) }()
-	if err := <-reported; err == nil || !strings.Contains(err.Error(), "address already in use") {
-		t.Errorf("the problem is %v, want that the address is in use", err)
-	}
-	if err := <-done; err != nil {
-		t.Errorf("Run returned %v, want nil: the linker works without metrics", err)
 	}
 }

@@ -37,6 +37,7 @@ var allowed = []struct {
 	{"framework/offers", []string{"framework/place", "linker/record"}},
 	{"framework/store", []string{"framework/app", "linker/record"}},
 	{"framework/api", []string{"framework/app", "linker/record"}},
+	{"framework/metrics", []string{"framework/api"}},
 	{"framework/mesos", []string{"framework/mesos/..."}},
 	{"framework/local/cluster", []string{"framework/local/master", "framework/local/agent"}},
 	{"framework/local/master", []string{"framework/local", "framework/mesos/wire"}},

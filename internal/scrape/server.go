@@ -1,4 +1,5 @@
-package metrics
+// Package scrape serves metrics to Prometheus over HTTP, for the linker and the framework.
+package scrape
 
 import (
 	"context"
@@ -12,8 +13,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-
-	"tombolo/internal/wake"
 )
 
 const (
@@ -23,23 +22,23 @@ const (
 
 // Server serves the metrics over HTTP.
 type Server struct {
-	Addr   string // host and port; "": nothing is served
-	Source Source
-	Log    *slog.Logger
-	Report func(error) // why nothing is served; nil: it is
+	Addr      string // host and port; "": nothing is served
+	Collector prometheus.Collector
+	Log       *slog.Logger
+	Report    func(error) // why nothing is served; nil: it is
 }
 
 // Handler serves the metrics at /metrics.
 func (s Server) Handler() http.Handler {
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(collector{s.Source}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry.MustRegister(s.Collector, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: 3}))
 	return mux
 }
 
 // Run serves until ctx ends. While another process has the address, it reports that and tries
-// again: the linker works without metrics.
+// again: everything else works without metrics.
 func (s Server) Run(ctx context.Context) error {
 	if s.Addr == "" {
 		<-ctx.Done()
@@ -55,8 +54,10 @@ func (s Server) Run(ctx context.Context) error {
 			return s.serve(ctx, l)
 		}
 		s.Report(fmt.Errorf("serve metrics: %w", err))
-		if !wake.Sleep(ctx, retryAfter) {
+		select {
+		case <-ctx.Done():
 			return nil
+		case <-time.After(retryAfter):
 		}
 	}
 }
