@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -281,6 +283,40 @@ func TestDockersResolverIsClosedAfterAFailure(t *testing.T) {
 	}
 	h.overlay.equip(false)
 	mustBeGuarded(t, box, e)
+}
+
+// Where the resolver of Docker can neither be replaced nor closed, the container must not start: it
+// would have a way to the outside's DNS, and read the names of its neighbours. The linker lacks a
+// right in the sandbox here.
+func TestAContainerThatReachesDockersResolverMustNotStart(t *testing.T) {
+	t.Parallel()
+	h, e, box := newResolverLab(t, "iptables")
+	var err error
+	withoutNetAdmin(t, func() { err = h.overlay.Equip(t.Context(), e) })
+	reaches(t, box, "udp", anyResolver, "127.0.0.1") // so it is open indeed
+	if !errors.Is(err, ErrResolverOpen) {
+		t.Errorf("Equip of a container that reaches Docker's resolver = %v, want %v", err, ErrResolverOpen)
+	}
+	if failed := h.overlay.failedVisits()[e.ID]; !errors.Is(failed, ErrResolverOpen) {
+		t.Errorf("the container's visit is reported with %v, want %v", failed, ErrResolverOpen)
+	}
+	must(t, h.overlay.Equip(t.Context(), e))
+	mustBeGuarded(t, box, e)
+}
+
+// withoutNetAdmin runs f on a thread without the capability to change networks.
+func withoutNetAdmin(t *testing.T, f func()) {
+	t.Helper()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var before [2]unix.CapUserData
+	must(t, unix.Capget(&header, &before[0]))
+	dropped := before
+	dropped[0].Effective &^= 1 << unix.CAP_NET_ADMIN
+	must(t, unix.Capset(&header, &dropped[0]))
+	defer func() { must(t, unix.Capset(&header, &before[0])) }()
+	f()
 }
 
 // A container whose sandbox cannot be entered is reported, until it ends.
