@@ -44,23 +44,33 @@ func (o *Overlay) Attach(ctx context.Context, e Endpoint) (Interface, error) {
 	return Interface{Host: HostSide(e.ID), Container: ContainerSide(e.ID), MAC: HardwareAddr(e.Addr4), MTU: o.mtu}, nil
 }
 
-// attach binds the addresses while it creates the interface. That is safe, because the table
-// drops everything that an unbound interface sends.
+// attach opens the gate and binds the addresses while it sets the interface up. That is safe,
+// because the table drops everything that an unbound interface sends.
 func (o *Overlay) attach(ctx context.Context, e Endpoint) error {
-	bound := make(chan error, 1) // so that the goroutine never waits for the receiver
-	go func() { bound <- inside(o.ns, func() error { return o.bind(ctx, e) }) }()
-	err := inside(o.ns, func() error { return createVeth(e, *o.want.config, o.mtu) })
-	return errors.Join(err, <-bound)
+	return inside(o.ns, func() error {
+		link, err := createVeth(e, o.mtu)
+		if err != nil {
+			return err
+		}
+		bound := make(chan error, 1) // so that the goroutine never waits for the receiver
+		go func() { bound <- inside(o.ns, func() error { return o.bind(ctx, e) }) }()
+		err = equipVeth(link, e, *o.want.config)
+		return errors.Join(err, <-bound)
+	})
 }
 
 func (o *Overlay) bind(ctx context.Context, e Endpoint) error {
-	elements := contents{}
-	elements.bind(e)
-	if o.table.change(nil, elements.without(o.table.have)) == nil {
+	if o.table.attach(e) == nil {
 		return nil
 	}
 	// Another program has changed the table, perhaps flushed it: write all of it.
-	return o.table.replace(ctx, compile(o.want.merged(), o.outside...))
+	if err := o.table.replace(ctx, compile(o.want.merged(), o.outside...)); err != nil {
+		return err
+	}
+	if err := o.table.attach(e); err != nil { // that program is still at work; Run hears of it
+		o.log.Warn("an interface takes no packets until the packet policy is restored", "endpoint", e.ID, "err", err)
+	}
+	return nil
 }
 
 // forgetFormerHolder deletes the tracked connections of e's addresses, which e must not

@@ -29,7 +29,7 @@ func TestSignalsDoNotKeepAProgramFromLoading(t *testing.T) {
 		}()
 	}
 	for i := range 2000 {
-		fd, err := loadGuardProgram()
+		fd, err := loadProgram(directions[i%2].program)
 		if err != nil {
 			t.Fatalf("attempt %d: %v", i, err)
 		}

@@ -46,7 +46,7 @@ func (m *match) ensureDevice() (netlink.Link, error) {
 	if have, err = netlink.LinkByName(Device); err != nil {
 		return nil, fmt.Errorf("find %s: %w", Device, err)
 	}
-	return have, (&match{}).adjustDevice(have, want) // what a new device lacks is no change of its own
+	return have, (&match{table: m.table}).adjustDevice(have, want) // what a new device lacks is no change of its own
 }
 
 func vxlanOf(c Config) *netlink.Vxlan {

@@ -26,8 +26,9 @@
 //	                       |                (decided on the receiver's host)
 //	                       does the source address belong to this interface?
 //
-// Our interfaces transmit only packets that the table has marked, so nothing passes while
-// another program has removed the table (guard_linux.go).
+// Our interfaces transmit only packets that the table has marked, and what arrives there is
+// dropped unless a chain of the table netdev tombolo passes it on. So nothing passes while
+// another program has removed the tables (guard_linux.go, gate_linux.go).
 //
 // Policy can trust addresses because of the first question: a container can send only from
 // the addresses that are bound to its own interface.
@@ -49,7 +50,7 @@
 // # What it owns
 //
 // The device tombolo0, veths whose names are tb and twelve hexadecimal digits, routes of
-// protocol 84, the nft table inet tombolo, and rules in the host's own firewall (package firewall). No other interface of the host may have a name that starts with tb. It also
+// protocol 84, the nft tables inet tombolo and netdev tombolo, and rules in the host's own firewall (package firewall). No other interface of the host may have a name that starts with tb. It also
 // switches on forwarding, which stays on.
 //
 // # What it never does

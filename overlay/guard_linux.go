@@ -14,18 +14,25 @@ import (
 )
 
 // The policy fails closed. A flush of nftables by another program (`nft flush ruleset`, a
-// restart of nftables.service) removes our table, and the kernel would then forward
-// everything. So each of our interfaces has a filter of traffic control, which such a flush
-// does not touch: it transmits IP packets only with passMark, which our table sets when it
-// accepts a packet (chain pass). Without the table nothing enters a container or the tunnel,
-// so no connection can be opened, and established ones wait until the table is back.
+// restart of nftables.service) removes our tables, and the kernel would then forward and accept
+// everything. So each of our interfaces has filters of traffic control, which such a flush does
+// not touch:
 //
-// The filter is a BPF program of eight instructions. It needs no process of ours, no map and
-// no pinned file: it lives as long as its interface.
+//   - What the interface transmits needs passMark, which our table sets when it accepts a packet
+//     (chain pass). Without the table nothing enters a container or the tunnel.
+//   - What arrives on the interface gets the type "for another host", which the kernel drops.
+//     Two tables of ours make that right again: the gate of the interface (gate_linux.go) and then
+//     chain source. Without both nothing leaves a container or the tunnel, not even a datagram
+//     that needs no answer.
+//
+// No connection can be opened then, and established ones wait until the tables are back.
+//
+// The filters are BPF programs of a few instructions. They need no process of ours, no map and
+// no pinned file: they live as long as their interface.
 
 const guardName = "tombolo"
 
-// ErrNoGuard means that the kernel cannot guard interfaces with traffic control and BPF.
+// ErrNoGuard means that the kernel cannot guard interfaces with traffic control, BPF and nftables.
 var ErrNoGuard = errors.New("kernel cannot filter what an interface transmits")
 
 // instruction is struct bpf_insn of linux/bpf.h.
@@ -36,32 +43,70 @@ type instruction struct {
 	value     int32
 }
 
-var etherTypes = [2]uint16{unix.ETH_P_IP, unix.ETH_P_IPV6}
+// Offsets in struct __sk_buff, registers and values of linux/bpf.h and linux/pkt_cls.h.
+const (
+	skbType, skbMark, skbProtocol = 4, 8, 16
+	actUnspec, actShot            = -1, 2
+	setR0, setR2                  = 0xb7, 0xb7 // BPF_ALU64 | BPF_MOV | BPF_K
+	callHelper                    = unix.BPF_JMP | 0x80
+	returnR0                      = unix.BPF_JMP | 0x90
+	skbChangeType                 = 32 // BPF_FUNC_skb_change_type
+	pktTypeOtherHost              = 3  // PACKET_OTHERHOST of linux/if_packet.h
+)
 
-// guardProgram returns -1 (continue with the next filter) or 2 (drop the packet).
-func guardProgram() []instruction {
-	return []instruction{
-		{unix.BPF_LDX | unix.BPF_MEM | unix.BPF_W, 0x12, 8, 0}, // r2 = skb->mark
-		{0xb7, 0, 0, -1}, // r0 = TC_ACT_UNSPEC
-		{unix.BPF_JMP | unix.BPF_JSET, 2, 4, passMark},                   // if r2 & passMark: return r0
-		{unix.BPF_LDX | unix.BPF_MEM | unix.BPF_W, 0x12, 16, 0},          // r2 = skb->protocol
-		{unix.BPF_JMP | unix.BPF_JEQ, 2, 1, networkOrder(etherTypes[0])}, // if r2 == IPv4: drop
-		{unix.BPF_JMP | unix.BPF_JNE, 2, 1, networkOrder(etherTypes[1])}, // if r2 != IPv6: return r0
-		{0xb7, 0, 0, 2},                // r0 = TC_ACT_SHOT
-		{unix.BPF_JMP | 0x90, 0, 0, 0}, // return r0
-	}
+// direction is a half of the guard of an interface.
+type direction struct {
+	parent  uint32 // the hook of traffic control
+	program []instruction
+}
+
+// The programs return actUnspec (continue with the next filter) or actShot (drop the packet).
+var directions = []direction{
+	{netlink.HANDLE_MIN_EGRESS, []instruction{
+		{unix.BPF_LDX | unix.BPF_MEM | unix.BPF_W, 0x12, skbMark, 0}, // r2 = skb->mark
+		{setR0, 0, 0, actUnspec},
+		{unix.BPF_JMP | unix.BPF_JSET, 2, 4, passMark}, // if r2 & passMark: return r0
+		{unix.BPF_LDX | unix.BPF_MEM | unix.BPF_W, 0x12, skbProtocol, 0},
+		{unix.BPF_JMP | unix.BPF_JEQ, 2, 1, networkOrder(unix.ETH_P_IP)},   // if r2 == IPv4: drop
+		{unix.BPF_JMP | unix.BPF_JNE, 2, 1, networkOrder(unix.ETH_P_IPV6)}, // if r2 != IPv6: return r0
+		{setR0, 0, 0, actShot},
+		{returnR0, 0, 0, 0},
+	}},
+	// Not only IP is stopped: the kernel looks for it within tags of VLANs too, after this filter.
+	{netlink.HANDLE_MIN_INGRESS, []instruction{
+		{unix.BPF_LDX | unix.BPF_MEM | unix.BPF_W, 0x12, skbProtocol, 0},  // r2 = skb->protocol
+		{unix.BPF_JMP | unix.BPF_JEQ, 2, 7, networkOrder(unix.ETH_P_ARP)}, // if r2 == ARP: return actUnspec
+		{unix.BPF_LDX | unix.BPF_MEM | unix.BPF_W, 0x12, skbType, 0},
+		{unix.BPF_JMP | unix.BPF_JEQ, 2, 3, pktTypeOtherHost}, // if r2 is so already: drop
+		{setR2, 2, 0, pktTypeOtherHost},
+		{callHelper, 0, 0, skbChangeType},
+		{unix.BPF_JMP | unix.BPF_JEQ, 0, 2, 0}, // if there was no error: return actUnspec
+		{setR0, 0, 0, actShot},
+		{returnR0, 0, 0, 0},
+		{setR0, 0, 0, actUnspec},
+		{returnR0, 0, 0, 0},
+	}},
 }
 
 func networkOrder(v uint16) int32 {
 	return int32(binary.NativeEndian.Uint16(binary.BigEndian.AppendUint16(nil, v)))
 }
 
-// loadGuard gives the program to the kernel. The file descriptor stays open: every interface
-// refers to the same program.
-var loadGuard = untilSuccess(loadGuardProgram)
+// loadGuard gives the programs to the kernel. The file descriptors stay open: every interface
+// refers to the same programs.
+var loadGuard = untilSuccess(func() (fds []int, err error) {
+	for _, d := range directions {
+		fd, err := loadProgram(d.program)
+		if err != nil {
+			return nil, fmt.Errorf("%w: load a BPF program: %w", ErrNoGuard, err)
+		}
+		fds = append(fds, fd)
+	}
+	return fds, nil
+})
 
-func loadGuardProgram() (int, error) {
-	program, license := guardProgram(), []byte("GPL\x00")
+func loadProgram(program []instruction) (int, error) {
+	license := []byte("GPL\x00")
 	attr := struct {
 		kind, count           uint32
 		instructions, license uint64
@@ -75,20 +120,23 @@ func loadGuardProgram() (int, error) {
 	}
 	defer runtime.KeepAlive(program)
 	defer runtime.KeepAlive(license)
-	fd, err := bpfLoad(unsafe.Pointer(&attr), unsafe.Sizeof(attr))
-	if err != nil {
-		return 0, fmt.Errorf("%w: load a BPF program: %w", ErrNoGuard, err)
-	}
-	return fd, nil
+	return bpfLoad(unsafe.Pointer(&attr), unsafe.Sizeof(attr))
 }
 
-// guard makes a device of ours transmit only what our table has accepted, unless it does already.
+// guard makes a device of ours transmit and take only what our tables accept, unless it does
+// already. The gate comes first, so that a device that is in use loses no packet.
 func (m *match) guard(link netlink.Link) error {
-	if have, err := dump(func() ([]netlink.Filter, error) { return netlink.FilterList(link, netlink.HANDLE_MIN_EGRESS) }); err == nil && slices.ContainsFunc(have, isGuard) {
-		return nil
+	if err := m.openGate(link.Attrs().Name); err != nil {
+		return err
 	}
-	m.done.add(KindFilter, link.Attrs().Name)
-	return addGuard(link)
+	for _, d := range directions {
+		have, err := dump(func() ([]netlink.Filter, error) { return netlink.FilterList(link, d.parent) })
+		if err != nil || !slices.ContainsFunc(have, isGuard) {
+			m.done.add(KindFilter, link.Attrs().Name)
+			return addGuard(link)
+		}
+	}
+	return nil
 }
 
 func isGuard(f netlink.Filter) bool {
@@ -97,19 +145,24 @@ func isGuard(f netlink.Filter) bool {
 }
 
 func addGuard(link netlink.Link) error {
-	program, err := loadGuard()
+	programs, err := loadGuard()
 	if err != nil {
 		return err
 	}
 	attrs := netlink.QdiscAttrs{LinkIndex: link.Attrs().Index, Parent: netlink.HANDLE_CLSACT, Handle: netlink.MakeHandle(0xffff, 0)}
 	err = netlink.QdiscAdd(&netlink.GenericQdisc{QdiscAttrs: attrs, QdiscType: "clsact"})
-	if err == nil || errors.Is(err, unix.EEXIST) {
-		err = netlink.FilterReplace(&netlink.BpfFilter{
-			FilterAttrs: netlink.FilterAttrs{
-				LinkIndex: attrs.LinkIndex, Parent: netlink.HANDLE_MIN_EGRESS, Handle: 1, Priority: 1, Protocol: unix.ETH_P_ALL,
-			},
-			Fd: program, Name: guardName, DirectAction: true,
-		})
+	if errors.Is(err, unix.EEXIST) {
+		err = nil
+	}
+	for i, d := range directions {
+		if err == nil {
+			err = netlink.FilterReplace(&netlink.BpfFilter{
+				FilterAttrs: netlink.FilterAttrs{
+					LinkIndex: attrs.LinkIndex, Parent: d.parent, Handle: 1, Priority: 1, Protocol: unix.ETH_P_ALL,
+				},
+				Fd: programs[i], Name: guardName, DirectAction: true,
+			})
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("%w: guard %s (try: modprobe -a sch_ingress cls_bpf): %w", ErrNoGuard, link.Attrs().Name, err)

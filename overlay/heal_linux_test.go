@@ -53,6 +53,12 @@ func damages(a, b *labHost) []damage {
 		{"the device does not filter", "tc qdisc del dev tombolo0 clsact", KindFilter},
 		{"a container's interface is down", "ip link set " + veth + " down", KindInterface},
 		{"a container's interface does not filter", "tc filter del dev " + veth + " egress", KindFilter},
+		{"a container's interface does not filter what arrives", "tc filter del dev " + veth + " ingress", KindFilter},
+		{"nftables is empty", "nft flush ruleset", KindPolicy},
+		{"the gates are gone", "nft delete table netdev tombolo", KindPolicy},
+		{"a gate is empty", "nft flush chain netdev tombolo " + veth, KindPolicy},
+		{"a gate is closed", "nft add rule netdev tombolo " + veth + " drop", KindPolicy},
+		{"packets of no known type are accepted", "sysctl -qw net.ipv4.conf." + veth + ".drop_unicast_in_l2_multicast=0", KindSysctl},
 	}
 }
 
@@ -165,7 +171,10 @@ func describeLink(t *testing.T, link netlink.Link, add func(format string, args 
 	t.Helper()
 	attrs := link.Attrs()
 	filters, _ := netlink.FilterList(link, netlink.HANDLE_MIN_EGRESS)
-	add("%s up %v mtu %d mac %s guard %v", attrs.Name, attrs.Flags&net.FlagUp != 0, attrs.MTU, attrs.HardwareAddr, slices.ContainsFunc(filters, isGuard))
+	arriving, _ := netlink.FilterList(link, netlink.HANDLE_MIN_INGRESS)
+	open, _ := readGates()
+	add("%s up %v mtu %d mac %s guard %v %v gate %v", attrs.Name, attrs.Flags&net.FlagUp != 0, attrs.MTU, attrs.HardwareAddr,
+		slices.ContainsFunc(filters, isGuard), slices.ContainsFunc(arriving, isGuard), open[attrs.Name])
 	addrs, _ := netlink.AddrList(link, netlink.FAMILY_ALL)
 	for _, a := range addrs {
 		add("%s has %s", attrs.Name, a.IPNet)
@@ -177,7 +186,7 @@ func describeLink(t *testing.T, link netlink.Link, add func(format string, args 
 			add("%s neighbour %s %s family %d", attrs.Name, n.IP, n.HardwareAddr, n.Family)
 		}
 	}
-	for _, name := range []string{"ipv4/conf/%s/forwarding", "ipv4/conf/%s/route_localnet", "ipv4/conf/%s/arp_filter", "ipv6/conf/%s/disable_ipv6"} {
+	for _, name := range []string{"ipv4/conf/%s/forwarding", "ipv4/conf/%s/route_localnet", "ipv4/conf/%s/arp_filter", "ipv4/conf/%s/drop_unicast_in_l2_multicast", "ipv6/conf/%s/disable_ipv6"} {
 		name = fmt.Sprintf(name, attrs.Name)
 		add("%s = %s", name, readSysctl(t, name))
 	}

@@ -22,17 +22,22 @@ type match struct {
 	found      veths
 	advertised []string // interfaces with routes from router advertisements that the kernel reads
 	done       changes  // what was changed
+	gates      gates
+	table      *table // of the policy, without which no gate opens
 }
 
 // run does all of the comparison. It does as much as it can; its error joins everything that
 // failed.
 func (m *match) run() error {
 	var err error
+	if m.gates, err = readGates(); err != nil {
+		return err
+	}
 	if m.device, err = m.ensureDevice(); err != nil {
 		return err
 	}
 	m.found, err = m.setVeths()
-	return errors.Join(err, m.setSysctls(deviceSysctls(m.c)), m.setAddresses(), m.setNeighbours(), m.setRoutes())
+	return errors.Join(err, m.closeGates(), m.setSysctls(deviceSysctls(m.c)), m.setAddresses(), m.setNeighbours(), m.setRoutes())
 }
 
 // keepKernel puts right what other programs change in devices, addresses, neighbours, routes and

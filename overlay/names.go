@@ -51,6 +51,10 @@ func hostSideMAC(addr4 netip.Addr) net.HardwareAddr {
 	return mac
 }
 
-// passMark is a bit of a packet's mark. Kubernetes, Calico, Cilium, Tailscale and Docker use
-// other bits by default.
-const passMark = 0x2000
+// passMark and firewallMark are bits of a packet's mark. Kubernetes, Calico, Cilium, Tailscale and
+// Docker use other bits by default. The policy sets passMark in what it accepts and the host's own
+// firewall has to let pass, and firewallMark in packets to the host about which that one decides.
+const (
+	passMark     = 0x2000
+	firewallMark = 0x1000
+)

@@ -2,6 +2,7 @@ package overlay
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"maps"
@@ -36,12 +37,21 @@ func commitElements(remove, add contents) error {
 // batch is a sequence of nfnetlink messages that the kernel applies as one transaction.
 type batch struct {
 	bytes.Buffer
+	family         uint8 // of the tables, NFPROTO_...; zero means inet
 	seq            uint32
 	unacknowledged int // number of messages that the kernel has yet to acknowledge
 }
 
 func (b *batch) begin() { b.message(unix.NFNL_MSG_BATCH_BEGIN, 0, unix.NFNL_SUBSYS_NFTABLES) }
-func (b *batch) end()   { b.message(unix.NFNL_MSG_BATCH_END, 0, unix.NFNL_SUBSYS_NFTABLES) }
+
+// beginAt begins a batch that the kernel refuses with ERESTART if the generation of nftables is not
+// gen.
+func (b *batch) beginAt(gen uint32) {
+	const batchGeneration = 1 // NFNL_BATCH_GENID of linux/netfilter/nfnetlink.h
+	b.message(unix.NFNL_MSG_BATCH_BEGIN, 0, unix.NFNL_SUBSYS_NFTABLES, attr32(batchGeneration, gen))
+}
+
+func (b *batch) end() { b.message(unix.NFNL_MSG_BATCH_END, 0, unix.NFNL_SUBSYS_NFTABLES) }
 
 func (b *batch) elements(message, flags int, c contents) {
 	for _, set := range slices.Sorted(maps.Keys(c)) {
@@ -78,7 +88,7 @@ func addValue(item *nl.RtAttr, set, value string) {
 }
 
 func (b *batch) message(kind, flags int, resource uint16, attrs ...*nl.RtAttr) {
-	family := uint8(unix.NFPROTO_INET)
+	family := cmp.Or(b.family, unix.NFPROTO_INET)
 	if resource != 0 {
 		family = unix.AF_UNSPEC
 	}

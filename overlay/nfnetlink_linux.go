@@ -113,8 +113,12 @@ func tableAttr(kind uint16) *nl.RtAttr { //nolint:unparam // the constants happe
 }
 
 func askNftables(message, flags int, attrs ...*nl.RtAttr) ([][]byte, error) {
+	return askFamily(unix.NFPROTO_INET, message, flags, attrs...)
+}
+
+func askFamily(family uint8, message, flags int, attrs ...*nl.RtAttr) ([][]byte, error) {
 	req := nl.NewNetlinkRequest(unix.NFNL_SUBSYS_NFTABLES<<8|message, flags)
-	req.AddData(&nl.Nfgenmsg{NfgenFamily: unix.NFPROTO_INET, Version: nl.NFNETLINK_V0})
+	req.AddData(&nl.Nfgenmsg{NfgenFamily: family, Version: nl.NFNETLINK_V0})
 	for _, a := range attrs {
 		req.AddData(a)
 	}

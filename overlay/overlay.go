@@ -189,7 +189,7 @@ func (o *Overlay) setAll(ctx context.Context) error {
 // match calls f with a comparison, notes its result, and counts what it changed if the kernel has
 // matched the desired state before.
 func (o *Overlay) match(f func(*match) error) error {
-	m := &match{c: o.want.merged(), log: o.log, mtu: o.mtu}
+	m := &match{c: o.want.merged(), log: o.log, mtu: o.mtu, table: &o.table}
 	undone := o.want.wasApplied()
 	err := f(m)
 	if m.device != nil {

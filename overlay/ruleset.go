@@ -137,10 +137,13 @@ func (r ruleset) text() string {
 		tableParams
 		RandomBucket string
 		PassMark     string
+		FirewallMark string
+		DecidedMarks string
 		OtherMarks   string
 		Among        []int
 		Sets         []setText
-	}{tableParams: r.params, RandomBucket: randomBucket, PassMark: markText(passMark), OtherMarks: markText(^uint32(passMark)), Among: amongChains()}
+	}{tableParams: r.params, RandomBucket: randomBucket, Among: amongChains(), PassMark: markText(passMark), FirewallMark: markText(firewallMark),
+		DecidedMarks: markText(passMark | firewallMark), OtherMarks: markText(^uint32(passMark | firewallMark))}
 	for _, s := range setSpecs {
 		data.Sets = append(data.Sets, setText{s.name, s.kind, s.declaration(), s.texts(r.sets[s.name])})
 	}

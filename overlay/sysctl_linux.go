@@ -62,9 +62,10 @@ func hostSysctls(c Config) []sysctl {
 func deviceSysctls(c Config) []sysctl {
 	var settings []sysctl
 	forwarding := func(name string, v6 bool) {
-		settings = append(settings, sysctl{"ipv4/conf/" + name + "/forwarding", "1"})
+		settings = append(settings, sysctl{"ipv4/conf/" + name + "/forwarding", "1"}, unicastOnly(name))
 		if v6 && c.Pool6.IsValid() {
-			settings = append(settings, sysctl{"ipv6/conf/" + name + "/disable_ipv6", "0"}, sysctl{"ipv6/conf/" + name + "/addr_gen_mode", addrGenNone})
+			settings = append(settings, sysctl{"ipv6/conf/" + name + "/disable_ipv6", "0"}, sysctl{"ipv6/conf/" + name + "/addr_gen_mode", addrGenNone},
+				sysctl{"ipv6/conf/" + name + "/drop_unicast_in_l2_multicast", "0"}) // see unicastOnly
 		}
 	}
 	forwarding(Device, true)
@@ -79,6 +80,12 @@ func deviceSysctls(c Config) []sysctl {
 // sender that is answered takes an entry in the neighbour table, which the whole machine
 // shares and which is full at about a thousand entries.
 func arpFilter(name string) sysctl { return sysctl{"ipv4/conf/" + name + "/arp_filter", "1"} }
+
+// unicastOnly drops IPv4 packets for one address that still have the type that their gate gave
+// them: chain source has not met them. For IPv6 the kernel would do so before it calls chain source.
+func unicastOnly(name string) sysctl {
+	return sysctl{"ipv4/conf/" + name + "/drop_unicast_in_l2_multicast", "1"}
+}
 
 // loopbackRoutes let connections to published ports of 127.0.0.1 leave by the devices of
 // their targets. The nft table drops packets in the other direction (chain source_container).

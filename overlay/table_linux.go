@@ -71,6 +71,20 @@ func (t *table) change(remove, add contents) error {
 	return t.noteOwnChange()
 }
 
+// attach lets e's interface, which must exist, send from e's addresses.
+func (t *table) attach(e Endpoint) error {
+	if !t.written {
+		return errNotIncremental
+	}
+	if err := bindAndOpen(e); err != nil {
+		return err
+	}
+	elements := contents{}
+	elements.bind(e)
+	t.have.update(nil, elements)
+	return t.noteOwnChange()
+}
+
 var errNotIncremental = errors.New("nftables table needs replacing")
 
 // refresh reads t.have from the kernel if another program has changed something, and reports
@@ -152,11 +166,11 @@ func (t *table) noteOwnChange() error {
 	return err
 }
 
-// remove deletes the table. It is no error if there is none.
+// remove deletes the table, and that of the gates. It is no error if there is none.
 func (t *table) remove(ctx context.Context) error {
 	t.written = false
 	t.have = nil
-	return runNft(ctx, "add table inet tombolo\ndelete table inet tombolo\n")
+	return runNft(ctx, "add table inet tombolo\ndelete table inet tombolo\nadd table netdev tombolo\ndelete table netdev tombolo\n")
 }
 
 // nftTimeout limits one run of nft. The kernel may delay it, and containers that start

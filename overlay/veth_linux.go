@@ -63,19 +63,23 @@ func (m *match) repairVeth(link netlink.Link) error {
 	return setUp(link)
 }
 
-// createVeth creates an endpoint's pair, sets its host's side up and routes to it.
-func createVeth(e Endpoint, c Config, mtu int) error {
+// createVeth creates an endpoint's pair and returns its host's side.
+func createVeth(e Endpoint, mtu int) (netlink.Link, error) {
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name, attrs.MTU, attrs.HardwareAddr = HostSide(e.ID), mtu, hostSideMAC(e.Addr4)
 	pair := &netlink.Veth{LinkAttrs: attrs, PeerName: ContainerSide(e.ID), PeerHardwareAddr: HardwareAddr(e.Addr4)}
 	if err := netlink.LinkAdd(pair); err != nil && !errors.Is(err, unix.EEXIST) {
-		return fmt.Errorf("create %s: %w", attrs.Name, err)
+		return nil, fmt.Errorf("create %s: %w", attrs.Name, err)
 	}
 	index, err := deviceIndex(attrs.Name)
 	if err != nil {
-		return fmt.Errorf("find %s: %w", attrs.Name, err)
+		return nil, fmt.Errorf("find %s: %w", attrs.Name, err)
 	}
-	link := deviceAt(index, attrs.Name)
+	return deviceAt(index, attrs.Name), nil
+}
+
+// equipVeth sets the host's side of a new pair up and routes to it.
+func equipVeth(link netlink.Link, e Endpoint, c Config) error {
 	if err := addGuard(link); err != nil {
 		return err
 	}
@@ -89,7 +93,7 @@ func createVeth(e Endpoint, c Config, mtu int) error {
 	}
 	for _, r := range endpointRoutes(e, c, link) {
 		if err := putRoute(r); err != nil {
-			return fmt.Errorf("route to %s: %w", attrs.Name, err)
+			return fmt.Errorf("route to %s: %w", link.Attrs().Name, err)
 		}
 	}
 	return nil
@@ -98,9 +102,10 @@ func createVeth(e Endpoint, c Config, mtu int) error {
 // setUp sets the host's side of a pair up.
 func setUp(link netlink.Link) error {
 	name := link.Attrs().Name
-	filter := arpFilter(name)
-	if _, err := filter.set(); err != nil {
-		return err
+	for _, s := range []sysctl{arpFilter(name), unicastOnly(name)} {
+		if _, err := s.set(); err != nil {
+			return err
+		}
 	}
 	if err := netlink.LinkSetUp(link); err != nil {
 		return fmt.Errorf("set %s up: %w", name, err)

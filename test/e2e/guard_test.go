@@ -3,9 +3,12 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"tombolo/linker/record"
 )
 
 // Another program flushes nftables on all hosts while no linker runs. Nothing forbidden passes; the
@@ -67,6 +70,74 @@ func TestNothingForbiddenPassesWhileOthersFlush(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// An internal container floods its host and the outside with datagrams, which need no answer, while
+// another program flushes nftables, without linkers and with them. Not one arrives.
+func TestNoDatagramOfAnInternalContainerPasses(t *testing.T) {
+	shut := start(t, 0, spec{app: "vault", service: "db", flags: []string{"--label", record.LabelInternal + "=true"}, args: []string{"serve", "80"}})
+	shut.reaches(t, "db:80") // it is identified
+	address := shut.address(t)
+	targets := []string{testLab.Hosts[0].Underlay.String() + ":7981", testLab.Hosts[1].Underlay.String() + ":7981", address[:strings.LastIndex(address, ".")] + ".1:7981"}
+	var catchers []container
+	for i, h := range testLab.Hosts[:2] {
+		catchers = append(catchers, dockerContainer(t, h, fmt.Sprint("attack-catcher-", i), []string{"--network", "host"}, "catch", "7981"))
+	}
+	within(t, func(context.Context) error { // the catchers hear their hosts
+		inHost(t, testLab.Hosts[0], probe, "pour", targets[0], "50ms")
+		inHost(t, testLab.Hosts[0], probe, "pour", targets[1], "50ms")
+		for _, c := range catchers {
+			if c.logs(t) == "" {
+				return fmt.Errorf("%s hears nothing", c.name)
+			}
+		}
+		return nil
+	})
+	heard := func() (n int) {
+		for _, c := range catchers {
+			n += len(c.logs(t))
+		}
+		return n
+	}
+	keepDockersRules(t)
+	for name, around := range map[string]func(attack func()){
+		"while no linker runs": func(attack func()) {
+			for _, h := range testLab.Hosts {
+				signalLinker(t, h, "-STOP")
+				defer signalLinker(t, h, "-CONT")
+			}
+			flushAll(t)
+			attack()
+		},
+		"while another program flushes five times a second": func(attack func()) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			go func() { defer cancel(); attack() }()
+			for ; ctx.Err() == nil; time.Sleep(200 * time.Millisecond) { // the pace of the other program
+				flushAll(t)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := heard()
+			around(func() {
+				var floods sync.WaitGroup
+				for _, to := range targets {
+					floods.Go(func() {
+						if out, err := shut.exec(t.Context(), "pour", to, "2s"); err != nil {
+							t.Errorf("flood %s: %v: %s", to, err, out)
+						}
+					})
+				}
+				floods.Wait()
+			})
+			if after := heard(); after != before {
+				t.Errorf("datagrams of an internal container arrived: the catchers heard %q and %q", catchers[0].logs(t), catchers[1].logs(t))
+			}
+		})
+	}
+	web := start(t, 1, spec{app: "vault", service: "web", args: []string{"serve", "80"}})
+	web.reaches(t, "db:80")
 }
 
 func flushAll(t *testing.T) {

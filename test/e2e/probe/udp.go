@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"time"
 )
 
 // serveDatagrams answers each datagram as serve answers a line.
@@ -42,6 +43,27 @@ func reply(line string, client net.Addr) string {
 		return client.String()
 	}
 	return strings.TrimPrefix(host, "::ffff:")
+}
+
+// pour sends datagrams that need no answer, for some time.
+func pour(args []string) error {
+	long, err := time.ParseDuration(args[1])
+	if err != nil {
+		return err
+	}
+	c, err := net.Dial("udp", args[0])
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	n := 0
+	for end := time.Now().Add(long); time.Now().Before(end); time.Sleep(2 * time.Millisecond) { // the pace of the sender
+		if _, err := c.Write([]byte("x")); err == nil { // otherwise an earlier one was refused
+			n++
+		}
+	}
+	fmt.Println(n, "datagrams")
+	return nil
 }
 
 // send is dial by UDP.
