@@ -99,12 +99,23 @@ func (r *selfReporter) report() error {
 	return r.host.facts.whilePresent(func() error { return r.host.refresh(claim) })
 }
 
-// troublesOf returns the outages among problems, as short as a host's record may hold them.
+// troublesOf returns the outages among problems, as short as a host's record may hold them. It prefers those of
+// different kinds: many containers or hosts suffer from one cause, and the cause is often of another kind.
 func troublesOf(problems []problem.Problem) (out []string) {
+	var first, more []problem.Problem
 	for _, p := range problems {
-		if p.Severity != problem.Outage || len(out) == record.MaxTroubles {
-			continue
+		switch known := func(of problem.Problem) bool { return of.Name == p.Name }; {
+		case p.Severity != problem.Outage:
+		case slices.ContainsFunc(first, known):
+			more = append(more, p)
+		default:
+			first = append(first, p)
 		}
+	}
+	all := append(first, more...)
+	all = all[:min(len(all), record.MaxTroubles)]
+	slices.SortFunc(all, problem.Compare)
+	for _, p := range all {
 		p.Remedy = ""
 		out = append(out, shortened(printable(p.String()), record.MaxTrouble))
 	}
