@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -49,10 +51,19 @@ func (l *Lab) Start(name string) error {
 	return l.startHost(h)
 }
 
-// Command prepares a command to run inside the host, in all of its namespaces.
+// Command prepares a command to run inside the host, in all of its namespaces. A docker there asks
+// the host's own Engine, whichever one the caller's environment names.
 func (h Host) Command(argv ...string) *exec.Cmd {
 	args := append([]string{"-t", fmt.Sprint(h.Init.PID), "-m", "-n", "-p", "-u", "-i", "--"}, argv...)
-	return exec.Command("nsenter", args...)
+	cmd := exec.Command("nsenter", args...)
+	cmd.Env = slices.DeleteFunc(os.Environ(), namesAnEngine)
+	return cmd
+}
+
+// namesAnEngine reports whether a variable leads docker(1) to another Engine than the local one.
+func namesAnEngine(variable string) bool {
+	name, _, _ := strings.Cut(variable, "=")
+	return slices.Contains([]string{"DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH"}, name)
 }
 
 // startHost makes the namespaces of h, connects it to the underlay and lets its init go.

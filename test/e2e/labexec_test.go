@@ -39,6 +39,14 @@ func TestLabExecPassesSIGTERMOn(t *testing.T) {
 	}
 }
 
+// A docker in a host asks the host's own Engine, also where the user's environment names another.
+func TestLabExecUsesTheHostsEngine(t *testing.T) {
+	t.Setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+	if out, err := tombolo.Must(t.Context(), "lab", "exec", testLab.Hosts[0].Name, "docker", "info", "--format", "{{.DockerRootDir}}"); err != nil {
+		t.Errorf("lab exec %s docker info: %v: %s", testLab.Hosts[0].Name, err, out)
+	}
+}
+
 // A lab has a folder of its own, so that the end of another lab on this disk does not touch it.
 func TestALabHasAFolderOfItsOwn(t *testing.T) {
 	if dir := filepath.Dir(testLab.Disk); dir != lab.DataDir {
