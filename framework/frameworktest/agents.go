@@ -84,7 +84,7 @@ func (t *task) setHealth(after time.Duration, health record.Health) {
 	}
 	t.c.after(after, func() {
 		if health == record.HealthUnhealthy && t.c.calm {
-			return
+			health = record.HealthHealthy
 		}
 		t.health = health
 		t.c.gossip()

@@ -152,6 +152,8 @@ func (m *master) reconcile(asked []scheduler.Call_Reconcile_Task) {
 			continue
 		case h.tasks[id] != nil:
 			state = h.tasks[id].state
+		default:
+			state = mesos.TASK_GONE // the agent is registered, and does not know the task
 		}
 		m.tell(id, agent, state, mesos.REASON_RECONCILIATION)
 	}

@@ -16,6 +16,9 @@ import (
 // held is the longest time for which the framework may hold an offer.
 const held = 5*time.Second + 500*time.Millisecond
 
+// pauseOfCalls is how long calls may wait behind one that has failed, until it is made again.
+const pauseOfCalls = 6 * time.Second
+
 // witness stands between the framework and the master, and watches what they say.
 type witness struct {
 	w      *world
@@ -84,13 +87,16 @@ func (w *witness) event(e scheduler.Event) {
 // check notes offers that are held for too long. An offer is not held if the call that gives it
 // back waits behind one that fails.
 func (w *witness) check() {
+	if w.w.memory.Crashed() {
+		clear(w.offers) // the framework has ended, and they are void
+	}
 	for _, id := range sorted(w.offers) {
 		since := w.offers[id]
 		if time.Since(since) <= held {
 			continue
 		}
 		delete(w.offers, id)
-		if w.strict && since.After(w.troubled) {
+		if w.strict && since.After(w.troubled.Add(pauseOfCalls)) {
 			w.note("offer %s was held for %v", id, time.Since(since))
 		}
 	}
