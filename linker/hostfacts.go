@@ -2,6 +2,7 @@ package linker
 
 import (
 	"context"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -17,31 +18,32 @@ import (
 
 // hostFacts are the parts of this host's record that change while its linker runs.
 type hostFacts struct {
-	mu       sync.Mutex
-	mtu      int
-	troubles []string
+	mu        sync.Mutex
+	mtu       int
+	troubles  []string
+	addresses []netip.Addr
 
 	announcing sync.Mutex
 	left       bool // the linker has announced that it ends
 }
 
-func (f *hostFacts) get() (mtu int, troubles []string) {
+func (f *hostFacts) get() (mtu int, troubles []string, addresses []netip.Addr) {
 	if f == nil {
-		return 0, nil
+		return 0, nil, nil
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.mtu, f.troubles
+	return f.mtu, f.troubles, f.addresses
 }
 
 // set reports whether the facts were others before.
-func (f *hostFacts) set(mtu int, troubles []string) (changed bool) {
+func (f *hostFacts) set(mtu int, troubles []string, addresses []netip.Addr) (changed bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.mtu == mtu && slices.Equal(f.troubles, troubles) {
+	if f.mtu == mtu && slices.Equal(f.troubles, troubles) && slices.Equal(f.addresses, addresses) {
 		return false
 	}
-	f.mtu, f.troubles = mtu, troubles
+	f.mtu, f.troubles, f.addresses = mtu, troubles, addresses
 	return true
 }
 
@@ -67,9 +69,15 @@ func (f *hostFacts) leave() {
 type selfReporter struct {
 	host     thisHost
 	block    interface{ Current() *block.Claim }
-	plane    interface{ MTU() int }
+	plane    hostPlane
 	problems *problem.Set
 	matched  latch
+}
+
+// hostPlane is what the data plane knows about this host.
+type hostPlane interface {
+	MTU() int
+	Addresses() []netip.Addr
 }
 
 // factsEvery is the longest time until a change is announced.
@@ -93,11 +101,13 @@ func (r *selfReporter) run(ctx context.Context) error {
 
 func (r *selfReporter) report() error {
 	claim := r.block.Current()
-	if claim == nil || !r.host.facts.set(r.plane.MTU(), troublesOf(r.problems.List())) {
+	if claim == nil || !r.host.facts.set(r.plane.MTU(), troublesOf(r.problems.List()), firstOf(r.plane.Addresses(), record.MaxAddresses)) {
 		return nil
 	}
 	return r.host.facts.whilePresent(func() error { return r.host.refresh(claim) })
 }
+
+func firstOf(addresses []netip.Addr, n int) []netip.Addr { return addresses[:min(n, len(addresses))] }
 
 // troublesOf returns the outages among problems, as short as a host's record may hold them. It prefers those of
 // different kinds: many containers or hosts suffer from one cause, and the cause is often of another kind.

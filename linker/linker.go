@@ -30,7 +30,8 @@ type dataPlane interface {
 	Set(ctx context.Context, c overlay.Config) error
 	Run(ctx context.Context) error // keeps what Set made
 	Counters() (map[string]uint64, error)
-	MTU() int // of the VXLAN device, in bytes; 0: there is none yet
+	MTU() int                // of the VXLAN device, in bytes; 0: there is none yet
+	Addresses() []netip.Addr // of this host, beside its underlay address
 	attach.Interfaces
 }
 

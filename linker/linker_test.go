@@ -59,6 +59,8 @@ func (p *plane) Counters() (map[string]uint64, error) { return map[string]uint64
 
 func (p *plane) MTU() int { return 1450 }
 
+func (p *plane) Addresses() []netip.Addr { return nil }
+
 func (p *plane) Equip(context.Context, overlay.Endpoint) error { return nil }
 
 func (p *plane) Detach(context.Context, string) error { return nil }

@@ -71,7 +71,7 @@ func peer(h *record.Host) overlay.Peer {
 	}
 	return overlay.Peer{
 		MTU: mtu, ID: h.Key(), Name: h.Name, Underlay: h.Underlay, Block4: h.Block4, Block6: h.Block6,
-		Overlay4: h.Overlay4, Overlay6: h.Overlay6, MAC: mac,
+		Overlay4: h.Overlay4, Overlay6: h.Overlay6, MAC: mac, Addresses: h.Addresses,
 	}
 }
 

@@ -34,7 +34,7 @@ func (t thisHost) record(c *block.Claim, hold record.Hold) *record.Host {
 		h.Overlay4, h.Overlay6 = ipam.HostAddr(c.Block4), ipam.HostAddr(c.Block6)
 		h.MAC = overlay.HardwareAddr(h.Overlay4).String()
 	}
-	h.MTU, h.Troubles = t.facts.get()
+	h.MTU, h.Troubles, h.Addresses = t.facts.get()
 	return h
 }
 
@@ -58,7 +58,7 @@ func (t thisHost) refresh(c *block.Claim) error {
 	h := t.record(c, record.HoldSettled)
 	if last := t.catalog.Snapshot().Hosts[t.id]; last != nil && last.Block4.IsValid() {
 		now := *last
-		now.MTU, now.Troubles = h.MTU, h.Troubles
+		now.MTU, now.Troubles, now.Addresses = h.MTU, h.Troubles, h.Addresses
 		h = &now
 	}
 	return t.announce(h)

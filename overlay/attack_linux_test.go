@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -148,6 +149,30 @@ func TestControlPortsAreClosedAtEveryAddress(t *testing.T) {
 		cannotReach(t, plain, "udp", at(target, 7980))
 	}
 	reaches(t, a.ns, "tcp", at(second, 7980), a.Underlay.String()) // members reach them
+}
+
+// A container of Docker's own networks does not reach the control ports of another host at the
+// addresses that this one announces. Addresses that others have as well close nothing.
+func TestControlPortsAreClosedAtAnnouncedAddresses(t *testing.T) {
+	t.Parallel()
+	a, b, _ := attackLab(t)
+	b.keep()
+	enter(t, b.ns, func() { addAddr(t, "lo", netip.MustParsePrefix("203.0.113.5/32")) })
+	want := []netip.Addr{second, netip.MustParseAddr("203.0.113.5"), second6}
+	waitFor(t, "b had noticed its addresses, but for that of its bridge", func() bool { return slices.Equal(b.overlay.Addresses(), want) })
+	plain := a.bridged("br-000000000001", netip.MustParseAddr("172.31.0.1"), netip.MustParseAddr("172.31.0.2"))
+	runIn(t, a.ns, "iptables -t nat -A POSTROUTING -s 172.31.0.0/24 ! -o br-000000000001 -j MASQUERADE")
+	listen(t, b.ns, ":7980")
+	listen(t, b.ns, ":80")
+	reaches(t, plain, "tcp", at(second, 7980), a.Underlay.String()) // a does not know the address yet
+	a.config.Peers[0].Addresses = b.overlay.Addresses()
+	a.set()
+	refused(t, plain, at(second, 7980))
+	cannotReach(t, plain, "udp", at(second, 7980))
+	reaches(t, plain, "tcp", at(second, 80), a.Underlay.String())
+	a.config.Peers = append(slices.Clone(a.config.Peers), Peer{Name: "h3", Underlay: netip.MustParseAddr("198.18.0.13"), Addresses: []netip.Addr{second}})
+	a.set()
+	reaches(t, plain, "tcp", at(second, 7980), a.Underlay.String())
 }
 
 // A machine on the underlay sends a packet for 127.0.0.1 to the host's MAC address. The port

@@ -2,6 +2,7 @@ package overlay
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 
 	"github.com/vishvananda/netlink"
@@ -47,6 +48,36 @@ func outsideBridges(c Config) ([]string, error) {
 		}
 	}
 	return names, nil
+}
+
+// hostAddresses returns the addresses of the host by which other machines may reach it, in order:
+// those of devices that lead to the outside. It leaves out the underlay address, which peers know.
+func hostAddresses(c Config, outside []string) ([]netip.Addr, error) {
+	links, err := dumpLinks()
+	if err != nil {
+		return nil, fmt.Errorf("list interfaces: %w", err)
+	}
+	inside := map[int]bool{}
+	for _, l := range links {
+		name := l.Attrs().Name
+		bridge := l.Type() == "bridge" && !slices.Contains(outside, name)
+		inside[l.Attrs().Index] = bridge || name == Device || vethName.MatchString(name)
+	}
+	all, err := dumpAddrs()
+	if err != nil {
+		return nil, fmt.Errorf("list addresses: %w", err)
+	}
+	var found []netip.Addr
+	for _, a := range all {
+		addr, ok := netip.AddrFromSlice(a.IP)
+		addr = addr.Unmap()
+		passing := addr.Is6() && a.Flags&unix.IFA_F_TEMPORARY != 0 // for clients only
+		if ok && addr.IsGlobalUnicast() && addr != c.Self.Underlay && !inside[a.LinkIndex] && !passing {
+			found = append(found, addr)
+		}
+	}
+	slices.SortFunc(found, netip.Addr.Compare)
+	return slices.Compact(found), nil
 }
 
 func defaultRouteDevices() ([]int, error) {

@@ -26,6 +26,9 @@ func compile(c Config, outside ...string) ruleset {
 		r.sets.addAddr("hosts", p.Overlay4)
 		r.sets.addAddr("hosts", p.Overlay6)
 	}
+	for _, addr := range c.othersAddresses() {
+		r.sets.addAddr("others", addr)
+	}
 	r.sets.permit(c.Groups)
 	for _, revoked := range c.Revoked {
 		r.sets.revoke(revoked)
@@ -44,6 +47,29 @@ func compile(c Config, outside ...string) ruleset {
 	r.sets.publish(c.Publish)
 	r.sets.serve(c.Services)
 	return r
+}
+
+// othersAddresses returns the addresses of the peers that name one machine: no other peer has
+// announced them, and they are neither in the pools nor special. An address such as that of a
+// bridge is the same on many hosts, and must not close a port of something else.
+func (c Config) othersAddresses() (out []netip.Addr) {
+	owners := map[netip.Addr]int{c.Self.Underlay: 1}
+	for _, addr := range c.Self.Addresses {
+		owners[addr]++
+	}
+	for _, p := range c.Peers {
+		for _, addr := range p.Addresses {
+			owners[addr]++
+		}
+	}
+	for _, p := range c.Peers {
+		for _, addr := range p.Addresses {
+			if owners[addr] == 1 && addr.IsGlobalUnicast() && !c.Pool4.Contains(addr) && !c.Pool6.Contains(addr) {
+				out = append(out, addr)
+			}
+		}
+	}
+	return out
 }
 
 func paramsOf(c Config) tableParams {

@@ -55,6 +55,9 @@ type Peer struct {
 	Overlay6 netip.Addr       // the same for IPv6
 	MAC      net.HardwareAddr // of the host's VXLAN device
 	MTU      int              // bytes of the largest IP packet that reaches the host; 0: what this host's VXLAN device carries
+	// Addresses are the host's other addresses, which containers of Docker's own networks do not
+	// reach at the ports of Config.Blocked. Those that several hosts have are ignored.
+	Addresses []netip.Addr
 }
 
 // Endpoint is the interface of a container of this host.

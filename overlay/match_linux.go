@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -20,8 +21,10 @@ type match struct {
 	device     netlink.Link // the VXLAN device
 	mtu        int          // of the VXLAN device after the last comparison
 	found      veths
-	advertised []string // interfaces with routes from router advertisements that the kernel reads
-	done       changes  // what was changed
+	outside    []string     // bridges, see outsideBridges
+	addresses  []netip.Addr // see Overlay.Addresses
+	advertised []string     // interfaces with routes from router advertisements that the kernel reads
+	done       changes      // what was changed
 	gates      gates
 	table      *table // of the policy, without which no gate opens
 }
@@ -31,6 +34,9 @@ type match struct {
 func (m *match) run() error {
 	var err error
 	if m.gates, err = readGates(); err != nil {
+		return err
+	}
+	if m.addresses, err = hostAddresses(m.c, m.outside); err != nil {
 		return err
 	}
 	if m.device, err = m.ensureDevice(); err != nil {

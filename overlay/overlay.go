@@ -51,6 +51,7 @@ type Overlay struct {
 	want       desired
 	mtu        int      // of the containers' interfaces; zero before the VXLAN device exists
 	outside    []string // bridges, see outsideBridges
+	addresses  []netip.Addr
 	table      table
 	packets    *packetBook // of the table
 	firewall   hostFirewall
@@ -139,6 +140,14 @@ func (o *Overlay) MTU() int {
 	return o.mtu
 }
 
+// Addresses returns the other addresses of this host, see Peer.Addresses, as the last Set or
+// repair has found them. Run looks when they change.
+func (o *Overlay) Addresses() []netip.Addr {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.addresses
+}
+
 // pools returns the pools of the last Config.
 func (o *Overlay) pools() []netip.Prefix {
 	c := o.watched.Load()
@@ -176,7 +185,7 @@ func (o *Overlay) setAll(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		o.outside = outside
+		o.outside, m.outside = outside, outside
 		if err := o.setPolicy(ctx, m.c); err != nil {
 			return err
 		}
@@ -189,11 +198,11 @@ func (o *Overlay) setAll(ctx context.Context) error {
 // match calls f with a comparison, notes its result, and counts what it changed if the kernel has
 // matched the desired state before.
 func (o *Overlay) match(f func(*match) error) error {
-	m := &match{c: o.want.merged(), log: o.log, mtu: o.mtu, table: &o.table}
+	m := &match{c: o.want.merged(), log: o.log, mtu: o.mtu, table: &o.table, outside: o.outside}
 	undone := o.want.wasApplied()
 	err := f(m)
 	if m.device != nil {
-		o.mtu, o.advertised = m.device.Attrs().MTU, m.advertised
+		o.mtu, o.advertised, o.addresses = m.device.Attrs().MTU, m.advertised, m.addresses
 	}
 	if undone {
 		o.noteRepairs(m.done)

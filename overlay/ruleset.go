@@ -32,6 +32,8 @@ var setSpecs = []setSpec{
 	{"superseded6", "set", "ipv6_addr"},
 	{"members4", "set", "ipv4_addr"}, // underlay addresses of the peers
 	{"members6", "set", "ipv6_addr"},
+	{"others4", "set", "ipv4_addr"}, // other addresses of the peers, see Peer.Addresses
+	{"others6", "set", "ipv6_addr"},
 	{"hosts4", "set", "ipv4_addr"}, // overlay addresses of the peers themselves
 	{"hosts6", "set", "ipv6_addr"},
 	{"class4", "map", "ipv4_addr : mark"}, // endpoint -> the number of its class, see Group

@@ -58,6 +58,7 @@ func (w *watcher) list() error {
 const (
 	indexAt    = 4 // of the interface, in ifinfomsg, ifaddrmsg, ndmsg and tcmsg
 	linkFlags  = 8 // in ifinfomsg
+	addrScope  = 3 // in ifaddrmsg
 	routeBits  = 1 // length of the destination, in rtmsg
 	routeProto = 5 // in rtmsg
 )
@@ -75,9 +76,12 @@ func (w *watcher) relevant(m syscall.NetlinkMessage) bool {
 		return len(data) >= unix.SizeofRtMsg && w.route(m)
 	case unix.RTM_NEWLINK, unix.RTM_DELLINK:
 		return len(data) >= unix.SizeofIfInfomsg && w.link(kind == unix.RTM_DELLINK, data)
-	case unix.RTM_NEWNEIGH, unix.RTM_DELNEIGH, unix.RTM_NEWADDR:
+	case unix.RTM_NEWNEIGH, unix.RTM_DELNEIGH:
 		return w.at(data).name == Device
-	case unix.RTM_DELADDR, unix.RTM_DELQDISC, unix.RTM_DELTFILTER:
+	case unix.RTM_NEWADDR, unix.RTM_DELADDR: // of other interfaces: peers are told about those that reach far
+		l := w.at(data)
+		return l.name == Device || l.ours() && kind == unix.RTM_DELADDR || !l.ours() && data[addrScope] == unix.RT_SCOPE_UNIVERSE
+	case unix.RTM_DELQDISC, unix.RTM_DELTFILTER:
 		return w.at(data).ours()
 	}
 	return false

@@ -25,6 +25,10 @@ const (
 	MaxTrouble  = 240   // bytes of a trouble: a host's record must fit into one packet of gossip
 	MaxMTU      = 65535 // bytes of an IP packet
 
+	// MaxAddresses is the number of other addresses of one host: they have to fit into one
+	// packet of gossip too.
+	MaxAddresses = 8
+
 	// MaxEpoch leaves room for epochs larger than any that a mistake or a wrong clock
 	// brings into the cluster. Milliseconds since 1970 are below it.
 	MaxEpoch = 1 << 48
@@ -103,6 +107,7 @@ func (r *Record) checkHost() error {
 		checkText("mac", h.MAC, 32),
 		checkMTU(h.MTU),
 		checkTroubles(h.Troubles),
+		checkAddresses(h.Addresses),
 	)
 }
 
@@ -123,6 +128,18 @@ func checkHold(h *Host) error {
 func checkMTU(mtu int) error {
 	if mtu < 0 || mtu > MaxMTU {
 		return fmt.Errorf("MTU %d is out of range", mtu)
+	}
+	return nil
+}
+
+func checkAddresses(addresses []netip.Addr) error {
+	if len(addresses) > MaxAddresses {
+		return fmt.Errorf("%d addresses: at most %d", len(addresses), MaxAddresses)
+	}
+	for _, a := range addresses {
+		if !a.IsValid() || a.Zone() != "" || a.Is4In6() {
+			return fmt.Errorf("address %q is no plain address", a)
+		}
 	}
 	return nil
 }

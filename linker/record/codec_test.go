@@ -3,6 +3,7 @@ package record_test
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -116,6 +117,27 @@ func TestEncodeRefusesRecordsThatFailCheck(t *testing.T) {
 }
 
 // A host's troubles are shown to people, and travel with every change of its record.
+func TestAddressesOfAHostAreBounded(t *testing.T) {
+	good := netip.MustParseAddr("203.0.113.17")
+	for name, tt := range map[string]struct {
+		addresses []netip.Addr
+		want      string
+	}{
+		"too many addresses": {slices.Repeat([]netip.Addr{good}, record.MaxAddresses+1), "9 addresses: at most 8"},
+		"no address":         {[]netip.Addr{good, {}}, "no plain address"},
+		"a zone":             {[]netip.Addr{netip.MustParseAddr("fe80::1%eth0")}, "no plain address"},
+		"IPv4 within IPv6":   {[]netip.Addr{netip.MustParseAddr("::ffff:203.0.113.17")}, "no plain address"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := record.Host{Name: "h1", Underlay: netip.MustParseAddr("198.18.0.1"), Addresses: tt.addresses}
+			r := record.Record{Key: record.Key{Kind: record.KindHost, Name: "h1"}, Owner: "h1", Version: record.Version{Epoch: 1}, Host: &h}
+			if err := r.Check(); err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("Check returned %v, want an error with %q", err, tt.want)
+			}
+		})
+	}
+}
+
 func TestTroublesOfAHostAreBounded(t *testing.T) {
 	for name, tt := range map[string]struct {
 		host record.Host

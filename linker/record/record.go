@@ -87,6 +87,10 @@ type Host struct {
 	// Troubles say, for people, why the host is not ready: its containers cannot resolve
 	// names, reach others or be reached. There are at most MaxTroubles.
 	Troubles []string `json:"troubles,omitempty"`
+
+	// Addresses are the host's other addresses, beside Underlay and those of the overlay: its
+	// control ports may answer there. There are at most MaxAddresses.
+	Addresses []netip.Addr `json:"addresses,omitempty"`
 }
 
 // Key returns the host's identity, which names its records, its blocks and its gossip: the ID,

@@ -76,8 +76,15 @@ func hostToWire(h *Host) *recordpb.Host {
 		Underlay: h.Underlay.AsSlice(), Block4: prefixToWire(h.Block4), Block6: prefixToWire(h.Block6),
 		Overlay4: h.Overlay4.AsSlice(), Overlay6: h.Overlay6.AsSlice(), Mac: h.MAC,
 		Claimed: timeToWire(h.Claimed), Hold: recordpb.Hold(slices.Index(holds, h.Hold)), RestartMs: uint32(h.Restarting.Milliseconds()),
-		Mtu: uint32(h.MTU), Troubles: h.Troubles,
+		Mtu: uint32(h.MTU), Troubles: h.Troubles, Addresses: addrsToWire(h.Addresses),
 	}
+}
+
+func addrsToWire(addrs []netip.Addr) (out [][]byte) {
+	for _, a := range addrs {
+		out = append(out, a.AsSlice())
+	}
+	return out
 }
 
 func hostFromWire(key string, m *recordpb.Host) (*Host, error) {
@@ -92,6 +99,9 @@ func hostFromWire(key string, m *recordpb.Host) (*Host, error) {
 		Overlay4: c.addr(m.Overlay4), Overlay6: c.addr(m.Overlay6), MAC: m.Mac,
 		Claimed: timeFromWire(m.Claimed), Hold: holdFromWire(m), Restarting: restartingFromWire(m),
 		MTU: c.int(m.Mtu), Troubles: m.Troubles,
+	}
+	for _, a := range m.Addresses {
+		h.Addresses = append(h.Addresses, c.addr(a))
 	}
 	return h, c.err
 }

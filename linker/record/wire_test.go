@@ -49,6 +49,14 @@ func samples() map[string]record.Record {
 			Version: record.Version{Epoch: 1764000000, Seq: 5},
 			Host:    &record.Host{ID: "k3hq7x2mzt5wvb4c", Name: "agent-17", Version: "0.3.0", Underlay: netip.MustParseAddr("198.18.0.17")},
 		},
+		"host-with-addresses": {
+			Key: record.Key{Kind: record.KindHost, Name: "agent-17"}, Owner: "agent-17",
+			Version: record.Version{Epoch: 1764000000, Seq: 5},
+			Host: &record.Host{
+				Name: "agent-17", Underlay: netip.MustParseAddr("198.18.0.17"),
+				Addresses: []netip.Addr{netip.MustParseAddr("203.0.113.17"), netip.MustParseAddr("2001:db8::17")},
+			},
+		},
 		"forgotten": {
 			Key: record.Key{Kind: record.KindForgotten, Name: "k3hq7x2mzt5wvb4c"}, Owner: "agent-18",
 			Version: record.Version{Epoch: 1764000000, Seq: 6}, Forgotten: &record.Forgotten{Name: "agent-17"},

@@ -121,6 +121,14 @@ func TestContainersReachNoControlPort(t *testing.T) {
 	} {
 		attack.by.isRefused(t, attack.to)
 	}
+	// A container of Docker's own network on another host, as soon as that knows the address.
+	elsewhere := plainContainer(t, testLab.Hosts[1], "attack-elsewhere")
+	within(t, func(ctx context.Context) error {
+		if out, err := elsewhere.exec(ctx, "dial", secondAddress+":2375"); err == nil || !strings.Contains(out, "refused") {
+			return fmt.Errorf("%s dials %s: %w: %s; want it refused at once", elsewhere.name, secondAddress, err, out)
+		}
+		return nil
+	})
 	for _, metadata := range []string{"169.254.169.254:80", "168.63.129.16:80", "169.254.170.23:80"} {
 		near.isRefused(t, metadata)
 	}

@@ -537,6 +537,7 @@ type Host struct {
 	RestartMs     uint32                 `protobuf:"varint,10,opt,name=restart_ms,json=restartMs,proto3" json:"restart_ms,omitempty"` // how long peers wait for a linker that restarts; 0: no restart announced
 	Mtu           uint32                 `protobuf:"varint,20,opt,name=mtu,proto3" json:"mtu,omitempty"`                              // bytes of the largest IP packet that the host's VXLAN device carries; 0: unknown
 	Troubles      []string               `protobuf:"bytes,21,rep,name=troubles,proto3" json:"troubles,omitempty"`                     // why the host's containers cannot resolve, reach others or be reached
+	Addresses     [][]byte               `protobuf:"bytes,22,rep,name=addresses,proto3" json:"addresses,omitempty"`                   // other addresses of the host, 4 or 16 bytes each
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -665,6 +666,13 @@ func (x *Host) GetMtu() uint32 {
 func (x *Host) GetTroubles() []string {
 	if x != nil {
 		return x.Troubles
+	}
+	return nil
+}
+
+func (x *Host) GetAddresses() [][]byte {
+	if x != nil {
+		return x.Addresses
 	}
 	return nil
 }
@@ -1442,7 +1450,7 @@ const file_record_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\"0\n" +
 	"\x06Prefix\x12\x12\n" +
 	"\x04addr\x18\x01 \x01(\fR\x04addr\x12\x12\n" +
-	"\x04bits\x18\x02 \x01(\rR\x04bits\"\xae\x03\n" +
+	"\x04bits\x18\x02 \x01(\rR\x04bits\"\xcc\x03\n" +
 	"\x04Host\x12\x1a\n" +
 	"\bunderlay\x18\x01 \x01(\fR\bunderlay\x121\n" +
 	"\x06block4\x18\x02 \x01(\v2\x19.tombolo.record.v1.PrefixR\x06block4\x121\n" +
@@ -1459,7 +1467,8 @@ const file_record_proto_rawDesc = "" +
 	"restart_ms\x18\n" +
 	" \x01(\rR\trestartMs\x12\x10\n" +
 	"\x03mtu\x18\x14 \x01(\rR\x03mtu\x12\x1a\n" +
-	"\btroubles\x18\x15 \x03(\tR\btroubles\"\xec\x05\n" +
+	"\btroubles\x18\x15 \x03(\tR\btroubles\x12\x1c\n" +
+	"\taddresses\x18\x16 \x03(\fR\taddresses\"\xec\x05\n" +
 	"\bEndpoint\x12\x1c\n" +
 	"\tcontainer\x18\x01 \x01(\tR\tcontainer\x12)\n" +
 	"\x10packed_container\x18\x02 \x01(\fR\x0fpackedContainer\x12%\n" +
