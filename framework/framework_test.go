@@ -47,7 +47,7 @@ func (b *bed) start() {
 	linkers := map[string]framework.Linker{}
 	for _, name := range b.hosts {
 		l := b.cluster.Linker(name)
-		linkers[name] = framework.Linker{Catalog: l, Recorder: l, Logs: l, Engine: l}
+		linkers[name] = framework.Linker{Catalog: l, Recorder: l, Logs: l, Engine: l, Volumes: l}
 	}
 	b.f = framework.New(framework.Config{Master: client, Store: store.New(b.memory), Linkers: linkers, Log: testLog()})
 	client.Disconnected = b.f.Disconnected

@@ -16,12 +16,13 @@ import (
 	"tombolo/linker/record"
 )
 
-// Linker is the API of the linker of one host. *linker/api.Client is all four.
+// Linker is the API of the linker of one host. *linker/api.Client is all of them.
 type Linker struct {
 	Catalog  Catalog
 	Recorder Recorder
 	Logs     Logs
-	Engine   Engine // nil: the Engine cannot be asked
+	Engine   Engine        // nil: the Engine cannot be asked
+	Volumes  VolumeRemover // nil: the Engine removes none for the framework
 }
 
 // Catalog shows a linker's catalog.

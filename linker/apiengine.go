@@ -34,6 +34,15 @@ func (e apiEngine) Volume(ctx context.Context, name string) (api.Volume, error) 
 	return api.Volume{Exists: exists}, err
 }
 
+// RemoveVolume implements api.Volumes.
+func (e apiEngine) RemoveVolume(ctx context.Context, name string) error {
+	err := e.docker.RemoveVolume(ctx, name)
+	if errdefs.IsConflict(err) {
+		return fmt.Errorf("%w: %w", api.ErrInvalid, err)
+	}
+	return err
+}
+
 func (e apiEngine) Version(ctx context.Context) (api.EngineVersion, error) {
 	version, err := e.docker.APIVersion(ctx)
 	return api.EngineVersion{API: version}, err

@@ -223,7 +223,7 @@ func (l *Linker) assembleServers(ctx context.Context) ([]task, error) {
 	}
 	apiServer := api.NewServer(api.Config{
 		Catalog: l.catalog, Host: host, Cluster: clusterHosts{self: l.host, catalog: l.catalog, gossip: l.gossip, times: &l.times},
-		Engine: apiEngine{l.docker}, Inspector: inspector{l.effective, l.table, inspect.Look}, Log: cfg.Log,
+		Engine: apiEngine{l.docker}, Volumes: apiEngine{l.docker}, Inspector: inspector{l.effective, l.table, inspect.Look}, Log: cfg.Log,
 	})
 	return []task{
 		{"overlay", kernel.run},

@@ -136,7 +136,7 @@ func (f *fakeFramework) serve(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := &http.Server{Handler: api.NewHandler(api.Config{Cluster: f, Logs: f, Volumes: f})}
+	server := &http.Server{Handler: api.NewHandler(api.Config{Cluster: f, Logs: f, Volumes: f, VolumeTable: f})}
 	go server.Serve(l) //nolint:errcheck // ends with Close
 	t.Cleanup(func() { _ = server.Close() })
 	return socket

@@ -84,7 +84,7 @@ compose that Tombolo does not have, like exec and restart, fail and name an alte
 	)...)
 	root.AddCommand(missingComposeCommands()...)
 	root.AddCommand(newDoctorCommand(), newExplainCommand(), newLogsCommand(&project), newDaemonCommand(version), newFrameworkCommand(version),
-		newLinkerCommand(version), newHostCommand(), newResolveCommand(), newLabCommand(), newVersionCommand(version))
+		newLinkerCommand(version), newHostCommand(), newVolumeCommand(), newResolveCommand(), newLabCommand(), newVersionCommand(version))
 	return root
 }
 

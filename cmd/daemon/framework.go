@@ -59,7 +59,7 @@ func RunFramework(ctx context.Context, cfg FrameworkConfig) (err error) {
 	for host, socket := range cfg.Linkers {
 		c := linkerapi.NewClient(socket)
 		defer c.Close()
-		linkers[host] = framework.Linker{Catalog: c, Recorder: c, Logs: c, Engine: c}
+		linkers[host] = framework.Linker{Catalog: c, Recorder: c, Logs: c, Engine: c, Volumes: c}
 	}
 	self := framework.Info(cfg.User, cfg.Role)
 	if cfg.Credentials != nil {
@@ -77,7 +77,7 @@ func RunFramework(ctx context.Context, cfg FrameworkConfig) (err error) {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return f.Run(ctx) })
 	group.Go(func() error {
-		return serve(ctx, cfg.RunDir.API(), api.NewHandler(api.Config{Cluster: f, Logs: f, Volumes: f, Log: cfg.Log}))
+		return serve(ctx, cfg.RunDir.API(), api.NewHandler(api.Config{Cluster: f, Logs: f, Volumes: f, VolumeTable: f, Log: cfg.Log}))
 	})
 	group.Go(func() error { return frameworkMetrics(f, cfg).Run(ctx) })
 	return group.Wait()

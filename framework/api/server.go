@@ -26,7 +26,9 @@ type Config struct {
 	Cluster Cluster
 	Logs    Logs
 	Volumes Volumes
-	Log     *slog.Logger // nil: slog.Default()
+	// VolumeTable serves the paths below /v1/volumes.
+	VolumeTable VolumeTable
+	Log         *slog.Logger // nil: slog.Default()
 }
 
 type server struct{ config Config }
@@ -45,6 +47,9 @@ func NewHandler(config Config) http.Handler {
 	mux.HandleFunc("GET /v1/apps/{name}/spec", s.answer(s.show(func(state *Snapshot, name string) any { return state.Spec[name] })))
 	mux.HandleFunc("GET /v1/apps/{name}/events", s.answer(s.events))
 	mux.HandleFunc("GET /v1/apps/{name}/logs", s.answer(s.logs))
+	mux.HandleFunc("GET /v1/volumes", s.answer(s.volumes))
+	mux.HandleFunc("DELETE /v1/volumes/{name}", s.answer(s.change(VolumeTable.RemoveVolume)))
+	mux.HandleFunc("POST /v1/volumes/{name}/unpin", s.answer(s.change(VolumeTable.UnpinVolume)))
 	mux.HandleFunc("GET /v1/info", s.answer(s.info))
 	mux.HandleFunc("/", s.answer(s.unknown))
 	return mux

@@ -202,6 +202,17 @@ func (l *Linker) Volume(_ context.Context, name string) (linker.Volume, error) {
 	return linker.Volume{Exists: l.host.volumes[name]}, nil
 }
 
+// RemoveVolume implements framework.VolumeRemover.
+func (l *Linker) RemoveVolume(_ context.Context, name string) error {
+	l.c.mu.Lock()
+	defer l.c.mu.Unlock()
+	if !l.up() || l.host.broken {
+		return errNoLinker
+	}
+	delete(l.host.volumes, name)
+	return nil
+}
+
 // Version implements framework.Engine. The Engine of h1 is 25, all others are 20.10.
 func (l *Linker) Version(context.Context) (linker.EngineVersion, error) {
 	if l.host.name == "h1" {

@@ -77,6 +77,15 @@ func TestTheEngineIsAskedForOneThing(t *testing.T) {
 			t.Errorf("Volume(%q) returned %v, %v; want that it exists: %v", name, v, err, exists)
 		}
 	}
+	if err := c.RemoveVolume(t.Context(), "busy"); !errors.Is(err, api.ErrInvalid) {
+		t.Errorf("RemoveVolume of one that a container has returned %v, want ErrInvalid", err)
+	}
+	if err := c.RemoveVolume(t.Context(), "shop_data"); err != nil {
+		t.Errorf("RemoveVolume returned %v", err)
+	}
+	if v, err := c.Volume(t.Context(), "shop_data"); err != nil || v.Exists {
+		t.Errorf("after RemoveVolume, Volume returned %v, %v; want that it is gone", v, err)
+	}
 	if v, err := c.Version(t.Context()); err != nil || v.API != "1.41" {
 		t.Errorf("Version returned %v, %v; want the API 1.41", v, err)
 	}

@@ -138,6 +138,18 @@ func (c *Client) Volume(ctx context.Context, name string) (Volume, error) {
 	return out, err
 }
 
+// RemoveVolume removes a volume of the Engine with its data, if it exists. It returns ErrInvalid if a
+// container has it.
+func (c *Client) RemoveVolume(ctx context.Context, name string) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	res, err := c.send(ctx, http.MethodDelete, "/v1/volumes/"+url.PathEscape(name), nil)
+	if err != nil {
+		return err
+	}
+	return res.Body.Close()
+}
+
 // Version returns the version of the Engine.
 func (c *Client) Version(ctx context.Context) (EngineVersion, error) {
 	var out EngineVersion

@@ -8,6 +8,7 @@
 //	GET    /v1/containers/{id or name}/logs[?follow=1&tail=N]   lines of LogLine
 //	GET    /v1/containers/{id or name}           Container
 //	GET    /v1/volumes/{name}                    Volume
+//	DELETE /v1/volumes/{name}                    remove it with its data; 400 if a container has it
 //	GET    /v1/engine                            EngineVersion
 //	GET    /v1/resolve?name=N[&from=C]           Resolution for the container C (ID, name or address), or for the host
 //

@@ -102,6 +102,12 @@ func (s *Server) forgetHost(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+func (s *Server) removeVolume(w http.ResponseWriter, r *http.Request) error {
+	return named("name", func(ctx context.Context, name string) (Volume, error) {
+		return Volume{}, s.cfg.Volumes.RemoveVolume(ctx, name)
+	})(w, r)
+}
+
 // putApp stores the app record of a PUT, or the tombstone of a DELETE.
 func (s *Server) putApp(w http.ResponseWriter, r *http.Request) error {
 	if _, err := parameters(r); err != nil {

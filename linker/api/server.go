@@ -67,6 +67,13 @@ type Engine interface {
 	Version(ctx context.Context) (EngineVersion, error)
 }
 
+// Volumes are those of the linker's machine.
+type Volumes interface {
+	// RemoveVolume removes a volume with its data, if it exists. It returns ErrInvalid if a
+	// container has it.
+	RemoveVolume(ctx context.Context, name string) error
+}
+
 // Cluster are all hosts.
 type Cluster interface {
 	// Hosts returns every host, this one and forgotten ones included, sorted by name.
@@ -83,6 +90,7 @@ type Config struct {
 	Host      Host
 	Cluster   Cluster
 	Engine    Engine
+	Volumes   Volumes
 	Inspector Inspector
 	Log       *slog.Logger
 }
@@ -126,7 +134,7 @@ func (s *Server) Handler() http.Handler {
 		"/v1/apps/{name}":          {"PUT": s.putApp, "DELETE": s.putApp},
 		"/v1/containers/{id}/logs": {"GET": s.logs},
 		"/v1/containers/{id}":      {"GET": named("id", s.cfg.Engine.Container)},
-		"/v1/volumes/{name}":       {"GET": named("name", s.cfg.Engine.Volume)},
+		"/v1/volumes/{name}":       {"GET": named("name", s.cfg.Engine.Volume), "DELETE": s.removeVolume},
 		"/v1/engine":               {"GET": get(s.engine)},
 		"/v1/resolve":              {"GET": get(s.resolve, "name", "from")},
 		"/v1/inspect":              {"GET": get(s.inspect, "container", "name", "to", "port")},

@@ -60,6 +60,16 @@ func (e *Engine) VolumeExists(ctx context.Context, name string) (bool, error) {
 	return false, fmt.Errorf("inspect volume %s: %w", name, err)
 }
 
+// RemoveVolume removes a volume with its data. It returns nil if there is none of that name.
+func (e *Engine) RemoveVolume(ctx context.Context, name string) error {
+	ctx, cancel := context.WithTimeout(ctx, inspectTimeout)
+	defer cancel()
+	if _, err := e.api.VolumeRemove(ctx, name, client.VolumeRemoveOptions{}); err != nil && !errdefs.IsNotFound(err) {
+		return fmt.Errorf("remove volume %s: %w", name, err)
+	}
+	return nil
+}
+
 // APIVersion returns the newest version of its API that the Engine has, such as 1.41.
 func (e *Engine) APIVersion(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, inspectTimeout)

@@ -55,7 +55,7 @@ func (l *Linker) Serve(t testing.TB) string {
 func (l *Linker) ServeOn(t testing.TB, sock net.Listener) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	s := api.NewServer(api.Config{Catalog: l, Host: l, Cluster: l, Engine: l, Inspector: l, Log: slog.New(slog.DiscardHandler)})
+	s := api.NewServer(api.Config{Catalog: l, Host: l, Cluster: l, Engine: l, Volumes: l, Inspector: l, Log: slog.New(slog.DiscardHandler)})
 	go func() { done <- s.Serve(ctx, sock) }()
 	return func() {
 		cancel()
@@ -196,6 +196,15 @@ func (l *Linker) Container(_ context.Context, container string) (api.Container, 
 // Volume implements api.Engine.
 func (l *Linker) Volume(_ context.Context, name string) (api.Volume, error) {
 	return api.Volume{Exists: slices.Contains(l.Kept, name)}, nil
+}
+
+// RemoveVolume implements api.Volumes: a container has the volume "busy".
+func (l *Linker) RemoveVolume(_ context.Context, name string) error {
+	if name == "busy" {
+		return fmt.Errorf("%w: volume is in use", api.ErrInvalid)
+	}
+	l.Kept = slices.DeleteFunc(l.Kept, func(v string) bool { return v == name })
+	return nil
 }
 
 // Version implements api.Engine: the fake is Docker 20.10.
