@@ -36,3 +36,24 @@ func TestTakenPortsIncludeThoseThatTheLinkerChose(t *testing.T) {
 		}
 	}
 }
+
+func TestPortsOfHostsWithoutALinkerOfOursComeFromAnother(t *testing.T) {
+	endpoint := func(host, id string) *record.Endpoint {
+		return &record.Endpoint{Host: host, Container: id, Running: true, Published: []record.PublishedPort{{HostPort: 80, Port: 80, Proto: "tcp"}}}
+	}
+	snapshot := &record.Snapshot{
+		Hosts:     map[string]*record.Host{"id1": {ID: "id1", Name: "h1"}, "id2": {ID: "id2", Name: "h2"}, "id3": {ID: "id3", Name: "h3"}},
+		Endpoints: map[string]*record.Endpoint{"a": endpoint("id1", "a"), "b": endpoint("id2", "b"), "c": endpoint("id3", "c")},
+	}
+	l := linkers{
+		"h1": {name: "h1", up: true, snapshot: snapshot}, "h2": {name: "h2", up: true, snapshot: &record.Snapshot{Hosts: snapshot.Hosts}},
+	}
+	held := map[string]string{}
+	for _, p := range l.foreignPorts(nil) {
+		held[p.Host] = p.Holder
+	}
+	// h2's own linker says that b is gone.
+	if diff := cmp.Diff(map[string]string{"h1": "container a", "h3": "container c"}, held); diff != "" {
+		t.Errorf("holders of port 80 by host (-want +got):\n%s", diff)
+	}
+}

@@ -269,14 +269,17 @@ func (l linkers) logs(host string) Logs {
 	return nil
 }
 
-// foreignPorts returns the host ports of the containers that are no tasks of ours.
+// foreignPorts returns the host ports of the containers that are no tasks of ours. A host's own linker
+// knows best; what hosts have whose linker does not answer to us, another linker's catalog tells.
 func (l linkers) foreignPorts(tasks map[string]*task) (list []place.Taken) {
-	for _, c := range l.up() {
+	for n, c := range l.up() {
 		for _, e := range c.snapshot.Endpoints {
-			if c.snapshot.HostName(e.Host) != c.name || tasks[e.Task] != nil || !e.Running {
+			host := c.snapshot.HostName(e.Host)
+			told := host == c.name || n == 0 && (l[host] == nil || !l[host].up)
+			if !told || tasks[e.Task] != nil || !e.Running {
 				continue
 			}
-			holder := place.Taken{Host: c.name, Holder: "container " + e.Container, App: e.App, Service: e.Service}
+			holder := place.Taken{Host: host, Holder: "container " + e.Container, App: e.App, Service: e.Service}
 			list = append(list, taken(hostPorts(e.Published), holder)...)
 		}
 	}

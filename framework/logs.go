@@ -67,6 +67,12 @@ type logStart struct {
 // shown from its beginning.
 func (c *logCopier) begin(ctx context.Context, group *errgroup.Group, i api.Instance, first bool) {
 	l, reachable := c.linkers[i.Host]
+	if key := i.Task + " unreachable"; i.Container != "" && !reachable && !c.begun[key] {
+		c.begun[key] = true
+		group.Go(func() error {
+			return c.line(i, linker.LogLine{Stream: api.StreamNotice, Line: "its output is not shown: " + unreachable(i.Host, i.Container)})
+		})
+	}
 	if i.Task == "" || i.Container == "" || i.Started.IsZero() || !reachable {
 		key := fmt.Sprintf("%s.%d.g%d ended", i.Service, i.Slot, i.Generation)
 		if first && len(i.Log) > 0 && i.Task == "" && c.query.Tail >= 0 && !c.begun[key] {
@@ -87,6 +93,11 @@ func (c *logCopier) begin(ctx context.Context, group *errgroup.Group, i api.Inst
 		from.tail = c.query.Tail
 	}
 	group.Go(func() error { return c.copy(ctx, l.Logs, i, from) })
+}
+
+// unreachable says why the framework cannot read the output of a container, and who can.
+func unreachable(host, container string) string {
+	return fmt.Sprintf("the framework was not given the linker of %s (--linker %[1]s=SOCKET); on that host: docker logs %s", host, container)
 }
 
 // copy copies the output of one task. If it follows the output and loses the linker, it

@@ -70,6 +70,9 @@ func (u *updater) update(status mesos.TaskStatus, now time.Time) {
 		u.out.then(func() { u.spawn(func(ctx context.Context) { u.readLastLines(ctx, logs, t, e) }) })
 		return
 	}
+	if u.linkers[t.Host] == nil && len(u.linkers) > 0 && t.Container != "" && !t.dismissed() && phase != deploy.Dropped {
+		e.log = []string{"(its last lines are not shown: " + unreachable(t.Host, t.Container) + ")"}
+	}
 	u.finish(t, e)
 }
 

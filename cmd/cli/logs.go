@@ -64,6 +64,10 @@ func (f *logsFlags) run(cmd *cobra.Command, project *projectFlags, services []st
 		if len(services) > 0 && !slices.Contains(services, line.Service) {
 			return nil
 		}
+		if line.Stream == api.StreamNotice {
+			_, err := fmt.Fprintf(cmd.ErrOrStderr(), "%s.%d: %s\n", line.Service, line.Slot, line.Line)
+			return err
+		}
 		return log.Print(line)
 	})
 	if f.follow && ctx.Err() != nil && !errors.Is(err, api.ErrNotFound) {

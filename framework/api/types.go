@@ -94,10 +94,14 @@ type LogLine struct {
 	Service string    `json:"service"`
 	Slot    int       `json:"slot"`
 	Host    string    `json:"host"`
-	Stream  string    `json:"stream"` // "stdout" or "stderr"
+	Stream  string    `json:"stream"` // "stdout", "stderr" or StreamNotice
 	Time    time.Time `json:"time,omitzero"`
 	Line    string    `json:"line"`
 }
+
+// StreamNotice is the stream of lines that an instance did not print: they say why there is no output
+// of it.
+const StreamNotice = "notice"
 
 // Error is the body of every response whose status is not 2xx.
 type Error struct {
