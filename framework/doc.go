@@ -21,6 +21,10 @@
 //	callQueue.run        linkerConn.deliver    replies to API requests
 //	calls to the master  app records
 //
+// Each change of the model marks the apps that it touches; a decision plans, describes to
+// linkers and publishes only those (model.due). A change of the subscription, of a catalog or
+// of a host's agent marks all.
+//
 // The order makes it crash-safe: a task is stored before its ACCEPT is sent, an update
 // before its acknowledgement. The package never touches a host: agents run containers,
 // linkers hand out addresses and names. Start reading at Framework.decide; the state is

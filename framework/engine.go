@@ -34,7 +34,6 @@ type examiner struct {
 	linkers linkers
 	queue   *wake.Queue[func()]
 	spawn   func(func(context.Context)) // starts a goroutine that Run waits for
-	wakeAt  func(time.Time)             // asks for another decision at a time
 	log     *slog.Logger
 }
 
@@ -44,32 +43,38 @@ type examination struct {
 	asked   time.Time // the last question; zero: none
 }
 
-// examine asks about the tasks for which it is time, and forgets what was found of tasks that
-// are up.
-func (x *examiner) examine(now time.Time) {
-	for _, t := range x.model.tasks {
-		if t.phase() != deploy.Running || t.up || t.Killing {
-			t.examined = examination{}
-			continue
-		}
-		due := t.Started.Add(examineAfter)
-		switch {
-		case !t.examined.asked.IsZero():
-			due = t.examined.asked.Add(examineAgain)
-		case !t.unhealthySince.IsZero():
-			due = now
-		}
-		if now.Before(due) {
-			x.wakeAt(due)
-			continue
-		}
-		t.examined.asked = now
-		x.wakeAt(now.Add(examineAgain))
-		if engine := x.linkers.engine(t.Host); engine != nil && t.Container != "" {
-			id, container := t.ID, t.Container // an update may change the task meanwhile
-			x.spawn(func(ctx context.Context) { x.ask(ctx, engine, id, container) })
+// examine asks about the tasks of apps for which it is time, and forgets what was found of tasks
+// that are up.
+func (x *examiner) examine(apps []*deployment, now time.Time) {
+	for _, d := range apps {
+		for _, t := range x.model.index.apps[d.Wanted.Name] {
+			if t.phase() != deploy.Running || t.up || t.Killing {
+				t.examined = examination{}
+				continue
+			}
+			d.wakeAt(x.examineTask(t, now))
 		}
 	}
+}
+
+// examineTask asks about a task if it is time, and returns when to do so again.
+func (x *examiner) examineTask(t *task, now time.Time) (again time.Time) {
+	due := t.Started.Add(examineAfter)
+	switch {
+	case !t.examined.asked.IsZero():
+		due = t.examined.asked.Add(examineAgain)
+	case !t.unhealthySince.IsZero():
+		due = now
+	}
+	if now.Before(due) {
+		return due
+	}
+	t.examined.asked = now
+	if engine := x.linkers.engine(t.Host); engine != nil && t.Container != "" {
+		id, container := t.ID, t.Container // an update may change the task meanwhile
+		x.spawn(func(ctx context.Context) { x.ask(ctx, engine, id, container) })
+	}
+	return now.Add(examineAgain)
 }
 
 func (x *examiner) ask(ctx context.Context, engine Engine, id, container string) {
@@ -81,14 +86,19 @@ func (x *examiner) ask(ctx context.Context, engine Engine, id, container string)
 		return
 	}
 	x.queue.Put(func() {
-		t := x.model.tasks[id]
-		if t == nil {
-			return
-		}
-		if d := x.model.apps[t.App]; d != nil {
-			t.examined.finding = finding(c, container, d.Wanted.Services[t.Service].NetworkMode == "")
+		if t := x.model.tasks[id]; t != nil && x.model.apps[t.App] != nil {
+			onOverlay := x.model.apps[t.App].Wanted.Services[t.Service].NetworkMode == ""
+			x.found(id, finding(c, container, onOverlay))
 		}
 	})
+}
+
+// found notes what is wrong with a task; "": nothing.
+func (x *examiner) found(id, finding string) {
+	if t := x.model.tasks[id]; t != nil && t.examined.finding != finding {
+		t.examined.finding = finding
+		x.model.touch(t.App)
+	}
 }
 
 // finding says what keeps a container from work, or returns "". onOverlay says that it should

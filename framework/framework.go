@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -66,13 +68,13 @@ func New(config Config) *Framework {
 		linkers: linkers{}, offers: &offers.Book{}, records: newAppRecords(),
 	}
 	f.out = &outbox{calls: newCallQueue(config.Master, callEvents{f.reconcileSoon, f.launchRefused}, config.Log)}
-	events := linkerEvents{queue: f.queue, catalog: f.catalogChanged, stale: f.recordStale}
+	events := linkerEvents{queue: f.queue, catalog: f.catalogChanged, stale: f.recordStale, changed: f.model.touchAll}
 	for name, l := range config.Linkers {
 		f.linkers[name] = newLinkerConn(name, l, events, config.Log)
 		f.model.host(name)
 	}
 	f.volumes = &volumeGuard{model: f.model, linkers: f.linkers, queue: f.queue, wakeAt: f.out.wakeAt, answers: map[string]*volumeAnswer{}}
-	f.examiner = &examiner{model: f.model, linkers: f.linkers, queue: f.queue, wakeAt: f.out.wakeAt, log: config.Log}
+	f.examiner = &examiner{model: f.model, linkers: f.linkers, queue: f.queue, log: config.Log}
 	f.planner = &planner{model: f.model, linkers: f.linkers, offers: f.offers, volumes: f.volumes, out: f.out, log: config.Log}
 	f.updater = &updater{model: f.model, linkers: f.linkers, out: f.out, queue: f.queue, log: config.Log}
 	f.reporter = &reporter{model: f.model, linkers: f.linkers, out: f.out, info: config.Info}
@@ -159,21 +161,22 @@ func (f *Framework) loop(ctx context.Context) error {
 			return err
 		}
 		// A caller that gets a reply must find its effect in the snapshot.
-		f.board.publish(f.reporter.snapshot(time.Now()))
+		f.board.publish(f.reporter.snapshot(f.board.latest(), time.Now()))
 		f.offersHeld.Store(int64(f.offers.Held()))
 		f.out.flush()
 		timer.Reset(f.out.untilWake())
 	}
 }
 
-// decide brings the model up to date, and puts what follows from it into the outbox.
+// decide brings the apps that are due up to date, and puts what follows from it into the outbox.
 func (f *Framework) decide(now time.Time) {
 	f.out.wake = time.Time{}
-	f.model.observe(f.linkers, now, f.out.wakeAt)
 	f.updater.dropReplaced(now)
-	f.examiner.examine(now)
-	tasks := f.model.tasksByApp()
-	for _, name := range f.planner.plan(tasks, now) {
+	due := f.model.due(now)
+	f.model.observe(f.linkers, due, now)
+	f.examiner.examine(due, now)
+	changed, removed := f.planner.plan(due, now)
+	for _, name := range removed {
 		f.config.Log.Info("app removed", "app", name)
 		f.deliver(f.records.remove(name))
 	}
@@ -182,12 +185,22 @@ func (f *Framework) decide(now time.Time) {
 		f.out.call(due...)
 		f.out.wakeAt(next)
 	}
-	if len(f.linkers) == 0 {
-		return
+	f.reporter.changed = changed
+	if len(f.linkers) > 0 {
+		f.publishRecords(changed)
 	}
+	for _, d := range f.model.apps {
+		f.out.wakeAt(d.wake)
+	}
+}
+
+// publishRecords delivers the records of apps that have changed.
+func (f *Framework) publishRecords(apps map[string]bool) {
 	var contents []*record.App
-	for _, d := range sorted(f.model.apps) {
-		contents = append(contents, appRecord(d, tasks[d.Wanted.Name]))
+	for _, name := range slices.Sorted(maps.Keys(apps)) {
+		if d := f.model.apps[name]; d != nil {
+			contents = append(contents, appRecord(d, f.model.tasksOf(name)))
+		}
 	}
 	f.deliver(f.records.update(contents)...)
 }
@@ -306,6 +319,7 @@ func (f *Framework) agentLost(agent string) {
 
 // catalogChanged takes a linker's new catalog.
 func (f *Framework) catalogChanged(c *linkerConn, cameUp bool) {
+	f.model.touchAll()
 	for name := range c.snapshot.Hosts {
 		f.model.host(name)
 	}
@@ -335,6 +349,7 @@ func (f *Framework) recordStale(rec record.Record) {
 	if !raised {
 		return
 	}
+	f.model.touchAll()
 	f.model.batch.SetEpoch(f.records.epoch)
 	f.config.Log.Warn("a linker has newer app records; raising the epoch past them", "app", rec.Name, "epoch", f.records.epoch)
 	f.deliver(tombstones...)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"reflect"
 	"time"
 
 	"tombolo/framework/offers"
@@ -50,6 +51,11 @@ func (m *model) forgetHosts(known func(name string) bool) {
 // hostOffered notes an offer. free are the resources of all offers that are held of the agent.
 func (m *model) hostOffered(o *offers.Offer, free offers.Free) {
 	h := m.host(o.Host)
+	m.dirty.market = true
+	if h.agent != o.Agent || !reflect.DeepEqual(h.attributes, o.Attributes) {
+		m.touchAll()
+		m.dirty.agents = true
+	}
 	h.agent, h.attributes, h.reserves = o.Agent, o.Attributes, o.Reserved
 	h.cpus, h.memory = thousandths(free.CPUs), free.MemBytes
 }
@@ -84,6 +90,7 @@ func (h *host) problem(now time.Time) string {
 
 // agentLost notes that an agent is gone. It returns the names of its hosts.
 func (m *model) agentLost(agent string) (names []string) {
+	m.touchAll()
 	for _, h := range m.hosts {
 		if h.agent == agent {
 			h.agent = ""

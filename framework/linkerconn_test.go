@@ -87,7 +87,8 @@ func connect(t *testing.T, fn func(*fakeLinker, *linkerConn, func() []string)) {
 			catalog: func(c *linkerConn, cameUp bool) {
 				events = append(events, fmt.Sprint("catalog ", c.snapshot.Index, " came up ", cameUp))
 			},
-			stale: func(rec record.Record) { events = append(events, "stale "+rec.Name) },
+			stale:   func(rec record.Record) { events = append(events, "stale "+rec.Name) },
+			changed: func() {},
 		}, slog.New(slog.DiscardHandler))
 		ctx, cancel := context.WithCancel(t.Context())
 		go c.watch(ctx)

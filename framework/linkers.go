@@ -56,6 +56,7 @@ type linkerEvents struct {
 	queue   *wake.Queue[func()]
 	catalog func(c *linkerConn, cameUp bool) // there is a new catalog
 	stale   func(rec record.Record)          // the linker has a newer record than rec
+	changed func()                           // the linker does not answer any more, or has another Engine
 }
 
 // linkerConn is the connection to one linker: catalogs come in, app records go out.
@@ -113,7 +114,12 @@ func (c *linkerConn) askVersion(ctx context.Context) {
 		c.log.Debug("the version of an Engine is not known", "host", c.name, "err", err)
 		return
 	}
-	c.events.queue.Put(func() { c.engineAPI = v.API })
+	c.events.queue.Put(func() {
+		if c.engineAPI != v.API {
+			c.engineAPI = v.API
+			c.events.changed()
+		}
+	})
 }
 
 // bring leaves a catalog for the framework, which takes only the newest.
@@ -128,6 +134,7 @@ func (c *linkerConn) lost(err error) {
 		c.log.Warn("linker lost", "host", c.name, "err", err)
 	}
 	c.up = false
+	c.events.changed()
 }
 
 // take makes the newest catalog the one that the framework sees.

@@ -28,6 +28,8 @@ type model struct {
 	tasks map[string]*task // by ID; none has ended as far as the framework knows
 	hosts map[string]*host
 	pins  map[string]string // volume -> host
+	index index
+	dirty dirty
 
 	batch store.Batch
 }
@@ -43,6 +45,7 @@ type deployment struct {
 	refusals    map[deploy.SlotID]string    // why a launch found no host in the last decision
 	unplaceable map[deploy.SlotID]time.Time // since when all hosts refuse a launch for good; see place.Permanent
 	shown       map[deploy.SlotID]shown
+	wake        time.Time              // when to decide about the app again, even if nothing happens; zero: never
 	put         time.Time              // by a user, last; zero: before the framework started
 	excused     map[deploy.SlotID]int  // tasks of a slot whose end is no failure of the app; see failureFinder
 	lostVolume  map[deploy.SlotID]bool // slots whose launch waits because a volume is gone
@@ -52,7 +55,7 @@ type deployment struct {
 func newModel() *model {
 	return &model{
 		floors: map[string]uint64{}, apps: map[string]*deployment{}, tasks: map[string]*task{},
-		hosts: map[string]*host{}, pins: map[string]string{},
+		hosts: map[string]*host{}, pins: map[string]string{}, index: newIndex(), dirty: dirty{all: true},
 	}
 }
 
@@ -75,12 +78,13 @@ func (m *model) load(state *store.State) {
 			d.slots[deploy.SlotID{Service: key.Service, Slot: key.Slot}] = slot
 		}
 	}
-	for id, t := range state.Tasks {
-		m.tasks[id] = &task{Task: t}
+	for _, t := range state.Tasks {
+		m.addTask(&task{Task: t})
 	}
 }
 
 func (m *model) setFrameworkID(id string) {
+	m.touchAll()
 	m.frameworkID = id
 	m.batch.SetFrameworkID(id)
 }
@@ -88,6 +92,7 @@ func (m *model) setFrameworkID(id string) {
 // subscribed notes a new subscription. Kills that were on their way may have been lost
 // with the one before.
 func (m *model) subscribed(leader string) {
+	m.touchAll()
 	m.disconnected()
 	m.connected = true
 	m.leader = cmp.Or(leader, m.leader)
@@ -98,6 +103,7 @@ func (m *model) subscribed(leader string) {
 
 // disconnected notes that the subscription is lost. Agents are unknown until they offer.
 func (m *model) disconnected() {
+	m.touchAll()
 	m.connected = false
 	for _, h := range m.hosts {
 		h.agent = ""
@@ -106,6 +112,8 @@ func (m *model) disconnected() {
 
 // putApp makes an app wanted, under a new revision.
 func (m *model) putApp(wanted app.App, now time.Time) *deployment {
+	m.touch(wanted.Name)
+	m.dirty.market = true
 	m.revision++
 	m.batch.SetRevision(m.revision)
 	stored := store.App{Wanted: wanted, Revision: m.revision, Put: now}
@@ -124,6 +132,7 @@ func (m *model) putApp(wanted app.App, now time.Time) *deployment {
 // retryFailed makes failed slots start again at once: a user who puts an app again may
 // have mended a cause outside of it.
 func (m *model) retryFailed(d *deployment, now time.Time) {
+	m.touch(d.Wanted.Name)
 	d.put = now
 	clear(d.recreate)
 	clear(d.unplaceable)
@@ -138,6 +147,8 @@ func (m *model) retryFailed(d *deployment, now time.Time) {
 
 // removeApp makes an app unwanted. Its tasks end before dropApp forgets it.
 func (m *model) removeApp(d *deployment, forgetVolumes bool) {
+	m.touch(d.Wanted.Name)
+	m.dirty.market = true
 	d.Removing, d.ForgetVolumes = true, d.ForgetVolumes || forgetVolumes
 	m.batch.PutApp(d.App)
 }
@@ -145,10 +156,9 @@ func (m *model) removeApp(d *deployment, forgetVolumes bool) {
 // dropApp forgets an app and its tasks. The tasks can only be lost ones: if their host
 // comes back, the framework no longer knows them and kills them.
 func (m *model) dropApp(d *deployment) {
-	for id, t := range m.tasks {
-		if t.App == d.Wanted.Name {
-			m.deleteTask(id)
-		}
+	m.dirty.market = true
+	for id := range m.index.apps[d.Wanted.Name] {
+		m.deleteTask(id)
 	}
 	for id := range d.slots {
 		m.forgetSlot(d, id)
@@ -169,6 +179,7 @@ func history(s store.Slot) deploy.Slot {
 }
 
 func (m *model) putSlot(d *deployment, id deploy.SlotID, slot store.Slot) {
+	m.touch(d.Wanted.Name)
 	d.slots[id] = slot
 	m.batch.PutSlot(slot)
 }
@@ -223,7 +234,7 @@ func (m *model) launch(l launch, on string, now time.Time) *task {
 		Agent: h.agent, Host: on, Ports: app.OfInstances(service.Ports), Volumes: localVolumes(d.Wanted, service),
 		Phase: string(deploy.Launched), Since: now,
 	}}
-	m.tasks[t.ID] = t
+	m.addTask(t)
 	m.batch.PutTask(t.Task)
 	slot.App, slot.Service, slot.Slot = l.app, l.Service, l.Slot
 	if slot.Host != on {
@@ -237,6 +248,8 @@ func (m *model) launch(l launch, on string, now time.Time) *task {
 }
 
 func (m *model) kill(t *task, k deploy.Kill, now time.Time) {
+	m.touch(t.App)
+	m.index.killing[t.ID] = t
 	t.Killing, t.Reason, t.killSent = true, k.Reason, now
 	if k.Unhealthy {
 		t.lastFinding = t.examined.finding
@@ -247,8 +260,10 @@ func (m *model) kill(t *task, k deploy.Kill, now time.Time) {
 
 // advance notes that a task has entered a phase in which it has not ended.
 func (m *model) advance(t *task, phase deploy.Phase, agent string, now time.Time) {
-	if agent != "" {
-		t.Agent = agent
+	m.touch(t.App)
+	changed := phase != t.phase()
+	if agent != "" && agent != t.Agent {
+		t.Agent, changed = agent, true
 	}
 	if phase != t.phase() {
 		t.Phase, t.Since, t.Reason = string(phase), now, ""
@@ -256,12 +271,24 @@ func (m *model) advance(t *task, phase deploy.Phase, agent string, now time.Time
 	switch {
 	case phase == deploy.Lost:
 		t.Reason = t.Host + " is unreachable"
+		m.dirty.agents = true
 	case phase == deploy.Running && t.Started.IsZero():
 		t.Started = now
 		m.pin(t)
 		m.host(t.Host).drops = 0
 	}
-	m.batch.PutTask(t.Task)
+	if changed { // an answer to a reconciliation changes nothing
+		m.batch.PutTask(t.Task)
+	}
+}
+
+// setContainer notes the name of a task's container in Docker.
+func (m *model) setContainer(t *task, name string) {
+	if t.Container != name {
+		t.Container = name
+		m.touch(t.App)
+		m.batch.PutTask(t.Task)
+	}
 }
 
 // keep notes which volumes of its slot a task's container has.
@@ -288,6 +315,11 @@ func (m *model) endTask(t *task, e end) {
 }
 
 func (m *model) deleteTask(id string) {
+	if t := m.tasks[id]; t != nil {
+		m.touch(t.App)
+		m.dirty.market = true // its room and its ports are free
+		m.index.remove(t)
+	}
 	m.batch.DeleteTask(id)
 	delete(m.tasks, id)
 }
@@ -298,6 +330,7 @@ func (m *model) pin(t *task) {
 	for _, volume := range t.Volumes {
 		if m.pins[volume] == "" {
 			m.pins[volume] = t.Host
+			m.dirty.market = true
 			m.batch.PutPin(volume, t.Host)
 		}
 	}
@@ -314,6 +347,7 @@ func (m *model) unpinAll(volumes map[string]app.Volume) {
 
 // unpin forgets the host of a volume.
 func (m *model) unpin(volume string) {
+	m.dirty.market = true
 	m.batch.DeletePin(volume)
 	delete(m.pins, volume)
 }
@@ -332,25 +366,16 @@ func (m *model) volumeHosts() map[string]string {
 	return hosts
 }
 
-// observe joins the tasks with what the linkers know of them. It asks to be called again
-// when the state of a task changes by itself.
-func (m *model) observe(l linkers, now time.Time, wakeAt func(time.Time)) {
+// observe joins the tasks of apps with what the linkers know of them.
+func (m *model) observe(l linkers, apps []*deployment, now time.Time) {
 	up := l.up()
-	for _, t := range m.tasks {
-		d := m.apps[t.App]
-		onOverlay := d == nil || d.Wanted.Services[t.Service].NetworkMode == ""
-		t.observe(up, now)
-		wakeAt(t.judge(onOverlay && len(l) > 0, now))
+	for _, d := range apps {
+		for _, t := range m.index.apps[d.Wanted.Name] {
+			onOverlay := d.Wanted.Services[t.Service].NetworkMode == ""
+			t.observe(up, now)
+			d.wakeAt(t.judge(onOverlay && len(l) > 0, now))
+		}
 	}
-}
-
-// tasksByApp returns the tasks of each app, ordered by ID.
-func (m *model) tasksByApp() map[string][]*task {
-	apps := map[string][]*task{}
-	for _, t := range sorted(m.tasks) {
-		apps[t.App] = append(apps[t.App], t)
-	}
-	return apps
 }
 
 // sorted returns the values of m, ordered by their keys.

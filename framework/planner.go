@@ -29,6 +29,9 @@ type planner struct {
 	volumes *volumeGuard
 	out     *outbox
 	log     *slog.Logger
+
+	waiting map[string]bool // apps whose plan has launches
+	again   time.Time       // when to look for hosts again, even if nothing changes; zero: only then
 }
 
 // launch is a slot that gets a task as soon as a host is found.
@@ -37,32 +40,50 @@ type launch struct {
 	deploy.Launch
 }
 
-// plan plans every app, finds hosts for new tasks and repeats kills without effect.
-// tasks are the model's, by app. It returns the apps that are removed completely.
-func (p *planner) plan(tasks map[string][]*task, now time.Time) (removed []string) {
-	var launches []launch
-	for _, d := range sorted(p.model.apps) {
-		d.plan = deploy.Next(p.deployInput(d, tasks[d.Wanted.Name]), now)
-		for _, k := range d.plan.Kill {
-			p.kill(p.model.tasks[k.Task], k, now)
-		}
-		for _, id := range d.plan.Forget {
-			p.model.forgetSlot(d, id)
-		}
-		p.out.wakeAt(d.plan.Wake)
-		clear(d.refusals)
-		clear(d.lostVolume)
-		for _, l := range d.plan.Launch {
-			launches = append(launches, launch{d.Wanted.Name, l})
-		}
+// plan plans the apps that are due, finds hosts for new tasks and repeats kills without
+// effect. It returns the names of the apps that may have changed, and of those that are
+// removed completely.
+func (p *planner) plan(due []*deployment, now time.Time) (changed map[string]bool, removed []string) {
+	changed = map[string]bool{}
+	for _, d := range due {
+		name := d.Wanted.Name
+		changed[name] = true
+		p.planApp(d, now)
 		if d.plan.Removed {
 			p.model.dropApp(d)
-			removed = append(removed, d.Wanted.Name)
+			removed = append(removed, name)
+		}
+		if waits := len(d.plan.Launch) > 0 && !d.plan.Removed; waits || p.waiting[name] {
+			p.model.dirty.market = true
+			p.wait(name, waits)
 		}
 	}
-	p.placeAndAccept(p.volumes.hold(launches, now), now)
+	p.placeAndAccept(changed, now)
 	p.repeatKills(now)
-	return removed
+	return changed, removed
+}
+
+// wait notes whether instances of an app need a host.
+func (p *planner) wait(app string, waits bool) {
+	if p.waiting == nil {
+		p.waiting = map[string]bool{}
+	}
+	if p.waiting[app] = true; !waits {
+		delete(p.waiting, app)
+	}
+}
+
+func (p *planner) planApp(d *deployment, now time.Time) {
+	d.plan = deploy.Next(p.deployInput(d, p.model.tasksOf(d.Wanted.Name)), now)
+	for _, k := range d.plan.Kill {
+		p.kill(p.model.tasks[k.Task], k, now)
+	}
+	for _, id := range d.plan.Forget {
+		p.model.forgetSlot(d, id)
+	}
+	d.wakeAt(d.plan.Wake)
+	clear(d.refusals)
+	clear(d.lostVolume)
 }
 
 func (p *planner) deployInput(d *deployment, tasks []*task) deploy.State {
@@ -118,7 +139,7 @@ func (p *planner) repeatKills(now time.Time) {
 	if !p.model.connected {
 		return
 	}
-	for _, t := range p.model.tasks {
+	for _, t := range p.model.index.killing {
 		if !t.Killing || !t.phase().Live() || t.ending != nil {
 			continue
 		}
@@ -130,9 +151,34 @@ func (p *planner) repeatKills(now time.Time) {
 	}
 }
 
-// placeAndAccept finds hosts for launches, accepts their offers and declines those that
-// nothing uses.
-func (p *planner) placeAndAccept(launches []launch, now time.Time) {
+// placeAndAccept finds hosts for the instances that wait for one, if anything has changed
+// since it last did. It adds their apps to changed.
+func (p *planner) placeAndAccept(changed map[string]bool, now time.Time) {
+	if !p.model.dirty.market && (p.again.IsZero() || now.Before(p.again)) {
+		p.out.wakeAt(p.again)
+		return
+	}
+	p.model.dirty.market = false
+	var launches []launch
+	for _, name := range slices.Sorted(maps.Keys(p.waiting)) {
+		d := p.model.apps[name]
+		changed[name] = true
+		clear(d.refusals)
+		clear(d.lostVolume)
+		for _, l := range d.plan.Launch {
+			launches = append(launches, launch{name, l})
+		}
+	}
+	wake := p.out.wake
+	p.out.wake = time.Time{}
+	p.useOffers(p.volumes.hold(launches, now), now)
+	p.again = p.out.wake
+	p.out.wakeAt(wake)
+}
+
+// useOffers finds hosts for launches, accepts their offers and declines those that nothing
+// uses.
+func (p *planner) useOffers(launches []launch, now time.Time) {
 	if !p.model.connected {
 		p.refuseAll(launches, "no connection to the master")
 		return

@@ -22,6 +22,7 @@ type reporter struct {
 	linkers linkers
 	out     *outbox // for its wake-up
 	info    api.Info
+	changed map[string]bool // the apps that the last decision was about
 }
 
 // shown is the state in which an instance was last shown.
@@ -30,12 +31,32 @@ type shown struct {
 	since time.Time
 }
 
-func (r *reporter) snapshot(now time.Time) *api.Snapshot {
+// snapshot returns the snapshot that follows before; nil: the first. It differs in the apps
+// that have changed. It is before itself if nothing has.
+func (r *reporter) snapshot(before *api.Snapshot, now time.Time) *api.Snapshot {
 	s := &api.Snapshot{Info: r.cluster(now), Apps: map[string]api.Status{}, Spec: map[string]app.App{}}
-	tasks := r.model.tasksByApp()
-	for name, d := range r.model.apps {
-		s.Apps[name] = r.status(d, tasks[name], now)
-		s.Spec[name] = d.Wanted
+	same := before != nil && reflect.DeepEqual(s.Info, before.Info)
+	next := map[string]api.Status{}
+	for name := range r.changed {
+		d := r.model.apps[name]
+		if d != nil {
+			next[name] = r.status(d, r.model.tasksOf(name), now)
+		}
+		same = same && d != nil && reflect.DeepEqual(next[name], before.Apps[name])
+	}
+	if same {
+		return before
+	}
+	if before != nil {
+		maps.Copy(s.Apps, before.Apps)
+		maps.Copy(s.Spec, before.Spec)
+	}
+	for name := range r.changed {
+		delete(s.Apps, name)
+		delete(s.Spec, name)
+		if status, ok := next[name]; ok {
+			s.Apps[name], s.Spec[name] = status, r.model.apps[name].Wanted
+		}
 	}
 	return s
 }
@@ -44,12 +65,8 @@ func (r *reporter) cluster(now time.Time) api.Info {
 	info := r.info
 	info.Framework, info.Connected, info.Hosts = r.model.frameworkID, r.model.connected, nil
 	info.Master = cmp.Or(info.Master, r.model.leader)
-	tasks := map[string]int{}
-	for _, t := range r.model.tasks {
-		tasks[t.Host]++
-	}
 	for _, h := range sorted(r.model.hosts) {
-		out := api.Host{Name: h.name, Agent: h.agent, CPUs: h.cpus, MemBytes: h.memory, Tasks: tasks[h.name], Linker: "unknown"}
+		out := api.Host{Name: h.name, Agent: h.agent, CPUs: h.cpus, MemBytes: h.memory, Tasks: r.model.index.onHost[h.name], Linker: "unknown"}
 		if known := r.linkers.hostRecord(h.name); known != nil {
 			out.Underlay, out.Overlay = known.Underlay.String(), known.Overlay4.String()
 		}
@@ -95,7 +112,7 @@ func (r *reporter) status(d *deployment, tasks []*task, now time.Time) api.Statu
 		s.Up = s.Up && (!counts || !outdated && (i.State == api.StateUp || i.State == api.StateDone))
 	}
 	if !d.Removing && !s.Up {
-		f := failureFinder{d: d, instances: s.Instances, current: current, now: now, wakeAt: r.out.wakeAt}
+		f := failureFinder{d: d, instances: s.Instances, current: current, now: now, wakeAt: func(t time.Time) { d.wakeAt(t); r.out.wakeAt(t) }}
 		f.excuse()
 		s.Failed = f.failure()
 	}
@@ -225,11 +242,17 @@ type board struct {
 
 func newBoard() *board { return &board{changed: make(chan struct{})} }
 
-// publish shows next, if it differs from the snapshot before.
+// latest returns the snapshot that is shown; nil: none is.
+func (b *board) latest() *api.Snapshot {
+	s, _ := b.get()
+	return s
+}
+
+// publish shows next, if it is another snapshot than the one before.
 func (b *board) publish(next *api.Snapshot) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if reflect.DeepEqual(next, b.snapshot) {
+	if next == b.snapshot {
 		return
 	}
 	b.snapshot = next

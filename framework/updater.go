@@ -45,7 +45,7 @@ func (u *updater) update(status mesos.TaskStatus, now time.Time) {
 	phase := phaseOf(status, t.phase())
 	u.log.Debug("update", "task", t.ID, "state", status.GetState().String(), "phase", phase, "message", status.GetMessage())
 	if id := status.GetContainerStatus().GetContainerID(); id != nil {
-		t.Container = "mesos-" + id.Value
+		u.model.setContainer(t, "mesos-"+id.Value)
 	}
 	if !phase.Ended() {
 		if phase != t.phase() {
@@ -142,6 +142,10 @@ func (u *updater) readLastLines(ctx context.Context, logs Logs, t *task, e end) 
 // dropReplaced ends the lost tasks of hosts that are back under another agent, which
 // does not have the tasks of the agent before it.
 func (u *updater) dropReplaced(now time.Time) {
+	if !u.model.dirty.agents {
+		return
+	}
+	u.model.dirty.agents = false
 	for _, t := range u.model.tasks {
 		if h := u.model.hosts[t.Host]; t.phase() == deploy.Lost && h != nil && h.agent != "" && h.agent != t.Agent {
 			u.finish(t, end{phase: deploy.Dropped, reason: t.Host + " came back as another agent", at: now})

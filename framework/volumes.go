@@ -99,7 +99,10 @@ func (g *volumeGuard) ask(ctx context.Context, engine Engine, volume string, a *
 	ctx, cancel := context.WithTimeout(ctx, engineWait)
 	defer cancel()
 	v, err := engine.Volume(ctx, volume)
-	g.queue.Put(func() { a.answered, a.exists, a.err = true, v.Exists, err })
+	g.queue.Put(func() {
+		a.answered, a.exists, a.err = true, v.Exists, err
+		g.model.dirty.market = true
+	})
 }
 
 // recreateVolumes permits that volumes of an app are made anew, if they are gone. It does not
@@ -114,6 +117,7 @@ func (m *model) recreateVolumes(d *deployment) {
 	for _, v := range d.Wanted.Volumes {
 		if m.pins[v.Name] != "" && !used[v.Name] {
 			d.recreate[v.Name] = true
+			m.dirty.market = true
 		}
 	}
 }

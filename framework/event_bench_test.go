@@ -1,0 +1,86 @@
+package framework
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	mesos "github.com/mesos/mesos-go/api/v1/lib"
+	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
+
+	"tombolo/framework/app"
+	"tombolo/framework/deploy"
+	"tombolo/framework/store"
+	"tombolo/framework/store/storetest"
+)
+
+// silent is a Master that takes every call.
+type silent struct{}
+
+func (silent) Run(context.Context, func(uint64, scheduler.Event)) error { return nil }
+func (silent) Call(context.Context, uint64, *scheduler.Call) error      { return nil }
+func (silent) SetFrameworkID(string)                                    {}
+
+// BenchmarkEvent measures what one update of a task costs the framework's goroutine, with all
+// instances running on hosts with ten instances each.
+func BenchmarkEvent(b *testing.B) {
+	for _, instances := range []int{1000, 10_000, 50_000} {
+		for _, apps := range []int{10, 1000, 10_000} {
+			if instances/apps > app.MaxReplicas || instances < apps {
+				continue
+			}
+			b.Run(fmt.Sprintf("%d instances in %d apps", instances, apps), func(b *testing.B) {
+				f, tasks := running(b, instances, apps)
+				for i := 0; b.Loop(); i++ {
+					t := tasks[i%len(tasks)]
+					state := mesos.TASK_RUNNING
+					if i/len(tasks)%2 == 0 {
+						state = mesos.TASK_STARTING
+					}
+					f.event(1, scheduler.Event{Type: scheduler.Event_UPDATE, Update: &scheduler.Event_Update{Status: mesos.TaskStatus{
+						TaskID: mesos.TaskID{Value: t}, State: &state, AgentID: &mesos.AgentID{Value: f.model.tasks[t].Agent}, UUID: []byte("1"),
+					}}})
+					f.turn(b)
+				}
+			})
+		}
+	}
+}
+
+// turn makes one turn of the framework's loop.
+func (f *Framework) turn(b *testing.B) {
+	f.decide(time.Now())
+	if err := f.config.Store.Commit(&f.model.batch); err != nil {
+		b.Fatal(err)
+	}
+	f.board.publish(f.reporter.snapshot(f.board.latest(), time.Now()))
+	f.out.flush()
+	f.out.calls.queue.Take()
+}
+
+// running returns a framework whose instances all run, and the IDs of their tasks.
+func running(b *testing.B, instances, apps int) (*Framework, []string) {
+	f := New(Config{Master: silent{}, Store: store.New(storetest.NewMemory()), Log: slog.New(slog.DiscardHandler)})
+	f.event(1, scheduler.Event{Type: scheduler.Event_SUBSCRIBED, Subscribed: &scheduler.Event_Subscribed{FrameworkID: &mesos.FrameworkID{Value: "F"}}})
+	var tasks []string
+	began := time.Now().Add(-time.Hour)
+	for n := range apps {
+		name := fmt.Sprintf("app%d", n)
+		d := f.model.putApp(app.App{Name: name, Services: map[string]app.Service{"web": {
+			Name: "web", Image: "web", Replicas: instances / apps, Restart: app.Restart{Condition: app.RestartAny},
+		}}}, began)
+		for slot := 1; slot <= instances/apps; slot++ {
+			host := fmt.Sprintf("h%d", len(tasks)/10)
+			f.model.host(host).agent = "agent of " + host
+			t := f.model.launch(launch{name, deploy.Launch{
+				SlotID: deploy.SlotID{Service: "web", Slot: slot}, Generation: 1, Spec: d.specs["web"],
+			}}, host, began)
+			f.model.advance(t, deploy.Running, t.Agent, began)
+			tasks = append(tasks, t.ID)
+		}
+	}
+	f.turn(b)
+	return f, tasks
+}

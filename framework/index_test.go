@@ -1,0 +1,272 @@
+package framework
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/netip"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	mesos "github.com/mesos/mesos-go/api/v1/lib"
+	mesosresources "github.com/mesos/mesos-go/api/v1/lib/resources"
+	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
+	"pgregory.net/rapid"
+
+	"tombolo/framework/api"
+	"tombolo/framework/app"
+	"tombolo/framework/deploy"
+	"tombolo/framework/store"
+	"tombolo/framework/store/storetest"
+	"tombolo/linker/record"
+)
+
+// A decision looks only at what an event has marked. Whatever happens, a second one that looks at
+// everything finds nothing else to do and nothing else to show.
+func TestMarksLeaveNothingOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rapid.Check(struct{ rapid.TB }{t}, func(t *rapid.T) { // rapid may not ask a bubble for its deadline
+			w := newMarkedWorld(t)
+			for range rapid.IntRange(1, 40).Draw(t, "steps") {
+				w.step()
+				w.settle()
+				w.compare()
+			}
+		})
+	})
+}
+
+// markedWorld is a framework without goroutines, and the events that may happen to it.
+type markedWorld struct {
+	t      *rapid.T
+	f      *Framework
+	offers int
+	index  uint64
+	last   string // the step, for messages
+}
+
+func newMarkedWorld(t *rapid.T) *markedWorld {
+	linked := map[string]Linker{}
+	if rapid.Bool().Draw(t, "with linkers") {
+		linked = map[string]Linker{"h0": {}, "h1": {}}
+	}
+	f := New(Config{Master: silent{}, Store: store.New(storetest.NewMemory()), Linkers: linked, Log: slog.New(slog.DiscardHandler)})
+	nothing := func(func(context.Context)) {}
+	f.updater.spawn, f.volumes.spawn, f.examiner.spawn = nothing, nothing, nothing
+	return &markedWorld{t: t, f: f}
+}
+
+func (w *markedWorld) step() {
+	steps := []struct {
+		name string
+		do   func()
+	}{
+		{"put", w.put}, {"remove", w.remove}, {"subscribe", w.subscribe}, {"lose the master", func() { w.f.Disconnected(nil); w.work() }},
+		{"offer", w.offer}, {"offer again", w.offer}, {"update", w.update}, {"update again", w.update}, {"lose an agent", w.loseAgent},
+		{"catalog", w.catalog}, {"lose a linker", w.loseLinker}, {"wait", w.wait}, {"find", w.find}, {"rescind", w.rescind},
+	}
+	s := rapid.SampledFrom(steps).Draw(w.t, "step")
+	w.last = s.name
+	s.do()
+}
+
+// work runs what was queued.
+func (w *markedWorld) work() {
+	for _, fn := range w.f.queue.Take() {
+		fn()
+	}
+}
+
+func (w *markedWorld) turn() {
+	w.f.decide(time.Now())
+	if err := w.f.config.Store.Commit(&w.f.model.batch); err != nil {
+		w.t.Fatal(err)
+	}
+	w.f.board.publish(w.f.reporter.snapshot(w.f.board.latest(), time.Now()))
+	w.effects()
+}
+
+// settle makes turns until no decision marks anything for the next one.
+func (w *markedWorld) settle() {
+	for range 10 {
+		w.turn()
+		if d := &w.f.model.dirty; len(d.apps) == 0 && !d.all && !d.market && !d.agents {
+			return
+		}
+	}
+	w.t.Fatalf("after %q, ten decisions have not come to an end", w.last)
+}
+
+// compare marks everything and decides again. Only why an instance waits may be shown otherwise:
+// the offers that the first decision has looked at may be declined by now.
+func (w *markedWorld) compare() {
+	before := w.f.board.latest()
+	w.f.model.touchAll()
+	w.f.model.dirty.agents = true
+	w.f.decide(time.Now())
+	after := w.f.reporter.snapshot(before, time.Now())
+	if diff := cmp.Diff(withoutWaits(before), withoutWaits(after)); diff != "" {
+		w.t.Fatalf("after %q, everything is shown otherwise than what was marked (-marked +everything):\n%s", w.last, diff)
+	}
+	if effects := w.effects(); len(effects) > 0 {
+		w.t.Fatalf("after %q, a decision about everything has more effects: %q", w.last, effects)
+	}
+	w.settle()
+}
+
+func withoutWaits(s *api.Snapshot) map[string]api.Status {
+	apps := maps.Clone(s.Apps)
+	for name, status := range apps {
+		status.Failed, status.Instances = "", slices.Clone(status.Instances)
+		for n := range status.Instances {
+			if i := &status.Instances[n]; i.State == api.StateWaiting || i.State == api.StateLost {
+				i.Reason = ""
+			}
+		}
+		apps[name] = status
+	}
+	return apps
+}
+
+// effects lets the effects of a decision happen, and names launches, kills and app records.
+func (w *markedWorld) effects() (list []string) {
+	w.f.out.flush()
+	for _, c := range w.f.out.calls.queue.Take() {
+		if c.Type == scheduler.Call_ACCEPT || c.Type == scheduler.Call_KILL {
+			list = append(list, c.Type.String())
+		}
+	}
+	for _, c := range w.f.linkers {
+		for _, rec := range c.outgoing.Take() {
+			list = append(list, "record of "+rec.Name)
+		}
+	}
+	return list
+}
+
+func (w *markedWorld) put() {
+	restart := rapid.SampledFrom([]string{app.RestartAny, app.RestartNone}).Draw(w.t, "restart")
+	services := map[string]app.Service{}
+	for _, name := range []string{"db", "web"}[:rapid.IntRange(1, 2).Draw(w.t, "services")] {
+		s := app.Service{
+			Name: name, Image: rapid.SampledFrom([]string{"one", "two"}).Draw(w.t, "image"), Restart: app.Restart{Condition: restart},
+			Replicas: rapid.IntRange(0, 3).Draw(w.t, "replicas"), Global: rapid.Bool().Draw(w.t, "global"),
+		}
+		if rapid.Bool().Draw(w.t, "publishes a port") {
+			s.Ports = []app.Port{{Host: 8080, Target: 80, Proto: "tcp"}}
+		}
+		if name == "web" && rapid.Bool().Draw(w.t, "depends") {
+			s.DependsOn = map[string]app.Dependency{"db": {Condition: app.Started}}
+		}
+		services[name] = s
+	}
+	name := rapid.SampledFrom([]string{"a", "b", "c"}).Draw(w.t, "app")
+	if d := w.f.model.apps[name]; d == nil || !d.Removing {
+		w.f.model.putApp(app.App{Name: name, Services: services}, time.Now())
+	}
+}
+
+func (w *markedWorld) remove() {
+	if d := w.anApp(); d != nil {
+		w.f.model.removeApp(d, rapid.Bool().Draw(w.t, "volumes"))
+	}
+}
+
+func (w *markedWorld) anApp() *deployment {
+	if len(w.f.model.apps) == 0 {
+		return nil
+	}
+	return w.f.model.apps[rapid.SampledFrom(slices.Sorted(maps.Keys(w.f.model.apps))).Draw(w.t, "which app")]
+}
+
+func (w *markedWorld) subscribe() {
+	w.f.event(1, scheduler.Event{Type: scheduler.Event_SUBSCRIBED, Subscribed: &scheduler.Event_Subscribed{FrameworkID: &mesos.FrameworkID{Value: "F"}}})
+}
+
+func (w *markedWorld) host() string {
+	return rapid.SampledFrom([]string{"h0", "h1", "h2"}).Draw(w.t, "host")
+}
+
+func (w *markedWorld) offer() {
+	host := w.host()
+	w.offers++
+	agent := rapid.SampledFrom([]string{"1", "2"}).Draw(w.t, "agent of the host")
+	w.f.event(1, scheduler.Event{Type: scheduler.Event_OFFERS, Offers: &scheduler.Event_Offers{Offers: []mesos.Offer{{
+		ID: mesos.OfferID{Value: fmt.Sprint("o", w.offers)}, AgentID: mesos.AgentID{Value: host + "-" + agent}, Hostname: host,
+		Resources: []mesos.Resource{mesosresources.NewCPUs(float64(rapid.IntRange(0, 3).Draw(w.t, "cpus"))).Resource, mesosresources.NewMemory(1024).Resource},
+	}}}})
+}
+
+func (w *markedWorld) rescind() {
+	for _, list := range w.f.offers.Hosts() {
+		w.f.event(1, scheduler.Event{Type: scheduler.Event_RESCIND, Rescind: &scheduler.Event_Rescind{OfferID: mesos.OfferID{Value: list[0].ID}}})
+		return
+	}
+}
+
+func (w *markedWorld) update() {
+	if len(w.f.model.tasks) == 0 {
+		return
+	}
+	t := w.f.model.tasks[rapid.SampledFrom(slices.Sorted(maps.Keys(w.f.model.tasks))).Draw(w.t, "task")]
+	state := rapid.SampledFrom([]mesos.TaskState{
+		mesos.TASK_STARTING, mesos.TASK_RUNNING, mesos.TASK_RUNNING, mesos.TASK_FAILED, mesos.TASK_FINISHED,
+		mesos.TASK_KILLED, mesos.TASK_UNREACHABLE, mesos.TASK_DROPPED, mesos.TASK_GONE,
+	}).Draw(w.t, "state")
+	w.f.event(1, scheduler.Event{Type: scheduler.Event_UPDATE, Update: &scheduler.Event_Update{Status: mesos.TaskStatus{
+		TaskID: mesos.TaskID{Value: t.ID}, State: &state, AgentID: &mesos.AgentID{Value: t.Agent}, UUID: []byte("1"),
+	}}})
+	w.work()
+}
+
+func (w *markedWorld) loseAgent() {
+	if h := w.f.model.hosts[w.host()]; h != nil && h.agent != "" {
+		w.f.agentLost(h.agent)
+	}
+}
+
+// catalog brings a linker's catalog, in which some tasks have containers.
+func (w *markedWorld) catalog() {
+	c := w.f.linkers[w.host()]
+	if c == nil {
+		return
+	}
+	w.index++
+	s := &record.Snapshot{Index: w.index, Hosts: map[string]*record.Host{}, Endpoints: map[string]*record.Endpoint{}, Apps: map[string]*record.App{}, Suspended: map[string]bool{}}
+	for _, name := range []string{"h0", "h1", "h2"} {
+		if rapid.Bool().Draw(w.t, name+" is in the catalog") {
+			s.Hosts[name] = &record.Host{Name: name, Underlay: netip.MustParseAddr("198.18.0.1")}
+		}
+	}
+	for _, t := range sorted(w.f.model.tasks) {
+		if health := rapid.SampledFrom([]record.Health{"", record.HealthNone, record.HealthHealthy, record.HealthUnhealthy}).Draw(w.t, "health of "+t.ID); health != "" {
+			s.Endpoints[t.ID] = &record.Endpoint{ID: t.ID, Host: t.Host, Task: t.ID, App: t.App, Service: t.Service, Slot: t.Slot, Generation: t.Generation, Running: true, Health: health}
+		}
+	}
+	c.bring(s)
+	w.work()
+}
+
+func (w *markedWorld) loseLinker() {
+	if c := w.f.linkers[w.host()]; c != nil {
+		c.lost(nil)
+	}
+}
+
+func (w *markedWorld) wait() {
+	time.Sleep(rapid.SampledFrom([]time.Duration{10 * time.Millisecond, time.Second, 5 * time.Second, 20 * time.Second, 5 * time.Minute}).Draw(w.t, "wait"))
+}
+
+// find answers a question about a task that is not up.
+func (w *markedWorld) find() {
+	for _, t := range sorted(w.f.model.tasks) {
+		if t.phase() == deploy.Running && !t.up {
+			w.f.examiner.found(t.ID, "its health check fails")
+			return
+		}
+	}
+}
