@@ -75,7 +75,7 @@ func TestASlotStaysWithItsVolumesWhileTheirHostIsThere(t *testing.T) {
 			m.hosts["h1"].agent, s.Ended = "", now.Add(-keepWait)
 		}, ""},
 		{"unless it is forgotten", func(m *model, _ *store.Slot, _ *app.Service) { delete(m.hosts, "h1") }, ""},
-		{"unless its last task is lost", func(m *model, s *store.Slot, _ *app.Service) {
+		{"unless its last task is lost", func(m *model, _ *store.Slot, _ *app.Service) {
 			m.tasks["shop.db.1.g5"] = &task{}
 		}, ""},
 		{"unless its service may not run there any more", func(_ *model, _ *store.Slot, s *app.Service) {

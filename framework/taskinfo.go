@@ -87,7 +87,8 @@ func agentLabel(key string, value any) mesos.Label {
 	if err != nil {
 		panic(fmt.Sprintf("encode label %s: %v", key, err)) // it has texts only
 	}
-	return mesos.Label{Key: key, Value: new(string(raw))}
+	text := string(raw)
+	return mesos.Label{Key: key, Value: &text}
 }
 
 func resources(r reserved, ports []uint16) []mesos.Resource {

@@ -122,7 +122,7 @@ func troublesOf(problems []problem.Problem) (out []string) {
 			first = append(first, p)
 		}
 	}
-	all := append(first, more...)
+	all := slices.Concat(first, more)
 	all = all[:min(len(all), record.MaxTroubles)]
 	slices.SortFunc(all, problem.Compare)
 	for _, p := range all {

@@ -38,10 +38,11 @@ volumes: {data: }
 	kill(t, home)
 	defer startHost(t, home)
 	within(t, func(context.Context) error {
-		if r, err := tombolo.Run(t.Context(), "volume", "unpin", "tied_data"); err != nil || r.Code != 0 {
-			return fmt.Errorf("unpin: %v: %s", err, r.Stderr)
+		r, err := tombolo.Run(t.Context(), "volume", "unpin", "tied_data")
+		if err == nil && r.Code != 0 {
+			err = fmt.Errorf("unpin: %s", r.Stderr)
 		}
-		return nil
+		return err
 	})
 	within(t, func(ctx context.Context) error { return elsewhere(ctx, "tied", home) })
 }

@@ -64,8 +64,11 @@ func (r *runner) imageVolumes(ctx context.Context) ([]string, error) {
 		Args:   append(hostArgs(r.Host), "inspect", "--type=image", "--format={{json .Config.Volumes}}", image),
 		Stdout: &out, Stderr: &stderr,
 	})
-	if err != nil || exit != 0 {
-		return nil, fmt.Errorf("volumes of image %s: docker inspect ended with %d, %v: %s", image, exit, err, stderr.kept.String())
+	if err != nil {
+		return nil, fmt.Errorf("volumes of image %s: docker inspect: %w", image, err)
+	}
+	if exit != 0 {
+		return nil, fmt.Errorf("volumes of image %s: docker inspect ended with %d: %s", image, exit, stderr.kept.String())
 	}
 	var volumes map[string]struct{}
 	if err := json.NewDecoder(&out).Decode(&volumes); err != nil && err != io.EOF {
