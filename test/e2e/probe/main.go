@@ -1,7 +1,7 @@
 // Command probe runs inside the containers of the end-to-end tests.
 //
 //	probe serve PORT            answers each line, and each UDP datagram, with "HOSTNAME: line", or to "from" with the client's address
-//	probe linger PORT           the same, and goes on when SIGTERM asks it to end
+//	probe linger PORT           the same; prints the time first, and goes on when SIGTERM asks it to end
 //	probe dial HOST:PORT        sends a line and prints the answer; exit code 1 if that fails
 //	probe send HOST:PORT        the same by UDP
 //	probe spread NET HOST PORT N  connects N times (NET: tcp4, tcp6, udp4, udp6) and prints how often each server answered
@@ -86,9 +86,10 @@ func serve(args []string) error {
 	return serveUntil(stop, args[0])
 }
 
-// linger serves like a program that takes its time to end.
+// linger serves like a program that takes its time to end. It prints when it starts.
 func linger(args []string) error {
 	signal.Ignore(syscall.SIGTERM)
+	fmt.Println(time.Now().UnixMicro())
 	return serveUntil(nil, args[0])
 }
 
