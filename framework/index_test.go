@@ -57,7 +57,15 @@ func newMarkedWorld(t *rapid.T) *markedWorld {
 	f := New(Config{Master: silent{}, Store: store.New(storetest.NewMemory()), Linkers: linked, Log: slog.New(slog.DiscardHandler)})
 	nothing := func(func(context.Context)) {}
 	f.updater.spawn, f.volumes.spawn, f.examiner.spawn = nothing, nothing, nothing
-	return &markedWorld{t: t, f: f}
+	w := &markedWorld{t: t, f: f}
+	w.subscribe()
+	w.put()
+	for range 3 {
+		w.offer()
+	}
+	w.catalog()
+	w.catalog()
+	return w
 }
 
 func (w *markedWorld) step() {
@@ -66,7 +74,7 @@ func (w *markedWorld) step() {
 		do   func()
 	}{
 		{"put", w.put}, {"remove", w.remove}, {"subscribe", w.subscribe}, {"lose the master", func() { w.f.Disconnected(nil); w.work() }},
-		{"offer", w.offer}, {"offer again", w.offer}, {"update", w.update}, {"update again", w.update}, {"lose an agent", w.loseAgent},
+		{"offer", w.offer}, {"offer again", w.offer}, {"update", w.update}, {"update again", w.update}, {"update once more", w.update}, {"wait again", w.wait}, {"lose an agent", w.loseAgent},
 		{"catalog", w.catalog}, {"lose a linker", w.loseLinker}, {"wait", w.wait}, {"find", w.find}, {"rescind", w.rescind},
 	}
 	s := rapid.SampledFrom(steps).Draw(w.t, "step")
