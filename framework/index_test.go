@@ -69,13 +69,18 @@ func newMarkedWorld(t *rapid.T) *markedWorld {
 }
 
 func (w *markedWorld) step() {
-	steps := []struct {
-		name string
-		do   func()
-	}{
-		{"put", w.put}, {"remove", w.remove}, {"subscribe", w.subscribe}, {"lose the master", func() { w.f.Disconnected(nil); w.work() }},
-		{"offer", w.offer}, {"offer again", w.offer}, {"update", w.update}, {"update again", w.update}, {"update once more", w.update}, {"wait again", w.wait}, {"lose an agent", w.loseAgent},
-		{"catalog", w.catalog}, {"lose a linker", w.loseLinker}, {"wait", w.wait}, {"find", w.find}, {"rescind", w.rescind},
+	type step struct {
+		name  string
+		often int
+		do    func()
+	}
+	var steps []step
+	for _, s := range []step{
+		{"put", 2, w.put}, {"remove", 1, w.remove}, {"subscribe", 1, w.subscribe}, {"offer", 4, w.offer}, {"rescind", 1, w.rescind},
+		{"lose the master", 1, func() { w.f.Disconnected(nil); w.work() }}, {"lose an agent", 1, w.loseAgent}, {"update", 10, w.update},
+		{"catalog", 3, w.catalog}, {"lose a linker", 1, w.loseLinker}, {"wait", 6, w.wait}, {"find", 2, w.find},
+	} {
+		steps = append(steps, slices.Repeat([]step{s}, s.often)...)
 	}
 	s := rapid.SampledFrom(steps).Draw(w.t, "step")
 	w.last = s.name
@@ -221,10 +226,14 @@ func (w *markedWorld) update() {
 		return
 	}
 	t := w.f.model.tasks[rapid.SampledFrom(slices.Sorted(maps.Keys(w.f.model.tasks))).Draw(w.t, "task")]
-	state := rapid.SampledFrom([]mesos.TaskState{
-		mesos.TASK_STARTING, mesos.TASK_RUNNING, mesos.TASK_RUNNING, mesos.TASK_FAILED, mesos.TASK_FINISHED,
-		mesos.TASK_KILLED, mesos.TASK_UNREACHABLE, mesos.TASK_DROPPED, mesos.TASK_GONE,
-	}).Draw(w.t, "state")
+	states := []mesos.TaskState{
+		mesos.TASK_STARTING, mesos.TASK_FAILED, mesos.TASK_FINISHED, mesos.TASK_KILLED, mesos.TASK_UNREACHABLE, mesos.TASK_DROPPED, mesos.TASK_GONE,
+	}
+	likely := mesos.TASK_RUNNING
+	if t.Killing {
+		likely = mesos.TASK_KILLED
+	}
+	state := rapid.SampledFrom(append(states, slices.Repeat([]mesos.TaskState{likely}, 10)...)).Draw(w.t, "state")
 	w.f.event(1, scheduler.Event{Type: scheduler.Event_UPDATE, Update: &scheduler.Event_Update{Status: mesos.TaskStatus{
 		TaskID: mesos.TaskID{Value: t.ID}, State: &state, AgentID: &mesos.AgentID{Value: t.Agent}, UUID: []byte("1"),
 	}}})
@@ -266,7 +275,7 @@ func (w *markedWorld) loseLinker() {
 }
 
 func (w *markedWorld) wait() {
-	time.Sleep(rapid.SampledFrom([]time.Duration{10 * time.Millisecond, time.Second, 5 * time.Second, 20 * time.Second, 5 * time.Minute}).Draw(w.t, "wait"))
+	time.Sleep(rapid.SampledFrom([]time.Duration{10 * time.Millisecond, time.Second, 3 * time.Second, 5 * time.Second, 20 * time.Second, 5 * time.Minute}).Draw(w.t, "wait"))
 }
 
 // find answers a question about a task that is not up.

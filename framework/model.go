@@ -186,6 +186,7 @@ func (m *model) putSlot(d *deployment, id deploy.SlotID, slot store.Slot) {
 
 // forgetSlot forgets the history of a slot, except that generations go on from it.
 func (m *model) forgetSlot(d *deployment, id deploy.SlotID) {
+	m.touch(d.Wanted.Name)
 	m.raiseFloor(d.Wanted.Name, d.slots[id].Generation)
 	m.batch.DeleteSlot(store.SlotKey{App: d.Wanted.Name, Service: id.Service, Slot: id.Slot})
 	delete(d.slots, id)
