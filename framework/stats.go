@@ -21,18 +21,18 @@ func (f *Framework) Stats() Stats {
 
 // callCounts counts calls. The zero value is ready for use.
 type callCounts struct {
-	mu          sync.Mutex
-	made, tried map[string]uint64 // tried: and failed
+	mu           sync.Mutex
+	made, failed map[string]uint64 // by type
 }
 
 func (c *callCounts) add(kind string, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.made == nil {
-		c.made, c.tried = map[string]uint64{}, map[string]uint64{}
+		c.made, c.failed = map[string]uint64{}, map[string]uint64{}
 	}
 	if err != nil {
-		c.tried[kind]++
+		c.failed[kind]++
 	} else {
 		c.made[kind]++
 	}
@@ -41,5 +41,5 @@ func (c *callCounts) add(kind string, err error) {
 func (c *callCounts) get() Stats {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return Stats{Calls: maps.Clone(c.made), FailedCalls: maps.Clone(c.tried)}
+	return Stats{Calls: maps.Clone(c.made), FailedCalls: maps.Clone(c.failed)}
 }

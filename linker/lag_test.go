@@ -134,7 +134,7 @@ func TestTheLagIsThatOfTheLastHost(t *testing.T) {
 	})
 }
 
-// Of containers that start within 5 s, one is measured. A later measurement is not of an earlier container.
+// The linker measures one of the containers that start within 5 s, and later only one that has started since.
 func TestTheLagIsMeasuredOnceInAWhile(t *testing.T) {
 	lagBubble(t, 2, func(w *lagNet) {
 		for i := range 20 {

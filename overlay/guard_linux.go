@@ -33,7 +33,7 @@ import (
 const guardName = "tombolo"
 
 // ErrNoGuard means that the kernel cannot guard interfaces with traffic control, BPF and nftables.
-var ErrNoGuard = errors.New("kernel cannot filter what an interface transmits")
+var ErrNoGuard = errors.New("kernel cannot filter the packets of an interface")
 
 // instruction is struct bpf_insn of linux/bpf.h.
 type instruction struct {

@@ -21,7 +21,7 @@ func (f Finding) Place() string {
 	return strings.Join(strings.Fields(f.Firewall+" "+f.Table+" "+f.Chain), " ")
 }
 
-// What names the packets that are dropped, and the rule that drops them.
+// What tells which packets are dropped, and by which rule: `drops names for containers by “counter drop”`.
 func (f Finding) What() string {
 	if f.Rule == "" {
 		return "drops " + f.Drops

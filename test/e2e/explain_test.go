@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -54,20 +55,35 @@ func examine(ctx context.Context, host string, flags ...string) (doctor.Examinat
 	return all[0], r.Code, nil
 }
 
+// diagnosis is a problem that doctor finds, and a part of its reason.
+type diagnosis struct {
+	kind   problem.Kind
+	reason string
+}
+
 // diagnoses runs `tombolo doctor` for a host until it finds a problem, with the reason.
 func diagnoses(t *testing.T, host string, want problem.Kind, reason string) {
+	t.Helper()
+	diagnosesAll(t, host, diagnosis{want, reason})
+}
+
+// diagnosesAll is diagnoses for several problems, which one run of doctor has to find together.
+func diagnosesAll(t *testing.T, host string, wanted ...diagnosis) {
 	t.Helper()
 	within(t, func(ctx context.Context) error {
 		got, code, err := examine(ctx, host)
 		if err != nil {
 			return err
 		}
-		for _, f := range got.Findings {
-			if f.Name == want.Name && strings.Contains(f.Reason, reason) && f.Remedy != "" && code != 0 {
-				return nil
+		for _, want := range wanted {
+			found := slices.ContainsFunc(got.Findings, func(f doctor.Finding) bool {
+				return f.Name == want.kind.Name && strings.Contains(f.Reason, want.reason) && f.Remedy != ""
+			})
+			if !found || code == 0 {
+				return fmt.Errorf("doctor of %s ends with code %d and finds %v, want %s (%s)", host, code, got.Findings, want.kind.Name, want.reason)
 			}
 		}
-		return fmt.Errorf("doctor of %s ends with code %d and finds %v, want %s (%s)", host, code, got.Findings, want.Name, reason)
+		return nil
 	})
 }
 
@@ -170,10 +186,8 @@ func TestDoctorWithoutALinker(t *testing.T) {
 	inHost(t, h, "sysctl", "-qw", "net.ipv4.ip_forward=0")
 	inHost(t, h, "nft", "table inet site { chain in { type filter hook input priority 0; policy accept; iifname lo accept; ip saddr 100.64.0.0/10 drop; tcp dport 9999 drop; counter drop; }; }")
 	t.Cleanup(func() { inHost(t, h, "nft", "delete table inet site") })
-	diagnoses(t, h.Name, problem.LinkerDown, "")
-	diagnoses(t, h.Name, problem.FirewallDrops, "counter drop")
-	diagnoses(t, h.Name, problem.PoolDropped, "ip saddr 100.64.0.0/10 drop")
-	diagnoses(t, h.Name, problem.ForwardingOff, "net.ipv4.ip_forward is 0")
+	diagnosesAll(t, h.Name, diagnosis{problem.LinkerDown, ""}, diagnosis{problem.FirewallDrops, "counter drop"},
+		diagnosis{problem.PoolDropped, "ip saddr 100.64.0.0/10 drop"}, diagnosis{problem.ForwardingOff, "net.ipv4.ip_forward is 0"})
 	diagnoses(t, testLab.Hosts[0].Name, problem.PeerSilent, h.Name)
 	if _, _, err := examine(t.Context(), h.Name, "--fix"); err != nil {
 		t.Error(err)

@@ -9,10 +9,7 @@ import (
 	"tombolo/linker/problem"
 )
 
-// Rules of other programs drop the queries of containers, or the answers, where none of the linker's
-// rules can stand before them. The linker finds out by asking from inside of a container, and names
-// the rule. The host is not ready meanwhile.
-// TestUpNamesAHostWithoutNames: the app runs on a host whose containers cannot resolve names.
+// An app runs on a host whose containers cannot look names up. `up` and `ps` name the rule that is to blame.
 func TestUpNamesAHostWithoutNames(t *testing.T) {
 	h := testLab.Hosts[0]
 	file := compose(t, "nameless", `
@@ -37,6 +34,9 @@ func TestUpNamesAHostWithoutNames(t *testing.T) {
 	}
 }
 
+// Rules of other programs drop the queries of containers, or the answers, where none of the linker's
+// rules can stand before them. The linker finds out by asking from inside of a container, and names
+// the rule. The host is not ready meanwhile.
 func TestRulesThatDropLookUpsAreNamed(t *testing.T) {
 	h := testLab.Hosts[0]
 	web := start(t, 0, spec{app: "shop", service: "web", args: []string{"serve", "80"}})

@@ -12,9 +12,9 @@
 //	                                     ▼
 //	                                   store (crashes at any write)
 //
-// What must hold is checked in three places. The cluster notes launches that must not happen:
+// Three parts check the rules. The cluster notes launches that must not happen:
 // into a slot where another task lives, for an app that was removed, with more than was offered.
 // The witness stands between the framework and the master: it notes an ACCEPT of a task that
-// is not stored, and offers that are held for too long. The verdict looks at the end at what runs
-// and at what the API says. Start reading at TestSeeds.
+// is not stored, and offers that are held for too long. The verdict looks at the end at what runs,
+// at what the API says, and at updates that were never acknowledged. Start reading at TestSeeds.
 package sim

@@ -75,6 +75,9 @@ func (s *scenario) differences() string {
 			return name + " is shown although it was removed"
 		}
 	}
+	if waiting := s.cluster.Unacknowledged(); len(waiting) > 0 {
+		return fmt.Sprintf("agents wait for the acknowledgement of updates of %q", waiting)
+	}
 	return ""
 }
 

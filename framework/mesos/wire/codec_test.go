@@ -11,7 +11,7 @@ import (
 	"tombolo/framework/mesos/wire"
 )
 
-// What a real master has sent as JSON has the same meaning as protobuf.
+// Each event that a real master has sent as JSON keeps its meaning when it is encoded as protobuf.
 func TestRecordedEventsAsProtobuf(t *testing.T) {
 	sizes := map[string]int{}
 	eachStream(t, func(name string, e *mesostest.Exchange) {
