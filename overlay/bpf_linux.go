@@ -1,29 +1,36 @@
 package overlay
 
 import (
-	"errors"
+	"fmt"
+	"runtime"
 	"sync"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
-// maxLoads bounds the attempts to load a BPF program.
-const maxLoads = 1000
-
-// bpfLoad is the system call bpf(2) with BPF_PROG_LOAD. The kernel gives up with EAGAIN when the
-// thread has got a signal before the program was verified (do_check in kernel/bpf/verifier.c), and
-// Go sends SIGURG to a thread to preempt its goroutine; so it is repeated.
+// bpfLoad is the system call bpf(2) with BPF_PROG_LOAD. The kernel gives up with EAGAIN when a
+// signal waits for the thread before the program is verified (do_check in kernel/bpf/verifier.c),
+// and Go sends SIGURG to a thread to preempt its goroutine; so the thread's signals are blocked
+// meanwhile.
 func bpfLoad(attr unsafe.Pointer, size uintptr) (fd int, err error) {
-	err = unix.EAGAIN
-	for i := 0; i < maxLoads && errors.Is(err, unix.EAGAIN); i++ {
-		n, _, errno := unix.Syscall(unix.SYS_BPF, unix.BPF_PROG_LOAD, uintptr(attr), size)
-		if errno == 0 {
-			return int(n), nil
-		}
-		err = errno
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var all, before unix.Sigset_t
+	for i := range all.Val {
+		all.Val[i] = ^all.Val[i]
 	}
-	return 0, err
+	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &all, &before); err != nil {
+		return 0, fmt.Errorf("block signals: %w", err)
+	}
+	n, _, errno := unix.Syscall(unix.SYS_BPF, unix.BPF_PROG_LOAD, uintptr(attr), size)
+	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil); err != nil {
+		panic(err) // the set was the thread's own
+	}
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), nil
 }
 
 // untilSuccess returns a function that calls f until f has succeeded once, and returns that result

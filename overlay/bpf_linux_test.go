@@ -28,7 +28,7 @@ func TestSignalsDoNotKeepAProgramFromLoading(t *testing.T) {
 			}
 		}()
 	}
-	for i := range 2000 {
+	for i := range 5000 {
 		fd, err := loadProgram(directions[i%2].program)
 		if err != nil {
 			t.Fatalf("attempt %d: %v", i, err)
