@@ -201,9 +201,5 @@ func (f catalogFile) run(ctx context.Context) error {
 }
 
 func (f catalogFile) save() error {
-	packets, err := f.catalog.Missing(catalog.New("", 0).Digest()) // everything that an empty catalog lacks
-	if err != nil {
-		return err
-	}
-	return state.Save(f.path, packets, false)
+	return state.Save(f.path, f.catalog.Packets(), false)
 }

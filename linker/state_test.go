@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 
 	"tombolo/linker/block"
+	"tombolo/linker/catalog"
 	"tombolo/linker/problem"
 )
 
@@ -59,5 +60,17 @@ func TestABrokenStateFileIsMovedAside(t *testing.T) {
 	}
 	if _, err := os.Stat(path + ".broken"); err != nil {
 		t.Errorf("the broken file was not kept: %v", err)
+	}
+}
+
+// A new host claims no block before another host has told what it holds; saving its own records
+// tells nothing.
+func TestSavingIsNoComparison(t *testing.T) {
+	f := catalogFile{path: filepath.Join(t.TempDir(), "catalog.json"), catalog: catalog.New("h1", 1), problems: problem.NewSet(slog.New(slog.DiscardHandler))}
+	if err := f.save(); err != nil {
+		t.Fatal(err)
+	}
+	if count, _, _ := f.catalog.Compared(); count != 0 {
+		t.Errorf("%d comparisons with other hosts after saving, want 0", count)
 	}
 }

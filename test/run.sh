@@ -41,7 +41,7 @@ fast=$("$GO" list ./... | grep -vE "$slow")
 CGO_ENABLED=1 "$GO" test -v -race -count=1 -timeout 10m $fast >"$log" 2>&1 || status=$?
 grep -E '^(ok|FAIL|panic|---? FAIL|\?)|--- (FAIL|SKIP)' "$log" | grep -v 'no test files' || true
 if [ "${status:-0}" != 0 ]; then
-	grep -E -B 40 '^\s*--- FAIL|DATA RACE|^panic' "$log" | grep -vE '^\s*(=== |--- PASS|PASS$)' | tail -n 300
+	grep -E -B 40 -A 5 '^\s*--- FAIL|DATA RACE|^panic' "$log" | grep -vE '^\s*(=== |--- PASS|PASS$)' | tail -n 300
 	exit "$status"
 fi
 no_skips

@@ -53,9 +53,20 @@ func (c *Catalog) Missing(digest []byte) ([][]byte, error) {
 	if maps.Equal(theirs, c.sums) {
 		return nil, nil
 	}
+	return c.packets(func(group string) bool { return theirs[group] != c.sums[group] }), nil
+}
+
+// Packets returns all encoded records, also the tombstones, in the order of Missing.
+func (c *Catalog) Packets() [][]byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.packets(func(string) bool { return true })
+}
+
+func (c *Catalog) packets(wanted func(group string) bool) [][]byte {
 	var all []*entry
 	for _, e := range c.entries {
-		if g := group(e.rec); theirs[g] != c.sums[g] {
+		if wanted(group(e.rec)) {
 			all = append(all, e)
 		}
 	}
@@ -66,7 +77,7 @@ func (c *Catalog) Missing(digest []byte) ([][]byte, error) {
 	for i, e := range all {
 		packets[i] = e.wire
 	}
-	return packets, nil
+	return packets
 }
 
 // comparison is what the holder of the last digest held and we did not.
