@@ -55,6 +55,8 @@ func bubble(t *testing.T, n int, f func(*network)) {
 		var running sync.WaitGroup
 		for _, h := range w.hosts {
 			h.prober = New(Config{Cluster: h, Listen: h.listen, Report: h.report, Save: h.save})
+		}
+		for _, h := range w.hosts { // each tells the others' probers
 			running.Go(func() { _ = h.prober.Run(ctx) })
 		}
 		f(w)
