@@ -52,7 +52,7 @@ func (x *examiner) examine(apps []*deployment, now time.Time) {
 				t.examined = examination{}
 				continue
 			}
-			d.wakeAt(x.examineTask(t, now))
+			x.model.wakeAt(d, x.examineTask(t, now))
 		}
 	}
 }

@@ -189,9 +189,7 @@ func (f *Framework) decide(now time.Time) {
 	if len(f.linkers) > 0 {
 		f.publishRecords(changed)
 	}
-	for _, d := range f.model.apps {
-		f.out.wakeAt(d.wake)
-	}
+	f.out.wakeAt(f.model.sleepers.next())
 }
 
 // publishRecords delivers the records of apps that have changed.

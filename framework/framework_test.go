@@ -107,7 +107,8 @@ func (b *bed) remove(name string) {
 
 func (b *bed) status(name string) api.Status {
 	if snapshot, _ := b.f.Snapshot(); snapshot != nil {
-		return snapshot.Apps[name]
+		shown, _ := snapshot.Apps.Get(name)
+		return shown.Status
 	}
 	return api.Status{}
 }

@@ -39,12 +39,14 @@ func (m *model) host(name string) *host {
 	if h == nil {
 		h = &host{name: name}
 		m.hosts[name] = h
+		m.dirty.allHosts = true
 	}
 	return h
 }
 
 // forgetHosts forgets the hosts that have no agent and that linkers do not know any more.
 func (m *model) forgetHosts(known func(name string) bool) {
+	m.dirty.allHosts = true
 	maps.DeleteFunc(m.hosts, func(name string, h *host) bool { return h.agent == "" && !known(name) })
 }
 
@@ -52,6 +54,7 @@ func (m *model) forgetHosts(known func(name string) bool) {
 func (m *model) hostOffered(o *offers.Offer, free offers.Free) {
 	h := m.host(o.Host)
 	m.dirty.market = true
+	m.touchHost(o.Host)
 	if h.agent != o.Agent || !reflect.DeepEqual(h.attributes, o.Attributes) {
 		m.touchAll()
 		m.dirty.agents = true
@@ -71,6 +74,7 @@ const (
 // rests.
 func (m *model) hostDropped(name, reason string, now time.Time) bool {
 	h := m.host(name)
+	m.touchHost(name)
 	h.drops++
 	h.dropped = reason
 	if h.drops < restAfter {

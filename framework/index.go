@@ -2,6 +2,7 @@ package framework
 
 import (
 	"cmp"
+	"container/heap"
 	"slices"
 	"time"
 )
@@ -45,6 +46,10 @@ type dirty struct {
 	all    bool // every app: a subscription, a catalog or a host has changed
 	agents bool // a host has another agent
 	market bool // an instance that fits nowhere may fit now, or offers may not be needed any more
+
+	// The reporter takes these two away.
+	hosts    map[string]bool // hosts that may be shown otherwise
+	allHosts bool
 }
 
 // touch marks an app: the next decision is about it.
@@ -55,21 +60,44 @@ func (m *model) touch(app string) {
 	m.dirty.apps[app] = true
 }
 
+// touchHost marks a host that may be shown otherwise.
+func (m *model) touchHost(name string) {
+	if m.dirty.hosts == nil {
+		m.dirty.hosts = map[string]bool{}
+	}
+	m.dirty.hosts[name] = true
+}
+
 // touchAll marks everything.
-func (m *model) touchAll() { m.dirty.all, m.dirty.market = true, true }
+func (m *model) touchAll() { m.dirty.all, m.dirty.allHosts, m.dirty.market = true, true, true }
 
 func (m *model) addTask(t *task) {
 	m.tasks[t.ID] = t
 	m.index.add(t)
 	m.touch(t.App)
+	m.touchHost(t.Host)
 }
 
 // due returns the apps that are marked or whose time has come, ordered by name, and takes the
 // marks away.
 func (m *model) due(now time.Time) (list []*deployment) {
-	for name, d := range m.apps {
-		if m.dirty.all || m.dirty.apps[name] || !d.wake.IsZero() && !now.Before(d.wake) {
-			d.wake = time.Time{}
+	names := m.dirty.apps
+	if m.dirty.all {
+		names = map[string]bool{}
+		for name := range m.apps {
+			names[name] = true
+		}
+	}
+	for t := m.sleepers.next(); !t.IsZero() && !now.Before(t); t = m.sleepers.next() {
+		d := m.sleepers[0]
+		m.stopWaking(d)
+		if !names[d.Wanted.Name] {
+			list = append(list, d)
+		}
+	}
+	for name := range names {
+		if d := m.apps[name]; d != nil {
+			m.stopWaking(d)
 			list = append(list, d)
 		}
 	}
@@ -78,10 +106,57 @@ func (m *model) due(now time.Time) (list []*deployment) {
 	return list
 }
 
-// wakeAt asks for a decision about the app at t at the latest. A zero t asks for nothing.
-func (d *deployment) wakeAt(t time.Time) {
-	if !t.IsZero() && (d.wake.IsZero() || t.Before(d.wake)) {
+// sleepers are the apps for which a decision is needed at a time, even if nothing happens: a
+// heap with the earliest first.
+type sleepers []*deployment
+
+// next returns when the next decision is needed; zero: never.
+func (s sleepers) next() time.Time {
+	if len(s) == 0 {
+		return time.Time{}
+	}
+	return s[0].wake
+}
+
+func (s sleepers) Len() int           { return len(s) }
+func (s sleepers) Less(i, j int) bool { return s[i].wake.Before(s[j].wake) }
+
+func (s sleepers) Swap(i, j int) {
+	s[i], s[j] = s[j], s[i]
+	s[i].sleeper, s[j].sleeper = i, j
+}
+
+func (s *sleepers) Push(d any) {
+	d.(*deployment).sleeper = len(*s)
+	*s = append(*s, d.(*deployment))
+}
+
+func (s *sleepers) Pop() any {
+	last := len(*s) - 1
+	d := (*s)[last]
+	(*s)[last] = nil
+	*s = (*s)[:last]
+	return d
+}
+
+// wakeAt asks for a decision about an app at t at the latest. A zero t asks for nothing.
+func (m *model) wakeAt(d *deployment, t time.Time) {
+	switch {
+	case t.IsZero():
+	case d.wake.IsZero():
 		d.wake = t
+		heap.Push(&m.sleepers, d)
+	case t.Before(d.wake):
+		d.wake = t
+		heap.Fix(&m.sleepers, d.sleeper)
+	}
+}
+
+// stopWaking asks for no decision about an app at any time.
+func (m *model) stopWaking(d *deployment) {
+	if !d.wake.IsZero() {
+		heap.Remove(&m.sleepers, d.sleeper)
+		d.wake = time.Time{}
 	}
 }
 

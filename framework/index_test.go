@@ -122,6 +122,9 @@ func (w *markedWorld) compare() {
 	w.f.model.dirty.agents = true
 	w.f.decide(time.Now())
 	after := w.f.reporter.snapshot(before, time.Now())
+	if diff := cmp.Diff(before.Info, after.Info); diff != "" {
+		w.t.Fatalf("after %q, the cluster is shown otherwise than what was marked (-marked +everything):\n%s", w.last, diff)
+	}
 	if diff := cmp.Diff(withoutWaits(before), withoutWaits(after)); diff != "" {
 		w.t.Fatalf("after %q, everything is shown otherwise than what was marked (-marked +everything):\n%s", w.last, diff)
 	}
@@ -132,8 +135,9 @@ func (w *markedWorld) compare() {
 }
 
 func withoutWaits(s *api.Snapshot) map[string]api.Status {
-	apps := maps.Clone(s.Apps)
-	for name, status := range apps {
+	apps := map[string]api.Status{}
+	for name, shown := range s.Apps.All() {
+		status := shown.Status
 		status.Failed, status.Instances = "", slices.Clone(status.Instances)
 		for n := range status.Instances {
 			if i := &status.Instances[n]; i.State == api.StateWaiting || i.State == api.StateLost {
@@ -285,5 +289,53 @@ func (w *markedWorld) find() {
 			w.f.examiner.found(t.ID, "its health check fails")
 			return
 		}
+	}
+}
+
+func TestTheEarliestSleeperWakesFirst(t *testing.T) {
+	now := time.Now()
+	m := newModel()
+	var apps []*deployment
+	for n := range 5 {
+		apps = append(apps, m.putApp(app.App{Name: fmt.Sprint("app", n)}, now))
+		m.wakeAt(apps[n], now.Add(time.Duration(10+n)*time.Second))
+	}
+	m.due(now)
+	for _, d := range apps {
+		m.wakeAt(d, now.Add(time.Minute))
+	}
+	m.wakeAt(apps[3], now.Add(time.Second)) // earlier than before
+	m.wakeAt(apps[1], now.Add(time.Hour))   // later: changes nothing
+	m.dropApp(apps[4])
+	if got := m.sleepers.next(); !got.Equal(now.Add(time.Second)) {
+		t.Errorf("the next decision is needed at %v, want %v", got, now.Add(time.Second))
+	}
+	for after, want := range map[time.Duration][]*deployment{0: nil, time.Second: {apps[3]}} {
+		m.dirty.apps = nil
+		if got := m.due(now.Add(after)); !slices.Equal(got, want) {
+			t.Errorf("%d apps are due after %v, want %d", len(got), after, len(want))
+		}
+	}
+	if got := m.due(now.Add(time.Minute)); !slices.Equal(got, apps[:3]) {
+		t.Errorf("%d apps are due after a minute, want the three that sleep", len(got))
+	}
+}
+
+// A host that rests is shown otherwise as soon as its rest is over, though nothing happens.
+func TestTheEndOfARestIsShown(t *testing.T) {
+	now := time.Now()
+	f := New(Config{Master: silent{}, Store: store.New(storetest.NewMemory()), Log: slog.New(slog.DiscardHandler)})
+	for range restAfter {
+		f.model.hostDropped("h1", "no room", now)
+	}
+	during := f.reporter.snapshot(nil, now)
+	if len(during.Info.Hosts) != 1 || during.Info.Hosts[0].Problem == "" || !f.out.wake.Equal(now.Add(restFirst)) {
+		t.Fatalf("hosts are shown as %+v, and again at %v; want a host that rests until %v", during.Info.Hosts, f.out.wake, now.Add(restFirst))
+	}
+	if again := f.reporter.snapshot(during, now.Add(time.Second)); again != during {
+		t.Errorf("while it rests, it is shown anew as %+v", again.Info.Hosts)
+	}
+	if after := f.reporter.snapshot(during, now.Add(restFirst)); after.Info.Hosts[0].Problem != "" {
+		t.Errorf("after its rest it is shown as %+v", after.Info.Hosts[0])
 	}
 }

@@ -24,11 +24,11 @@ func (f *Framework) Logs(ctx context.Context, name string, query api.LogQuery, f
 		if snapshot == nil {
 			return fmt.Errorf("%w: the framework still loads its store", api.ErrUnavailable)
 		}
-		status, ok := snapshot.Apps[name]
+		shown, ok := snapshot.Apps.Get(name)
 		if !ok && first {
 			return fmt.Errorf("app %q: %w", name, api.ErrNotFound)
 		}
-		for _, i := range status.Instances {
+		for _, i := range shown.Status.Instances {
 			if (query.Service == "" || query.Service == i.Service) && (query.Slot == 0 || query.Slot == i.Slot) {
 				c.begin(ctx, group, i, first)
 			}
@@ -131,7 +131,8 @@ func (c *logCopier) copy(ctx context.Context, logs Logs, i api.Instance, from lo
 
 func (c *logCopier) hasTask(i api.Instance) bool {
 	snapshot, _ := c.board.get()
-	return slices.ContainsFunc(snapshot.Apps[i.App].Instances, func(o api.Instance) bool { return o.Task == i.Task })
+	shown, _ := snapshot.Apps.Get(i.App)
+	return slices.ContainsFunc(shown.Status.Instances, func(o api.Instance) bool { return o.Task == i.Task })
 }
 
 func (c *logCopier) lastLines(i api.Instance) error {

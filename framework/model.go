@@ -31,6 +31,8 @@ type model struct {
 	index index
 	dirty dirty
 
+	sleepers sleepers
+
 	batch store.Batch
 }
 
@@ -46,6 +48,7 @@ type deployment struct {
 	unplaceable map[deploy.SlotID]time.Time // since when all hosts refuse a launch for good; see place.Permanent
 	shown       map[deploy.SlotID]shown
 	wake        time.Time              // when to decide about the app again, even if nothing happens; zero: never
+	sleeper     int                    // its position in the model's sleepers, unless wake is zero
 	put         time.Time              // by a user, last; zero: before the framework started
 	excused     map[deploy.SlotID]int  // tasks of a slot whose end is no failure of the app; see failureFinder
 	lostVolume  map[deploy.SlotID]bool // slots whose launch waits because a volume is gone
@@ -55,7 +58,7 @@ type deployment struct {
 func newModel() *model {
 	return &model{
 		floors: map[string]uint64{}, apps: map[string]*deployment{}, tasks: map[string]*task{},
-		hosts: map[string]*host{}, pins: map[string]string{}, index: newIndex(), dirty: dirty{all: true},
+		hosts: map[string]*host{}, pins: map[string]string{}, index: newIndex(), dirty: dirty{all: true, allHosts: true},
 	}
 }
 
@@ -167,6 +170,7 @@ func (m *model) dropApp(d *deployment) {
 		m.unpinAll(d.Wanted.Volumes)
 	}
 	m.batch.DeleteApp(d.Wanted.Name)
+	m.stopWaking(d)
 	delete(m.apps, d.Wanted.Name)
 }
 
@@ -277,6 +281,7 @@ func (m *model) advance(t *task, phase deploy.Phase, agent string, now time.Time
 		t.Started = now
 		m.pin(t)
 		m.host(t.Host).drops = 0
+		m.touchHost(t.Host)
 	}
 	if changed { // an answer to a reconciliation changes nothing
 		m.batch.PutTask(t.Task)
@@ -318,6 +323,7 @@ func (m *model) endTask(t *task, e end) {
 func (m *model) deleteTask(id string) {
 	if t := m.tasks[id]; t != nil {
 		m.touch(t.App)
+		m.touchHost(t.Host)
 		m.dirty.market = true // its room and its ports are free
 		m.index.remove(t)
 	}
@@ -374,7 +380,7 @@ func (m *model) observe(l linkers, apps []*deployment, now time.Time) {
 		for _, t := range m.index.apps[d.Wanted.Name] {
 			onOverlay := d.Wanted.Services[t.Service].NetworkMode == ""
 			t.observe(up, now)
-			d.wakeAt(t.judge(onOverlay && len(l) > 0, now))
+			m.wakeAt(d, t.judge(onOverlay && len(l) > 0, now))
 		}
 	}
 }

@@ -81,7 +81,7 @@ func (p *planner) planApp(d *deployment, now time.Time) {
 	for _, id := range d.plan.Forget {
 		p.model.forgetSlot(d, id)
 	}
-	d.wakeAt(d.plan.Wake)
+	p.model.wakeAt(d, d.plan.Wake)
 	clear(d.refusals)
 	clear(d.lostVolume)
 }
@@ -89,7 +89,8 @@ func (p *planner) planApp(d *deployment, now time.Time) {
 func (p *planner) deployInput(d *deployment, tasks []*task) deploy.State {
 	in := deploy.State{
 		Wanted: d.Wanted, Removing: d.Removing, Specs: d.specs, GenerationFloor: p.model.floors[d.Wanted.Name],
-		Slots: map[deploy.SlotID]deploy.Slot{}, Present: map[string][]string{}, Known: map[string]bool{},
+		Slots: map[deploy.SlotID]deploy.Slot{}, Present: map[string][]string{},
+		Known: func(host string) bool { return p.model.hosts[host] != nil },
 	}
 	for id, s := range d.slots {
 		in.Slots[id] = history(s)
@@ -99,9 +100,6 @@ func (p *planner) deployInput(d *deployment, tasks []*task) deploy.State {
 			ID: t.ID, SlotID: t.slot(), Generation: t.Generation, Spec: t.Spec, Host: t.Host,
 			Phase: t.phase(), Up: t.up, Killing: t.Killing, UnhealthySince: t.unhealthySince,
 		})
-	}
-	for name := range p.model.hosts {
-		in.Known[name] = true
 	}
 	for name, service := range d.Wanted.Services {
 		if service.Global {

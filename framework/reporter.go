@@ -31,57 +31,83 @@ type shown struct {
 	since time.Time
 }
 
-// snapshot returns the snapshot that follows before; nil: the first. It differs in the apps
-// that have changed. It is before itself if nothing has.
+// snapshot returns the snapshot that follows before; nil: the first. It differs in what has
+// changed. It is before itself if nothing has.
 func (r *reporter) snapshot(before *api.Snapshot, now time.Time) *api.Snapshot {
-	s := &api.Snapshot{Info: r.cluster(now), Apps: map[string]api.Status{}, Spec: map[string]app.App{}}
-	same := before != nil && reflect.DeepEqual(s.Info, before.Info)
-	next := map[string]api.Status{}
+	s := &api.Snapshot{Info: r.cluster(before, now)}
+	if before != nil {
+		s.Apps = before.Apps
+	}
+	same := before != nil && sameInfo(s.Info, before.Info)
 	for name := range r.changed {
+		shown, was := s.Apps.Get(name)
 		d := r.model.apps[name]
-		if d != nil {
-			next[name] = r.status(d, r.model.tasksOf(name), now)
+		if d == nil {
+			s.Apps, same = s.Apps.Without(name), same && !was
+			continue
 		}
-		same = same && d != nil && reflect.DeepEqual(next[name], before.Apps[name])
+		if status := r.status(d, r.model.tasksOf(name), now); !was || !reflect.DeepEqual(status, shown.Status) {
+			s.Apps, same = s.Apps.With(api.App{Status: status, Spec: d.Wanted}), false
+		}
 	}
 	if same {
 		return before
 	}
-	if before != nil {
-		maps.Copy(s.Apps, before.Apps)
-		maps.Copy(s.Spec, before.Spec)
-	}
-	for name := range r.changed {
-		delete(s.Apps, name)
-		delete(s.Spec, name)
-		if status, ok := next[name]; ok {
-			s.Apps[name], s.Spec[name] = status, r.model.apps[name].Wanted
-		}
-	}
 	return s
 }
 
-func (r *reporter) cluster(now time.Time) api.Info {
+// sameInfo reports whether two descriptions of the cluster are equal. Those of cluster share the
+// list of hosts if no host has changed.
+func sameInfo(a, b api.Info) bool {
+	if len(a.Hosts) != len(b.Hosts) || len(a.Hosts) > 0 && &a.Hosts[0] != &b.Hosts[0] && !slices.Equal(a.Hosts, b.Hosts) {
+		return false
+	}
+	a.Hosts, b.Hosts = nil, nil
+	return reflect.DeepEqual(a, b)
+}
+
+// cluster describes the cluster. Hosts that are not marked are shown as before.
+func (r *reporter) cluster(before *api.Snapshot, now time.Time) api.Info {
 	info := r.info
 	info.Framework, info.Connected, info.Hosts = r.model.frameworkID, r.model.connected, nil
 	info.Master = cmp.Or(info.Master, r.model.leader)
-	for _, h := range sorted(r.model.hosts) {
-		out := api.Host{Name: h.name, Agent: h.agent, CPUs: h.cpus, MemBytes: h.memory, Tasks: r.model.index.onHost[h.name], Linker: "unknown"}
-		if known := r.linkers.hostRecord(h.name); known != nil {
-			out.Underlay, out.Overlay = known.Underlay.String(), known.Overlay4.String()
+	marked, all := r.model.dirty.hosts, r.model.dirty.allHosts
+	r.model.dirty.hosts, r.model.dirty.allHosts = nil, false
+	if before == nil || all {
+		for _, h := range sorted(r.model.hosts) {
+			info.Hosts = append(info.Hosts, r.host(h, now))
 		}
-		if len(r.linkers) > 0 {
-			out.Linker = "up"
-			if r.linkers.problem(h.name) != "" {
-				out.Linker = "down"
-			}
+		return info
+	}
+	info.Hosts = before.Info.Hosts
+	if len(marked) > 0 {
+		info.Hosts = slices.Clone(info.Hosts)
+	}
+	for name := range marked {
+		at, known := slices.BinarySearchFunc(info.Hosts, name, func(h api.Host, name string) int { return cmp.Compare(h.Name, name) })
+		if known { // a task may be on a host that the framework does not know any more
+			info.Hosts[at] = r.host(r.model.hosts[name], now)
 		}
-		if out.Problem = h.problem(now); out.Problem != "" {
-			r.out.wakeAt(h.rests)
-		}
-		info.Hosts = append(info.Hosts, out)
 	}
 	return info
+}
+
+func (r *reporter) host(h *host, now time.Time) api.Host {
+	out := api.Host{Name: h.name, Agent: h.agent, CPUs: h.cpus, MemBytes: h.memory, Tasks: r.model.index.onHost[h.name], Linker: "unknown"}
+	if known := r.linkers.hostRecord(h.name); known != nil {
+		out.Underlay, out.Overlay = known.Underlay.String(), known.Overlay4.String()
+	}
+	if len(r.linkers) > 0 {
+		out.Linker = "up"
+		if r.linkers.problem(h.name) != "" {
+			out.Linker = "down"
+		}
+	}
+	if out.Problem = h.problem(now); out.Problem != "" {
+		r.model.touchHost(h.name) // it is shown otherwise as soon as it does not rest any more
+		r.out.wakeAt(h.rests)
+	}
+	return out
 }
 
 func (r *reporter) status(d *deployment, tasks []*task, now time.Time) api.Status {
@@ -112,7 +138,7 @@ func (r *reporter) status(d *deployment, tasks []*task, now time.Time) api.Statu
 		s.Up = s.Up && (!counts || !outdated && (i.State == api.StateUp || i.State == api.StateDone))
 	}
 	if !d.Removing && !s.Up {
-		f := failureFinder{d: d, instances: s.Instances, current: current, now: now, wakeAt: func(t time.Time) { d.wakeAt(t); r.out.wakeAt(t) }}
+		f := failureFinder{d: d, instances: s.Instances, current: current, now: now, wakeAt: func(t time.Time) { r.model.wakeAt(d, t); r.out.wakeAt(t) }}
 		f.excuse()
 		s.Failed = f.failure()
 	}

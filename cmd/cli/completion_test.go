@@ -20,10 +20,9 @@ func TestCompletionOffersTheWordsThatFit(t *testing.T) {
 	t.Setenv("TOMBOLO_API", socket)
 	f.mu.Lock()
 	f.show(func(s *api.Snapshot) {
-		s.Apps["shop"] = api.Status{App: "shop", Instances: []api.Instance{
+		s.Apps = s.Apps.With(api.App{Status: api.Status{App: "shop", Instances: []api.Instance{
 			{App: "shop", Service: "web", Slot: 1}, {App: "shop", Service: "web", Slot: 2}, {App: "shop", Service: "db", Slot: 1},
-		}}
-		s.Spec["shop"] = app.App{Name: "shop", Services: map[string]app.Service{"web": {Name: "web"}, "db": {Name: "db"}}}
+		}}, Spec: app.App{Name: "shop", Services: map[string]app.Service{"web": {Name: "web"}, "db": {Name: "db"}}}})
 	})
 	f.mu.Unlock()
 	for line, want := range map[string]string{

@@ -40,7 +40,7 @@ func (f *fakeFramework) PutApp(_ context.Context, a app.App) (uint64, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.put = append(f.put, a)
-	f.show(func(s *api.Snapshot) { s.Spec[a.Name] = a; s.Apps[a.Name] = api.Status{App: a.Name} })
+	f.show(func(s *api.Snapshot) { s.Apps = s.Apps.With(api.App{Status: api.Status{App: a.Name}, Spec: a}) })
 	go f.play(a.Name)
 	return 7, nil
 }
@@ -54,7 +54,11 @@ func (f *fakeFramework) play(name string) {
 		<-seen
 		f.mu.Lock()
 		next.App = name
-		f.show(func(s *api.Snapshot) { s.Apps[name] = next })
+		f.show(func(s *api.Snapshot) {
+			shown, _ := s.Apps.Get(name)
+			shown.Status = next
+			s.Apps = s.Apps.With(shown)
+		})
 		f.mu.Unlock()
 	}
 }
@@ -64,30 +68,25 @@ func (f *fakeFramework) DeleteApp(_ context.Context, name string, _ bool) error 
 	defer f.mu.Unlock()
 	f.deleted = append(f.deleted, name)
 	f.show(func(s *api.Snapshot) {
-		status := s.Apps[name]
-		status.Removing = true
-		s.Apps[name] = status
+		shown, _ := s.Apps.Get(name)
+		shown.Status.App, shown.Status.Removing = name, true
+		s.Apps = s.Apps.With(shown)
 	})
 	seen := f.seen
 	go func() {
 		<-seen
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		f.show(func(s *api.Snapshot) { delete(s.Apps, name); delete(s.Spec, name) })
+		f.show(func(s *api.Snapshot) { s.Apps = s.Apps.Without(name) })
 	}()
 	return nil
 }
 
 // show replaces the snapshot by a changed one. The caller has locked f.mu.
 func (f *fakeFramework) show(change func(*api.Snapshot)) {
-	next := &api.Snapshot{Apps: map[string]api.Status{}, Spec: map[string]app.App{}}
+	next := &api.Snapshot{}
 	if f.snapshot != nil {
-		for k, v := range f.snapshot.Apps {
-			next.Apps[k] = v
-		}
-		for k, v := range f.snapshot.Spec {
-			next.Spec[k] = v
-		}
+		next.Apps = f.snapshot.Apps
 		close(f.changed)
 	}
 	change(next)

@@ -26,7 +26,9 @@ func TestPsListsInstances(t *testing.T) {
 		}}
 	}
 	f.mu.Lock()
-	f.show(func(s *api.Snapshot) { s.Apps["shop"], s.Apps["blog"] = status("shop"), status("blog") })
+	f.show(func(s *api.Snapshot) {
+		s.Apps = api.AppsOf(api.App{Status: status("shop")}, api.App{Status: status("blog")})
+	})
 	f.mu.Unlock()
 	out, err := tombolo(t, socket, shop, "ps")
 	errortest.Contains(t, err, "")

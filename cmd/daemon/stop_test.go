@@ -35,6 +35,6 @@ func TestADaemonWithAppsIsNotIdle(t *testing.T) {
 	if err := idle(t.Context(), run); err != nil {
 		t.Errorf("a daemon without apps is not idle: %v", err)
 	}
-	f.snapshot.Apps = map[string]api.Status{"shop": {App: "shop"}}
+	f.snapshot.Apps = api.AppsOf(api.App{Status: api.Status{App: "shop"}})
 	errortest.Contains(t, idle(t.Context(), run), "needed by shop")
 }

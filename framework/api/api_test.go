@@ -61,10 +61,9 @@ func (c *cluster) Snapshot() (*api.Snapshot, <-chan struct{}) {
 func (c *cluster) set(apps ...api.Status) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	next := &api.Snapshot{Info: c.snapshot.Info, Apps: map[string]api.Status{}, Spec: map[string]app.App{}}
+	next := &api.Snapshot{Info: c.snapshot.Info}
 	for _, s := range apps {
-		next.Apps[s.App] = s
-		next.Spec[s.App] = app.App{Name: s.App}
+		next.Apps = next.Apps.With(api.App{Status: s, Spec: app.App{Name: s.App}})
 	}
 	c.snapshot = next
 	close(c.changed)

@@ -9,10 +9,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
 	"net/http"
 	"reflect"
-	"slices"
 	"strconv"
 	"time"
 
@@ -43,8 +41,8 @@ func NewHandler(config Config) http.Handler {
 	mux.HandleFunc("DELETE /v1/apps/{name}", s.answer(s.delete))
 	mux.HandleFunc("POST /v1/apps/{name}/recreate-volumes", s.answer(s.recreateVolumes))
 	mux.HandleFunc("GET /v1/apps", s.answer(s.apps))
-	mux.HandleFunc("GET /v1/apps/{name}", s.answer(s.show(func(state *Snapshot, name string) any { return state.Apps[name] })))
-	mux.HandleFunc("GET /v1/apps/{name}/spec", s.answer(s.show(func(state *Snapshot, name string) any { return state.Spec[name] })))
+	mux.HandleFunc("GET /v1/apps/{name}", s.answer(s.show(func(a App) any { return a.Status })))
+	mux.HandleFunc("GET /v1/apps/{name}/spec", s.answer(s.show(func(a App) any { return a.Spec })))
 	mux.HandleFunc("GET /v1/apps/{name}/events", s.answer(s.events))
 	mux.HandleFunc("GET /v1/apps/{name}/logs", s.answer(s.logs))
 	mux.HandleFunc("GET /v1/volumes", s.answer(s.volumes))
@@ -160,23 +158,25 @@ func (s *server) apps(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	list := slices.AppendSeq([]Status{}, maps.Values(state.Apps)) // in JSON a list, never null
-	slices.SortFunc(list, func(a, b Status) int { return cmp.Compare(a.App, b.App) })
+	list := []Status{} // in JSON a list, never null
+	for _, a := range state.Apps.All() {
+		list = append(list, a.Status)
+	}
 	return reply(w, http.StatusOK, list)
 }
 
 // show returns a handler that responds with what pick returns of the request's app.
-func (s *server) show(pick func(*Snapshot, string) any) func(http.ResponseWriter, *http.Request) error {
+func (s *server) show(pick func(App) any) func(http.ResponseWriter, *http.Request) error {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		state, _, err := s.state(r.Context())
 		if err != nil {
 			return err
 		}
-		name := r.PathValue("name")
-		if _, ok := state.Apps[name]; !ok {
+		a, ok := state.Apps.Get(r.PathValue("name"))
+		if !ok {
 			return notFound(r)
 		}
-		return reply(w, http.StatusOK, pick(state, name))
+		return reply(w, http.StatusOK, pick(a))
 	}
 }
 
@@ -224,7 +224,7 @@ func (s *server) events(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	status, ok := state.Apps[name]
+	shown, ok := state.Apps.Get(name)
 	if !ok {
 		return notFound(r)
 	}
@@ -233,7 +233,7 @@ func (s *server) events(w http.ResponseWriter, r *http.Request) error {
 	ping := time.NewTicker(pingWait)
 	defer ping.Stop()
 	for fresh := true; ; {
-		if fresh && !event(w, "status", status) {
+		if fresh && !event(w, "status", shown.Status) {
 			return nil
 		}
 		fresh = false
@@ -246,13 +246,13 @@ func (s *server) events(w http.ResponseWriter, r *http.Request) error {
 			}
 		case <-changed:
 			state, changed = s.config.Cluster.Snapshot()
-			next, ok := state.Apps[name]
+			next, ok := state.Apps.Get(name)
 			if !ok {
 				event(w, "gone", struct{}{})
 				return nil
 			}
-			fresh = !reflect.DeepEqual(next, status)
-			status = next
+			fresh = !reflect.DeepEqual(next.Status, shown.Status)
+			shown = next
 		}
 	}
 }
@@ -282,7 +282,7 @@ func (s *server) logs(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if state.Apps[name].App == "" {
+	if _, ok := state.Apps.Get(name); !ok {
 		return notFound(r)
 	}
 	w.Header().Set("Content-Type", "application/x-ndjson")

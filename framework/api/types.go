@@ -149,13 +149,6 @@ type Logs interface {
 	Logs(ctx context.Context, app string, query LogQuery, fn func(LogLine) error) error
 }
 
-// Snapshot is the state of the apps and their cluster at one moment. It never changes.
-type Snapshot struct {
-	Info Info
-	Apps map[string]Status  // by name
-	Spec map[string]app.App // by name, as last put
-}
-
 // LogQuery selects output. The zero LogQuery selects all output so far.
 type LogQuery struct {
 	Service string // "": every service

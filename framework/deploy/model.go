@@ -72,9 +72,9 @@ type State struct {
 	Tasks    []Task
 	Slots    map[SlotID]Slot
 	Present  map[string][]string // for each global service, the hosts that should run it now
-	// Known are the hosts that may come back: slots of global services keep their history
-	// while their host is among them.
-	Known map[string]bool
+	// Known reports whether a host may come back: slots of global services keep their history
+	// while their host may. nil: no host does.
+	Known func(host string) bool
 	Specs map[string]string // the Specs of Wanted; nil: Next computes them
 	// GenerationFloor is the highest generation of slots that were forgotten. A slot
 	// without a history starts after it, so that no two tasks get the same ID.

@@ -151,7 +151,7 @@ func (p *planner) killSurplus() {
 		}
 	}
 	for id, slot := range p.in.Slots {
-		returns := p.in.Wanted.Services[id.Service].Global && p.in.Known[slot.Host]
+		returns := p.in.Wanted.Services[id.Service].Global && p.in.Known != nil && p.in.Known(slot.Host)
 		if !wanted[id] && !returns && len(p.tasks[id]) == 0 {
 			p.plan.Forget = append(p.plan.Forget, id)
 		}

@@ -81,13 +81,13 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 
 func appsByState(s *api.Snapshot) map[string]int {
 	n := map[string]int{"up": 0, "pending": 0, "failed": 0, "removing": 0}
-	for _, a := range s.Apps {
+	for _, a := range s.Apps.All() {
 		switch {
-		case a.Removing:
+		case a.Status.Removing:
 			n["removing"]++
-		case a.Up:
+		case a.Status.Up:
 			n["up"]++
-		case a.Failed != "":
+		case a.Status.Failed != "":
 			n["failed"]++
 		default:
 			n["pending"]++
@@ -101,8 +101,8 @@ func instancesByState(s *api.Snapshot) map[api.State]int {
 	for _, state := range states {
 		n[state] = 0
 	}
-	for _, a := range s.Apps {
-		for _, i := range a.Instances {
+	for _, a := range s.Apps.All() {
+		for _, i := range a.Status.Instances {
 			n[i.State]++
 		}
 	}

@@ -18,12 +18,12 @@ func read(t *testing.T) string {
 		Snapshot: func() *api.Snapshot {
 			return &api.Snapshot{
 				Info: api.Info{Version: "v1", Connected: true, Hosts: []api.Host{{Name: "h1", Linker: "up"}, {Name: "h2", Linker: "down"}}},
-				Apps: map[string]api.Status{
-					"shop":  {Up: true, Instances: []api.Instance{{State: api.StateUp}, {State: api.StateUp}, {State: api.StateDone}}},
-					"blog":  {Failed: "web.1 is unhealthy", Instances: []api.Instance{{State: api.StateUnhealthy}}},
-					"start": {Instances: []api.Instance{{State: api.StateStaging}}},
-					"old":   {Removing: true},
-				},
+				Apps: api.AppsOf(
+					api.App{Status: api.Status{App: "shop", Up: true, Instances: []api.Instance{{State: api.StateUp}, {State: api.StateUp}, {State: api.StateDone}}}},
+					api.App{Status: api.Status{App: "blog", Failed: "web.1 is unhealthy", Instances: []api.Instance{{State: api.StateUnhealthy}}}},
+					api.App{Status: api.Status{App: "start", Instances: []api.Instance{{State: api.StateStaging}}}},
+					api.App{Status: api.Status{App: "old", Removing: true}},
+				),
 			}
 		},
 		Stats: func() Stats {

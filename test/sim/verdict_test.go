@@ -56,7 +56,8 @@ func (s *scenario) differences() string {
 	want, running := map[string]string{}, map[string]string{}
 	for _, name := range sorted(s.apps) {
 		s.expect(s.apps[name], want)
-		if text := disagreement(snapshot.Apps[name], s.cluster.Running()); text != "" {
+		shown, _ := snapshot.Apps.Get(name)
+		if text := disagreement(shown.Status, s.cluster.Running()); text != "" {
 			return text
 		}
 	}
@@ -70,7 +71,7 @@ func (s *scenario) differences() string {
 	if !maps.Equal(want, running) {
 		return fmt.Sprintf("\n  wanted  %s\n  running %s\n%s", list(want), list(running), show(snapshot))
 	}
-	for name := range snapshot.Apps {
+	for name := range snapshot.Apps.All() {
 		if s.apps[name].Name == "" {
 			return name + " is shown although it was removed"
 		}
@@ -133,8 +134,8 @@ func list(m map[string]string) string {
 
 func show(s *api.Snapshot) string {
 	var out strings.Builder
-	for _, name := range sorted(s.Apps) {
-		out.WriteString(showApp(s.Apps[name]))
+	for _, shown := range s.Apps.All() {
+		out.WriteString(showApp(shown.Status))
 	}
 	return out.String()
 }
