@@ -109,6 +109,7 @@ func TestAnAgentThatRefusesLaunchesRests(t *testing.T) {
 		return b
 	}}
 	in(t, options, func(b *bed) {
+		time.Sleep(time.Second) // both hosts offer: a framework that knows one alone launches all instances there
 		b.put(one("web", func(s *app.Service) { s.Replicas = 8 }))
 		if s := b.awaitUp("web"); !nobodyOn(s, "h1") {
 			t.Errorf("an instance counts as up on the broken host:\n%s", show(s))
