@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"testing"
 	"time"
 
 	mesos "github.com/mesos/mesos-go/api/v1/lib"
+	mesosresources "github.com/mesos/mesos-go/api/v1/lib/resources"
 	"github.com/mesos/mesos-go/api/v1/lib/scheduler"
 
 	"tombolo/framework/app"
@@ -47,15 +49,15 @@ func BenchmarkEvent(b *testing.B) {
 	}
 }
 
-// turn makes one turn of the framework's loop.
-func (f *Framework) turn(b *testing.B) {
+// turn makes one turn of the framework's loop, and returns the calls to the master.
+func (f *Framework) turn(b *testing.B) []numbered {
 	f.decide(time.Now())
 	if err := f.config.Store.Commit(&f.model.batch); err != nil {
 		b.Fatal(err)
 	}
 	f.board.publish(f.reporter.snapshot(f.board.latest(), time.Now()))
 	f.out.flush()
-	f.out.calls.queue.Take()
+	return f.out.calls.queue.Take()
 }
 
 // running returns a framework whose instances all run, and the IDs of their tasks.
@@ -81,4 +83,70 @@ func running(b *testing.B, instances, apps int) (*Framework, []string) {
 	}
 	f.turn(b)
 	return f, tasks
+}
+
+// BenchmarkLaunch measures what it costs the framework's goroutine to launch apps on hosts that
+// offer room for twenty instances each, until all instances run. Each update of a task is an event
+// of its own, as if the framework were never busy. It reports the memory that is held at the end,
+// that of the store in memory included.
+func BenchmarkLaunch(b *testing.B) {
+	for _, instances := range []int{1000, 10_000, 50_000} {
+		for _, each := range []int{10, 100, 1000} { // instances in an app
+			b.Run(fmt.Sprintf("%d instances in apps of %d", instances, each), func(b *testing.B) {
+				for b.Loop() {
+					f := launchAll(b, instances, each)
+					b.StopTimer()
+					var memory runtime.MemStats
+					runtime.GC()
+					runtime.ReadMemStats(&memory)
+					b.ReportMetric(float64(memory.HeapAlloc)/1e6, "MB-held")
+					runtime.KeepAlive(f)
+					b.StartTimer()
+				}
+			})
+		}
+	}
+}
+
+func launchAll(b *testing.B, instances, each int) *Framework {
+	f := New(Config{Master: silent{}, Store: store.New(storetest.NewMemory()), Log: slog.New(slog.DiscardHandler)})
+	f.event(1, scheduler.Event{Type: scheduler.Event_SUBSCRIBED, Subscribed: &scheduler.Event_Subscribed{FrameworkID: &mesos.FrameworkID{Value: "F"}}})
+	for n := range instances / each {
+		name := fmt.Sprintf("app%d", n)
+		f.model.putApp(app.App{Name: name, Services: map[string]app.Service{"web": {
+			Name: "web", Image: "web", Replicas: each, Restart: app.Restart{Condition: app.RestartAny},
+		}}}, time.Now())
+	}
+	f.turn(b)
+	for n := range instances / 10 {
+		host := fmt.Sprintf("h%d", n)
+		f.event(1, scheduler.Event{Type: scheduler.Event_OFFERS, Offers: &scheduler.Event_Offers{Offers: []mesos.Offer{{
+			ID: mesos.OfferID{Value: "offer of " + host}, AgentID: mesos.AgentID{Value: "agent of " + host}, Hostname: host,
+			Resources: []mesos.Resource{mesosresources.NewCPUs(20 * 0.1).Resource, mesosresources.NewMemory(20 * 128).Resource},
+		}}}})
+	}
+	calls := f.turn(b)
+	launched := 0
+	for _, c := range calls {
+		for _, op := range c.GetAccept().GetOperations() {
+			for _, t := range op.GetLaunch().GetTaskInfos() {
+				launched++
+				state := mesos.TASK_RUNNING
+				f.event(1, scheduler.Event{Type: scheduler.Event_UPDATE, Update: &scheduler.Event_Update{Status: mesos.TaskStatus{
+					TaskID: t.TaskID, State: &state, AgentID: &t.AgentID, UUID: []byte("1"),
+				}}})
+				f.turn(b)
+			}
+		}
+	}
+	runs := 0
+	for _, t := range f.model.tasks {
+		if t.phase() == deploy.Running {
+			runs++
+		}
+	}
+	if launched != instances || runs != instances {
+		b.Fatalf("%d instances were launched and %d run, want %d", launched, runs, instances)
+	}
+	return f
 }

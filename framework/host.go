@@ -84,6 +84,14 @@ func (m *model) hostDropped(name, reason string, now time.Time) bool {
 	return true
 }
 
+// agentRuns notes that a host's agent runs a task again.
+func (m *model) agentRuns(name string) {
+	if h := m.host(name); h.drops > 0 {
+		h.drops = 0
+		m.touchHost(name)
+	}
+}
+
 // problem says why a host rests; "" if it does not.
 func (h *host) problem(now time.Time) string {
 	if !now.Before(h.rests) {

@@ -280,8 +280,7 @@ func (m *model) advance(t *task, phase deploy.Phase, agent string, now time.Time
 	case phase == deploy.Running && t.Started.IsZero():
 		t.Started = now
 		m.pin(t)
-		m.host(t.Host).drops = 0
-		m.touchHost(t.Host)
+		m.agentRuns(t.Host)
 	}
 	if changed { // an answer to a reconciliation changes nothing
 		m.batch.PutTask(t.Task)

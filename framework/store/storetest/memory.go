@@ -4,7 +4,6 @@ package storetest
 
 import (
 	"errors"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -98,11 +97,12 @@ func (m *Memory) Apply(writes map[string][]byte) error {
 	if m.dead && m.lose {
 		return ErrCrash
 	}
-	maps.Copy(m.data, writes)
-	for key := range writes {
+	for key, value := range writes {
 		m.written[key] = true
+		if m.data[key] = value; value == nil {
+			delete(m.data, key)
+		}
 	}
-	maps.DeleteFunc(m.data, func(_ string, value []byte) bool { return value == nil })
 	if m.dead {
 		return ErrCrash
 	}
