@@ -99,7 +99,7 @@ func BenchmarkLaunch(b *testing.B) {
 					var memory runtime.MemStats
 					runtime.GC()
 					runtime.ReadMemStats(&memory)
-					b.ReportMetric(float64(memory.HeapAlloc)/1e6, "MB-held")
+					b.ReportMetric(float64(memory.HeapAlloc), "held-bytes")
 					runtime.KeepAlive(f)
 					b.StartTimer()
 				}

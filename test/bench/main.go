@@ -45,12 +45,13 @@ var parts = []struct {
 	{"policy", benchPolicy},
 	{"resolve", benchResolve},
 	{"mesos", benchMesos},
+	{"framework", benchFramework},
 }
 
 // benches runs the parts that the flag only names.
 func benches(ctx context.Context, args []string, out io.Writer) (err error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	only := flags.String("only", "rest,dns,throughput,vip,attach,policy,resolve,mesos", "the parts to run, comma separated")
+	only := flags.String("only", "rest,dns,throughput,vip,attach,policy,resolve,mesos,framework", "the parts to run, comma separated")
 	binary := flags.String("binary", "bin/tombolo", "the tombolo binary")
 	check := flags.Bool("check", false, "fail when a goal is missed")
 	if err := flags.Parse(args); err != nil {
