@@ -316,13 +316,12 @@ func (f *Framework) agentLost(agent string) {
 }
 
 // catalogChanged takes a linker's new catalog.
-func (f *Framework) catalogChanged(c *linkerConn, cameUp bool) {
-	f.model.touchAll()
-	for name := range c.snapshot.Hosts {
-		f.model.host(name)
+func (f *Framework) catalogChanged(c *linkerConn, change catalogChange, cameUp bool) {
+	f.model.touchChanged(change)
+	f.model.raiseFloors(change.endpoints)
+	if cameUp || change.hosts {
+		f.hostsChanged(c)
 	}
-	f.model.forgetHosts(func(name string) bool { return f.linkers[name] != nil || f.linkers.hostRecord(name) != nil })
-	f.model.raiseFloors(c.snapshot.Endpoints)
 	if cameUp {
 		f.out.then(func() {
 			for _, rec := range f.records.all() {
@@ -330,7 +329,18 @@ func (f *Framework) catalogChanged(c *linkerConn, cameUp bool) {
 			}
 		})
 	}
-	f.sweepRecords(c.snapshot)
+	if cameUp || change.records {
+		f.sweepRecords(c.snapshot)
+	}
+}
+
+// hostsChanged takes the hosts of a linker's catalog.
+func (f *Framework) hostsChanged(c *linkerConn) {
+	f.model.touchAll()
+	for name := range c.snapshot.Hosts {
+		f.model.host(name)
+	}
+	f.model.forgetHosts(func(name string) bool { return f.linkers[name] != nil || f.linkers.hostRecord(name) != nil })
 }
 
 // sweepRecords removes records of apps that nobody wants from the catalogs. Only a

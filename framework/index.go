@@ -5,17 +5,39 @@ import (
 	"container/heap"
 	"slices"
 	"time"
+
+	"tombolo/framework/app"
 )
 
-// index finds tasks without a walk over all of them.
+// index finds tasks and apps without a walk over all of them.
 type index struct {
 	apps    map[string]map[string]*task // app -> ID -> task
 	onHost  map[string]int              // host -> number of its tasks
 	killing map[string]*task            // by ID: the framework has asked for their end
+	global  map[string]bool             // apps with a service that runs on every host
+	linking map[string]bool             // apps with a link to another app
 }
 
 func newIndex() index {
-	return index{apps: map[string]map[string]*task{}, onHost: map[string]int{}, killing: map[string]*task{}}
+	return index{apps: map[string]map[string]*task{}, onHost: map[string]int{}, killing: map[string]*task{}, global: map[string]bool{}, linking: map[string]bool{}}
+}
+
+// put notes what an app wants.
+func (x *index) put(wanted app.App) {
+	x.drop(wanted.Name)
+	for _, s := range wanted.Services {
+		if s.Global {
+			x.global[wanted.Name] = true
+		}
+		if slices.ContainsFunc(s.Links, func(l app.Link) bool { return l.App != "" && l.App != wanted.Name }) {
+			x.linking[wanted.Name] = true
+		}
+	}
+}
+
+func (x *index) drop(app string) {
+	delete(x.global, app)
+	delete(x.linking, app)
 }
 
 func (x *index) add(t *task) {

@@ -176,6 +176,9 @@ func (w *markedWorld) put() {
 		if rapid.Bool().Draw(w.t, "publishes a port") {
 			s.Ports = []app.Port{{Host: 8080, Target: 80, Proto: "tcp"}}
 		}
+		if rapid.Bool().Draw(w.t, "links") {
+			s.Links = []app.Link{{App: rapid.SampledFrom([]string{"a", "B", "c", "other"}).Draw(w.t, "links to"), Service: "db"}}
+		}
 		if name == "web" && rapid.Bool().Draw(w.t, "depends") {
 			s.DependsOn = map[string]app.Dependency{"db": {Condition: app.Started}}
 		}
@@ -257,7 +260,7 @@ func (w *markedWorld) catalog() {
 		return
 	}
 	w.index++
-	s := &record.Snapshot{Index: w.index, Hosts: map[string]*record.Host{}, Endpoints: map[string]*record.Endpoint{}, Apps: map[string]*record.App{}, Suspended: map[string]bool{}}
+	s := &record.Snapshot{Index: w.index, Hosts: map[string]*record.Host{}, Endpoints: map[string]*record.Endpoint{}, Apps: map[string]*record.App{}, Owners: map[string]string{}, Suspended: map[string]bool{}}
 	for _, name := range []string{"h0", "h1", "h2"} {
 		if rapid.Bool().Draw(w.t, name+" is in the catalog") {
 			s.Hosts[name] = &record.Host{Name: name, Underlay: netip.MustParseAddr("198.18.0.1")}
@@ -268,8 +271,22 @@ func (w *markedWorld) catalog() {
 			s.Endpoints[t.ID] = &record.Endpoint{ID: t.ID, Host: t.Host, Task: t.ID, App: t.App, Service: t.Service, Slot: t.Slot, Generation: t.Generation, Running: true, Health: health}
 		}
 	}
+	for _, name := range []string{"a", "b", "c", "other"} {
+		switch rapid.SampledFrom([]string{"", "a record", "an endpoint"}).Draw(w.t, name+" is known by") {
+		case "a record":
+			s.Apps[name] = &record.App{Name: name, Services: map[string]record.Service{"db": {Export: w.export()}}}
+			s.Owners[name] = "F"
+		case "an endpoint":
+			s.Endpoints["of "+name] = &record.Endpoint{ID: "of " + name, Host: "h0", App: name, Service: "db", Export: w.export(), Running: true}
+		}
+	}
+	s.Suspended["h1"] = rapid.Bool().Draw(w.t, "h1 is suspended")
 	c.bring(s)
 	w.work()
+}
+
+func (w *markedWorld) export() *record.Export {
+	return rapid.SampledFrom([]*record.Export{nil, {}, {To: []string{"a"}}}).Draw(w.t, "export")
 }
 
 func (w *markedWorld) loseLinker() {

@@ -84,7 +84,7 @@ func connect(t *testing.T, fn func(*fakeLinker, *linkerConn, func() []string)) {
 		queue := wake.NewQueue[func()]()
 		c := newLinkerConn("h1", Linker{Catalog: l, Recorder: l}, linkerEvents{
 			queue: queue,
-			catalog: func(c *linkerConn, cameUp bool) {
+			catalog: func(c *linkerConn, _ catalogChange, cameUp bool) {
 				events = append(events, fmt.Sprint("catalog ", c.snapshot.Index, " came up ", cameUp))
 			},
 			stale:   func(rec record.Record) { events = append(events, "stale "+rec.Name) },
@@ -142,7 +142,7 @@ func TestATaskWhoseLabelsCannotBeReadHasAReason(t *testing.T) {
 		"its labels are read": {record.Endpoint{Container: "c1", App: "shop", Task: "t1", Internal: true}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := newLinkerConn("h1", Linker{}, linkerEvents{queue: wake.NewQueue[func()](), catalog: func(*linkerConn, bool) {}}, slog.New(slog.DiscardHandler))
+			c := newLinkerConn("h1", Linker{}, linkerEvents{queue: wake.NewQueue[func()](), catalog: func(*linkerConn, catalogChange, bool) {}}, slog.New(slog.DiscardHandler))
 			c.bring(&record.Snapshot{Endpoints: map[string]*record.Endpoint{"e": &tt.shut}})
 			c.take()
 			task := &task{Task: store.Task{ID: "t1", Host: "h1", Container: "c1"}}
@@ -167,7 +167,7 @@ func TestTheReasonEndsWhenTheHealthCheckPasses(t *testing.T) {
 		"the container is paused": {record.Endpoint{Task: "t1", Health: record.HealthHealthy}, "its health check fails"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := newLinkerConn("h1", Linker{}, linkerEvents{queue: wake.NewQueue[func()](), catalog: func(*linkerConn, bool) {}}, slog.New(slog.DiscardHandler))
+			c := newLinkerConn("h1", Linker{}, linkerEvents{queue: wake.NewQueue[func()](), catalog: func(*linkerConn, catalogChange, bool) {}}, slog.New(slog.DiscardHandler))
 			c.bring(&record.Snapshot{Endpoints: map[string]*record.Endpoint{"e": &tt.seen}})
 			c.take()
 			task := &task{Task: store.Task{ID: "t1", Host: "h1"}, examined: examination{finding: "its health check fails"}}

@@ -54,9 +54,9 @@ const (
 // framework's goroutine, through the queue.
 type linkerEvents struct {
 	queue   *wake.Queue[func()]
-	catalog func(c *linkerConn, cameUp bool) // there is a new catalog
-	stale   func(rec record.Record)          // the linker has a newer record than rec
-	changed func()                           // the linker does not answer any more, or has another Engine
+	catalog func(c *linkerConn, change catalogChange, cameUp bool) // there is a new catalog
+	stale   func(rec record.Record)                                // the linker has a newer record than rec
+	changed func()                                                 // the linker does not answer any more, or has another Engine
 }
 
 // linkerConn is the connection to one linker: catalogs come in, app records go out.
@@ -139,13 +139,14 @@ func (c *linkerConn) lost(err error) {
 
 // take makes the newest catalog the one that the framework sees.
 func (c *linkerConn) take() {
+	before := c.snapshot
 	c.snapshot = c.latest.Swap(nil)
 	c.endpoints, c.shutOff = map[string]*record.Endpoint{}, map[string]bool{}
 	for _, e := range c.snapshot.Endpoints {
 		switch {
 		case e.Task != "":
 			c.endpoints[e.Task] = e
-		case e.App == "" && e.Internal: // record.ShutOff, or a stranger's container
+		case isShutOff(e):
 			c.shutOff[e.Container] = true
 		}
 	}
@@ -154,7 +155,7 @@ func (c *linkerConn) take() {
 		c.log.Info("linker found", "host", c.name)
 		c.up = true
 	}
-	c.events.catalog(c, cameUp)
+	c.events.catalog(c, compareCatalogs(before, c.snapshot), cameUp)
 }
 
 // deliver sends the outgoing records until ctx ends, of each app only the newest.
@@ -225,14 +226,18 @@ func (l linkers) put(rec record.Record) {
 	}
 }
 
-// catalog returns the catalog of a linker that answers, or nil if none does.
+// catalog returns the catalog of the first linker that answers, by host, or nil if none does.
 func (l linkers) catalog() *record.Snapshot {
+	var first *linkerConn
 	for _, c := range l {
-		if c.up {
-			return c.snapshot
+		if c.up && (first == nil || c.name < first.name) {
+			first = c
 		}
 	}
-	return nil
+	if first == nil {
+		return nil
+	}
+	return first.snapshot
 }
 
 // hostRecord returns the record of a host, preferably from a linker that answers; nil if no

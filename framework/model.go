@@ -75,6 +75,7 @@ func (m *model) load(state *store.State) {
 	m.frameworkID, m.revision, m.floors, m.pins = state.FrameworkID, state.Revision, state.Floors, state.Pins
 	for name, a := range state.Apps {
 		m.apps[name] = newDeployment(a)
+		m.index.put(a.Wanted)
 	}
 	for key, slot := range state.Slots {
 		if d := m.apps[key.App]; d != nil {
@@ -121,6 +122,7 @@ func (m *model) putApp(wanted app.App, now time.Time) *deployment {
 	m.batch.SetRevision(m.revision)
 	stored := store.App{Wanted: wanted, Revision: m.revision, Put: now}
 	m.batch.PutApp(stored)
+	m.index.put(wanted)
 	d := m.apps[wanted.Name]
 	if d == nil {
 		d = newDeployment(stored)
@@ -171,6 +173,7 @@ func (m *model) dropApp(d *deployment) {
 	}
 	m.batch.DeleteApp(d.Wanted.Name)
 	m.stopWaking(d)
+	m.index.drop(d.Wanted.Name)
 	delete(m.apps, d.Wanted.Name)
 }
 
@@ -209,7 +212,7 @@ func (m *model) raiseFloor(app string, generation uint64) {
 // raiseFloors makes new slots start above the generations of endpoints that are not ours.
 // A framework whose store was lost may have left them, and a name answers with the highest
 // generation only.
-func (m *model) raiseFloors(endpoints map[string]*record.Endpoint) {
+func (m *model) raiseFloors(endpoints []*record.Endpoint) {
 	for _, e := range endpoints {
 		if e.App == "" || e.Generation == 0 {
 			continue

@@ -234,11 +234,9 @@ func (p *planner) reviveOffers(launches []launch, now time.Time) bool {
 }
 
 func (p *planner) wantsEveryHost() bool {
-	for _, d := range p.model.apps {
-		for _, s := range d.Wanted.Services {
-			if s.Global && !d.Removing {
-				return true
-			}
+	for name := range p.model.index.global {
+		if !p.model.apps[name].Removing {
+			return true
 		}
 	}
 	return false

@@ -317,7 +317,7 @@ func warnings(wanted app.App, catalog *record.Snapshot) (list []string) {
 
 // lookUp reports whether the service that a link leads to exists, and whether it is
 // exported to the app with the link. Containers that the framework did not launch have
-// no app record, only an endpoint.
+// no app record, only endpoints, each with an export of its own.
 func lookUp(s *record.Snapshot, l app.Link, from string) (exists, exported bool) {
 	other, service := record.Normal(l.App), record.Normal(l.Service)
 	for name, a := range s.Apps {
@@ -329,8 +329,8 @@ func lookUp(s *record.Snapshot, l app.Link, from string) (exists, exported bool)
 	}
 	for _, e := range s.Endpoints {
 		if record.Normal(e.App) == other && record.Normal(e.Service) == service {
-			return true, e.Export.Allows(from)
+			exists, exported = true, exported || e.Export.Allows(from)
 		}
 	}
-	return false, false
+	return exists, exported
 }
