@@ -34,9 +34,14 @@ func RunLinker(ctx context.Context, cfg linker.Config) error {
 	if err != nil {
 		return err
 	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return supervise.SendHeartbeats(ctx, heartbeat, cfg.ProbePlugin) })
-	group.Go(func() error { return l.Run(ctx) })
+	group.Go(func() error {
+		defer stop() // it may end without an error, to be started again
+		return l.Run(ctx)
+	})
 	return group.Wait()
 }
 

@@ -37,6 +37,8 @@ type Config struct {
 const (
 	shortestPause = 100 * time.Millisecond
 	longestPause  = 5 * time.Second
+
+	dumpTimeout = time.Second // for a child that does not answer to write what it does
 )
 
 // ExitError says that the child ended by itself because it cannot work. Starting it again
@@ -111,12 +113,11 @@ func runOnce(ctx context.Context, cfg Config) error {
 		case <-tick.C:
 			notify("WATCHDOG=1", nil) // about the parent: it watches the child itself
 		case <-timeout.C:
-			cfg.Log.Error("killing the child: it sends no heartbeat", "pid", cmd.Process.Pid)
-			_ = cmd.Process.Kill() // fails only if the child has just ended
-			return errors.Join(errors.New("the child stopped answering"), <-ended)
+			cfg.Log.Error("killing the child: it sends no heartbeat; its goroutines follow", "pid", cmd.Process.Pid)
+			return errors.Join(errors.New("the child stopped answering"), end(cmd, syscall.SIGQUIT, ended, dumpTimeout))
 		case <-ctx.Done():
 			notify("STOPPING=1", nil)
-			return stop(cmd, ended, cfg.StopTimeout)
+			return end(cmd, syscall.SIGTERM, ended, cfg.StopTimeout)
 		}
 	}
 }
@@ -132,8 +133,10 @@ func readHeartbeats(r *os.File, heartbeats wake.Signal) {
 	}
 }
 
-func stop(cmd *exec.Cmd, ended <-chan error, timeout time.Duration) error {
-	_ = cmd.Process.Signal(syscall.SIGTERM) // fails only if the child has just ended
+// end sends the child a signal that ends it, and kills it if it still runs after timeout. Upon
+// SIGQUIT, Go's runtime writes to stderr what each goroutine does.
+func end(cmd *exec.Cmd, signal os.Signal, ended <-chan error, timeout time.Duration) error {
+	_ = cmd.Process.Signal(signal) // fails only if the child has just ended
 	select {
 	case err := <-ended:
 		return err

@@ -152,6 +152,26 @@ func TestChildIsRestarted(t *testing.T) {
 	}
 }
 
+// Of a child that does not answer, the log shows what each goroutine did.
+func TestAStuckChildShowsItsGoroutines(t *testing.T) {
+	stderrFile, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stderrFile.Close()
+	stderr := os.Stderr
+	os.Stderr = stderrFile
+	file, stop := start(t, "mute")
+	pids(t, file, 2)
+	if err := stop(); err != nil {
+		t.Errorf("Run returned %v, want nil", err)
+	}
+	os.Stderr = stderr
+	if got := read(stderrFile.Name()); !strings.Contains(got, "SIGQUIT") || !strings.Contains(got, "supervise.SendHeartbeats") {
+		t.Errorf("the child printed %q, want its goroutines", got)
+	}
+}
+
 // The first heartbeat follows the first check that passes, not one interval later.
 func TestFirstHeartbeatDoesNotWait(t *testing.T) {
 	next := systemd(t)

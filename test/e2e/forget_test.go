@@ -23,7 +23,7 @@ func TestAForgottenHostComesBackAsAnother(t *testing.T) {
 	if out, err := tombolo.Must(t.Context(), "host", "forget", gone.Name); err != nil || !strings.Contains(out, before.ID) {
 		t.Fatalf("host forget printed %q (%v), want the ID %s", out, err, before.ID)
 	}
-	if left := hostState(t, gone.Name, api.HostLeft); left.ID != before.ID || left.Block4.IsValid() {
+	if left := hostState(t, before.ID, api.HostLeft); left.Name != gone.Name || left.Block4.IsValid() {
 		t.Errorf("the host that was forgotten is %+v, want that of %s without a block", left, before.ID)
 	}
 	startHost(t, gone.Name)
@@ -35,8 +35,8 @@ func TestAForgottenHostComesBackAsAnother(t *testing.T) {
 	web.reaches(t, "db:5432")
 }
 
-// hostState waits until the first host's linker sees a host with a name in a state, and returns it.
-func hostState(t *testing.T, name, state string) (found api.HostState) {
+// hostState waits until the first host's linker sees a host with a name or ID in a state, and returns it.
+func hostState(t *testing.T, host, state string) (found api.HostState) {
 	t.Helper()
 	client := api.NewClient(testLab.Hosts[0].LinkerSocket())
 	defer client.Close()
@@ -46,12 +46,12 @@ func hostState(t *testing.T, name, state string) (found api.HostState) {
 			return err
 		}
 		for _, h := range all {
-			if h.Name == name && h.State == state {
+			if (h.Name == host || h.ID == host) && h.State == state {
 				found = h
 				return nil
 			}
 		}
-		return fmt.Errorf("no host %s is %s: %+v", name, state, all)
+		return fmt.Errorf("no host %s is %s: %+v", host, state, all)
 	})
 	return found
 }
