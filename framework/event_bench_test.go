@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"runtime"
 	"testing"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"tombolo/framework/deploy"
 	"tombolo/framework/store"
 	"tombolo/framework/store/storetest"
+	"tombolo/linker/record"
 )
 
 // silent is a Master that takes every call.
@@ -47,6 +49,53 @@ func BenchmarkEvent(b *testing.B) {
 			})
 		}
 	}
+}
+
+// BenchmarkCatalog measures what a linker's new catalog costs the framework's goroutine, in which the
+// health of one container is another. The catalog is decoded by another goroutine, which is not measured.
+func BenchmarkCatalog(b *testing.B) {
+	for _, instances := range []int{1000, 10_000, 50_000} {
+		for _, apps := range []int{10, 1000, 10_000} {
+			if instances/apps > app.MaxReplicas || instances < apps {
+				continue
+			}
+			b.Run(fmt.Sprintf("%d instances in %d apps", instances, apps), func(b *testing.B) {
+				f, tasks := running(b, instances, apps)
+				c := newLinkerConn("h0", Linker{}, linkerEvents{queue: f.queue, catalog: f.catalogChanged, changed: f.model.touchAll}, f.config.Log)
+				f.linkers["h0"] = c
+				catalogs := [2]*record.Snapshot{catalogOf(f), catalogOf(f)} // two, because each catalog is decoded anew
+				show := func(s *record.Snapshot) {
+					c.bring(s)
+					for _, fn := range f.queue.Take() {
+						fn()
+					}
+					f.turn(b)
+				}
+				show(catalogs[0])
+				show(catalogs[1])
+				for i := 0; b.Loop(); i++ {
+					s := catalogs[i%2]
+					s.Endpoints[tasks[i%len(tasks)]].Health = []record.Health{record.HealthHealthy, record.HealthUnhealthy}[i/len(tasks)%2]
+					show(s)
+				}
+			})
+		}
+	}
+}
+
+// catalogOf returns a catalog with the hosts and the containers of all tasks.
+func catalogOf(f *Framework) *record.Snapshot {
+	s := &record.Snapshot{Hosts: map[string]*record.Host{}, Endpoints: map[string]*record.Endpoint{}}
+	for name := range f.model.hosts {
+		s.Hosts[name] = &record.Host{Name: name, Underlay: netip.MustParseAddr("198.18.0.1")}
+	}
+	for id, t := range f.model.tasks {
+		s.Endpoints[id] = &record.Endpoint{
+			ID: id, Host: t.Host, Container: "container of " + id, ContainerName: id, Task: id, App: t.App, Service: t.Service, Slot: t.Slot, Generation: t.Generation,
+			Running: true, Health: record.HealthHealthy, Addr4: netip.MustParseAddr("100.64.0.2"), Networks: map[string][]string{t.App + "_default": nil},
+		}
+	}
+	return s
 }
 
 // turn makes one turn of the framework's loop, and returns the calls to the master.

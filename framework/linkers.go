@@ -70,6 +70,7 @@ type linkerConn struct {
 	up        bool
 	snapshot  *record.Snapshot            // the last catalog; nil: none yet
 	endpoints map[string]*record.Endpoint // of snapshot, by task ID
+	hosts     map[string]*record.Host     // of snapshot, by name
 	shutOff   map[string]bool             // IDs of containers whose labels their linker cannot read
 	engineAPI string                      // the newest version of the API of the host's Engine; "": not known
 
@@ -150,12 +151,16 @@ func (c *linkerConn) take() {
 			c.shutOff[e.Container] = true
 		}
 	}
+	change := compareCatalogs(before, c.snapshot)
+	if change.hosts {
+		c.hosts = c.snapshot.HostsByName()
+	}
 	cameUp := !c.up
 	if cameUp {
 		c.log.Info("linker found", "host", c.name)
 		c.up = true
 	}
-	c.events.catalog(c, compareCatalogs(before, c.snapshot), cameUp)
+	c.events.catalog(c, change, cameUp)
 }
 
 // deliver sends the outgoing records until ctx ends, of each app only the newest.
@@ -226,28 +231,29 @@ func (l linkers) put(rec record.Record) {
 	}
 }
 
-// catalog returns the catalog of the first linker that answers, by host, or nil if none does.
-func (l linkers) catalog() *record.Snapshot {
-	var first *linkerConn
+// first returns the first linker that answers, by host, or nil if none does.
+func (l linkers) first() (first *linkerConn) {
 	for _, c := range l {
 		if c.up && (first == nil || c.name < first.name) {
 			first = c
 		}
 	}
-	if first == nil {
-		return nil
+	return first
+}
+
+// catalog returns the catalog of the first linker that answers, or nil if none does.
+func (l linkers) catalog() *record.Snapshot {
+	if c := l.first(); c != nil {
+		return c.snapshot
 	}
-	return first.snapshot
+	return nil
 }
 
 // hostRecord returns the record of a host, preferably from a linker that answers; nil if no
 // linker has shown one yet.
 func (l linkers) hostRecord(name string) (found *record.Host) {
 	for _, c := range l {
-		if c.snapshot == nil {
-			continue
-		}
-		if h := c.snapshot.HostNamed(name); h != nil && (c.up || found == nil) {
+		if h := c.hosts[name]; h != nil && (c.up || found == nil) {
 			found = h
 		}
 	}
@@ -266,7 +272,7 @@ func (l linkers) problem(host string) string {
 		if !c.up {
 			continue
 		}
-		if h := c.snapshot.HostNamed(host); h != nil && !c.snapshot.Suspended[h.Key()] {
+		if h := c.hosts[host]; h != nil && !c.snapshot.Suspended[h.Key()] {
 			return ""
 		}
 	}

@@ -149,8 +149,8 @@ func (r *reporter) status(d *deployment, tasks []*task, now time.Time) api.Statu
 // troubles names the hosts of instances that are not ready, as their linkers tell it. Without
 // a linker that answers, nothing is known.
 func (r *reporter) troubles(instances []api.Instance) (list []string) {
-	catalog := r.linkers.catalog()
-	if catalog == nil {
+	c := r.linkers.first()
+	if c == nil {
 		return nil
 	}
 	hosts := map[string]bool{}
@@ -158,7 +158,7 @@ func (r *reporter) troubles(instances []api.Instance) (list []string) {
 		hosts[i.Host] = true
 	}
 	for _, name := range slices.Sorted(maps.Keys(hosts)) {
-		if h := catalog.HostNamed(name); h != nil && !catalog.Suspended[h.Key()] {
+		if h := c.hosts[name]; h != nil && !c.snapshot.Suspended[h.Key()] {
 			for _, trouble := range h.Troubles {
 				list = append(list, fmt.Sprintf("host %s is not ready: %s", name, trouble))
 			}

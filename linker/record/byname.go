@@ -8,10 +8,10 @@ import (
 // ByName returns a copy of s for people, in which each host is known by its name. Of several
 // hosts with one name, one that answers has it; the others are known by their identities.
 func (s *Snapshot) ByName() *Snapshot {
-	names := map[string]string{} // by key
+	names, named := map[string]string{}, s.HostsByName() // names by key
 	for _, key := range slices.Sorted(maps.Keys(s.Hosts)) {
 		names[key] = key
-		if h := s.Hosts[key]; s.HostNamed(h.Name) == h {
+		if h := s.Hosts[key]; named[h.Name] == h {
 			names[key] = h.Name
 		}
 	}

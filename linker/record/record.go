@@ -3,7 +3,6 @@ package record
 import (
 	"cmp"
 	"errors"
-	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -255,13 +254,31 @@ type Snapshot struct {
 // HostNamed returns the host with a name, or nil. Of several it returns one that answers, if
 // there is one, and the same on every host.
 func (s *Snapshot) HostNamed(name string) (found *Host) {
-	for _, key := range slices.Sorted(maps.Keys(s.Hosts)) {
-		h := s.Hosts[key]
-		if h.Name == name && (found == nil || s.Suspended[found.Key()] && !s.Suspended[key]) {
+	for _, h := range s.Hosts {
+		if h.Name == name && (found == nil || s.before(h, found)) {
 			found = h
 		}
 	}
 	return found
+}
+
+// HostsByName returns for each name what HostNamed does.
+func (s *Snapshot) HostsByName() map[string]*Host {
+	named := make(map[string]*Host, len(s.Hosts))
+	for _, h := range s.Hosts {
+		if other := named[h.Name]; other == nil || s.before(h, other) {
+			named[h.Name] = h
+		}
+	}
+	return named
+}
+
+// before reports whether the name that two hosts have leads to h.
+func (s *Snapshot) before(h, other *Host) bool {
+	if silent := s.Suspended[h.Key()]; silent != s.Suspended[other.Key()] {
+		return !silent
+	}
+	return h.Key() < other.Key()
 }
 
 // HostName returns the name of the host with a key: the key itself if the host is not known.
