@@ -12,6 +12,7 @@ import (
 // index finds tasks and apps without a walk over all of them.
 type index struct {
 	apps    map[string]map[string]*task // app -> ID -> task
+	ordered map[string][]*task          // app -> its tasks by ID, as far as they were asked for since they changed
 	onHost  map[string]int              // host -> number of its tasks
 	killing map[string]*task            // by ID: the framework has asked for their end
 	global  map[string]bool             // apps with a service that runs on every host
@@ -19,7 +20,7 @@ type index struct {
 }
 
 func newIndex() index {
-	return index{apps: map[string]map[string]*task{}, onHost: map[string]int{}, killing: map[string]*task{}, global: map[string]bool{}, linking: map[string]bool{}}
+	return index{apps: map[string]map[string]*task{}, ordered: map[string][]*task{}, onHost: map[string]int{}, killing: map[string]*task{}, global: map[string]bool{}, linking: map[string]bool{}}
 }
 
 // put notes what an app wants.
@@ -45,6 +46,7 @@ func (x *index) add(t *task) {
 		x.apps[t.App] = map[string]*task{}
 	}
 	x.apps[t.App][t.ID] = t
+	delete(x.ordered, t.App)
 	x.onHost[t.Host]++
 	if t.Killing {
 		x.killing[t.ID] = t
@@ -53,6 +55,7 @@ func (x *index) add(t *task) {
 
 func (x *index) remove(t *task) {
 	delete(x.apps[t.App], t.ID)
+	delete(x.ordered, t.App)
 	if len(x.apps[t.App]) == 0 {
 		delete(x.apps, t.App)
 	}
@@ -182,5 +185,12 @@ func (m *model) stopWaking(d *deployment) {
 	}
 }
 
-// tasksOf returns the tasks of an app, ordered by ID.
-func (m *model) tasksOf(app string) []*task { return sorted(m.index.apps[app]) }
+// tasksOf returns the tasks of an app, ordered by ID. Nobody may change the list.
+func (m *model) tasksOf(app string) []*task {
+	list, known := m.index.ordered[app]
+	if !known && len(m.index.apps[app]) > 0 {
+		list = sorted(m.index.apps[app])
+		m.index.ordered[app] = list
+	}
+	return list
+}
