@@ -181,7 +181,7 @@ func (m *model) dropApp(d *deployment) {
 func history(s store.Slot) deploy.Slot {
 	return deploy.Slot{
 		Generation: s.Generation, Host: s.Host, Outcome: deploy.Phase(s.Outcome), Spec: s.Spec,
-		Ended: s.Ended, Failures: s.Failures, Reason: s.Reason,
+		Ended: s.Ended, Failures: s.Failures, Reason: s.Reason, Unhealthy: s.Unhealthy,
 	}
 }
 
@@ -383,7 +383,16 @@ func (m *model) observe(l linkers, apps []*deployment, now time.Time) {
 			onOverlay := d.Wanted.Services[t.Service].NetworkMode == ""
 			t.observe(up, now)
 			m.wakeAt(d, t.judge(onOverlay && len(l) > 0, now))
+			m.healed(d, t)
 		}
+	}
+}
+
+// healed notes that a task is up in a slot whose last one was unhealthy.
+func (m *model) healed(d *deployment, t *task) {
+	if slot := d.slots[t.slot()]; t.up && slot.Unhealthy && slot.Generation == t.Generation {
+		slot.Unhealthy = false
+		m.putSlot(d, t.slot(), slot)
 	}
 }
 

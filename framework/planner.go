@@ -98,7 +98,7 @@ func (p *planner) deployInput(d *deployment, tasks []*task) deploy.State {
 	for _, t := range tasks {
 		in.Tasks = append(in.Tasks, deploy.Task{
 			ID: t.ID, SlotID: t.slot(), Generation: t.Generation, Spec: t.Spec, Host: t.Host,
-			Phase: t.phase(), Up: t.up, Killing: t.Killing, UnhealthySince: t.unhealthySince,
+			Phase: t.phase(), Up: t.up, Killing: t.Killing, UnhealthySince: t.unhealthySince, KilledUnhealthy: !t.KilledUnhealthySince.IsZero(),
 		})
 	}
 	for name, service := range d.Wanted.Services {

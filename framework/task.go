@@ -120,6 +120,7 @@ func slotAfter(slot store.Slot, t *task, e end, restart app.Restart) store.Slot 
 	})
 	slot.Restarts++
 	slot.Failures, slot.Ended, slot.Spec, slot.Outcome = history.Failures, e.at, t.Spec, string(e.phase)
+	slot.Unhealthy = !t.KilledUnhealthySince.IsZero()
 	slot.ExitCode, slot.Reason, slot.Fatal, slot.Log = e.exit, e.reason, e.fatal, e.log
 	return slot
 }

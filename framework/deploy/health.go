@@ -13,8 +13,10 @@ const UnhealthyTimeout = 30 * time.Second
 
 // replaceUnhealthy kills the task that has been unhealthy longest, if that is too long.
 // Its slot gets another one, after the back-off of any failure. It kills nothing while
-// another instance of the service starts or stops, because the cause of one failure may
-// be the cause of all. It leaves services alone that are not restarted or never replaced.
+// another instance of the service that was unhealthy ends, or the one in its place starts,
+// because the cause of one failure may be the cause of all. Instances that are not up for
+// another reason are waited for by nobody. It leaves services alone that are not restarted
+// or never replaced.
 func (p *planner) replaceUnhealthy(service app.Service, current []*Task) {
 	if service.NeverReplace || service.Restart.Condition == app.RestartNone {
 		return
@@ -22,9 +24,9 @@ func (p *planner) replaceUnhealthy(service app.Service, current []*Task) {
 	var longest *Task
 	for _, t := range current {
 		switch {
-		case t.Killing, t.UnhealthySince.IsZero() && !t.Up:
+		case t.Killing && t.KilledUnhealthy, t.UnhealthySince.IsZero() && !t.Up && p.in.Slots[t.SlotID].Unhealthy:
 			return
-		case !t.UnhealthySince.IsZero() && (longest == nil || t.UnhealthySince.Before(longest.UnhealthySince)):
+		case !t.Killing && !t.UnhealthySince.IsZero() && (longest == nil || t.UnhealthySince.Before(longest.UnhealthySince)):
 			longest = t
 		}
 	}

@@ -52,6 +52,8 @@ type Task struct {
 	Up             bool      // it runs, is healthy, and the linkers that need to know it do
 	Killing        bool      // the framework has killed it already
 	UnhealthySince time.Time // when Docker first called it unhealthy; zero: Docker does not
+
+	KilledUnhealthy bool // the framework has killed it because it was unhealthy
 }
 
 // Slot is the history of a slot.
@@ -62,6 +64,7 @@ type Slot struct {
 	Spec       string    // of that task
 	Ended      time.Time // when that task ended
 	Reason     string    // why that task ended
+	Unhealthy  bool      // it ended because it was unhealthy, and none has been up in the slot since
 	Failures   int       // number of tasks in a row that failed or ended soon
 }
 

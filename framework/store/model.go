@@ -33,8 +33,9 @@ type Slot struct {
 	Outcome    string    `json:"outcome,omitempty"`  // its last deploy.Phase; "" also: to be tried again at once
 	ExitCode   int       `json:"exit_code,omitempty"`
 	Reason     string    `json:"reason,omitempty"`
-	Fatal      bool      `json:"fatal,omitempty"` // another attempt fails too unless something outside changes
-	Log        []string  `json:"log,omitempty"`   // its last lines of output
+	Unhealthy  bool      `json:"unhealthy,omitempty"` // it was ended because it was unhealthy, and none has been up since
+	Fatal      bool      `json:"fatal,omitempty"`     // another attempt fails too unless something outside changes
+	Log        []string  `json:"log,omitempty"`       // its last lines of output
 }
 
 // Task is a task that was launched and, as far as the framework knows, has not ended.
