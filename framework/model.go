@@ -10,6 +10,7 @@ import (
 	"tombolo/framework/app"
 	"tombolo/framework/deploy"
 	"tombolo/framework/store"
+	"tombolo/internal/text"
 	"tombolo/linker/record"
 )
 
@@ -78,6 +79,9 @@ func (m *model) load(state *store.State) {
 		m.index.put(a.Wanted)
 	}
 	for key, slot := range state.Slots {
+		for i, line := range slot.Log { // an earlier version kept whole lines
+			slot.Log[i] = text.Shorten(line, maxLine)
+		}
 		if d := m.apps[key.App]; d != nil {
 			d.slots[deploy.SlotID{Service: key.Service, Slot: key.Slot}] = slot
 		}

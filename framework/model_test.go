@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,6 +13,8 @@ import (
 
 	"tombolo/framework/api"
 	"tombolo/framework/app"
+	"tombolo/framework/deploy"
+	"tombolo/framework/store"
 )
 
 func TestTheInstancesOfAllAppsTogetherAreBounded(t *testing.T) {
@@ -44,5 +47,18 @@ func TestHostsThatNobodyKnowsAreForgotten(t *testing.T) {
 	m.forgetHosts(func(name string) bool { return name == "h2" })
 	if diff := cmp.Diff([]string{"h1", "h2"}, slices.Sorted(maps.Keys(m.hosts))); diff != "" {
 		t.Errorf("hosts after their records were deleted (-want +got):\n%s", diff)
+	}
+}
+
+// Earlier versions stored lines of up to 64 KiB.
+func TestLongLinesOfTheStoreAreCut(t *testing.T) {
+	m := newModel()
+	m.load(&store.State{
+		Apps:  map[string]store.App{"shop": {Wanted: app.App{Name: "shop"}}},
+		Slots: map[store.SlotKey]store.Slot{{App: "shop", Service: "web", Slot: 1}: {Log: []string{"short", strings.Repeat("x", 64<<10)}}},
+	})
+	got := m.apps["shop"].slots[deploy.SlotID{Service: "web", Slot: 1}].Log
+	if len(got) != 2 || got[0] != "short" || len(got[1]) != maxLine {
+		t.Errorf("the slot has %d lines with %d bytes in the last, want 2 and %d", len(got), len(got[1]), maxLine)
 	}
 }

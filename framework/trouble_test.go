@@ -27,6 +27,21 @@ func TestAMissingImageFailsTheApp(t *testing.T) {
 	})
 }
 
+// The last lines of failures stand in the store and in each status, so that their size is bounded.
+func TestOfTheLastLinesALongOneIsCut(t *testing.T) {
+	options := frameworktest.Options{Behave: behave(map[string]frameworktest.Behaviour{
+		"cache:1": {Start: 100 * time.Millisecond, Run: 50 * time.Millisecond, Exit: 3, Last: strings.Repeat("ä", 40_000)},
+	})}
+	in(t, options, func(b *bed) {
+		b.put(shop())
+		b.await("shop", "failed", 10*time.Second, func(s api.Status) bool { return s.Failed != "" })
+		lines := find(b.status("shop"), "cache", 1).Log
+		if last := lines[len(lines)-1]; !strings.HasPrefix(last, "ää") || !strings.HasSuffix(last, "ä…") || len(last) > 500 {
+			t.Errorf("the last line has %d bytes and ends with %q, want at most 500 and a mark", len(last), last[max(0, len(last)-10):])
+		}
+	})
+}
+
 func TestAContainerThatExitsAtOnceFailsTheApp(t *testing.T) {
 	options := frameworktest.Options{Behave: behave(map[string]frameworktest.Behaviour{
 		"cache:1": {Start: 100 * time.Millisecond, Run: 50 * time.Millisecond, Exit: 3},

@@ -13,6 +13,7 @@ import (
 
 	"tombolo/framework/app"
 	"tombolo/framework/deploy"
+	"tombolo/internal/text"
 	"tombolo/internal/wake"
 	linker "tombolo/linker/api"
 )
@@ -20,6 +21,9 @@ import (
 const (
 	logsWait = 2 * time.Second // for the last output of a task that failed
 	logsTail = 20              // lines of it
+	maxLine  = 500             // bytes of each: the rest of a longer one is not kept
+
+	maxReason = 2000 // bytes of the reason why a task ended
 )
 
 // updater takes the status updates of tasks. It acknowledges each once it is stored.
@@ -107,6 +111,7 @@ func (u *updater) acknowledge(status mesos.TaskStatus) {
 
 // finish stores the end of a task and forgets the task.
 func (u *updater) finish(t *task, e end) {
+	e.reason = text.Shorten(e.reason, maxReason)
 	u.model.endTask(t, e)
 	if e.refused && u.model.hostDropped(t.Host, e.reason, e.at) {
 		u.log.Warn("host rests: its agent refuses launches", "host", t.Host, "until", u.model.host(t.Host).rests, "reason", e.reason)
@@ -126,7 +131,7 @@ func (u *updater) readLastLines(ctx context.Context, logs Logs, t *task, e end) 
 		if len(e.log) == logsTail {
 			e.log = e.log[1:]
 		}
-		e.log = append(e.log, strings.TrimRight(line.Line, "\r\n"))
+		e.log = append(e.log, text.Shorten(strings.TrimRight(line.Line, "\r\n"), maxLine))
 		return nil
 	})
 	if err != nil {

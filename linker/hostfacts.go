@@ -8,8 +8,8 @@ import (
 	"sync"
 	"time"
 	"unicode"
-	"unicode/utf8"
 
+	"tombolo/internal/text"
 	"tombolo/internal/wake"
 	"tombolo/linker/block"
 	"tombolo/linker/problem"
@@ -127,30 +127,17 @@ func troublesOf(problems []problem.Problem) (out []string) {
 	slices.SortFunc(all, problem.Compare)
 	for _, p := range all {
 		p.Remedy = ""
-		out = append(out, shortened(printable(p.String()), record.MaxTrouble))
+		out = append(out, text.Shorten(printable(p.String()), record.MaxTrouble))
 	}
 	return out
 }
 
 // printable returns a text without control characters.
-func printable(text string) string {
+func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
 			return ' '
 		}
 		return r
-	}, strings.ToValidUTF8(text, "?"))
-}
-
-// shortened cuts a text to at most n bytes, and marks that it did.
-func shortened(text string, n int) string {
-	const mark = "…"
-	if len(text) <= n {
-		return text
-	}
-	end := n - len(mark)
-	for end > 0 && !utf8.RuneStart(text[end]) {
-		end--
-	}
-	return text[:end] + mark
+	}, strings.ToValidUTF8(s, "?"))
 }

@@ -39,6 +39,9 @@ func (t *task) run() {
 		t.useVolumes()
 		t.say("I am " + t.container)
 		t.say("something is wrong")
+		if b.Last != "" {
+			t.say(b.Last)
+		}
 		t.setState(mesos.TASK_RUNNING, "")
 		t.c.gossip()
 		t.setHealth(b.Healthy, record.HealthHealthy)

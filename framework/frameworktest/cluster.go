@@ -25,6 +25,7 @@ type Behaviour struct {
 	Unhealthy time.Duration // from then until its health check fails for good; 0: never
 	Run       time.Duration // from then until it ends by itself; 0: never
 	Exit      int           // its status when it ends by itself
+	Last      string        // a line that it prints besides, last
 	Stop      time.Duration // from a KILL to its end
 	Drop      string        // why its agent does not run it (TASK_DROPPED); "": it does
 	Check     string        // what its health check prints when it fails
